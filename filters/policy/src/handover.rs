@@ -1,0 +1,50 @@
+//! Every name by which one filter speaks to another, to the upstream or to the access log, declared once.
+//!
+//! Keys of shared data begin with `weir.` and the filter's own name (`weir.ratelimit.…`), since Istio lets all plugins
+//! share one space; a key that two filters use stands here.
+
+/// Headers, in lower case.
+pub mod header {
+    /// One request's id: taken over from the client or made, sent upstream and back on every response.
+    pub const REQUEST_ID: &str = "x-request-id";
+    /// The id of the work that a request is part of; the request's own id where the client names none.
+    pub const CORRELATION_ID: &str = "x-correlation-id";
+    /// W3C Trace Context.
+    pub const TRACEPARENT: &str = "traceparent";
+    /// W3C Trace Context, what vendors add.
+    pub const TRACESTATE: &str = "tracestate";
+    /// Who the caller is, as `auth` found; removed from whatever a client sends.
+    pub const USER: &str = "x-weir-user";
+    /// The caller's tier, as `auth` found; removed from whatever a client sends.
+    pub const TIER: &str = "x-weir-tier";
+    /// The caller's roles, comma-separated, as `auth` found; removed from whatever a client sends.
+    pub const ROLES: &str = "x-weir-roles";
+}
+
+/// Keys of filter state, as a filter sets them. The access log reads `%FILTER_STATE(wasm.<key>:PLAIN)%`.
+pub mod state {
+    /// The request's id.
+    pub const REQUEST_ID: &str = "weir.request_id";
+    /// The correlation id.
+    pub const CORRELATION_ID: &str = "weir.correlation_id";
+    /// The trace id, 32 hexadecimal digits.
+    pub const TRACE_ID: &str = "weir.trace_id";
+    /// Which AI agent calls, where one says so.
+    pub const AGENT: &str = "weir.agent";
+    /// Who the caller is.
+    pub const USER: &str = "weir.user";
+    /// The caller's tier.
+    pub const TIER: &str = "weir.tier";
+    /// What the breaker said: `closed`, `open`, `half_open`.
+    pub const BREAKER: &str = "weir.breaker";
+}
+
+/// Keys of shared data that more than one filter reads.
+pub mod shared {
+    /// The [`crate::Seed`] of this proxy, made by whichever worker comes first.
+    pub const SEED: &str = "weir.seed";
+}
+
+/// What the details of every reply that a filter makes begin with (`%RESPONSE_CODE_DETAILS%`): Envoy's own replies are
+/// dressed in the contract's JSON by its `local_reply_config`, and these already are.
+pub const DETAILS_PREFIX: &str = "weir_";

@@ -1,0 +1,34 @@
+//! What two filters or more decide with: words of the domain that know no host.
+//!
+//! Nothing here can call Envoy, read a clock or draw a random number; those come as arguments. Every module is one
+//! noun. Reading order:
+//!
+//! 1. [`instant`]: a moment that can be stored, [`period`]: a length of time that can be written in a configuration.
+//! 2. [`config`]: how a filter's configuration is read, and what is said when it is wrong.
+//! 3. [`headers`]: the header map of a request or response as the host hands it over, in bytes.
+//! 4. [`route`]: which requests a rule is about.
+//! 5. [`id`]: identifiers that are safe to log, [`fingerprint`]: keys of bounded size for whatever clients send.
+//! 6. [`rejection`]: what a client is told when a filter answers in the upstream's place.
+//! 7. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
+//!    [`metric`]: how a metric with labels is named.
+
+pub mod config;
+pub mod fingerprint;
+pub mod handover;
+pub mod headers;
+pub mod id;
+pub mod instant;
+pub mod metric;
+mod path;
+pub mod period;
+pub mod rejection;
+pub mod route;
+
+pub use config::ConfigError;
+pub use fingerprint::{Fingerprint, Seed};
+pub use headers::Headers;
+pub use id::RequestId;
+pub use instant::Instant;
+pub use period::Period;
+pub use rejection::{Rejection, Reply};
+pub use route::Match;

@@ -1,0 +1,352 @@
+//! Which requests a rule is about: by path, method, host and headers.
+//!
+//! Envoy has no configuration per route for Wasm filters, so filters match routes themselves, on the path that Envoy
+//! has already normalised. What matches here is what `weir render` writes as Envoy's own route.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use crate::config::ConfigError;
+use crate::headers::{Headers, Sole};
+
+/// Predicates that must all hold; one without any predicate matches every request.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Match {
+    path: PathPattern,
+    methods: Vec<String>,
+    hosts: Vec<HostPattern>,
+    headers: Vec<(String, String)>,
+}
+
+/// [`Match`] as a configuration writes it.
+///
+/// `path`, `prefix` and `template` exclude each other. A `prefix` that ends in `/` matches what lies below it, any
+/// other matches itself and what lies below it: `/api` never matches `/apis`. In a `template`, `{name}` stands for one
+/// segment. `hosts` are names without a port, or `*.` and a name for all below it. `headers` are exact values; a header
+/// that is repeated has none, since Envoy's routes would see its values joined.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct RawMatch {
+    /// The whole path.
+    pub path: Option<String>,
+    /// What the path begins with.
+    pub prefix: Option<String>,
+    /// The path with variable segments.
+    pub template: Option<String>,
+    /// Methods, in upper case; none stands for all.
+    pub methods: Vec<String>,
+    /// Hosts; none stands for all.
+    pub hosts: Vec<String>,
+    /// Headers by name in lower case, and the value that each must have, alone.
+    pub headers: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+enum PathPattern {
+    #[default]
+    Any,
+    Exact(String),
+    /// Without its final slash; `below_only` tells whether it had one.
+    Prefix {
+        base: String,
+        below_only: bool,
+    },
+    Template(Vec<Segment>),
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Segment {
+    Literal(String),
+    Variable,
+}
+
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum HostPattern {
+    Exact(String),
+    /// The part from the dot on: `.example.com`.
+    Below(String),
+}
+
+/// The parts of a request that a [`Match`] looks at.
+#[derive(Clone, Copy, Debug)]
+pub struct Target<'a> {
+    /// The method.
+    pub method: &'a [u8],
+    /// Host and port.
+    pub authority: &'a [u8],
+    /// The path without query and fragment.
+    pub path: &'a [u8],
+    /// Everything else.
+    pub headers: &'a Headers,
+}
+
+impl<'a> Target<'a> {
+    /// Takes the parts out of a request's headers; what is missing is empty.
+    pub fn of(headers: &'a Headers) -> Self {
+        let mut target = Self { method: b"", authority: b"", path: b"", headers };
+        for (name, value) in headers {
+            match name {
+                b":method" => target.method = value,
+                b":authority" => target.authority = value,
+                b":path" => target.path = without_query(value),
+                _ => {}
+            }
+        }
+        target
+    }
+}
+
+/// A request target's path: what comes before `?` and `#`.
+pub fn without_query(target: &[u8]) -> &[u8] {
+    let end = target.iter().position(|byte| matches!(byte, b'?' | b'#')).unwrap_or(target.len());
+    target.get(..end).unwrap_or(target)
+}
+
+impl Match {
+    /// Whether every predicate holds.
+    pub fn matches(&self, target: &Target<'_>) -> bool {
+        let method = self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == target.method);
+        method
+            && self.path.matches(target.path)
+            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(target.authority)))
+            && self.headers.iter().all(|(name, expected)| target.headers.sole(name) == Sole::Value(expected.as_bytes()))
+    }
+}
+
+impl PathPattern {
+    fn matches(&self, path: &[u8]) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Exact(exact) => path == exact.as_bytes(),
+            Self::Prefix { base, below_only } => match path.strip_prefix(base.as_bytes()) {
+                Some([]) => !below_only,
+                Some([next, ..]) => *next == b'/',
+                None => false,
+            },
+            Self::Template(segments) => {
+                let Some(path) = path.strip_prefix(b"/") else { return false };
+                let mut parts = path.split(|&byte| byte == b'/');
+                segments.iter().all(|segment| parts.next().is_some_and(|part| segment.matches(part)))
+                    && parts.next().is_none()
+            }
+        }
+    }
+}
+
+impl Segment {
+    fn matches(&self, part: &[u8]) -> bool {
+        match self {
+            Self::Literal(text) => text.as_bytes() == part,
+            Self::Variable => !part.is_empty(),
+        }
+    }
+}
+
+impl HostPattern {
+    fn matches(&self, authority: &[u8]) -> bool {
+        let host = without_port(authority);
+        match self {
+            Self::Exact(name) => host.eq_ignore_ascii_case(name.as_bytes()),
+            Self::Below(suffix) => host
+                .len()
+                .checked_sub(suffix.len())
+                .filter(|&start| start > 0)
+                .and_then(|start| host.get(start..))
+                .is_some_and(|end| end.eq_ignore_ascii_case(suffix.as_bytes())),
+        }
+    }
+}
+
+fn without_port(authority: &[u8]) -> &[u8] {
+    let port = authority.iter().rposition(|&byte| byte == b':').filter(|&colon| {
+        let digits = authority.get(colon + 1..).unwrap_or_default();
+        digits.iter().all(u8::is_ascii_digit)
+    });
+    port.and_then(|colon| authority.get(..colon)).unwrap_or(authority)
+}
+
+impl TryFrom<RawMatch> for Match {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawMatch) -> Result<Self, ConfigError> {
+        let path = match (raw.path, raw.prefix, raw.template) {
+            (None, None, None) => PathPattern::Any,
+            (Some(path), None, None) => PathPattern::Exact(absolute("path", path)?),
+            (None, Some(prefix), None) => prefix_pattern(absolute("prefix", prefix)?),
+            (None, None, Some(template)) => template_pattern(&absolute("template", template)?)?,
+            _ => return Err(ConfigError::at("", "has more than one of path, prefix and template")),
+        };
+        for (index, method) in raw.methods.iter().enumerate() {
+            if method.is_empty() || !method.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'-') {
+                let reason = format!("must be a method in upper case, got {method:?}");
+                return Err(ConfigError::at(format!("methods[{index}]"), reason));
+            }
+        }
+        for name in raw.headers.keys() {
+            lower_case(name).map_err(|mistake| mistake.inside("headers"))?;
+        }
+        let hosts = crate::config::each("hosts", raw.hosts, host_pattern)?;
+        Ok(Self { path, methods: raw.methods, hosts, headers: raw.headers.into_iter().collect() })
+    }
+}
+
+/// Accepts a header name as HTTP/2 and Envoy write it.
+///
+/// # Errors
+/// Says what is wrong with `name`, without a path.
+pub fn lower_case(name: &str) -> Result<(), ConfigError> {
+    let token = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    if !name.is_empty() && name.bytes().all(token) {
+        return Ok(());
+    }
+    Err(ConfigError::at("", format!("must be a header name in lower case, got {name:?}")))
+}
+
+fn absolute(field: &str, path: String) -> Result<String, ConfigError> {
+    let printable = path.bytes().all(|byte| byte.is_ascii_graphic());
+    if path.starts_with('/') && printable && !path.contains(['?', '#']) {
+        return Ok(path);
+    }
+    let reason = format!("must begin with / and have no query, fragment, space or unescaped byte, got {path:?}");
+    Err(ConfigError::at(field, reason))
+}
+
+fn prefix_pattern(prefix: String) -> PathPattern {
+    match prefix.strip_suffix('/') {
+        Some("") => PathPattern::Any,
+        Some(base) => PathPattern::Prefix { base: base.to_owned(), below_only: true },
+        None => PathPattern::Prefix { base: prefix, below_only: false },
+    }
+}
+
+fn template_pattern(template: &str) -> Result<PathPattern, ConfigError> {
+    let segment = |part: &str| match part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
+        Some(name) if !name.is_empty() && !name.contains(['{', '}']) => Ok(Segment::Variable),
+        None if !part.contains(['{', '}']) => Ok(Segment::Literal(part.to_owned())),
+        _ => {
+            let reason = format!("a variable is a whole segment like {{id}}, got {part:?}");
+            Err(ConfigError::at("template", reason))
+        }
+    };
+    let parts = template.strip_prefix('/').unwrap_or(template).split('/');
+    parts.map(segment).collect::<Result<_, _>>().map(PathPattern::Template)
+}
+
+fn host_pattern(host: String) -> Result<HostPattern, ConfigError> {
+    let name = host.strip_prefix("*.").unwrap_or(&host);
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'[' | b']' | b':');
+    if name.is_empty() || !name.bytes().all(plain) || without_port(name.as_bytes()) != name.as_bytes() {
+        return Err(ConfigError::at("", format!("must be a host name without a port, or *. and one, got {host:?}")));
+    }
+    Ok(match host.strip_prefix('*') {
+        Some(suffix) => HostPattern::Below(suffix.to_owned()),
+        None => HostPattern::Exact(host),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn parse(json: &str) -> Result<Match, ConfigError> {
+        crate::config::read::<RawMatch>(json.as_bytes()).and_then(Match::try_from)
+    }
+
+    fn check(json: &str, rows: &[(&str, bool)]) {
+        let rule = parse(json).unwrap();
+        for (request, expected) in rows {
+            let (method, rest) = request.split_once(' ').unwrap();
+            let (authority, path) = rest.split_at(rest.find('/').unwrap());
+            let pairs: [(&[u8], &[u8]); 6] = [
+                (b":method", method.as_bytes()),
+                (b":authority", authority.as_bytes()),
+                (b":path", path.as_bytes()),
+                (b"x-one", b"a"),
+                (b"x-kind", b"a"),
+                (b"x-kind", b"b"),
+            ];
+            let headers = Headers::from_pairs(&pairs);
+            assert_eq!(rule.matches(&Target::of(&headers)), *expected, "{json} on {request}");
+        }
+    }
+
+    #[test]
+    fn no_predicate_matches_everything() {
+        check("{}", &[("GET a/", true), ("POST a/b?c", true)]);
+        check(r#"{"prefix": "/"}"#, &[("GET a/", true), ("POST a/b?c", true)]);
+    }
+
+    #[test]
+    fn a_path_is_compared_without_its_query() {
+        check(
+            r#"{"path": "/a"}"#,
+            &[("GET h/a", true), ("GET h/a?b=/", true), ("GET h/a/", false), ("GET h/A", false)],
+        );
+    }
+
+    #[test]
+    fn a_prefix_ends_where_a_segment_ends() {
+        check(r#"{"prefix": "/api"}"#, &[("GET h/api", true), ("GET h/api/x", true), ("GET h/apis", false)]);
+        check(r#"{"prefix": "/api/"}"#, &[("GET h/api", false), ("GET h/api/", true), ("GET h/api/x?q", true)]);
+    }
+
+    #[test]
+    fn a_variable_stands_for_one_segment() {
+        check(
+            r#"{"template": "/content/{id}/availability"}"#,
+            &[
+                ("GET h/content/7/availability", true),
+                ("GET h/content/7/availability?x", true),
+                ("GET h/content//availability", false),
+                ("GET h/content/7", false),
+                ("GET h/content/7/8/availability", false),
+                ("GET h/content/7/availability/", false),
+            ],
+        );
+    }
+
+    #[test]
+    fn methods_hosts_and_headers_all_count() {
+        check(r#"{"methods": ["GET", "HEAD"]}"#, &[("GET h/", true), ("POST h/", false), ("get h/", false)]);
+        check(
+            r#"{"hosts": ["a.example", "*.b.example"]}"#,
+            &[
+                ("GET a.example/", true),
+                ("GET A.Example:8080/", true),
+                ("GET x.b.example:1/", true),
+                ("GET b.example/", false),
+                ("GET xb.example/", false),
+                ("GET .b.example/", false),
+                ("GET x.a.example/", false),
+            ],
+        );
+        check(r#"{"hosts": ["[::1]"]}"#, &[("GET [::1]:80/", true), ("GET [::1]/", true), ("GET [::2]/", false)]);
+        check(r#"{"headers": {"x-one": "a"}}"#, &[("GET h/", true)]);
+        check(r#"{"headers": {"x-one": "b"}}"#, &[("GET h/", false)]);
+        // What is sent twice is no value at all: whoever picks one of them picks another than the next hop may.
+        check(r#"{"headers": {"x-kind": "b"}}"#, &[("GET h/", false)]);
+    }
+
+    #[test]
+    fn a_mistake_says_what_would_be_right() {
+        for (json, expected) in [
+            (r#"{"path": "/a", "prefix": "/"}"#, "has more than one of path, prefix and template"),
+            (
+                r#"{"path": "a"}"#,
+                "path: must begin with / and have no query, fragment, space or unescaped byte, got \"a\"",
+            ),
+            (r#"{"prefix": "/a?b"}"#, "prefix: must begin with /"),
+            (r#"{"template": "/a/{}"}"#, "template: a variable is a whole segment like {id}, got \"{}\""),
+            (r#"{"template": "/a/x{id}"}"#, "template: a variable is a whole segment like {id}, got \"x{id}\""),
+            (r#"{"methods": ["GET", "post"]}"#, "methods[1]: must be a method in upper case, got \"post\""),
+            (r#"{"hosts": ["a:80"]}"#, "hosts[0]: must be a host name without a port"),
+            (r#"{"headers": {"X-A": "b"}}"#, "headers: must be a header name in lower case, got \"X-A\""),
+        ] {
+            let said = parse(json).unwrap_err().to_string();
+            assert!(said.starts_with(expected), "{said}");
+        }
+    }
+}

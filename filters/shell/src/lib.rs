@@ -1,0 +1,37 @@
+//! The only shared code that calls the host. It fetches and acts, and makes no decision.
+//!
+//! The SDK's own getters panic on header values that are not UTF-8 and on statuses they do not expect, so a client
+//! could kill a VM through them; here every host call returns what the host said. Empty off WASI, where there is no
+//! host.
+//!
+//! - [`headers`]: header maps, read whole and once; changes one by one.
+//! - [`shared`]: shared data, read, created and updated by compare-and-swap.
+//! - [`reply`]: answering in the upstream's place.
+//! - [`stream`]: body bytes, filter state and properties.
+//! - [`metric`]: counters, gauges and histograms, defined once and used by number.
+//! - [`plugin`]: the configuration, the clock, randomness, the environment.
+//! - [`foreign`]: functions that Envoy offers to Wasm filters beyond the ABI.
+
+#[cfg(target_os = "wasi")]
+mod abi;
+#[cfg(target_os = "wasi")]
+pub mod foreign;
+#[cfg(target_os = "wasi")]
+pub mod headers;
+#[cfg(target_os = "wasi")]
+pub mod metric;
+#[cfg(target_os = "wasi")]
+pub mod plugin;
+#[cfg(target_os = "wasi")]
+pub mod reply;
+#[cfg(target_os = "wasi")]
+pub mod shared;
+#[cfg(target_os = "wasi")]
+pub mod stream;
+
+#[cfg(target_os = "wasi")]
+pub use abi::HostError;
+#[cfg(target_os = "wasi")]
+pub use plugin::{configure, environment, now, random, seed};
+#[cfg(target_os = "wasi")]
+pub use reply::reject;
