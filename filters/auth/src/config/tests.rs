@@ -1,0 +1,174 @@
+//! Tests of the module around this one.
+
+use super::*;
+use crate::algorithm::Algorithm;
+use crate::sample;
+use policy::Headers;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+fn issuer() -> String {
+    sample::issuer("i", r#"["us"]"#, &[sample::jwk(Algorithm::Hs256)])
+}
+
+#[test]
+fn what_is_left_out_has_a_default() {
+    let config = sample::read(&format!(r#"{{"issuers": [{}]}}"#, issuer()));
+    assert_eq!((config.realm.as_str(), config.default_tier.as_str()), ("weir", "free"));
+    assert_eq!((config.leeway, config.lifetime), (Duration::from_secs(30), Duration::from_mins(5)));
+    assert_eq!((config.slots, config.token_bytes_max, config.forward), (1024, 8192, false));
+    assert_eq!(config.claims, Claims { user: "sub".into(), tier: "tier".into(), roles: "roles".into() });
+    assert_eq!(config.default, Mode::Required);
+}
+
+#[test]
+fn what_is_said_is_taken_over() {
+    let config = sample::read(&format!(
+        r#"{{"issuers": [{}], "realm": "a b", "leeway": "0", "forward": true, "default_tier": "pro", "default": "off",
+            "claims": {{"user": "email", "roles": "https://x/roles"}}, "token_bytes_max": 256,
+            "remember": {{"slots": 0, "for": "1d"}}}}"#,
+        issuer()
+    ));
+    assert_eq!((config.realm.as_str(), config.default_tier.as_str()), ("a b", "pro"));
+    assert_eq!((config.leeway, config.lifetime), (Duration::ZERO, Duration::from_hours(24)));
+    assert_eq!((config.slots, config.token_bytes_max, config.forward), (0, 256, true));
+    assert_eq!(config.claims, Claims { user: "email".into(), tier: "tier".into(), roles: "https://x/roles".into() });
+    assert_eq!(config.default, Mode::Off);
+}
+
+#[test]
+fn nothing_is_needed_where_no_route_needs_tokens() {
+    assert!(sample::read(r#"{"default": "off"}"#).issuers.is_empty());
+}
+
+#[test]
+fn the_first_route_that_matches_decides() {
+    let routes = r#"[
+        {"match": {"path": "/api/open", "methods": ["GET"]}, "auth": "off"},
+        {"match": {"prefix": "/api/", "headers": {"x-a": "1"}}, "auth": "required"},
+        {"match": {"template": "/api/{id}"}, "auth": "optional"}
+    ]"#;
+    let config = sample::read(&format!(r#"{{"issuers": [{}], "routes": {routes}}}"#, issuer()));
+    for (method, path, value, expected) in [
+        ("GET", "/api/open", "1", Mode::Off),
+        ("POST", "/api/open", "1", Mode::Required),
+        ("POST", "/api/open", "0", Mode::Optional),
+        ("GET", "/api/7", "0", Mode::Optional),
+        ("GET", "/api/7/8", "0", Mode::Required),
+        ("GET", "/", "0", Mode::Required),
+    ] {
+        let headers = Headers::from_pairs(&[
+            (b":method", method.as_bytes()),
+            (b":path", path.as_bytes()),
+            (b"x-a", value.as_bytes()),
+        ]);
+        assert_eq!(config.mode(&Target::of(&headers)), expected, "{method} {path} {value}");
+    }
+}
+
+#[test]
+fn a_secret_from_the_environment_is_needed_only_where_there_is_one() {
+    let key = r#"{"kty":"oct","alg":"HS256","env":"SECRET"}"#.to_owned();
+    let json = format!(r#"{{"issuers": [{}]}}"#, sample::issuer("i", "[]", &[key]));
+    assert!(Config::from_json(json.as_bytes()).is_ok());
+    let with = |variables: &dyn Fn(&str) -> Option<String>| Config::with_environment(json.as_bytes(), variables);
+    assert!(with(&|name| (name == "SECRET").then(|| sample::SECRET.to_owned())).is_ok());
+    let said = with(&|_| None).err().unwrap().to_string();
+    assert_eq!(said, r#"issuers[0].jwks.keys[0].env: the environment has no text under "SECRET""#);
+    let said = with(&|_| Some("short".to_owned())).err().unwrap().to_string();
+    assert_eq!(said, "issuers[0].jwks.keys[0].env: must be base64url without padding");
+}
+
+/// Each document is refused, and what is said begins like this.
+fn check(rows: &[(String, &str)]) {
+    for (json, expected) in rows {
+        let said = Config::from_json(json.as_bytes()).err().map(|mistake| mistake.to_string()).unwrap_or_default();
+        assert!(said.starts_with(expected), "{json}\n{said}");
+    }
+}
+
+#[test]
+fn a_mistake_is_said_with_its_place() {
+    let one = issuer();
+    let with = |more: &str| format!(r#"{{"issuers": [{one}], {more}}}"#);
+    let rows = [
+        (String::new(), "issuers: must name one, as long as a route needs tokens"),
+        (
+            r#"{"default": "off", "routes": [{"match": {}, "auth": "optional"}]}"#.into(),
+            "issuers: must name one, as long as a route needs tokens",
+        ),
+        (r#"{"issuer": []}"#.into(), "issuer: is not known here"),
+        (with(r#""isuers": []"#), "isuers: is not known here"),
+        (with(r#""issuers": []"#), "a name stands twice in one object at line 1"),
+        ("{".into(), "EOF while parsing an object at line 1"),
+        ("[]".into(), "invalid type: sequence, expected JSON at line 1"),
+        (with(r#""realm": "a\"b""#), "realm: must be printable ASCII without quotes and backslashes"),
+        (with(r#""realm": """#), "realm: must be printable ASCII without quotes and backslashes"),
+        (with(r#""leeway": "6m""#), r#"leeway: must be a length of time like "250ms" or "30s", at most 5m"#),
+        (with(r#""leeway": 30"#), "leeway: must be a string"),
+        (with(r#""forward": "yes""#), "forward: must be true or false"),
+        (with(r#""default": "maybe""#), r#"default: must be required, optional or off, got "maybe""#),
+        (with(r#""default_tier": "a\n""#), "default_tier: must be 1 to 256 bytes of text without control characters"),
+        (
+            with(r#""claims": {"user": "exp"}"#),
+            r#"claims.user: must be the name of a claim that holds text, got "exp""#,
+        ),
+        (with(r#""claims": {"role": "x"}"#), "claims.role: is not known here"),
+        (with(r#""claims": []"#), "claims: must be an object"),
+        (with(r#""token_bytes_max": 100"#), "token_bytes_max: must be a whole number from 256 to 65536"),
+        (with(r#""token_bytes_max": 1000.5"#), "token_bytes_max: must be a whole number from 256 to 65536"),
+        (with(r#""remember": {"slots": -1}"#), "remember.slots: must be a whole number from 0 to 65536"),
+        (
+            with(r#""remember": {"for": "2d"}"#),
+            r#"remember.for: must be a length of time like "250ms" or "30s", at most 1d"#,
+        ),
+        (with(r#""remember": {"until": "2d"}"#), "remember.until: is not known here"),
+    ];
+    check(&rows);
+}
+
+#[test]
+fn a_mistake_in_a_list_is_said_with_its_index() {
+    let one = issuer();
+    let with = |more: &str| format!(r#"{{"issuers": [{one}], {more}}}"#);
+    let key = sample::jwk(Algorithm::Hs256);
+    let keys = |keys: &[String]| format!(r#"{{"issuers": [{}]}}"#, sample::issuer("i", "[]", keys));
+    let rows = [
+        (with(r#""routes": {}"#), "routes: must be a list"),
+        (with(r#""routes": [{"auth": "off"}]"#), "routes[0].match: is missing; an empty object matches every request"),
+        (with(r#""routes": [{"match": {}}]"#), "routes[0].auth: is missing"),
+        (
+            with(r#""routes": [{"match": {}, "auth": "none"}]"#),
+            r#"routes[0].auth: must be required, optional or off, got "none""#,
+        ),
+        (with(r#""routes": [{"match": {"prefx": "/"}, "auth": "off"}]"#), "routes[0].match.prefx: is not known here"),
+        (
+            with(r#""routes": [{"match": {"methods": ["get"]}, "auth": "off"}]"#),
+            "routes[0].match.methods[0]: must be a method in upper case, got \"get\"",
+        ),
+        (
+            with(r#""routes": [{"match": {"methods": [7]}, "auth": "off"}]"#),
+            "routes[0].match.methods[0]: must be a string",
+        ),
+        (
+            with(r#""routes": [{"match": {"headers": {"x-a": 1}}, "auth": "off"}]"#),
+            "routes[0].match.headers.x-a: must be a string",
+        ),
+        (format!(r#"{{"issuers": [{one}, {one}]}}"#), r#"issuers[1].issuer: "i" is configured twice"#),
+        (
+            r#"{"issuers": [{"issuer": "i"}]}"#.into(),
+            "issuers[0].audiences: is missing; an empty list accepts tokens that are for anybody",
+        ),
+        (r#"{"issuers": [{"issuer": "", "audiences": []}]}"#.into(), "issuers[0].issuer: must not be empty"),
+        (r#"{"issuers": [{"issuer": "i", "audiences": [7]}]}"#.into(), "issuers[0].audiences[0]: must be a string"),
+        (r#"{"issuers": [{"issuer": "i", "audiences": []}]}"#.into(), "issuers[0].jwks.keys: must have 1 to 64 keys"),
+        (
+            r#"{"issuers": [{"issuer": "i", "audiences": [], "jwks": {"keys": {}}}]}"#.into(),
+            "issuers[0].jwks.keys: must be a list",
+        ),
+        (keys(&vec![key.clone(); 65]), "issuers[0].jwks.keys: must have 1 to 64 keys"),
+        (keys(&[key.clone(), key]), "issuers[0].jwks.keys[1].kid: is the kid of another key for the same algorithm"),
+        (keys(&[r#"{"kty": "RSA"}"#.into()]), "issuers[0].jwks.keys[0].n: is missing"),
+    ];
+    check(&rows);
+}

@@ -1,0 +1,136 @@
+//! Who the caller is, in values that are safe to hand on in headers.
+
+use crate::config::Claims;
+use crate::json::{Json, Members};
+use crate::refusal::Refusal;
+
+/// A longer user id, tier or role is refused.
+const VALUE_BYTES_MAX: usize = 256;
+/// A longer list of roles is refused.
+const ROLES_BYTES_MAX: usize = 2048;
+
+/// What a token says of its bearer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Identity {
+    /// The user id.
+    pub user: String,
+    /// The tier.
+    pub tier: String,
+    /// The roles, comma-separated; `None` where there are none.
+    pub roles: Option<String>,
+}
+
+impl Identity {
+    /// Reads an identity from a token's claims.
+    pub(crate) fn read(claims: &Claims, default_tier: &str, members: &Members) -> Result<Self, Refusal> {
+        let user = text(members.find(&claims.user))?.ok_or(Refusal::User)?;
+        let tier = text(members.find(&claims.tier))?.unwrap_or_else(|| default_tier.to_owned());
+        Ok(Self { user, tier, roles: roles(members.find(&claims.roles))? })
+    }
+}
+
+fn text(member: Option<&Json>) -> Result<Option<String>, Refusal> {
+    match member {
+        None => Ok(None),
+        Some(Json::Text(text)) if is_safe(text) => Ok(Some(text.clone())),
+        Some(_) => Err(Refusal::Claim),
+    }
+}
+
+/// A list of strings, or one string of words as `scope` is written (RFC 8693 §4.2).
+fn roles(member: Option<&Json>) -> Result<Option<String>, Refusal> {
+    let mut joined = String::new();
+    match member {
+        None => {}
+        Some(Json::Text(words)) => {
+            for word in words.split(' ').filter(|word| !word.is_empty()) {
+                append(&mut joined, word)?;
+            }
+        }
+        Some(Json::List(list)) => {
+            for json in list {
+                let Json::Text(role) = json else { return Err(Refusal::Claim) };
+                append(&mut joined, role)?;
+            }
+        }
+        Some(_) => return Err(Refusal::Claim),
+    }
+    Ok(Some(joined).filter(|joined| !joined.is_empty()))
+}
+
+/// Adds a role to the list. A comma inside would make two of it.
+fn append(joined: &mut String, role: &str) -> Result<(), Refusal> {
+    if !is_safe(role) || role.contains(',') || joined.len() + role.len() >= ROLES_BYTES_MAX {
+        return Err(Refusal::Claim);
+    }
+    if !joined.is_empty() {
+        joined.push(',');
+    }
+    joined.push_str(role);
+    Ok(())
+}
+
+/// Whether a text is the same after it went through a header: not empty, not too long, without control characters, and
+/// without the blanks around it that HTTP strips.
+pub(crate) fn is_safe(text: &str) -> bool {
+    let blank = |byte: Option<&u8>| byte == Some(&b' ');
+    let bytes = text.as_bytes();
+    (1..=VALUE_BYTES_MAX).contains(&bytes.len())
+        && !text.chars().any(char::is_control)
+        && !blank(bytes.first())
+        && !blank(bytes.last())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn read(json: &str) -> Result<Identity, Refusal> {
+        Identity::read(&Claims::default(), "free", &serde_json::from_str(json).unwrap())
+    }
+
+    #[test]
+    fn an_identity_is_read_from_the_claims() {
+        let long = format!(r#"{{"sub": "{}"}}"#, "x".repeat(256));
+        let rows = [
+            (r#"{"sub": "alice", "tier": "pro", "roles": ["a", "b c"]}"#, "alice", "pro", Some("a,b c")),
+            (r#"{"sub": "alice", "roles": "a b  c"}"#, "alice", "free", Some("a,b,c")),
+            (r#"{"sub": "auth0|José 7", "roles": [], "tier": "free"}"#, "auth0|José 7", "free", None),
+            (r#"{"sub": "a", "roles": ""}"#, "a", "free", None),
+            (&long, &long[9..265], "free", None),
+        ];
+        for (json, user, tier, roles) in rows {
+            let identity = read(json).unwrap();
+            let found = (identity.user.as_str(), identity.tier.as_str(), identity.roles.as_deref());
+            assert_eq!(found, (user, tier, roles), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_no_header_can_carry_unchanged_is_refused() {
+        let long = format!(r#"{{"sub": "{}"}}"#, "x".repeat(257));
+        let many = format!(r#"{{"sub": "a", "roles": [{}"z"]}}"#, r#""xxxxxxxxxxxxxxxx","#.repeat(200));
+        for json in [
+            r#"{"sub": ""}"#,
+            r#"{"sub": 7}"#,
+            r#"{"sub": null}"#,
+            r#"{"sub": "a\r\nx-weir-tier: enterprise"}"#,
+            r#"{"sub": "a\u0000"}"#,
+            r#"{"sub": "a\u0085b"}"#,
+            r#"{"sub": " a"}"#,
+            r#"{"sub": "a", "tier": ["pro"]}"#,
+            r#"{"sub": "a", "tier": "pro\n"}"#,
+            r#"{"sub": "a", "roles": ["a,b"]}"#,
+            r#"{"sub": "a", "roles": ["a", 7]}"#,
+            r#"{"sub": "a", "roles": ["a", ""]}"#,
+            r#"{"sub": "a", "roles": {"a": true}}"#,
+            &long,
+            &many,
+        ] {
+            assert_eq!(read(json), Err(Refusal::Claim), "{json}");
+        }
+        assert_eq!(read("{}"), Err(Refusal::User));
+    }
+}

@@ -1,0 +1,99 @@
+//! The decision about one request.
+
+use std::rc::Rc;
+
+use policy::headers::Sole;
+use policy::{Instant, Rejection};
+
+use crate::config::{Config, Mode};
+use crate::memory::Memory;
+use crate::refusal::{self, Refusal};
+use crate::token::{self, Verified};
+use crate::verifier::Verifier;
+
+/// What becomes of a request.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Decision {
+    /// Its route asks nothing; the credential passes as it is.
+    Unjudged,
+    /// It has no credential and needs none.
+    Anonymous,
+    /// It is by whom the token says.
+    Allowed(Rc<Verified>),
+    /// It has no credential and needs one.
+    Missing,
+    /// Its credential is bad, on whichever route that judges it.
+    Refused(Refusal),
+}
+
+impl Decision {
+    /// What a request that may not pass is answered.
+    pub fn rejection(&self, realm: &str) -> Option<Rejection> {
+        match self {
+            Self::Unjudged | Self::Anonymous | Self::Allowed(_) => None,
+            Self::Missing => Some(refusal::demand(realm)),
+            Self::Refused(refusal) => Some(refusal.rejection(realm)),
+        }
+    }
+}
+
+/// Judges a request by its `credential`, on a route of this `mode`.
+pub fn judge(
+    config: &Config,
+    memory: &mut Memory,
+    credential: Sole<'_>,
+    mode: Mode,
+    now: Instant,
+    verifier: &dyn Verifier,
+) -> Decision {
+    let allowed = match (mode, credential) {
+        (Mode::Off, _) => return Decision::Unjudged,
+        (Mode::Optional, Sole::Absent) => return Decision::Anonymous,
+        (Mode::Required, Sole::Absent) => return Decision::Missing,
+        (_, Sole::Repeated) => Err(Refusal::Repeated),
+        (_, Sole::Value(value)) => bearer(value).and_then(|token| admit(config, memory, token, now, verifier)),
+    };
+    allowed.map_or_else(Decision::Refused, Decision::Allowed)
+}
+
+/// The token of `Bearer <token>` (RFC 6750 §2.1; the scheme's case does not matter, RFC 9110 §11.1).
+fn bearer(value: &[u8]) -> Result<&[u8], Refusal> {
+    let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
+    let (scheme, rest) = value.split_at_checked(end).unwrap_or_default();
+    if scheme.is_empty() {
+        return Err(Refusal::Malformed);
+    }
+    if !scheme.eq_ignore_ascii_case(b"bearer") {
+        return Err(Refusal::Scheme);
+    }
+    // What is not base64url is found when it is decoded; an empty token is no token.
+    let start = rest.iter().position(|&byte| byte != b' ');
+    let token = start.and_then(|start| rest.get(start..)).ok_or(Refusal::Malformed)?;
+    // Envoy joins a header that is repeated, and no token has a comma.
+    if token.contains(&b',') { Err(Refusal::Repeated) } else { Ok(token) }
+}
+
+fn admit(
+    config: &Config,
+    memory: &mut Memory,
+    token: &[u8],
+    now: Instant,
+    verifier: &dyn Verifier,
+) -> Result<Rc<Verified>, Refusal> {
+    if token.len() > config.token_bytes_max {
+        return Err(Refusal::TooLong);
+    }
+    let print = memory.fingerprint(token);
+    if let Some(known) = memory.recall(print, now) {
+        known.check(now, config.leeway)?;
+        return Ok(known);
+    }
+    let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
+    let opened = Rc::new(token::open(config, text, verifier)?);
+    opened.check(now, config.leeway)?;
+    memory.learn(print, Rc::clone(&opened), now);
+    Ok(opened)
+}
+
+#[cfg(test)]
+mod tests;
