@@ -1,0 +1,153 @@
+//! What an operator reads about a mistake, and what a right configuration does.
+
+use super::*;
+use crate::rate::PerUnit;
+use policy::{Headers, Instant};
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const TIERS: &str = r#"{
+    "anonymous": {"per_second": 5, "per_minute": 100, "burst": 10},
+    "free": {"per_second": 10, "per_minute": 200, "burst": 20},
+    "pro": {"per_second": 50, "per_minute": 1000, "burst": 100},
+    "enterprise": {"per_second": 200, "per_minute": 5000, "burst": 400}
+}"#;
+
+fn rule(members: &str) -> String {
+    format!(r#"{{"rules": [{{"name": "a", "key": ["user"], {members}}}]}}"#)
+}
+
+fn tier(members: &str) -> String {
+    format!(r#"{{"tiers": {{"anonymous": {{{members}}}}}}}"#)
+}
+
+#[test]
+fn a_mistake_is_said_with_its_place() {
+    let limit = r#""limit": {"rate": "1/s"}"#;
+    let keyed = |key: &str| format!(r#"{{"rules": [{{"name": "a", "key": {key}, {limit}}}]}}"#);
+    let named = |name: &str| format!(r#"{{"rules": [{{"name": {name:?}, "key": ["user"], {limit}}}]}}"#);
+    let two = r#"{"rules": [{"name": "a", "key": ["user"], "limit": {"rate": "1/s"}}, {"name": "a", "key": ["user"], "limit": {"rate": "1/s"}}]}"#;
+    let costly = r#"{"tiers": {"anonymous": {"per_second": 5}}, "rules": [{"name": "a", "key": ["user"], "tiers": true, "cost": 6}]}"#;
+    for (json, expected) in [
+        (r#"{"rule": []}"#.into(), "rule: unknown field `rule`"),
+        (r#"{"slots": 0}"#.into(), "slots: must be from 1 to 65536"),
+        (r#"{"slots": 65537}"#.into(), "slots: must be from 1 to 65536"),
+        (r#"{"undecided": "maybe"}"#.into(), r#"undecided: must be "allow" or "refuse", got "maybe""#),
+        (tier(""), "tiers.anonymous: needs one of per_second, per_minute, per_hour and per_day"),
+        (tier(r#""per_second": 0"#), "tiers.anonymous.per_second: must be at least 1"),
+        (tier(r#""per_second": 5, "burst": 0"#), "tiers.anonymous.burst: must be at least 1"),
+        (tier(r#""per_minute": 5, "burst": 1"#), "tiers.anonymous.burst: needs per_second"),
+        (tier(r#""per_second": 1000001"#), "tiers.anonymous.per_second: must be at most a million a second"),
+        (tier(r#""per_week": 1"#), "tiers.anonymous.per_week: unknown field `per_week`"),
+        (r#"{"tiers": {"pro": {"per_day": 1}}}"#.into(), r#"tiers: must have "anonymous""#),
+        (r#"{"tiers": {"a b": {"per_day": 1}}}"#.into(), "tiers.a b: must be 1 to 64 letters, digits"),
+        (named(""), r#"rules[0].name: must be 1 to 64 letters, digits, `-`, `_` or `.`, got """#),
+        (named("a/b"), "rules[0].name: must be 1 to 64 letters"),
+        (two.into(), r#"rules[1].name: is the name of rules[0] too, got "a""#),
+        (keyed("[]"), "rules[0].key: must name user, address, upstream or header:name"),
+        (keyed(r#"["caller"]"#), r#"rules[0].key[0]: must be user, address, upstream or header:name, got "caller""#),
+        (keyed(r#"["user", "user"]"#), "rules[0].key[1]: is there twice"),
+        (keyed(r#"["upstream"]"#), "rules[0].key[0]: needs the rule's `upstream`"),
+        (keyed(r#"["header:X-Key"]"#), r#"rules[0].key[0]: must be a header name in lower case, got "X-Key""#),
+        (rule(r#""headers": true"#), "rules[0]: needs a limit, or tiers: true"),
+        (rule(r#""tiers": true"#), "rules[0].tiers: needs the document's `tiers`"),
+        (rule(r#""tiers": true, "limit": {"rate": "1/s"}"#), "rules[0].limit: must be left out where the tiers say it"),
+        (rule(r#""limit": {}"#), "rules[0].limit: missing field `rate`"),
+        (rule(r#""limit": {"rate": "1/w"}"#), r#"rules[0].limit.rate: must be a rate like "10/s""#),
+        (rule(r#""limit": {"rate": "1/s", "burst": 0}"#), "rules[0].limit.burst: must be at least 1"),
+        (rule(r#""limit": {"rate": "1/s", "burst": -1}"#), "rules[0].limit.burst: invalid value: integer `-1`"),
+        (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1/d"),
+        (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse""#),
+        (rule(r#""limit": {"rate": "1/s"}, "cost": 0"#), "rules[0].cost: must be at least 1"),
+        (
+            rule(r#""limit": {"rate": "1/s"}, "cost": 2"#),
+            "rules[0].limit.rate: must be at least what a request costs, 2, got 1",
+        ),
+        (costly.into(), "rules[0].cost: tiers.anonymous.per_second: must be at least what a request costs, 6, got 5"),
+        (rule(r#""limit": {"rate": "1/s"}, "match": []"#), "rules[0].match: must not be empty"),
+        (rule(r#""limit": {"rate": "1/s"}, "match": {"path": "a"}"#), "rules[0].match.path: must begin with /"),
+        (
+            rule(r#""limit": {"rate": "1/s"}, "match": [{}, {"paths": "/"}]"#),
+            "rules[0].match[1].paths: unknown field `paths`",
+        ),
+        (rule(r#""limit": {"rate": "1/s"}, "match": 3"#), "rules[0].match: invalid type: integer `3`"),
+        (
+            r#"{"tiers": {"anonymous": {"per_day": 1}}, "rules": [{"name": "a", "key": ["upstream"], "upstream": "b", "tiers": true}]}"#
+                .into(),
+            "rules[0].tiers: must be left out where all callers share one bucket",
+        ),
+    ] {
+        let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
+        assert!(said.starts_with(expected), "{json}\n{said}");
+    }
+}
+
+#[test]
+fn no_configuration_limits_nothing() {
+    assert_eq!(Config::from_json(b"").unwrap(), Config { rules: Vec::new(), undecided: WhenUndecided::Refuse });
+}
+
+/// What the first rule lets pass at once in a tier, and what it tells clients.
+fn check(config: &Config, tier: Option<&[u8]>, expected: (u32, &str)) {
+    let pairs: Vec<(&[u8], &[u8])> = tier.iter().map(|tier| (b"x-weir-tier".as_slice(), *tier)).collect();
+    let plan = config.rules[0].plan(&Headers::from_pairs(&pairs));
+    let (now, mut buckets, mut passed) = (Instant::from_unix_seconds(1000), PerUnit::default(), 0);
+    while !plan.limits.try_take(&mut buckets, now, NonZeroU32::MIN).is_denied() {
+        passed += 1;
+    }
+    assert_eq!((passed, plan.policy.as_str()), expected, "{tier:?}");
+}
+
+#[test]
+fn a_tier_has_the_limits_of_its_table_and_an_unknown_one_is_anonymous() {
+    let rules = r#"[{"name": "c", "key": ["user"], "tiers": true}]"#;
+    let config = Config::from_json(format!(r#"{{"tiers": {TIERS}, "rules": {rules}}}"#).as_bytes()).unwrap();
+    let anonymous = (10, r#""c-second";q=10;w=2, "c-minute";q=100;w=60"#);
+    for (tier, expected) in [
+        (None, anonymous),
+        (Some(b"anonymous".as_slice()), anonymous),
+        (Some(b"gold"), anonymous),
+        (Some(b""), anonymous),
+        (Some(b"\xff\xfe"), anonymous),
+        (Some(b"free"), (20, r#""c-second";q=20;w=2, "c-minute";q=200;w=60"#)),
+        (Some(b"pro"), (100, r#""c-second";q=100;w=2, "c-minute";q=1000;w=60"#)),
+        (Some(b"enterprise"), (400, r#""c-second";q=400;w=2, "c-minute";q=5000;w=60"#)),
+    ] {
+        check(&config, tier, expected);
+    }
+}
+
+#[test]
+fn a_provider_is_limited_for_all_callers_and_not_told_to_clients() {
+    for (rate, burst, expected) in [
+        ("10/s", 20, (20, r#""p-second";q=20;w=2"#)),
+        ("1/s", 1, (1, r#""p-second";q=1;w=1"#)),
+        ("3/s", 3, (3, r#""p-second";q=3;w=1"#)),
+    ] {
+        let json = format!(
+            r#"{{"rules": [{{"name": "p", "key": ["upstream"], "upstream": "spotify",
+                "limit": {{"rate": {rate:?}, "burst": {burst}, "when_empty": "refuse"}}}}]}}"#
+        );
+        let config = Config::from_json(json.as_bytes()).unwrap();
+        check(&config, None, expected);
+        let rule = &config.rules[0];
+        assert!(!rule.is_shown());
+        assert_eq!(rule.provider(), "spotify");
+        assert_eq!(rule.shared_bucket().unwrap().0, "weir.ratelimit.p");
+    }
+}
+
+#[test]
+fn headers_are_read_only_where_a_rule_looks_at_them() {
+    for (members, expected) in [
+        (r#""key": ["address"]"#, false),
+        (r#""key": ["address"], "match": {}"#, false),
+        (r#""key": ["upstream"], "upstream": "b""#, false),
+        (r#""key": ["address"], "match": {"prefix": "/api/"}"#, true),
+        (r#""key": ["user"]"#, true),
+        (r#""key": ["address", "header:x-device"]"#, true),
+    ] {
+        let json = format!(r#"{{"rules": [{{"name": "a", {members}, "limit": {{"rate": "1/s"}}}}]}}"#);
+        assert_eq!(Config::from_json(json.as_bytes()).unwrap().reads_headers(), expected, "{members}");
+    }
+}

@@ -1,0 +1,35 @@
+//! ratelimit: how often callers may ask, and how often an upstream may be asked.
+//!
+//! A request is checked in this order:
+//!
+//! 1. which rules are about it ([`rule`]): by path, method, host and headers. None: it passes untouched;
+//! 2. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, or by the
+//!    tier that `auth` found;
+//! 3. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
+//!    `Retry-After`, and nothing was taken from any of them;
+//! 4. its response says how the caller stands with the tightest of its limits ([`fields`]).
+//!
+//! Buckets are in shared data: every worker spends from the same ones, and a limit of N admits N. What cannot be
+//! decided on (shared data fails, or other workers are faster each time) is refused with 503 or passes, as `undecided`
+//! says. Without a proxy's state there is no limit to keep, so there is nothing to fall back on.
+//!
+//! What it does not do: it trusts `x-weir-user` and `x-weir-tier`, which `auth` sets and keeps clients from setting.
+//! Without `auth` before it, key by address. It refuses when a bucket is empty and never lets a request wait. A token
+//! bucket is a steady rate with a burst, and not a count that starts over with the minute. Two proxies do not share buckets.
+//!
+//! Reading order: [`rate`], [`bucket`] (the algorithm), [`limit`] (several buckets at once), [`set`] (many callers in
+//! bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`].
+
+pub mod bucket;
+pub mod charge;
+pub mod config;
+pub mod fields;
+#[cfg(target_os = "wasi")]
+mod filter;
+pub mod key;
+pub mod limit;
+pub mod rate;
+pub mod rule;
+pub mod set;
+
+pub use config::Config;

@@ -1,0 +1,168 @@
+//! A rule: which requests it is about, whose bucket they take from, and how much that bucket holds.
+
+use std::fmt::Write;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use policy::handover::header;
+use policy::headers::Sole;
+use policy::route::Target;
+use policy::{Fingerprint, Headers, Match, Seed};
+
+use crate::charge::Charge;
+use crate::fields;
+use crate::key::{Client, Key};
+use crate::limit::Limits;
+use crate::rate::PerUnit;
+use crate::set::Taker;
+
+/// The tier of a caller that has none, or one that is not configured.
+pub const ANONYMOUS: &str = "anonymous";
+
+/// The keys of shared data that this filter uses begin with this.
+const PREFIX: &str = "weir.ratelimit.";
+
+/// One rule of a configuration.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rule {
+    pub(crate) name: String,
+    /// One of them must match; none stands for every request.
+    pub(crate) matches: Vec<Match>,
+    pub(crate) key: Key,
+    pub(crate) upstream: Option<String>,
+    pub(crate) allowance: Allowance,
+    pub(crate) cost: NonZeroU32,
+    pub(crate) headers: bool,
+    /// The longest windows that any of its callers has.
+    pub(crate) longest: PerUnit<Duration>,
+    pub(crate) slots: NonZeroU32,
+}
+
+/// How much a caller may.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Allowance {
+    /// As much as every other.
+    Same(Plan),
+    /// By its tier.
+    Tiered { anonymous: Plan, others: Vec<(String, Plan)> },
+}
+
+impl Allowance {
+    /// What any caller may have.
+    pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
+        let (first, others): (_, &[(String, Plan)]) = match self {
+            Self::Same(plan) => (plan, &[]),
+            Self::Tiered { anonymous, others } => (anonymous, others),
+        };
+        std::iter::once(first).chain(others.iter().map(|(_, plan)| plan))
+    }
+}
+
+/// Limits, and what clients are told of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Plan {
+    /// The limits.
+    pub limits: Limits,
+    /// The value of `RateLimit-Policy`.
+    pub policy: String,
+}
+
+impl Plan {
+    pub(crate) fn new(limits: Limits) -> Self {
+        Self { policy: fields::policy(&limits), limits }
+    }
+}
+
+impl Rule {
+    /// Its name, which no other rule has.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What stands for the rule in metrics: the upstream that it is about, or its own name.
+    pub fn provider(&self) -> &str {
+        self.upstream.as_deref().unwrap_or(&self.name)
+    }
+
+    /// Whether clients are told of its limits.
+    pub const fn is_shown(&self) -> bool {
+        self.headers
+    }
+
+    /// Whether it looks at a request's headers, its method and path among them.
+    pub fn reads_headers(&self) -> bool {
+        let by_tier = matches!(self.allowance, Allowance::Tiered { .. });
+        by_tier || self.key.reads_headers() || self.matches.iter().any(|rule| *rule != Match::default())
+    }
+
+    /// Whether it is about this request.
+    pub fn applies(&self, target: &Target<'_>) -> bool {
+        self.matches.is_empty() || self.matches.iter().any(|rule| rule.matches(target))
+    }
+
+    /// The limits of this request's caller.
+    pub fn plan(&self, headers: &Headers) -> &Plan {
+        match &self.allowance {
+            Allowance::Same(plan) => plan,
+            Allowance::Tiered { anonymous, others } => match headers.sole(header::TIER) {
+                Sole::Value(tier) => {
+                    others.iter().find(|(name, _)| name.as_bytes() == tier).map_or(anonymous, |(_, plan)| plan)
+                }
+                Sole::Absent | Sole::Repeated => anonymous,
+            },
+        }
+    }
+
+    /// What a request under `plan` has to pay and where. `None` without the proxy's seed: then nobody knows which slot
+    /// is whose.
+    pub fn charge<'a, 'c>(
+        &'a self,
+        plan: &'a Plan,
+        seed: Option<&Seed>,
+        headers: &Headers,
+        client: impl FnOnce() -> &'c Client,
+    ) -> Option<Charge<'a>> {
+        let (key, print) = if let Some(key) = self.own_key() {
+            (key, SHARED)
+        } else {
+            let print = self.key.fingerprint(seed?, headers, client);
+            (self.slot_key(print.slot(self.slots)), print)
+        };
+        let taker = Taker { print, limits: &plan.limits, longest: &self.longest, cost: self.cost };
+        Some(Charge { key, taker })
+    }
+
+    /// Where all callers share one bucket: its key of shared data, and its limits. It has a key of its own, so a flood of
+    /// clients cannot touch it.
+    pub fn shared_bucket(&self) -> Option<(String, Taker<'_>)> {
+        let Allowance::Same(plan) = &self.allowance else { return None };
+        let taker = Taker { print: SHARED, limits: &plan.limits, longest: &self.longest, cost: self.cost };
+        Some((self.own_key()?, taker))
+    }
+
+    fn own_key(&self) -> Option<String> {
+        self.key.is_shared().then(|| format!("{PREFIX}{}", self.name))
+    }
+
+    fn slot_key(&self, slot: u32) -> String {
+        let mut key = String::with_capacity(PREFIX.len() + self.name.len() + 6);
+        key.push_str(PREFIX);
+        key.push_str(&self.name);
+        // A string takes in whatever is written to it.
+        let _ = write!(key, "/{slot}");
+        key
+    }
+}
+
+/// Stands for all callers, where they share one bucket.
+const SHARED: Fingerprint = Fingerprint::from_bytes([0; 16]);
+
+/// The longest window of each unit of time in some plans.
+pub(crate) fn longest<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> PerUnit<Duration> {
+    let mut longest: PerUnit<Duration> = PerUnit::default();
+    for limit in plans.into_iter().flat_map(|plan| plan.limits.iter()) {
+        let window = longest.at_mut(limit.unit);
+        *window = (*window).max(limit.quota.window());
+    }
+    longest
+}
