@@ -1,0 +1,234 @@
+//! Which responses are stored (RFC 9111 §3), and what of them (§3.1).
+//!
+//! A response that could never be reused without asking the upstream again is not stored: this cache does not validate.
+
+use policy::headers::Sole;
+use policy::{Headers, Instant};
+
+use crate::config::{Forced, Route};
+use crate::entry::{Facts, Terms};
+use crate::freshness::{self, Received};
+use crate::key::Vary;
+use crate::request::Inquiry;
+use crate::{date, directive};
+
+/// A response that is to be stored.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Admitted {
+    /// What is known of it.
+    pub facts: Facts,
+    /// The names that select it.
+    pub vary: Vary,
+    /// The headers that are stored.
+    pub headers: Headers,
+    /// How long its body is, where it says so.
+    pub length: Option<u64>,
+    /// When it was made, in seconds since the epoch.
+    pub date: u64,
+}
+
+/// Why a response is not stored.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// Its request was a `HEAD`, or said `no-store`.
+    Request,
+    /// Its status.
+    Status,
+    /// It says `no-store`, or its `Cache-Control` cannot be read.
+    NoStore,
+    /// It is for one user.
+    Private,
+    /// Its request carried credentials, and it does not allow that (§3.5).
+    Credentials,
+    /// It sets cookies.
+    SetCookie,
+    /// No other request can be known to match it.
+    Vary,
+    /// It is not fresh, or must be validated before each use.
+    Unfresh,
+    /// It is larger than what is kept, or than what the worker copies at a time.
+    Size,
+    /// Its length cannot be told.
+    Length,
+}
+
+impl Refusal {
+    /// As a token for `Cache-Status`.
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Status => "status",
+            Self::NoStore => "no-store",
+            Self::Private => "private",
+            Self::Credentials => "credentials",
+            Self::SetCookie => "set-cookie",
+            Self::Vary => "vary",
+            Self::Unfresh => "not-fresh",
+            Self::Size => "size",
+            Self::Length => "length",
+        }
+    }
+}
+
+/// Whether responses of this status can be stored at all.
+///
+/// Not the interim ones; not those that answer the request's own preconditions or ranges (206, 304, 412, 416, 417); not
+/// 428, 429, 431 and 511, which RFC 6585 forbids to store; and not those that tell one client what to do about its own
+/// connection or credentials (401, 407, 408, 413, 415, 421, 425, 426).
+pub const fn may_be_stored(status: u16) -> bool {
+    let of_one_exchange = matches!(status, 206 | 304 | 412 | 416 | 417 | 428 | 429 | 431 | 511);
+    let of_one_client = matches!(status, 401 | 407 | 408 | 413 | 415 | 421 | 425 | 426);
+    200 <= status && status < 600 && !of_one_exchange && !of_one_client
+}
+
+/// The statuses whose meaning this cache knows: RFC 9110 §15.1 calls the first ten heuristically cacheable.
+const fn is_understood(status: u16) -> bool {
+    is_cacheable_by_default(status) || matches!(status, 201 | 202 | 302 | 303 | 307 | 400 | 403 | 500 | 502 | 503 | 504)
+}
+
+const fn is_cacheable_by_default(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204 | 300 | 301 | 308 | 404 | 405 | 410 | 414 | 501)
+}
+
+/// Says whether a response is stored. `asked` is when its request was forwarded, `now` when its headers came.
+///
+/// # Errors
+/// The first reason not to.
+pub fn admit(
+    route: &Route,
+    inquiry: &Inquiry,
+    response: &Headers,
+    asked: Instant,
+    now: Instant,
+) -> Result<Admitted, Refusal> {
+    if inquiry.is_head || inquiry.said.no_store {
+        return Err(Refusal::Request);
+    }
+    let status = status(response).filter(|&status| may_be_stored(status)).ok_or(Refusal::Status)?;
+    let said = directive::Response::parse(response.all("cache-control"));
+    let forced = route.forced.as_ref().filter(|forced| forced.statuses.contains(&status));
+    permit(forced, &said, status, response)?;
+    let particular = inquiry.caller.is_particular(route);
+    if particular && !said.allows_credentials() {
+        return Err(Refusal::Credentials);
+    }
+    let vary = Vary::parse(response.all("vary")).ok_or(Refusal::Vary)?;
+    let dated = freshness::date(response, now);
+    let received = Received::reckon(response, dated, asked, now);
+    let date = dated.unwrap_or(now.unix_seconds());
+    let lifetime = match forced {
+        Some(forced) => forced.lifetime,
+        None => unforced(route, &said, status, response, date, now)
+            .filter(|&seconds| seconds > received.age)
+            .ok_or(Refusal::Unfresh)?,
+    };
+    let terms = Terms {
+        forbids_stale: said.forbids_stale(),
+        allows_credentials: said.allows_credentials(),
+        relies_on_shared: inquiry.caller != crate::request::Caller::Anonymous && !said.allows_credentials(),
+        forced: forced.is_some(),
+    };
+    let facts = Facts { status, terms, received, lifetime };
+    let length = length(response)?;
+    Ok(Admitted { facts, vary, headers: stored_headers(response, dated.is_none().then_some(date)), length, date })
+}
+
+/// What forbids to store a response, whatever its freshness (RFC 9111 §3).
+fn permit(forced: Option<&Forced>, said: &directive::Response, status: u16, response: &Headers) -> Result<(), Refusal> {
+    // §5.2.2.3: who understands the status may overlook no-store; who does not must not store.
+    if said.must_understand && !is_understood(status) {
+        return Err(Refusal::Status);
+    }
+    if said.no_store && !said.must_understand && !forced.is_some_and(|forced| forced.despite_no_store) {
+        return Err(Refusal::NoStore);
+    }
+    if said.private && !forced.is_some_and(|forced| forced.despite_private) {
+        return Err(Refusal::Private);
+    }
+    if response.first("set-cookie").is_some() && !forced.is_some_and(|forced| forced.despite_set_cookie) {
+        return Err(Refusal::SetCookie);
+    }
+    Ok(())
+}
+
+/// The lifetime by the response's own words, where they allow a use without validation.
+fn unforced(
+    route: &Route,
+    said: &directive::Response,
+    status: u16,
+    response: &Headers,
+    date: u64,
+    now: Instant,
+) -> Option<u32> {
+    let cacheable = freshness::is_explicit(response, said) || is_cacheable_by_default(status);
+    if said.no_cache || !cacheable {
+        return None;
+    }
+    Some(freshness::lifetime(response, said, date, now, route.heuristic_max))
+}
+
+/// The status of a response.
+pub fn status(response: &Headers) -> Option<u16> {
+    std::str::from_utf8(response.first(":status")?).ok()?.parse().ok()
+}
+
+/// The body's length as the response says it.
+fn length(response: &Headers) -> Result<Option<u64>, Refusal> {
+    match response.sole("content-length") {
+        Sole::Absent => Ok(None),
+        Sole::Value(digits) if !digits.is_empty() && digits.iter().all(u8::is_ascii_digit) => {
+            let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+            number.map(Some).ok_or(Refusal::Size)
+        }
+        Sole::Value(_) | Sole::Repeated => Err(Refusal::Length),
+    }
+}
+
+/// The headers that are stored (RFC 9111 §3.1): not those of the connection, not those that are made anew for each
+/// answer, no cookies. A response without a usable `Date` has one from now on (RFC 9110 §6.6.1).
+fn stored_headers(response: &Headers, missing_date: Option<u64>) -> Headers {
+    let listed: Vec<&[u8]> = response
+        .all("connection")
+        .flat_map(|line| line.split(|&byte| byte == b','))
+        .map(<[u8]>::trim_ascii)
+        .filter(|name| !name.is_empty())
+        .collect();
+    let is_stored = |name: &[u8]| {
+        let is_replaced = missing_date.is_some() && name == b"date";
+        let is_listed = listed.iter().any(|listed| listed.eq_ignore_ascii_case(name));
+        !is_of_one_exchange(name) && !is_replaced && !is_listed
+    };
+    let date = missing_date.map(date::format);
+    let mut pairs: Vec<_> = response.iter().filter(|(name, _)| is_stored(name)).collect();
+    pairs.extend(date.as_ref().map(|date| (b"date".as_slice(), date.as_bytes())));
+    Headers::from_pairs(&pairs)
+}
+
+/// Whether a header belongs to one exchange and not to the response as such.
+fn is_of_one_exchange(name: &[u8]) -> bool {
+    // RFC 9110 §7.6.1 and RFC 9111 §3.1.
+    let is_hop = matches!(
+        name,
+        b"connection"
+            | b"keep-alive"
+            | b"proxy-connection"
+            | b"te"
+            | b"trailer"
+            | b"transfer-encoding"
+            | b"upgrade"
+            | b"proxy-authenticate"
+            | b"proxy-authentication-info"
+            | b"proxy-authorization"
+    );
+    // Made anew for each answer: by this cache, by the host, by `correlation`. Cookies are one client's.
+    let is_anew = matches!(
+        name,
+        b"age" | b"content-length" | b"x-request-id" | b"x-correlation-id" | b"set-cookie" | b"set-cookie2"
+    );
+    // Of Envoy: how long the upstream took, how often it was tried.
+    is_hop || is_anew || name.starts_with(b":") || name.starts_with(b"x-envoy-")
+}
+
+#[cfg(test)]
+#[path = "admission_tests.rs"]
+mod tests;

@@ -1,0 +1,312 @@
+//! The cache's configuration.
+//!
+//! ```json
+//! {
+//!   "name": "weir",
+//!   "budget_bytes": "64MiB",
+//!   "object_bytes_max": "256KiB",
+//!   "routes": [
+//!     {"match": {"prefix": "/api/spotify/track/"}, "upstream": "spotify", "data_type": "track_metadata",
+//!      "ttl": "30d", "statuses": [200], "despite": ["private"], "shared": true},
+//!     {"match": {"prefix": "/products/"}, "upstream": "inventory", "heuristic_max": "5m"}
+//!   ]
+//! }
+//! ```
+//!
+//! `name` is this cache's name in `Cache-Status` and the place of its entries: two caches of one proxy that would
+//! answer the same URL differently need different names. `budget_bytes` bounds what all workers together keep,
+//! `object_bytes_max` one stored response with its headers; both are a number or a text with `KiB`, `MiB` or `GiB`.
+//!
+//! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
+//! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
+//! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite` names
+//! what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
+//! cookies. `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
+//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be
+//! fresh for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is not stored.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use policy::config::{self, ConfigError};
+use policy::route::RawMatch;
+use policy::{Match, Period};
+use serde::Deserialize;
+use serde::de::{Deserializer, Error, Unexpected, Visitor};
+
+use crate::admission;
+use crate::arena::Arena;
+use crate::directive::SECONDS_MAX;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Raw {
+    name: String,
+    budget_bytes: Bytes,
+    object_bytes_max: Bytes,
+    routes: Vec<RawRoute>,
+}
+
+impl Default for Raw {
+    fn default() -> Self {
+        let (budget_bytes, object_bytes_max) = (Bytes(64 << 20), Bytes(256 << 10));
+        Self { name: "weir".to_owned(), budget_bytes, object_bytes_max, routes: Vec::new() }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRoute {
+    r#match: RawMatch,
+    #[serde(default = "unnamed")]
+    upstream: String,
+    #[serde(default = "unnamed")]
+    data_type: String,
+    ttl: Option<Period>,
+    statuses: Option<Vec<u16>>,
+    #[serde(default)]
+    despite: Vec<String>,
+    #[serde(default)]
+    shared: bool,
+    heuristic_max: Option<Period>,
+}
+
+fn unnamed() -> String {
+    "default".to_owned()
+}
+
+/// A valid configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This cache's name in `Cache-Status`.
+    pub name: String,
+    /// Where entries are kept, and how many bytes of them.
+    pub arena: Arena,
+    /// The longest stored response, with its headers.
+    pub object_bytes_max: usize,
+    /// In the order in which they are tried.
+    pub routes: Vec<Route>,
+}
+
+/// How responses to some requests are kept.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// Which requests.
+    pub matches: Match,
+    /// Label of the metrics.
+    pub upstream: String,
+    /// Label of the metrics.
+    pub data_type: String,
+    /// A lifetime that replaces the upstream's.
+    pub forced: Option<Forced>,
+    /// All callers whom `auth` let through are answered alike.
+    pub shared: bool,
+    /// The longest lifetime that may be guessed, in seconds.
+    pub heuristic_max: u32,
+}
+
+/// A lifetime that replaces the upstream's.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Forced {
+    /// In seconds.
+    pub lifetime: u32,
+    /// For responses of these statuses.
+    pub statuses: Vec<u16>,
+    /// Also where the response is private.
+    pub despite_private: bool,
+    /// Also where the response says `no-store`.
+    pub despite_no_store: bool,
+    /// Also where the response sets cookies, which are not stored.
+    pub despite_set_cookie: bool,
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// The first mistake, with the place where it is.
+    pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        let raw: Raw = config::read(json)?;
+        if !is_name(&raw.name) {
+            let reason = format!("must be a letter, then up to 31 letters, digits, - _ or ., got {:?}", raw.name);
+            return Err(ConfigError::at("name", reason));
+        }
+        let object_bytes_max =
+            u32::try_from(raw.object_bytes_max.0).ok().filter(|max| (1 << 10..=16 << 20).contains(max));
+        let Some(object_bytes_max) = object_bytes_max else {
+            return Err(ConfigError::at("object_bytes_max", "must be from 1KiB to 16MiB"));
+        };
+        let set_bytes = u64::from(Arena::set_bytes(object_bytes_max));
+        let sets = u32::try_from(raw.budget_bytes.0 / set_bytes).ok().and_then(NonZeroU32::new);
+        let Some(sets) = sets.filter(|_| raw.budget_bytes.0 <= 4 << 30) else {
+            let reason = format!("must be from {set_bytes} for objects of this size to 4GiB");
+            return Err(ConfigError::at("budget_bytes", reason));
+        };
+        let arena = Arena::new(&raw.name, sets, object_bytes_max);
+        let routes = config::each("routes", raw.routes, Route::try_from)?;
+        Ok(Self { name: raw.name, arena, object_bytes_max: object_bytes_max as usize, routes })
+    }
+}
+
+impl TryFrom<RawRoute> for Route {
+    type Error = ConfigError;
+
+    fn try_from(raw: RawRoute) -> Result<Self, ConfigError> {
+        let matches = Match::try_from(raw.r#match).map_err(|mistake| mistake.inside("match"))?;
+        for (field, value) in [("upstream", &raw.upstream), ("data_type", &raw.data_type)] {
+            if value.is_empty() {
+                return Err(ConfigError::at(field, "must not be empty"));
+            }
+        }
+        let forced = match raw.ttl {
+            Some(ttl) => Some(forced(ttl, raw.statuses, &raw.despite)?),
+            None if raw.statuses.is_some() => return Err(ConfigError::at("statuses", "needs a ttl")),
+            None if !raw.despite.is_empty() => return Err(ConfigError::at("despite", "needs a ttl")),
+            None => None,
+        };
+        let heuristic_max = raw.heuristic_max.map_or(0, seconds);
+        let (upstream, data_type, shared) = (raw.upstream, raw.data_type, raw.shared);
+        Ok(Self { matches, upstream, data_type, forced, shared, heuristic_max })
+    }
+}
+
+fn forced(ttl: Period, statuses: Option<Vec<u16>>, despite: &[String]) -> Result<Forced, ConfigError> {
+    let lifetime = seconds(ttl);
+    if lifetime == 0 {
+        return Err(ConfigError::at("ttl", "must be at least 1s"));
+    }
+    let statuses = statuses.unwrap_or_else(|| vec![200]);
+    if statuses.is_empty() {
+        return Err(ConfigError::at("statuses", "must not be empty"));
+    }
+    for (index, &status) in statuses.iter().enumerate() {
+        if !admission::may_be_stored(status) {
+            let reason = format!("must be the status of a response that can be stored, got {status}");
+            return Err(ConfigError::at(format!("statuses[{index}]"), reason));
+        }
+    }
+    let (mut despite_private, mut despite_no_store, mut despite_set_cookie) = (false, false, false);
+    for (index, word) in despite.iter().enumerate() {
+        match word.as_str() {
+            "private" => despite_private = true,
+            "no-store" => despite_no_store = true,
+            "set-cookie" => despite_set_cookie = true,
+            other => {
+                let reason = format!("must be private, no-store or set-cookie, got {other:?}");
+                return Err(ConfigError::at(format!("despite[{index}]"), reason));
+            }
+        }
+    }
+    Ok(Forced { lifetime, statuses, despite_private, despite_no_store, despite_set_cookie })
+}
+
+fn seconds(period: Period) -> u32 {
+    u32::try_from(period.length().as_secs()).unwrap_or(SECONDS_MAX).min(SECONDS_MAX)
+}
+
+/// A token of structured fields (RFC 8941 §3.3.4) that is also good as part of a key.
+fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.len() <= 32 && name.bytes().all(plain)
+}
+
+/// A number of bytes: a number, or a text like `64MiB`.
+#[derive(Clone, Copy, Debug)]
+struct Bytes(u64);
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(BytesVisitor)
+    }
+}
+
+struct BytesVisitor;
+
+impl Visitor<'_> for BytesVisitor {
+    type Value = Bytes;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(r#"a number of bytes, or a text like "256KiB", "64MiB" or "1GiB""#)
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<Bytes, E> {
+        Ok(Bytes(number))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Bytes, E> {
+        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
+        let scaled = units.iter().find_map(|(unit, shift)| {
+            let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
+            number.checked_mul(1 << shift)
+        });
+        scaled.map(Bytes).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_configuration_has_defaults() {
+        let config = Config::from_json(b"").unwrap();
+        assert_eq!((config.name.as_str(), config.object_bytes_max), ("weir", 256 << 10));
+        assert!(config.routes.is_empty());
+        let config = Config::from_json(br#"{"routes": [{"match": {}, "ttl": "30d"}]}"#).unwrap();
+        let route = &config.routes[0];
+        let forced = route.forced.as_ref().unwrap();
+        assert_eq!((route.upstream.as_str(), route.shared, route.heuristic_max), ("default", false, 0));
+        assert_eq!((forced.lifetime, forced.statuses.as_slice()), (2_592_000, [200].as_slice()));
+        assert!(!forced.despite_private && !forced.despite_no_store && !forced.despite_set_cookie);
+    }
+
+    #[test]
+    fn bytes_are_a_number_or_a_text() {
+        for (json, sets) in [
+            (r#"{"budget_bytes": 67108864}"#, 234),
+            (r#"{"budget_bytes": "64MiB"}"#, 234),
+            (r#"{"budget_bytes": "1GiB", "object_bytes_max": "1MiB"}"#, 1000),
+            (r#"{"budget_bytes": "4GiB", "object_bytes_max": 1024}"#, 27594),
+        ] {
+            let config = Config::from_json(json.as_bytes()).unwrap();
+            assert_eq!(config.arena.sets().get(), sets, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_mistake_says_what_would_be_right() {
+        for (json, expected) in [
+            (r#"{"name": "w w"}"#, r#"name: must be a letter, then up to 31 letters, digits, - _ or ., got "w w""#),
+            (r#"{"name": ""}"#, "name: must be a letter"),
+            (r#"{"budget_bytes": "64MB"}"#, "budget_bytes: invalid value: string \"64MB\", expected a number of bytes"),
+            (r#"{"budget_bytes": "99999999999GiB"}"#, "budget_bytes: invalid value"),
+            (r#"{"budget_bytes": 1000}"#, "budget_bytes: must be from "),
+            (r#"{"budget_bytes": "5GiB"}"#, "budget_bytes: must be from "),
+            (r#"{"object_bytes_max": "17MiB"}"#, "object_bytes_max: must be from 1KiB to 16MiB"),
+            (r#"{"object_bytes_max": 0}"#, "object_bytes_max: must be from 1KiB to 16MiB"),
+            (r#"{"route": []}"#, "route: unknown field `route`"),
+            (r#"{"routes": [{}]}"#, "routes[0]: missing field `match`"),
+            (r#"{"routes": [{"match": {"path": "a"}}]}"#, "routes[0].match.path: must begin with /"),
+            (r#"{"routes": [{"match": {}, "upstream": ""}]}"#, "routes[0].upstream: must not be empty"),
+            (r#"{"routes": [{"match": {}, "data_type": ""}]}"#, "routes[0].data_type: must not be empty"),
+            (r#"{"routes": [{"match": {}, "ttl": "soon"}]}"#, "routes[0].ttl: invalid value: string \"soon\""),
+            (r#"{"routes": [{"match": {}, "ttl": "900ms"}]}"#, "routes[0].ttl: must be at least 1s"),
+            (r#"{"routes": [{"match": {}, "statuses": [200]}]}"#, "routes[0].statuses: needs a ttl"),
+            (r#"{"routes": [{"match": {}, "despite": ["private"]}]}"#, "routes[0].despite: needs a ttl"),
+            (r#"{"routes": [{"match": {}, "ttl": "1s", "statuses": []}]}"#, "routes[0].statuses: must not be empty"),
+            (
+                r#"{"routes": [{"match": {}, "ttl": "1s", "statuses": [200, 206]}]}"#,
+                "routes[0].statuses[1]: must be the status of a response that can be stored, got 206",
+            ),
+            (
+                r#"{"routes": [{"match": {}, "ttl": "1s", "despite": ["cookies"]}]}"#,
+                "routes[0].despite[0]: must be private, no-store or set-cookie, got \"cookies\"",
+            ),
+        ] {
+            let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
+            assert!(said.starts_with(expected), "{said}");
+        }
+    }
+}

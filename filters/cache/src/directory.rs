@@ -1,0 +1,294 @@
+//! A set's directory: which response stands in which slot, what it weighs, and which one gives way to another.
+//!
+//! # Tickets
+//! Directory and objects are different keys, so they change one after the other. Each placement draws a ticket, a
+//! number that the set gives out once, and writes it into the directory and into the object: an object answers only
+//! for the placement whose ticket it bears. A worker that was overtaken between the two leaves an object that nobody
+//! asks for, never a wrong one.
+//!
+//! # Invalidation
+//! An unsafe request makes what is stored for its URL unusable, and what is still on its way, too: a response that was
+//! asked for before the invalidation must not be stored after it. A miss therefore remembers the next ticket as it saw
+//! it, and the directory remembers its last few invalidations with the ticket each drew. A response whose URL was
+//! invalidated since, or that is so late that the directory may have forgotten, is refused.
+//!
+//! # Eviction
+//! Every entry weighs its bytes, and at least a slot's share of the set's, so that one sum bounds both bytes and slots.
+//! What is no longer fresh goes first. Entries that were used since they came in are *kept*, the others are *new*. As
+//! long as new entries hold more than a quarter of the set, the oldest of them gives way; otherwise the kept entry that
+//! was used least recently. A scan of URLs that nobody asks for twice thus moves through a quarter of each set.
+
+use crate::arena::SLOTS;
+use crate::entry::{cut, take};
+
+/// One response's line in the directory.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Record<'a> {
+    /// Of the primary key.
+    pub tag: u64,
+    /// Of what the request said in the varied fields.
+    pub variant: u64,
+    /// The placement's number.
+    pub ticket: u64,
+    /// The object's length.
+    pub bytes: u32,
+    /// When it came in; this and the other moments are in seconds since the epoch.
+    pub received: u32,
+    /// Until when it is fresh.
+    pub expires: u32,
+    /// When it was made, by its `Date`.
+    pub date: u32,
+    /// When it was last used; zero where it never was.
+    pub used: u32,
+    /// Where its object is.
+    pub slot: u8,
+    /// The field names of its `Vary`.
+    pub vary: &'a [u8],
+}
+
+/// What the directory says about a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Found<'a> {
+    /// Nothing is stored for the URL.
+    Nothing,
+    /// Something is, but for other values of the varied fields.
+    OtherVariants,
+    /// This is the most recent response (RFC 9111 §4) to such a request.
+    Record(Record<'a>),
+}
+
+/// What became of a response that was offered.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Placement {
+    /// It has this slot and this ticket; the objects in `emptied` have lost their places.
+    Placed {
+        /// Where its object goes.
+        slot: u8,
+        /// What its object must bear.
+        ticket: u64,
+        /// The slots of the evicted, without the one that is taken again.
+        emptied: Vec<u8>,
+    },
+    /// Something newer is known: a more recent response, or an invalidation.
+    Outdated,
+}
+
+const FORMAT: u8 = 1;
+/// How many invalidations a directory remembers.
+const INVALIDATIONS: usize = 8;
+/// A use is written down at most so often, in seconds.
+const USE_WRITTEN_EVERY: u32 = 10;
+/// As [`crate::freshness`]: a moment this far ahead counts as now.
+const TOLERANCE: u32 = 2;
+/// The part of a set that entries which were never used may always have.
+const NEW_PART: u32 = 4;
+
+/// A directory, read from its bytes.
+#[derive(Clone, Debug, Default)]
+pub struct Directory<'a> {
+    next_ticket: u64,
+    /// Tag and ticket of the latest invalidations, oldest first.
+    invalidated: [(u64, u64); INVALIDATIONS],
+    records: Vec<Record<'a>>,
+}
+
+/// Finds the most recent response for a URL and a request. `variant` says what the request comes to under a list of
+/// field names; it is asked once for each list in turn. Also says the next ticket, for [`Directory::place`].
+pub fn find<'a>(bytes: &'a [u8], tag: u64, mut variant: impl FnMut(&'a [u8]) -> u64) -> (Found<'a>, u64) {
+    let Some((next_ticket, _, records)) = open(bytes) else { return (Found::Nothing, 0) };
+    let mut found = Found::Nothing;
+    let mut asked: Option<(&[u8], u64)> = None;
+    for record in records.filter(|record| record.tag == tag) {
+        let wanted = match asked {
+            Some((vary, wanted)) if vary == record.vary => wanted,
+            _ => variant(record.vary),
+        };
+        asked = Some((record.vary, wanted));
+        found = match found {
+            Found::Record(best) if wanted != record.variant || best.recency() > record.recency() => found,
+            Found::Nothing | Found::OtherVariants if wanted != record.variant => Found::OtherVariants,
+            _ => Found::Record(record),
+        };
+    }
+    (found, next_ticket)
+}
+
+impl Record<'_> {
+    const fn recency(&self) -> (u32, u64) {
+        (self.date, self.ticket)
+    }
+
+    /// Whether a use at `now` is worth writing down.
+    pub const fn is_use_news(&self, now: u32) -> bool {
+        self.used == 0 || now.saturating_sub(self.used) >= USE_WRITTEN_EVERY
+    }
+
+    /// Whether the response is of no use any more: stale, or from before the clock stepped back.
+    const fn is_spent(&self, now: u32) -> bool {
+        self.expires <= now || self.received > now.saturating_add(TOLERANCE)
+    }
+
+    fn weight(&self, share: u32) -> u32 {
+        self.bytes.max(share / u32::from(SLOTS))
+    }
+}
+
+impl<'a> Directory<'a> {
+    /// Reads a directory; bytes that are none are an empty one.
+    pub fn parse(bytes: &'a [u8]) -> Self {
+        let Some((next_ticket, invalidated, records)) = open(bytes) else { return Self::default() };
+        Self { next_ticket, invalidated, records: records.collect() }
+    }
+
+    /// Writes it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let length: usize = self.records.iter().map(|record| RECORD + record.vary.len()).sum();
+        let mut bytes = Vec::with_capacity(HEAD + length);
+        bytes.push(FORMAT);
+        bytes.extend(self.next_ticket.to_le_bytes());
+        for (tag, ticket) in self.invalidated {
+            bytes.extend(tag.to_le_bytes());
+            bytes.extend(ticket.to_le_bytes());
+        }
+        for record in &self.records {
+            for number in [record.tag, record.variant, record.ticket] {
+                bytes.extend(number.to_le_bytes());
+            }
+            for number in [record.bytes, record.received, record.expires, record.date, record.used] {
+                bytes.extend(number.to_le_bytes());
+            }
+            // A list of names is at most `key::VARY_LENGTH_MAX` long.
+            bytes.extend([record.slot, u8::try_from(record.vary.len()).unwrap_or(0)]);
+            bytes.extend_from_slice(record.vary);
+        }
+        bytes
+    }
+
+    /// Finds a place for a response, whose `ticket` and `slot` are given here. `seen` is the next ticket as its request
+    /// saw it, `share` what the objects of the set may have together.
+    pub fn place(&mut self, offer: Record<'a>, seen: u64, share: u32, now: u32) -> Placement {
+        let same =
+            |record: &Record<'_>| (record.tag, record.variant, record.vary) == (offer.tag, offer.variant, offer.vary);
+        let newer = self.records.iter().any(|record| same(record) && record.ticket >= seen && record.date > offer.date);
+        if newer || offer.bytes > share || self.is_invalidated(offer.tag, seen) {
+            return Placement::Outdated;
+        }
+        let mut emptied: Vec<u8> =
+            self.records.extract_if(.., |record| same(record)).map(|record| record.slot).collect();
+        while self.weight(share) + offer.weight(share) > share {
+            let Some(victim) = self.victim(offer.weight(share), share, now) else { break };
+            emptied.push(self.records.swap_remove(victim).slot);
+        }
+        let free = (0..SLOTS).find(|&slot| self.records.iter().all(|record| record.slot != slot));
+        let Some(slot) = emptied.pop().or(free) else { return Placement::Outdated };
+        let ticket = self.draw();
+        self.records.push(Record { ticket, slot, ..offer });
+        Placement::Placed { slot, ticket, emptied }
+    }
+
+    /// Writes a use of the response with this ticket down.
+    pub fn touch(&mut self, ticket: u64, now: u32) {
+        if let Some(record) = self.records.iter_mut().find(|record| record.ticket == ticket) {
+            record.used = now.max(1);
+        }
+    }
+
+    /// Whether the response with this ticket has its place.
+    pub fn holds(&self, ticket: u64) -> bool {
+        self.records.iter().any(|record| record.ticket == ticket)
+    }
+
+    /// Drops the response with this ticket; says the slot that is free now.
+    pub fn remove(&mut self, ticket: u64) -> Option<u8> {
+        let at = self.records.iter().position(|record| record.ticket == ticket)?;
+        Some(self.records.swap_remove(at).slot)
+    }
+
+    /// Drops all responses of a URL, and those that are on their way; says the slots that are free now.
+    pub fn invalidate(&mut self, tag: u64) -> Vec<u8> {
+        self.invalidated.rotate_left(1);
+        let ticket = self.draw();
+        if let Some(last) = self.invalidated.last_mut() {
+            *last = (tag, ticket);
+        }
+        self.records.extract_if(.., |record| record.tag == tag).map(|record| record.slot).collect()
+    }
+
+    /// Drops everything; says the slots that are free now.
+    pub fn clear(&mut self) -> Vec<u8> {
+        self.records.drain(..).map(|record| record.slot).collect()
+    }
+
+    fn draw(&mut self) -> u64 {
+        // Tickets begin at one: zero is what an invalidation that never was has.
+        self.next_ticket = self.next_ticket.max(1);
+        let ticket = self.next_ticket;
+        self.next_ticket = ticket.saturating_add(1);
+        ticket
+    }
+
+    fn is_invalidated(&self, tag: u64, seen: u64) -> bool {
+        let since = |ticket: u64| ticket != 0 && ticket >= seen;
+        let forgotten = self.invalidated.first().is_some_and(|&(_, oldest)| since(oldest));
+        forgotten || self.invalidated.iter().any(|&(other, ticket)| other == tag && since(ticket))
+    }
+
+    fn weight(&self, share: u32) -> u32 {
+        self.records.iter().map(|record| record.weight(share)).sum()
+    }
+
+    /// The record that gives way to one that weighs `incoming`.
+    fn victim(&self, incoming: u32, share: u32, now: u32) -> Option<usize> {
+        let least = |wanted: &dyn Fn(&Record<'_>) -> bool, key: &dyn Fn(&Record<'_>) -> u64| {
+            let candidates = self.records.iter().enumerate().filter(|(_, record)| wanted(record));
+            candidates.min_by_key(|(_, record)| key(record)).map(|(index, _)| index)
+        };
+        let spent = least(&|record| record.is_spent(now), &|record| u64::from(record.expires));
+        let oldest_new = least(&|record| record.used == 0, &|record| record.ticket);
+        let idlest_kept = least(&|record| record.used != 0, &|record| u64::from(record.used));
+        let new = self.records.iter().filter(|record| record.used == 0).map(|record| record.weight(share)).sum::<u32>();
+        let crowded = new + incoming > share / NEW_PART;
+        let (first, second) = if crowded { (oldest_new, idlest_kept) } else { (idlest_kept, oldest_new) };
+        spent.or(first).or(second)
+    }
+}
+
+const HEAD: usize = 1 + 8 + INVALIDATIONS * 16;
+const RECORD: usize = 3 * 8 + 5 * 4 + 2;
+
+type Opened<'a> = (u64, [(u64, u64); INVALIDATIONS], Records<'a>);
+
+/// Reads a directory's head; its records follow when they are asked for.
+fn open(mut bytes: &[u8]) -> Option<Opened<'_>> {
+    let [format] = take(&mut bytes)?;
+    if format != FORMAT {
+        return None;
+    }
+    let next_ticket = u64::from_le_bytes(take(&mut bytes)?);
+    let mut invalidated = [(0, 0); INVALIDATIONS];
+    for (tag, ticket) in &mut invalidated {
+        (*tag, *ticket) = (u64::from_le_bytes(take(&mut bytes)?), u64::from_le_bytes(take(&mut bytes)?));
+    }
+    Some((next_ticket, invalidated, Records(bytes)))
+}
+
+struct Records<'a>(&'a [u8]);
+
+impl<'a> Iterator for Records<'a> {
+    type Item = Record<'a>;
+
+    fn next(&mut self) -> Option<Record<'a>> {
+        let rest = &mut self.0;
+        let mut long = || take(rest).map(u64::from_le_bytes);
+        let (tag, variant, ticket) = (long()?, long()?, long()?);
+        let mut short = || take(rest).map(u32::from_le_bytes);
+        let (bytes, received, expires, date, used) = (short()?, short()?, short()?, short()?, short()?);
+        let [slot, vary_length] = take(rest)?;
+        let vary = cut(rest, usize::from(vary_length))?;
+        Some(Record { tag, variant, ticket, bytes, received, expires, date, used, slot, vary })
+    }
+}
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;

@@ -1,0 +1,31 @@
+//! What is counted for one route.
+
+use shell::metric::Counter;
+
+/// The counters of one route.
+pub(crate) struct Meters {
+    /// Requests that were answered from the store.
+    pub(crate) hits: Counter,
+    /// Requests that could have been, and were not.
+    pub(crate) misses: Counter,
+    /// Failures of the store when it was asked.
+    pub(crate) read_errors: Counter,
+    /// Failures of the store when it was to be changed.
+    pub(crate) write_errors: Counter,
+}
+
+impl Meters {
+    /// The counters with these labels.
+    pub(crate) fn new(upstream: &str, data_type: &str) -> Self {
+        let labels = [("provider", upstream), ("data_type", data_type)];
+        let errors = |operation| {
+            Counter::new("api_gateway_cache_errors_total", &[("provider", upstream), ("operation", operation)])
+        };
+        Self {
+            hits: Counter::new("api_gateway_cache_hits_total", &labels),
+            misses: Counter::new("api_gateway_cache_misses_total", &labels),
+            read_errors: errors("read"),
+            write_errors: errors("write"),
+        }
+    }
+}

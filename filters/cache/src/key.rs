@@ -1,0 +1,205 @@
+//! Cache keys (RFC 9111 §2) and the request fields that select among several responses of one URL (§4.1).
+//!
+//! The primary key is `GET`, scheme, authority, path and query, written out: a fingerprint finds the place, and the
+//! whole key decides. What a request says in the fields that `Vary` names is written out too, in a form in which
+//! requests that mean the same are the same bytes, as far as §4.1 allows and no farther.
+
+use policy::{Fingerprint, Headers, Seed};
+
+use crate::directive::is_token;
+
+/// Longer lists of field names are not stored.
+pub const VARY_LENGTH_MAX: usize = 128;
+
+/// Fields whose values have no case and no blanks that matter (RFC 9110 §12.5.2 to §12.5.4).
+const CASELESS: [&str; 3] = ["accept-charset", "accept-encoding", "accept-language"];
+
+/// The primary key's bytes. A `HEAD` has the key of the `GET` that can answer it.
+pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
+    let mut key = Vec::with_capacity(6 + scheme.len() + authority.len() + target.len());
+    key.extend_from_slice(b"GET ");
+    key.extend(scheme.to_ascii_lowercase());
+    key.push(b' ');
+    let default_port: &[u8] = match key.as_slice() {
+        b"GET http " => b":80",
+        b"GET https " => b":443",
+        _ => b"",
+    };
+    // RFC 9110 §4.2.3: hosts have no case, and the default port is the same as none.
+    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
+    key.extend(authority.iter().map(u8::to_ascii_lowercase));
+    key.push(b' ');
+    key.extend_from_slice(target);
+    key
+}
+
+/// A fingerprint's half that tables store: the other half chose the table.
+pub fn tag(print: Fingerprint) -> u64 {
+    let bytes = print.to_bytes();
+    bytes.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
+}
+
+/// The field names of a response's `Vary`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Vary(String);
+
+impl Vary {
+    /// Reads all lines of the field; `None` where no other request can be known to match: `*`, a name that is no token,
+    /// or more names than are kept.
+    ///
+    /// `authorization` counts as `*`: `auth` may have taken that field away, and then all callers look alike.
+    pub fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        let mut names: Vec<String> = Vec::new();
+        for member in lines.into_iter().flat_map(|line| line.split(|&byte| byte == b',')) {
+            let name = member.trim_ascii();
+            if name == b"*" || !name.iter().all(|&byte| is_token(byte)) || name.len() > VARY_LENGTH_MAX {
+                return None;
+            }
+            let name = std::str::from_utf8(name).ok()?.to_ascii_lowercase();
+            if name == "authorization" {
+                return None;
+            }
+            let at = names.iter().position(|other| *other >= name).unwrap_or(names.len());
+            if !name.is_empty() && names.get(at) != Some(&name) {
+                names.insert(at, name);
+            }
+        }
+        let names = names.join(",");
+        (names.len() <= VARY_LENGTH_MAX).then_some(Self(names))
+    }
+
+    /// Takes back what [`Vary::as_bytes`] wrote.
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        std::str::from_utf8(bytes).ok().map(|names| Self(names.to_owned()))
+    }
+
+    /// The names in lower case and in order, with commas between.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// What a request says in these fields, written out. Requests of the same bytes are answered by the same response.
+    pub fn values(&self, request: &Headers) -> Vec<u8> {
+        let mut written = Vec::new();
+        for name in self.0.split(',').filter(|name| !name.is_empty()) {
+            let caseless = CASELESS.contains(&name);
+            let mut value = Vec::new();
+            let mut absent = true;
+            for line in request.all(name) {
+                // §4.1: several lines of one field are one list.
+                if !absent {
+                    value.push(b',');
+                }
+                absent = false;
+                if caseless {
+                    let said = line.iter().filter(|byte| !matches!(byte, b' ' | b'\t'));
+                    value.extend(said.map(u8::to_ascii_lowercase));
+                } else {
+                    value.extend_from_slice(line.trim_ascii());
+                }
+            }
+            // §4.1: what is absent matches only what is absent; an empty value is a value.
+            written.push(u8::from(!absent));
+            written.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
+            written.extend(value);
+        }
+        written
+    }
+}
+
+/// The tag of what a request says in the fields of `vary`; zero where no field is named.
+pub fn variant(seed: &Seed, vary: &[u8], values: &[u8]) -> u64 {
+    if vary.is_empty() { 0 } else { tag(seed.fingerprint([vary, values])) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    fn key(scheme: &str, authority: &str, target: &str) -> Vec<u8> {
+        primary(scheme.as_bytes(), authority.as_bytes(), target.as_bytes())
+    }
+
+    #[test]
+    fn urls_that_are_the_same_have_one_key() {
+        // RFC 9110 §4.2.3
+        assert_eq!(key("http", "Example.COM:80", "/a"), key("HTTP", "example.com", "/a"));
+        assert_eq!(key("https", "example.com:443", "/a"), key("https", "example.com", "/a"));
+    }
+
+    #[test]
+    fn urls_that_differ_have_keys_that_differ() {
+        let urls = [
+            ("http", "a", "/"),
+            ("https", "a", "/"),
+            ("http", "a:443", "/"),
+            ("https", "a:80", "/"),
+            ("http", "b", "/"),
+            ("http", "a", "/?"),
+            ("http", "a", "/A"),
+            ("http", "a", "/a"),
+            ("http", "a", "/a?b"),
+            ("http", "a", "/a%2f"),
+            ("http", "a", "/a%2F"),
+        ];
+        for (index, one) in urls.iter().enumerate() {
+            for other in &urls[..index] {
+                assert_ne!(key(one.0, one.1, one.2), key(other.0, other.1, other.2), "{one:?} {other:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn vary_is_read_as_a_list_of_names() {
+        let rows: [(&[&str], Option<&str>); 11] = [
+            (&[], Some("")),
+            (&[""], Some("")),
+            (&["Accept-Encoding"], Some("accept-encoding")),
+            (&["B, a", "b,,C"], Some("a,b,c")),
+            (&["*"], None),
+            (&["accept, *"], None),
+            (&["accept", "*"], None),
+            (&["accept language"], None),
+            (&["\"accept\""], None),
+            (&["Authorization"], None),
+            (&["\u{ff}"], None),
+        ];
+        for (lines, expected) in rows {
+            let vary = Vary::parse(lines.iter().map(|line| line.as_bytes()));
+            assert_eq!(vary.as_ref().map(|vary| vary.0.as_str()), expected, "{lines:?}");
+        }
+        let long = "a".repeat(VARY_LENGTH_MAX);
+        assert!(Vary::parse([long.as_bytes()]).is_some());
+        assert_eq!(Vary::parse([long.as_bytes(), b"b"]), None);
+    }
+
+    #[test]
+    fn fields_are_compared_as_far_as_their_meaning_is_known() {
+        // RFC 9111 §4.1: (Vary, one request, another, whether a response to one answers the other)
+        type Lines = &'static [(&'static str, &'static str)];
+        let rows: [(&str, Lines, Lines, bool); 12] = [
+            ("", &[("x-a", "1")], &[("x-a", "2")], true),
+            ("x-a", &[("x-a", "1")], &[("x-a", "1"), ("x-b", "2")], true),
+            ("x-a", &[("x-a", "1")], &[("x-a", "2")], false),
+            ("x-a", &[("x-a", "a")], &[("x-a", "A")], false),
+            ("x-a", &[], &[("x-a", "")], false),
+            ("x-a", &[], &[], true),
+            ("x-a", &[("x-a", " 1\t")], &[("x-a", "1")], true),
+            ("x-a", &[("x-a", "1"), ("x-a", "2")], &[("x-a", "1,2")], true),
+            ("x-a", &[("x-a", "1"), ("x-a", "2")], &[("x-a", "2"), ("x-a", "1")], false),
+            ("accept-encoding", &[("accept-encoding", "GZIP, br")], &[("accept-encoding", "gzip,br")], true),
+            ("accept-encoding", &[("accept-encoding", "gzip;q=0")], &[("accept-encoding", "gzip")], false),
+            ("x-a,x-b", &[("x-a", "1")], &[("x-b", "1")], false),
+        ];
+        for (vary, one, other, expected) in rows {
+            let vary = Vary::parse([vary.as_bytes()]).unwrap();
+            let values = |lines: Lines| {
+                let pairs: Vec<_> = lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+                vary.values(&Headers::from_pairs(&pairs))
+            };
+            assert_eq!(values(one) == values(other), expected, "{vary:?} {one:?} {other:?}");
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! A shared HTTP cache (RFC 9111): answers a `GET` or `HEAD` from what an earlier response said may be reused.
+//!
+//! For each request, in this order:
+//! 1. One that no route is about passes; so do ranges, preconditions for the origin, upgrades and a `GET` with content.
+//!    An unsafe method passes, and once it has succeeded, what is stored for its URL is unusable.
+//! 2. The URL's set in shared data says whether a response is stored that answers these varied fields.
+//! 3. Such a response is read, compared in full with the request (never a hash alone), and judged: who may have it, is
+//!    it fresh, does the request allow it. If so, it answers: whole, or as 304 where the client has it already.
+//! 4. `only-if-cached` is otherwise answered 504; any other request is forwarded.
+//! 5. Its response is judged in turn, and copied as it passes where it may be stored. Its end puts it into its place.
+//!
+//! Every response says what happened in `Cache-Status` (RFC 9211), from which the access log has it, too.
+//!
+//! It does not validate: a stale response, or one with `no-cache`, is fetched anew. It keeps no part of a response
+//! (206), no response with trailers, and no cookies. Requests that miss at the same time are all forwarded. Where
+//! shared data fails, a request is forwarded, and a metric counts it.
+//!
+//! To read: [`config`], then [`request`], [`admission`] and [`selection`] (what is asked, stored, reused), with
+//! [`directive`], [`freshness`], [`date`] and [`key`] below them; [`arena`], [`directory`], [`entry`] and [`recording`]
+//! (where it is kept, and how that stays within its budget); [`status`]; `filter` joins them to the host.
+
+pub mod admission;
+pub mod arena;
+pub mod config;
+pub mod date;
+pub mod directive;
+pub mod directory;
+pub mod entry;
+#[cfg(target_os = "wasi")]
+mod filter;
+pub mod freshness;
+pub mod key;
+pub mod recording;
+pub mod request;
+pub mod selection;
+pub mod status;
+
+pub use config::Config;

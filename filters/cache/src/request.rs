@@ -1,0 +1,227 @@
+//! What a request asks of the cache, read from its headers once.
+
+use policy::handover::header;
+use policy::route::{Target, without_query};
+use policy::{Fingerprint, Headers, Seed};
+
+use crate::config::{Config, Route};
+use crate::status::Forward;
+use crate::{directive, key};
+
+/// What is to be done with a request.
+#[derive(Debug)]
+pub enum Plan {
+    /// It is forwarded, and its response is not stored.
+    Pass {
+        /// Why.
+        why: Forward,
+        /// More of why, as a token.
+        detail: Option<&'static str>,
+        /// The URL whose stored responses are unusable once this request has succeeded.
+        invalidates: Option<Fingerprint>,
+    },
+    /// It may be answered from the store.
+    Ask(Inquiry),
+}
+
+/// A request that may be answered from the store.
+#[derive(Debug)]
+pub struct Inquiry {
+    /// Which route it is of, as an index.
+    pub route: usize,
+    /// Its headers.
+    pub headers: Headers,
+    /// Its primary key.
+    pub key: Vec<u8>,
+    /// The fingerprint of its key.
+    pub print: Fingerprint,
+    /// Its `Cache-Control`.
+    pub said: directive::Request,
+    /// Who asks.
+    pub caller: Caller,
+    /// Whether it is a `HEAD`.
+    pub is_head: bool,
+}
+
+/// Who asks, as far as a cache has to know (RFC 9111 §3.5).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Caller {
+    /// Nobody in particular.
+    Anonymous,
+    /// Somebody whom `auth` knows.
+    Known,
+    /// Somebody with a credential that only the upstream can judge.
+    Unjudged,
+}
+
+impl Caller {
+    /// Whether the caller's identity keeps responses from being stored and reused unless they allow it.
+    pub const fn is_particular(self, route: &Route) -> bool {
+        match self {
+            Self::Anonymous => false,
+            Self::Known => !route.shared,
+            Self::Unjudged => true,
+        }
+    }
+}
+
+/// The fields of a request that decide whether the cache has anything to do with it.
+#[derive(Default)]
+struct Fields<'a> {
+    method: &'a [u8],
+    scheme: &'a [u8],
+    authority: &'a [u8],
+    target: &'a [u8],
+    /// The first of the fields that only the upstream can answer.
+    beyond: Option<&'static str>,
+    authorization: bool,
+    user: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn read(headers: &'a Headers) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in headers {
+            match name {
+                b":method" => fields.method = value,
+                b":scheme" => fields.scheme = value,
+                b":authority" => fields.authority = value,
+                b":path" => fields.target = value,
+                b"authorization" => fields.authorization = true,
+                b"range" => fields.beyond = Some("range"),
+                // RFC 9111 §4.3.2: these two are for the origin alone.
+                b"if-match" | b"if-unmodified-since" => fields.beyond = Some("precondition"),
+                b"upgrade" => fields.beyond = Some("upgrade"),
+                name => fields.user |= name == header::USER.as_bytes(),
+            }
+        }
+        fields
+    }
+}
+
+/// Says what is to be done with a request; `has_body` tells whether anything follows its headers.
+pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> Plan {
+    let pass = |why, detail| Plan::Pass { why, detail, invalidates: None };
+    let fields = Fields::read(&headers);
+    if fields.scheme.is_empty() || fields.authority.is_empty() || fields.target.is_empty() {
+        return pass(Forward::Bypass, None);
+    }
+    let is_head = match fields.method {
+        b"GET" => false,
+        b"HEAD" => true,
+        // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111 §4.4).
+        b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
+        _ => {
+            let key = key::primary(fields.scheme, fields.authority, fields.target);
+            let invalidates = Some(seed.fingerprint([key.as_slice()]));
+            return Plan::Pass { why: Forward::Method, detail: None, invalidates };
+        }
+    };
+    let (method, authority, path) = (fields.method, fields.authority, without_query(fields.target));
+    let target = Target { method, authority, path, headers: &headers };
+    let Some(route) = config.routes.iter().position(|route| route.matches.matches(&target)) else {
+        return pass(Forward::Bypass, None);
+    };
+    if let Some(field) = fields.beyond {
+        return pass(Forward::Bypass, Some(field));
+    }
+    // RFC 9110 §9.3.1: content in a GET has no meaning that a key could show.
+    if has_body {
+        return pass(Forward::Bypass, Some("content"));
+    }
+    let caller = match (fields.user, fields.authorization) {
+        (true, _) => Caller::Known,
+        (false, true) => Caller::Unjudged,
+        (false, false) => Caller::Anonymous,
+    };
+    let key = key::primary(fields.scheme, fields.authority, fields.target);
+    let print = seed.fingerprint([key.as_slice()]);
+    let said = directive::Request::parse(headers.all("cache-control"), headers.all("pragma"));
+    Plan::Ask(Inquiry { route, headers, key, print, said, caller, is_head })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const SEED: Seed = Seed::from_random([7; 16]);
+
+    fn planned(method: &str, path: &str, more: &[(&str, &str)], has_body: bool) -> Plan {
+        let config = Config::from_json(
+            br#"{"routes": [{"match": {"path": "/own"}, "shared": true}, {"match": {"prefix": "/api/"}}]}"#,
+        );
+        let own = [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", path)];
+        let lines = own.iter().chain(more);
+        let pairs: Vec<_> = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+        plan(&config.unwrap(), &SEED, Headers::from_pairs(&pairs), has_body)
+    }
+
+    fn asked(method: &str, path: &str, more: &[(&str, &str)]) -> Inquiry {
+        match planned(method, path, more, false) {
+            Plan::Ask(inquiry) => inquiry,
+            Plan::Pass { .. } => panic!("{method} {path} passes"),
+        }
+    }
+
+    #[test]
+    fn a_get_and_a_head_ask_for_the_same() {
+        let (get, head) = (asked("GET", "/api/a?b", &[]), asked("HEAD", "/api/a?b", &[]));
+        assert_eq!((get.key.as_slice(), get.route, get.is_head), (b"GET http a /api/a?b".as_slice(), 1, false));
+        assert_eq!((head.key, head.print, head.is_head), (get.key, get.print, true));
+    }
+
+    #[test]
+    fn what_a_cache_cannot_answer_passes() {
+        type Row =
+            (&'static str, &'static str, &'static [(&'static str, &'static str)], bool, Forward, Option<&'static str>);
+        let rows: [Row; 9] = [
+            ("GET", "/other", &[], false, Forward::Bypass, None),
+            ("OPTIONS", "/api/a", &[], false, Forward::Method, None),
+            ("TRACE", "/api/a", &[], false, Forward::Method, None),
+            ("GET", "/api/a", &[("range", "bytes=0-1")], false, Forward::Bypass, Some("range")),
+            ("GET", "/api/a", &[("if-match", "\"a\"")], false, Forward::Bypass, Some("precondition")),
+            ("GET", "/api/a", &[("if-unmodified-since", "")], false, Forward::Bypass, Some("precondition")),
+            ("GET", "/api/a", &[("upgrade", "websocket")], false, Forward::Bypass, Some("upgrade")),
+            ("GET", "/api/a", &[], true, Forward::Bypass, Some("content")),
+            ("GET", "", &[], false, Forward::Bypass, None),
+        ];
+        for (method, path, more, has_body, expected, reason) in rows {
+            match planned(method, path, more, has_body) {
+                Plan::Pass { why, detail, invalidates: None } => {
+                    assert_eq!((why, detail), (expected, reason), "{method} {path} {more:?}");
+                }
+                other => panic!("{method} {path} {more:?}: {other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn an_unsafe_request_invalidates_whatever_its_route() {
+        // RFC 9111 §4.4
+        let print = asked("GET", "/api/a", &[]).print;
+        for method in ["POST", "PUT", "DELETE", "PATCH", "UNHEARD-OF"] {
+            let Plan::Pass { why, invalidates, .. } = planned(method, "/api/a", &[], true) else { panic!("{method}") };
+            assert_eq!((why, invalidates), (Forward::Method, Some(print)), "{method}");
+            let plan = planned(method, "/other", &[], true);
+            assert!(matches!(plan, Plan::Pass { invalidates: Some(_), .. }), "{method}");
+        }
+    }
+
+    #[test]
+    fn a_caller_is_known_by_what_auth_says() {
+        let (user, credential) = (("x-weir-user", "alice"), ("authorization", "Bearer x"));
+        for (more, expected, particular) in [
+            (vec![], Caller::Anonymous, [false, false]),
+            (vec![user], Caller::Known, [false, true]),
+            (vec![credential], Caller::Unjudged, [true, true]),
+            (vec![credential, user], Caller::Known, [false, true]),
+        ] {
+            let config = Config::from_json(br#"{"routes": [{"match": {}, "shared": true}, {"match": {}}]}"#).unwrap();
+            let caller = asked("GET", "/own", &more).caller;
+            assert_eq!(caller, expected);
+            assert_eq!([0, 1].map(|route: usize| caller.is_particular(&config.routes[route])), particular);
+        }
+    }
+}

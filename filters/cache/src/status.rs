@@ -1,0 +1,93 @@
+//! What the cache did, as `Cache-Status` tells it (RFC 9211): `weir; hit; ttl=30`, `weir; fwd=uri-miss; stored`.
+
+use std::fmt::Write;
+
+/// Why a request was forwarded instead of being answered from the store (RFC 9211 §2.2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Forward {
+    /// The configuration or the kind of request keeps the cache out of it.
+    Bypass,
+    /// The method's meaning requires it.
+    Method,
+    /// Nothing is stored for this URL.
+    UriMiss,
+    /// Something is stored for this URL, but not for what the request says in the varied fields.
+    VaryMiss,
+    /// A response is stored that the request itself does not allow to be used.
+    Request,
+    /// A response is stored that is not fresh.
+    Stale,
+}
+
+impl Forward {
+    /// The token of RFC 9211 §2.2.
+    pub const fn token(self) -> &'static str {
+        match self {
+            Self::Bypass => "bypass",
+            Self::Method => "method",
+            Self::UriMiss => "uri-miss",
+            Self::VaryMiss => "vary-miss",
+            Self::Request => "request",
+            Self::Stale => "stale",
+        }
+    }
+}
+
+/// A member for a response that was answered from the store; `ttl` in seconds, negative where it is stale (§2.3).
+pub fn hit(name: &str, ttl: i64) -> String {
+    let mut member = String::from(name);
+    let _ = write!(member, "; hit; ttl={ttl}");
+    member
+}
+
+/// A member for a request that was neither answered from the store nor forwarded, as it asked (RFC 9111 §5.2.1.7).
+pub fn refused(name: &str) -> String {
+    format!("{name}; detail=only-if-cached")
+}
+
+/// What becomes of a forwarded request's response.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Fate {
+    /// It is being stored as it passes. Should its body break off or turn out too long, it will not have been.
+    Stored,
+    /// It is not, for this reason; the reason is a token (§2.8).
+    Passed(Option<&'static str>),
+}
+
+/// A member for a response to a request that was forwarded.
+pub fn forwarded(name: &str, why: Forward, fate: Fate) -> String {
+    let mut member = String::from(name);
+    let _ = write!(member, "; fwd={}", why.token());
+    match fate {
+        Fate::Stored => member.push_str("; stored"),
+        Fate::Passed(Some(reason)) => {
+            let _ = write!(member, "; detail={reason}");
+        }
+        Fate::Passed(None) => {}
+    }
+    member
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_member_is_an_item_with_parameters() {
+        assert_eq!(hit("weir", 30), "weir; hit; ttl=30");
+        assert_eq!(hit("weir", -5), "weir; hit; ttl=-5");
+        assert_eq!(refused("weir"), "weir; detail=only-if-cached");
+        for (why, fate, expected) in [
+            (Forward::UriMiss, Fate::Stored, "weir; fwd=uri-miss; stored"),
+            (Forward::VaryMiss, Fate::Passed(None), "weir; fwd=vary-miss"),
+            (Forward::Stale, Fate::Passed(Some("no-store")), "weir; fwd=stale; detail=no-store"),
+            (Forward::Request, Fate::Stored, "weir; fwd=request; stored"),
+            (Forward::Bypass, Fate::Passed(None), "weir; fwd=bypass"),
+            (Forward::Method, Fate::Passed(None), "weir; fwd=method"),
+        ] {
+            assert_eq!(forwarded("weir", why, fate), expected);
+        }
+    }
+}
