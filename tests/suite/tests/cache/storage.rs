@@ -1,0 +1,185 @@
+//! What is kept stays whole, current and within its budget.
+
+use proxy::{Client, Reply, Request};
+use suite::player::play;
+use suite::{HostStage, Scenario, check, parser};
+
+use crate::{PLAIN, plain};
+
+#[test]
+fn an_unsafe_request_that_succeeds_ends_what_is_stored() {
+    plain(
+        r#"
+        origin 200 cache-control=max-age=60 vary=x-kind body=one
+        GET /a x-kind=1 -> 200
+        GET /a x-kind=2 -> 200
+        GET /b -> 200
+        POST /a body=x -> 200 cache-status="weir; fwd=method"
+        GET /a x-kind=1 -> 200 cache-status="weir; fwd=uri-miss; stored"
+        GET /a x-kind=2 -> 200 cache-status="weir; fwd=vary-miss; stored"
+        GET /b -> 200 cache-status~hit
+        origin 500
+        DELETE /a -> 500
+        GET /a x-kind=1 -> 200 cache-status~hit
+        origin 303 location=/b
+        DELETE /a -> 303
+        origin 200 body=gone
+        GET /a x-kind=1 -> 200 body=gone
+    "#,
+    );
+}
+
+#[test]
+fn a_response_asked_for_before_an_invalidation_is_not_stored_after_it() {
+    plain(
+        r#"
+        origin /a 200 cache-control=max-age=60 body=old hold
+        start GET /a as early
+        saw GET /a
+        origin /a 201 body=done
+        POST /a body=x -> 201
+        release /a
+        finish early -> 200 body=old
+        origin /a 200 cache-control=max-age=60 body=new
+        GET /a -> 200 body=new cache-status="weir; fwd=uri-miss; stored"
+        GET /a -> 200 body=new cache-status~hit
+    "#,
+    );
+}
+
+#[test]
+fn a_broken_or_oversized_body_is_not_stored() {
+    check(
+        "cache",
+        r#"{"routes": [{"match": {}}], "object_bytes_max": "1KiB"}"#,
+        r#"
+        origin /cut 200 cache-control=max-age=60 body=abcdef cut
+        GET /cut -> cut
+        origin /cut 200 cache-control=max-age=60 body=abcdef
+        GET /cut -> 200 body=abcdef cache-status="weir; fwd=uri-miss; stored"
+        GET /cut -> 200 body=abcdef cache-status~hit
+        origin /large 200 cache-control=max-age=60 body="x"*2000
+        2 times GET /large -> 200 cache-status="weir; fwd=uri-miss; detail=size"
+        origin /long 200 cache-control=max-age=60 body="x"*600 body="y"*600
+        2 times GET /long -> 200 cache-status~fwd=uri-miss
+        origin /chunks 200 cache-control=max-age=60 body="x"*300 body="y"*300
+        GET /chunks -> 200 cache-status~stored
+        GET /chunks -> 200 content-length=600 body~xy cache-status~hit
+    "#,
+    );
+}
+
+/// Seven sets, each with a share of 128 KiB.
+const SMALL: &str = r#"{"routes": [{"match": {}}], "budget_bytes": "1100KiB", "object_bytes_max": "16KiB"}"#;
+const BUDGET: usize = 1100 << 10;
+
+#[track_caller]
+fn goes_on(stage: &mut HostStage, lines: &str) {
+    let lines = parser::parse(lines).expect("the lines are well-formed");
+    if let Err(fault) = play(stage, &lines) {
+        panic!("{fault}");
+    }
+}
+
+/// A GET for each of these numbers.
+fn gets(numbers: std::ops::Range<usize>) -> String {
+    numbers.fold(String::new(), |lines, number| lines + &format!("GET /flood/{number} -> 200\n"))
+}
+
+#[test]
+fn a_flood_of_urls_stays_within_the_budget_and_spares_what_is_used() {
+    let mut stage = Scenario::new(&[("cache", SMALL)]).host().expect("the host starts");
+    goes_on(
+        &mut stage,
+        "origin 200 cache-control=max-age=600 body=\"0123456789abcdef\"*128\nGET /used -> 200\nGET /used -> 200",
+    );
+    goes_on(&mut stage, &gets(0..600));
+    let (bytes, keys) = (stage.host.shared_bytes("weir"), stage.host.shared_keys("weir").len());
+    assert!(bytes <= BUDGET, "{bytes} bytes");
+    goes_on(&mut stage, &gets(600..2400));
+    let (later_bytes, later_keys) = (stage.host.shared_bytes("weir"), stage.host.shared_keys("weir").len());
+    assert!(later_bytes <= BUDGET && later_bytes * 10 >= bytes * 9, "{bytes} bytes, then {later_bytes}");
+    assert!(later_keys <= 7 * 65 + 2 && keys <= later_keys, "{keys} keys, then {later_keys}");
+    goes_on(&mut stage, "GET /used -> 200 cache-status~hit\nGET /flood/2399 -> 200 cache-status~hit");
+}
+
+#[test]
+fn variants_that_a_client_invents_stay_within_the_budget() {
+    let mut stage = Scenario::new(&[("cache", SMALL)]).host().expect("the host starts");
+    let flood = (0..300).fold(String::new(), |lines, kind| lines + &format!("GET /a x-kind={kind} -> 200\n"));
+    goes_on(&mut stage, "origin 200 cache-control=max-age=600 vary=x-kind body=\"x\"*1000\n");
+    goes_on(&mut stage, &flood);
+    let held = stage.host.shared_bytes("weir");
+    assert!(held <= BUDGET / 7 * 2, "one URL holds {held} bytes");
+}
+
+#[test]
+fn a_smaller_budget_gives_memory_back_and_keeps_what_still_has_its_place() {
+    let larger = SMALL.replace("1100KiB", "8MiB");
+    let mut stage = Scenario::new(&[("cache", &larger)]).host().expect("the host starts");
+    goes_on(&mut stage, "origin 200 cache-control=max-age=600 body=\"0123456789abcdef\"*256");
+    goes_on(&mut stage, &gets(0..1500));
+    let before = stage.host.shared_bytes("weir");
+    stage.host.reload("cache", SMALL).expect("the configuration is good");
+    let after = stage.host.shared_bytes("weir");
+    assert!(before > 4 * BUDGET && after <= BUDGET, "{before} bytes, then {after}");
+    goes_on(&mut stage, "GET /a -> 200\nGET /a -> 200 cache-status~hit");
+    // Another cache has entries of its own.
+    let other = r#"{"name": "other", "routes": [{"match": {}}]}"#;
+    stage.host.reload("cache", other).expect("the configuration is good");
+    goes_on(&mut stage, "GET /a -> 200 cache-status~other cache-status~uri-miss");
+}
+
+#[test]
+fn a_crash_leaves_what_is_stored() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
+    goes_on(&mut stage, "origin 200 cache-control=max-age=600 body=x\nGET /a @1 -> 200");
+    stage.host.crash(0, "cache");
+    stage.host.advance(std::time::Duration::from_secs(5));
+    goes_on(
+        &mut stage,
+        "eventually GET /a @1 -> 200 body=x cache-status~hit\nGET /a @2 -> 200 body=x cache-status~hit",
+    );
+}
+
+#[test]
+fn a_client_that_leaves_spoils_nothing() {
+    plain(
+        r"
+        origin /a 200 cache-control=max-age=60 body=whole hold
+        start GET /a as early
+        saw GET /a
+        leave early
+        release /a
+        origin /a 200 cache-control=max-age=60 body=whole
+        GET /a -> 200 body=whole
+        GET /a -> 200 body=whole cache-status~hit
+    ",
+    );
+}
+
+#[test]
+fn workers_that_store_at_once_mix_nothing_up() {
+    let config = r#"{"routes": [{"match": {}}], "budget_bytes": "160KiB", "object_bytes_max": "100KiB"}"#;
+    let stage = Scenario::new(&[("cache", config)]).workers(4).envoy().expect("Envoy starts");
+    let body = |url: usize| format!("{url:03}").repeat(300 + url * 500).into_bytes();
+    for url in 0..30 {
+        let reply = Reply::status(200).header("cache-control", "max-age=600").body(body(url));
+        stage.origin.answer(Some(&format!("/{url}")), reply);
+    }
+    let address = stage.envoy.address();
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            scope.spawn(move || {
+                let mut connection = Client::connect(address).expect("Envoy listens");
+                for step in 0..150 {
+                    let url = (step * 7 + client * 3) % 30;
+                    let answer = connection.call(&Request::get(&format!("/{url}"))).expect("Envoy answers");
+                    assert_eq!(answer.body, body(url), "/{url}");
+                }
+            });
+        }
+    });
+    assert!(stage.origin.received().len() < 8 * 150, "nothing was ever reused");
+    assert!(!stage.envoy.log().contains("not writable"), "{}", stage.envoy.log());
+}

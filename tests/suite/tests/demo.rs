@@ -1,0 +1,214 @@
+//! The demonstration that `make run` starts: its policy in a real Envoy, in front of the sandbox.
+
+use std::path::{Path, PathBuf};
+
+use proxy::{Answer, Envoy, Request, client};
+use sandbox::{Claims, Fault, Sandbox, Upstream};
+use serde_json::Value;
+use suite::module;
+use weir::document::{self, Document, Reading};
+use weir::envoy::{Plan, bootstrap};
+
+/// The gateway and what is behind it.
+struct Demo {
+    envoy: Envoy,
+    sandbox: Sandbox,
+    document: Document,
+}
+
+fn policy() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/policies/demo.yaml")
+}
+
+impl Demo {
+    fn start() -> Self {
+        let sandbox = Sandbox::start();
+        let url = format!("http://{}", sandbox.address());
+        let bytes = std::fs::read(policy()).expect("the policy is in the repository");
+        let reading = Reading { sandbox: Some(&url), ..Reading::default() };
+        let mut document = document::read(Path::new("demo.yaml"), &bytes, &reading)
+            .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
+        document.policy.listen.value.set_port(0);
+        let module = module::path("auth");
+        let wasm = module.parent().expect("a folder");
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+        let envoy =
+            Envoy::start(&bootstrap::standalone(&plan).to_string()).unwrap_or_else(|failure| panic!("{failure}"));
+        Self { envoy, sandbox, document }
+    }
+
+    fn send(&self, request: &Request) -> Answer {
+        client::call(self.envoy.address(), request).expect("an answer")
+    }
+
+    /// Sends a request without a token.
+    fn ask(&self, line: &str) -> Answer {
+        let (method, target) = line.split_once(' ').expect("a method and a target");
+        self.send(&Request::new(method, target))
+    }
+
+    /// Sends a request with a token of this tier.
+    fn ask_as(&self, tier: &str, line: &str) -> Answer {
+        let (method, target) = line.split_once(' ').expect("a method and a target");
+        let token = self.sandbox.token(&Claims { tier: tier.to_owned(), ..Claims::default() });
+        self.send(&Request::new(method, target).header("authorization", format!("Bearer {token}")))
+    }
+}
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&answer.body)))
+}
+
+#[test]
+fn a_lookup_at_a_provider_comes_from_the_cache_the_second_time() {
+    let demo = Demo::start();
+    for (target, upstream, member, expected) in [
+        ("GET /api/spotify/tracks/41Xji81wFy3cM7ggbGczQW", Upstream::Spotify, "/name", "Strobe"),
+        ("GET /api/musicbrainz/isrc/GBTDG0900141?inc=artists&fmt=json", Upstream::Musicbrainz, "/isrc", "GBTDG0900141"),
+    ] {
+        let first = demo.ask(target);
+        assert_eq!((first.status, json(&first).pointer(member).unwrap().as_str()), (200, Some(expected)), "{target}");
+        let second = demo.ask(target);
+        assert_eq!((second.status, &second.body), (200, &first.body), "{target}");
+        let cache = second.text("cache-status").unwrap();
+        assert!(cache.contains("hit") && !cache.contains("fwd"), "{cache}");
+        assert_eq!(demo.sandbox.count(upstream), 1, "{target}");
+    }
+}
+
+#[test]
+fn a_providers_limit_counts_what_is_sent_there() {
+    let demo = Demo::start();
+    let ask = |isrc: &str| demo.ask_as("pro", &format!("GET /api/musicbrainz/isrc/{isrc}?fmt=json"));
+    assert_eq!(ask("GBTDG0900141").status, 200);
+    for _ in 0..5 {
+        assert_eq!(ask("GBTDG0900141").status, 200, "an answer from the cache costs the provider nothing");
+    }
+    // One a second: of several others at once, the provider sees at most as many as seconds have passed.
+    let refused = (0..5).map(|n| ask(&format!("GBTDG090000{n}"))).find(|answer| answer.status == 429);
+    let refused = refused.expect("five requests within two seconds");
+    assert_eq!(json(&refused)["error"]["code"], "RATE_LIMITED");
+    assert!(refused.text("retry-after").is_some());
+}
+
+#[test]
+fn a_provider_learns_who_we_are_and_not_who_asks() {
+    let demo = Demo::start();
+    assert_eq!(demo.ask_as("pro", "GET /api/spotify/tracks/41Xji81wFy3cM7ggbGczQW").status, 200);
+    assert_eq!(demo.ask_as("pro", "GET /api/musicbrainz/isrc/GBTDG0900141?fmt=json").status, 200);
+    assert_eq!(demo.ask_as("pro", "GET /api/v1/user/profile").status, 200);
+    let header = |upstream, name: &str| {
+        let seen = demo.sandbox.requests(upstream).pop().expect("a request");
+        seen.headers.into_iter().find(|(found, _)| found == name).map(|(_, value)| value)
+    };
+    assert_eq!(header(Upstream::Spotify, "authorization").as_deref(), Some("Bearer not-a-secret-token"));
+    assert_eq!(header(Upstream::Musicbrainz, "user-agent").as_deref(), Some("weir-demo/0.1 (https://weir.example)"));
+    for upstream in [Upstream::Spotify, Upstream::Musicbrainz] {
+        for private in ["x-weir-user", "x-weir-tier", "x-weir-roles", "x-forwarded-for", "cookie"] {
+            assert_eq!(header(upstream, private), None, "{private}");
+        }
+        assert!(header(upstream, "x-request-id").is_some() && header(upstream, "traceparent").is_some());
+    }
+    assert_eq!(header(Upstream::Musicbrainz, "authorization"), None);
+    assert_eq!(header(Upstream::Auth, "x-weir-user").as_deref(), Some("user123"));
+}
+
+#[test]
+fn a_callers_tier_limits_it() {
+    let demo = Demo::start();
+    let answers: Vec<_> = (0..60).map(|_| demo.ask("GET /api/v1/products/TEST-001")).collect();
+    let passed = answers.iter().filter(|answer| answer.status == 200).count();
+    let refused = answers.iter().find(|answer| answer.status == 429).expect("more than the limit was sent");
+    assert!(passed >= 10, "the burst of an anonymous caller is 10, and {passed} passed");
+    assert_eq!(json(refused)["error"]["code"], "RATE_LIMITED");
+    assert!(refused.text("retry-after").is_some() && refused.text("ratelimit-policy").is_some());
+    for (tier, burst) in [("free", "20"), ("pro", "100"), ("enterprise", "400")] {
+        let answer = demo.ask_as(tier, "GET /api/v1/products/TEST-001");
+        assert_eq!((answer.status, answer.text("x-ratelimit-limit").as_deref()), (200, Some(burst)), "{tier}");
+    }
+}
+
+#[test]
+fn a_users_routes_need_a_token_and_the_others_accept_one() {
+    let demo = Demo::start();
+    for line in ["GET /api/v1/user/profile", "GET /api/v1/user/watchlist", "GET /api/v1/user/history"] {
+        let answer = demo.ask(line);
+        assert_eq!((answer.status, json(&answer)["error"]["code"].as_str()), (401, Some("UNAUTHORIZED")), "{line}");
+        assert!(answer.text("www-authenticate").is_some_and(|challenge| challenge.contains("gateway")));
+        assert_eq!(demo.ask_as("pro", line).status, 200, "{line}");
+    }
+    let forged = Request::get("/api/v1/genres").header("authorization", "Bearer e30.e30.AAAA");
+    assert_eq!(demo.send(&forged).status, 401);
+}
+
+#[test]
+fn a_failing_service_is_left_alone_by_its_breaker() {
+    let demo = Demo::start();
+    demo.sandbox.fault(Upstream::Pricing, Fault::status(503).times(5));
+    for _ in 0..5 {
+        assert_eq!(demo.ask_as("pro", "GET /api/v1/prices/TEST-001").status, 503);
+    }
+    let answer = demo.ask_as("pro", "GET /api/v1/prices/TEST-001");
+    assert_eq!((answer.status, json(&answer)["error"]["code"].as_str()), (503, Some("CIRCUIT_BREAKER_OPEN")));
+    assert!(answer.text("retry-after").is_some());
+    assert_eq!(demo.sandbox.count(Upstream::Pricing), 5);
+    assert_eq!(demo.ask_as("pro", "GET /api/v1/products/TEST-001").status, 200, "another service has another breaker");
+    let state = r#"api_gateway_circuit_breaker_state{provider="pricing"} 1"#;
+    assert!(demo.envoy.prometheus().contains(state), "{}", demo.envoy.prometheus());
+}
+
+#[test]
+fn every_route_leads_to_its_upstream() {
+    let demo = Demo::start();
+    let asked = [
+        ("GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW", Upstream::Spotify),
+        ("GET /api/spotify/search?q=strobe&type=track", Upstream::Spotify),
+        ("GET /api/musicbrainz/recording?query=strobe&fmt=json", Upstream::Musicbrainz),
+        ("GET /api/lastfm?method=track.search&track=strobe&format=json&api_key=x", Upstream::Lastfm),
+        ("GET /api/beatport/catalog/tracks/1/", Upstream::Beatport),
+        ("GET /api/discogs/releases/1", Upstream::Discogs),
+        ("GET /api/acousticbrainz/7d357162-6c37-47f4-abcd-c74889a01919/low-level", Upstream::Acousticbrainz),
+        ("GET /api/v1/products?page=0&size=2", Upstream::Inventory),
+        ("GET /api/v1/prices/TEST-001", Upstream::Pricing),
+        ("GET /api/v1/content/trending", Upstream::Discovery),
+        ("GET /api/v1/movies/popular", Upstream::Discovery),
+        ("GET /api/v1/tv/popular", Upstream::Discovery),
+        ("GET /api/v1/search/autocomplete?q=a", Upstream::Discovery),
+        ("GET /api/v1/discover/movies", Upstream::Discovery),
+        ("GET /api/v1/discover/tv", Upstream::Discovery),
+        ("GET /api/v1/genres", Upstream::Discovery),
+        ("GET /api/v1/recommendations", Upstream::Sona),
+        ("GET /api/v1/user/watchlist", Upstream::Sync),
+        ("GET /api/v1/user/profile", Upstream::Auth),
+    ];
+    for (line, upstream) in asked {
+        let before = demo.sandbox.count(upstream);
+        let answer = demo.ask_as("enterprise", line);
+        // What a stand-in makes of it is its own matter, as long as it is the one that was meant.
+        assert_eq!(demo.sandbox.count(upstream), before + 1, "{line}: {}", answer.status);
+        assert!(answer.status < 500, "{line}: {}", answer.status);
+        let seen = demo.sandbox.requests(upstream).pop().expect("a request");
+        assert!(seen.path.starts_with(upstream.base()), "{line}: {}", seen.path);
+    }
+    assert_eq!(demo.ask("GET /api/v1/nothing").status, 404);
+    assert_eq!(demo.ask("DELETE /api/v1/genres").status, 404);
+}
+
+#[test]
+fn the_keys_in_the_policy_are_the_sandboxes_and_its_examples_have_routes() {
+    let text = std::fs::read_to_string(policy()).expect("the policy is in the repository");
+    let keys: Value = serde_json::from_str(&sandbox::jwks()).expect("a key set");
+    for key in keys["keys"].as_array().expect("keys") {
+        for part in ["kid", "x"] {
+            assert!(text.contains(key[part].as_str().expect("text")), "{key}");
+        }
+    }
+    let demo = Demo::start();
+    let examples = &demo.document.policy.examples;
+    assert!(examples.len() >= 5);
+    for example in examples.iter().filter(|example| example.call.target.starts_with('/')) {
+        let call = &example.call;
+        let answer = demo.ask_as("pro", &format!("{} {}", call.method, call.target));
+        assert_eq!(answer.status, 200, "{}", example.title);
+    }
+}
