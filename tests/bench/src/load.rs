@@ -1,0 +1,102 @@
+//! Requests, as many as asked, over a few connections that stay open; and what they cost Envoy.
+
+use std::fs;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+/// Connections that are kept busy at once: enough that Envoy finds work whenever it looks.
+const CONNECTIONS: usize = 16;
+/// An answer that takes longer has been lost.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// A client with its connections, which repeats one request.
+pub(crate) struct Client {
+    connections: Vec<BufReader<TcpStream>>,
+    request: Vec<u8>,
+}
+
+/// What a number of requests took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cost {
+    /// The proxy's CPU time for each request, in microseconds.
+    pub(crate) cpu_us: f64,
+    /// Requests a second, by the wall clock.
+    pub(crate) rps: f64,
+}
+
+impl Client {
+    /// Connects to a proxy; `headers` are added to each request, a line each.
+    pub(crate) fn connect(proxy: SocketAddr, headers: &str) -> io::Result<Self> {
+        let connections = (0..CONNECTIONS).map(|_| {
+            let stream = TcpStream::connect(proxy)?;
+            stream.set_nodelay(true)?;
+            stream.set_read_timeout(Some(DEADLINE))?;
+            Ok(BufReader::new(stream))
+        });
+        let lines = "user-agent: bench/1\r\naccept: */*\r\naccept-encoding: gzip\r\naccept-language: en\r\n";
+        let request = format!("GET /plain HTTP/1.1\r\nhost: gateway.example\r\n{lines}{headers}\r\n").into_bytes();
+        Ok(Self { connections: connections.collect::<io::Result<_>>()?, request })
+    }
+
+    /// Sends `requests` requests and reads their answers, all of which must be 200. Each connection asks again as soon
+    /// as it is answered, so that Envoy always has work and never waits for a whole batch.
+    pub(crate) fn play(&mut self, requests: u32) -> io::Result<u32> {
+        for connection in &mut self.connections {
+            connection.get_mut().write_all(&self.request)?;
+        }
+        let mut answered = 0;
+        while answered < requests {
+            for connection in &mut self.connections {
+                read_answer(connection)?;
+                connection.get_mut().write_all(&self.request)?;
+                answered += 1;
+            }
+        }
+        for connection in &mut self.connections {
+            read_answer(connection)?;
+            answered += 1;
+        }
+        Ok(answered)
+    }
+
+    /// Plays `requests` requests and measures what they cost the process `pid`.
+    pub(crate) fn measure(&mut self, pid: u32, requests: u32) -> io::Result<Cost> {
+        let (cpu_before, started) = (cpu_time(pid)?, Instant::now());
+        let answered = f64::from(self.play(requests)?);
+        let (cpu, wall) = (cpu_time(pid)?.saturating_sub(cpu_before), started.elapsed());
+        Ok(Cost { cpu_us: cpu.as_secs_f64() * 1e6 / answered, rps: answered / wall.as_secs_f64() })
+    }
+}
+
+fn read_answer(connection: &mut BufReader<TcpStream>) -> io::Result<()> {
+    let mut line = String::new();
+    connection.read_line(&mut line)?;
+    if !line.starts_with("HTTP/1.1 200 ") {
+        return Err(io::Error::other(format!("expected 200, got {:?}", line.trim_end())));
+    }
+    let mut body_bytes = 0;
+    loop {
+        line.clear();
+        connection.read_line(&mut line)?;
+        if line.trim_end().is_empty() {
+            break;
+        }
+        if let Some(length) = line.strip_prefix("content-length: ") {
+            body_bytes = length.trim_end().parse().map_err(io::Error::other)?;
+        }
+    }
+    let read = io::copy(&mut connection.by_ref().take(body_bytes), &mut io::sink())?;
+    if read == body_bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+}
+
+/// The CPU time that all threads of a process have had, by the scheduler's own count in nanoseconds.
+fn cpu_time(pid: u32) -> io::Result<Duration> {
+    let mut nanos = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))?.flatten() {
+        // A thread may end between the two reads; its time was small.
+        let Ok(text) = fs::read_to_string(thread.path().join("schedstat")) else { continue };
+        nanos += text.split_whitespace().next().and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
+    }
+    if nanos == 0 { Err(io::Error::other("no CPU time in /proc")) } else { Ok(Duration::from_nanos(nanos)) }
+}

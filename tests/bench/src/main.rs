@@ -1,0 +1,68 @@
+//! What each filter costs Envoy: CPU time for each request, beside Envoy's own filters and a filter that does nothing.
+//!
+//! Every variant is an Envoy of its own with one worker, which answers 500 bytes itself behind the variant's filters.
+//! They all run at once and are asked in turn, round by round, so that whatever else the machine does hits all alike.
+//! `ROUNDS=` and `REQUESTS=` change how long it takes; arguments name the only variants to run beside `none`, `noop` and
+//! `jwt_authn`, which all others are compared with.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
+
+mod load;
+mod report;
+mod token;
+mod variant;
+
+use std::error::Error;
+use std::fs;
+use std::path::Path;
+
+use load::Client;
+use proxy::{Envoy, Options};
+use report::{Budget, Report};
+
+/// What a filter may add, at most.
+const BUDGETS: [Budget; 3] = [
+    Budget { variant: "correlation", against: "noop", ratio: 1.4 },
+    Budget { variant: "ratelimit", against: "noop", ratio: 1.4 },
+    Budget { variant: "all", against: "jwt_authn", ratio: 1.0 },
+];
+/// What all others are compared with.
+const REFERENCES: [&str; 3] = ["none", "noop", "jwt_authn"];
+/// Requests before anything is measured: Envoy's V8 compiles what is hot meanwhile.
+const WARM_UP: u32 = 20_000;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let rounds = number("ROUNDS", 7);
+    let requests = number("REQUESTS", 10_000);
+    let token = token::mint();
+    let mut contenders = Vec::new();
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    let chosen =
+        |name: &str| wanted.is_empty() || REFERENCES.contains(&name) || wanted.iter().any(|wanted| wanted == name);
+    for variant in variant::all(&token).into_iter().filter(|variant| chosen(variant.name)) {
+        let options = Options { concurrency: 1, log_level: "error,wasm:error".into(), ..Options::default() };
+        let envoy = Envoy::start_with(&variant.bootstrap(), &options)?;
+        let mut client = Client::connect(envoy.address(), &variant.headers)?;
+        client.play(WARM_UP).map_err(|error| format!("{}: {error}\n{}", variant.name, envoy.log()))?;
+        contenders.push((variant.name, envoy, client));
+    }
+    let mut report = Report::default();
+    for round in 1..=rounds {
+        eprintln!("round {round} of {rounds}: {requests} requests for each of {} variants", contenders.len());
+        for (name, envoy, client) in &mut contenders {
+            report.add(name, client.measure(envoy.id(), requests)?);
+        }
+    }
+    print!("{}\n{}", report.table(), report.verdicts(&BUDGETS));
+    for (filter, bytes) in variant::sizes()? {
+        let verdict = if bytes <= 400 * 1024 { "kept" } else { "EXCEEDED" };
+        println!("budget {verdict:<9} {filter}.wasm has {} KiB (at most 400)", bytes.div_ceil(1024));
+    }
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/bench.json");
+    fs::write(&file, serde_json::to_string_pretty(&report.json())?)?;
+    println!("written to target/bench.json");
+    Ok(())
+}
+
+fn number(name: &str, default: u32) -> u32 {
+    std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(default)
+}

@@ -1,0 +1,140 @@
+//! What was measured: medians, ratios, budgets; as a table for people and as JSON for programs.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use serde_json::json;
+
+use crate::load::Cost;
+
+/// All that was measured, by variant, in the order of the rounds.
+#[derive(Default)]
+pub(crate) struct Report {
+    order: Vec<&'static str>,
+    costs: BTreeMap<&'static str, Vec<Cost>>,
+}
+
+/// A ceiling: what one variant adds, as a multiple of what another adds.
+pub(crate) struct Budget {
+    /// The variant that must be cheap.
+    pub(crate) variant: &'static str,
+    /// What it is measured against.
+    pub(crate) against: &'static str,
+    /// The most that it may add, as a multiple.
+    pub(crate) ratio: f64,
+}
+
+impl Report {
+    /// Adds one round's figures of one variant.
+    pub(crate) fn add(&mut self, variant: &'static str, cost: Cost) {
+        if !self.order.contains(&variant) {
+            self.order.push(variant);
+        }
+        self.costs.entry(variant).or_default().push(cost);
+    }
+
+    /// The median CPU time of a variant, in microseconds.
+    fn cpu_us(&self, variant: &str) -> f64 {
+        median(self.costs.get(variant).into_iter().flatten().map(|cost| cost.cpu_us))
+    }
+
+    fn rps(&self, variant: &str) -> f64 {
+        median(self.costs.get(variant).into_iter().flatten().map(|cost| cost.rps))
+    }
+
+    /// The median over the rounds of what a variant adds to a proxy without filters *in the same round*: what the
+    /// machine does meanwhile hits both alike.
+    pub(crate) fn added_us(&self, variant: &str) -> f64 {
+        let (Some(own), Some(bare)) = (self.costs.get(variant), self.costs.get("none")) else { return f64::NAN };
+        median(own.iter().zip(bare).map(|(own, bare)| own.cpu_us - bare.cpu_us))
+    }
+
+    /// The table that people read.
+    pub(crate) fn table(&self) -> String {
+        let (noop, native) = (self.added_us("noop"), self.added_us("jwt_authn"));
+        let mut table = String::from("variant            CPU µs   added µs   × noop   × jwt_authn      rps\n");
+        for variant in &self.order {
+            let added = self.added_us(variant);
+            let _ = writeln!(
+                table,
+                "{variant:<17} {:>7.1} {added:>10.1} {:>8.2} {:>13.2} {:>8.0}",
+                self.cpu_us(variant),
+                added / noop,
+                added / native,
+                self.rps(variant),
+            );
+        }
+        table
+    }
+
+    /// A line for each budget: kept or not.
+    pub(crate) fn verdicts(&self, budgets: &[Budget]) -> String {
+        let mut lines = String::new();
+        for Budget { variant, against, ratio } in budgets {
+            let found = self.added_us(variant) / self.added_us(against);
+            let verdict = if found <= *ratio { "kept" } else { "EXCEEDED" };
+            let _ = writeln!(lines, "budget {verdict:<9} {variant} adds {found:.2} × {against} (at most {ratio:.2})");
+        }
+        lines
+    }
+
+    /// `{variant: {"cpu_us", "added_us", "rps"}}`.
+    pub(crate) fn json(&self) -> serde_json::Value {
+        let rounded = |number: f64| (number * 10.0).round() / 10.0;
+        let variants = self.order.iter().map(|variant| {
+            let figures = json!({
+                "cpu_us": rounded(self.cpu_us(variant)),
+                "added_us": rounded(self.added_us(variant)),
+                "rps": self.rps(variant).round(),
+            });
+            ((*variant).to_owned(), figures)
+        });
+        serde_json::Value::Object(variants.collect())
+    }
+}
+
+fn median(numbers: impl Iterator<Item = f64>) -> f64 {
+    let mut numbers: Vec<_> = numbers.collect();
+    numbers.sort_by(f64::total_cmp);
+    match (numbers.len() / 2, numbers.len() % 2) {
+        (_, _) if numbers.is_empty() => f64::NAN,
+        (middle, 1) => numbers[middle],
+        (middle, _) => f64::midpoint(numbers[middle - 1], numbers[middle]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report(rows: &[(&'static str, &[f64])]) -> Report {
+        let mut report = Report::default();
+        for (variant, costs) in rows {
+            for &cpu_us in *costs {
+                report.add(variant, Cost { cpu_us, rps: 1e6 / cpu_us });
+            }
+        }
+        report
+    }
+
+    #[test]
+    fn what_is_added_is_compared_within_a_round() {
+        let report = report(&[("none", &[50.0, 100.0, 60.0]), ("noop", &[66.0, 116.0, 90.0])]);
+        assert!((report.added_us("noop") - 16.0).abs() < 1e-9);
+        assert!((report.cpu_us("noop") - 90.0).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_budget_can_be_exceeded() {
+        let report = report(&[("none", &[50.0]), ("noop", &[60.0]), ("auth", &[65.0])]);
+        let budget = |ratio| [Budget { variant: "auth", against: "noop", ratio }];
+        assert_eq!(report.verdicts(&budget(1.5)), "budget kept      auth adds 1.50 × noop (at most 1.50)\n");
+        assert_eq!(report.verdicts(&budget(1.4)), "budget EXCEEDED  auth adds 1.50 × noop (at most 1.40)\n");
+    }
+
+    #[test]
+    fn the_json_has_the_three_figures_of_each_variant() {
+        let report = report(&[("none", &[50.0]), ("noop", &[62.5])]);
+        assert_eq!(report.json()["noop"], json!({"cpu_us": 62.5, "added_us": 12.5, "rps": 16000.0}));
+    }
+}
