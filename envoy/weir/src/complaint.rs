@@ -1,0 +1,146 @@
+//! What a filter says about its configuration, told in the words and at the places of the policy file.
+
+use policy::ConfigError;
+
+use crate::diagnostic::Mistakes;
+use crate::draft::{Draft, Pruned};
+use crate::reader;
+
+/// More mistakes than this in one filter's configuration are not looked for.
+const ROUNDS_MAX: usize = 100;
+
+/// Reads a draft with the filter's own code until it has nothing more to say: each mistake is noted and taken out, so
+/// that the next is seen. Gives the valid configuration, if it was valid from the start.
+pub fn read<Config>(
+    mut draft: Draft,
+    parse: impl Fn(&[u8]) -> Result<Config, ConfigError>,
+    mistakes: &mut Mistakes,
+) -> Option<Config> {
+    let mut gaps: Vec<String> = Vec::new();
+    for round in 0..ROUNDS_MAX {
+        let error = match parse(draft.to_json().to_string().as_bytes()) {
+            Ok(config) if round == 0 => return Some(config),
+            Ok(_) => return None,
+            Err(error) => error,
+        };
+        // Where something was taken out, what is said about the whole of it may be about the gap.
+        let whole = round > 0 && !error.path.contains(['[', '.']);
+        if whole || gaps.iter().any(|gap| gap.starts_with(&error.path)) {
+            return None;
+        }
+        note(&draft, &error, mistakes);
+        let pruned = match unknown_field(&error.reason) {
+            Some(_) => draft.prune_key(&error.path),
+            None => draft.prune(&error.path),
+        };
+        match pruned {
+            Pruned::Kept => return None,
+            Pruned::Item => gaps.extend(error.path.rsplit_once('[').map(|(list, _)| list.to_owned())),
+            // A key that nobody knows leaves no gap.
+            Pruned::Member if unknown_field(&error.reason).is_some() => {}
+            Pruned::Member => gaps.push(error.path),
+        }
+    }
+    None
+}
+
+/// Notes what a filter's own code said about a draft.
+pub fn note(draft: &Draft, error: &ConfigError, mistakes: &mut Mistakes) {
+    let reason = without_position(&error.reason);
+    if let Some((field, known)) = unknown_field(reason) {
+        let expected = match reader::nearest(field, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("expected {}", reader::one_of(&known)),
+        };
+        mistakes.add(&draft.locate_key(&error.path), format!("unknown key `{field}`"), expected);
+        return;
+    }
+    let span = draft.locate(&error.path);
+    if let Some(field) = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
+        mistakes.add(&span, format!("`{field}` is missing"), format!("expected the key `{field}` here"));
+    } else if let Some((wrong, expected)) = reason.split_once(", expected ") {
+        mistakes.add(&span, wrong, format!("expected {expected}"));
+    } else if let Some((expected, found)) = reason.split_once(", got ") {
+        mistakes.add(&span, format!("{}{found} is wrong here", subject(&error.path)), expected);
+    } else {
+        mistakes.add(&span, format!("{}{reason}", subject(&error.path)), "");
+    }
+}
+
+/// The name that a mistake is about, as the beginning of a sentence.
+fn subject(path: &str) -> String {
+    match path.rsplit('.').next().map(|last| last.split('[').next().unwrap_or(last)) {
+        None | Some("") => String::new(),
+        Some(name) => format!("`{name}`: "),
+    }
+}
+
+/// `serde_json` ends its messages with a position in a text that nobody sees.
+fn without_position(reason: &str) -> &str {
+    reason.rsplit_once(" at line ").map_or(reason, |(reason, _)| reason)
+}
+
+/// The key that serde does not know, and those that it does.
+fn unknown_field(reason: &str) -> Option<(&str, Vec<&str>)> {
+    let mut words = without_position(reason).strip_prefix("unknown field `")?.split('`');
+    let field = words.next()?;
+    // Names stand at every second place, between backquotes.
+    Some((field, words.skip(1).step_by(2).collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Mistakes;
+    use serde::Deserialize;
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its reading matters")]
+    struct Raw {
+        rules: Vec<Rule>,
+    }
+
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only its reading matters")]
+    struct Rule {
+        burst: u32,
+        rate: u32,
+    }
+
+    #[test]
+    fn all_of_a_filters_complaints_are_heard() {
+        let text = "rules:\n- {burst: 1, rat: 2, rate: 1}\n- {burst: x, rate: 1}\n- {rate: 1}\n- {burst: 1, rate: 1}\n";
+        let mut mistakes = Mistakes::default();
+        let draft = Draft::of(&crate::yaml::parse(text, &mut mistakes).unwrap());
+        assert!(read(draft, policy::config::read::<Raw>, &mut mistakes).is_none());
+        let found: Vec<_> = mistakes
+            .in_order()
+            .iter()
+            .map(|one| (text.get(one.span.clone()).unwrap(), one.wrong.clone(), one.expected.clone()))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("rat", "unknown key `rat`".to_owned(), "did you mean `rate`?".to_owned()),
+                ("x", "invalid type: string \"x\"".to_owned(), "expected u32".to_owned()),
+                ("rate", "`burst` is missing".to_owned(), "expected the key `burst` here".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_complaint_is_put_in_words() {
+        for (reason, wrong, expected) in [
+            ("must be at least 1", "`burst`: must be at least 1", ""),
+            ("must be in lower case, got \"A\"", "`burst`: \"A\" is wrong here", "must be in lower case"),
+            ("unknown variant `a`, expected `b` at line 1 column 2", "unknown variant `a`", "expected `b`"),
+        ] {
+            let mut mistakes = Mistakes::default();
+            note(&Draft::object(&(0..0)), &ConfigError::at("rules[1].burst", reason), &mut mistakes);
+            let said = mistakes.in_order().remove(0);
+            assert_eq!((said.wrong.as_str(), said.expected.as_str()), (wrong, expected));
+        }
+    }
+}

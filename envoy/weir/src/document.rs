@@ -1,0 +1,85 @@
+//! A policy file from its bytes to what it means, or to everything that is wrong with it.
+
+use std::path::{Path, PathBuf};
+
+use crate::diagnostic::{Mistakes, Refused};
+use crate::policy::{Policy, Surroundings, Variables};
+use crate::translate::{self, Filter};
+use crate::yaml::{self, Node, Value};
+
+/// A policy that is valid as a whole, with its filters' configurations.
+#[derive(Debug)]
+pub struct Document {
+    /// The policy.
+    pub policy: Policy,
+    /// The filters' configurations, in the order in which they meet a request.
+    pub filters: Vec<Filter>,
+}
+
+/// How a policy file is read.
+#[derive(Clone, Copy, Default)]
+pub struct Reading<'a> {
+    /// Stands wherever the policy has [`SANDBOX`].
+    pub sandbox: Option<&'a str>,
+    /// Answers with a variable of the environment; by default, with those of this process.
+    pub variable: Option<Variables<'a>>,
+}
+
+/// The address of the sandbox in policies that are made for it.
+pub const SANDBOX: &str = "http://127.0.0.1:9400";
+
+/// Reads a policy file.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn read(name: &Path, bytes: &[u8], reading: &Reading<'_>) -> Result<Document, Box<Refused>> {
+    let mut mistakes = Mistakes::default();
+    let document = document(name, bytes, reading, &mut mistakes);
+    match document.filter(|_| mistakes.is_empty()) {
+        Some(document) => Ok(document),
+        None => Err(Box::new(Refused {
+            name: name.display().to_string(),
+            text: String::from_utf8_lossy(bytes).into_owned(),
+            mistakes: mistakes.in_order(),
+        })),
+    }
+}
+
+fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mistakes) -> Option<Document> {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let at = error.valid_up_to();
+            mistakes.add(&(at..at + 1), "this is not UTF-8", "expected text");
+            return None;
+        }
+    };
+    let mut root = yaml::parse(text, mistakes)?;
+    if let Some(sandbox) = reading.sandbox {
+        relocate(&mut root, sandbox.trim_end_matches('/'));
+    }
+    let folder = name.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+    let own = |name: &str| std::env::var(name).ok();
+    let surroundings = Surroundings { folder: &folder, variable: reading.variable.unwrap_or(&own) };
+    let policy = Policy::read(&root, &surroundings, mistakes)?;
+    let filters = translate::filters(&policy, &surroundings, mistakes);
+    Some(Document { policy, filters })
+}
+
+/// Puts another address in the place of the sandbox's, wherever a value begins with it.
+fn relocate(node: &mut Node, sandbox: &str) {
+    match &mut node.value {
+        Value::Null => {}
+        Value::Text { text, .. } => {
+            for start in ["", "GET ", "POST ", "PUT ", "PATCH ", "DELETE "] {
+                let rest = text.strip_prefix(start).and_then(|text| text.strip_prefix(SANDBOX));
+                if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) {
+                    *text = format!("{start}{sandbox}{rest}");
+                    return;
+                }
+            }
+        }
+        Value::List(items) => items.iter_mut().for_each(|item| relocate(item, sandbox)),
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| relocate(&mut entry.node, sandbox)),
+    }
+}

@@ -1,0 +1,296 @@
+//! A filter's configuration while it is being put together: JSON in which every value remembers its place in the
+//! policy file.
+//!
+//! The filter's own code then reads the JSON. What it says is wrong, it says with a path (`rules[2].burst`), and the
+//! draft leads that path back to the line that the operator wrote.
+
+use serde_json::{Map, Value as Json};
+
+use crate::diagnostic::Span;
+use crate::yaml::{Node, Value};
+
+/// A value of the configuration.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    span: Span,
+    shape: Shape,
+}
+
+#[derive(Clone, Debug)]
+enum Shape {
+    Leaf(Json),
+    List(Vec<Draft>),
+    Object(Vec<Member>),
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    key: String,
+    span: Span,
+    draft: Draft,
+}
+
+/// What became of a draft from which a mistake was to be taken out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Pruned {
+    /// An item of a list is gone; the others can be read again.
+    Item,
+    /// A member of an object is gone; what it leaves open may be the next mistake.
+    Member,
+    /// Nothing can be taken out there without making another mistake.
+    Kept,
+}
+
+impl Draft {
+    /// A scalar.
+    pub fn leaf(value: impl Into<Json>, span: &Span) -> Self {
+        Self { span: span.clone(), shape: Shape::Leaf(value.into()) }
+    }
+
+    /// A list.
+    pub fn list(items: Vec<Self>, span: &Span) -> Self {
+        Self { span: span.clone(), shape: Shape::List(items) }
+    }
+
+    /// An object without members.
+    pub fn object(span: &Span) -> Self {
+        Self { span: span.clone(), shape: Shape::Object(Vec::new()) }
+    }
+
+    /// What the policy file says, word for word. A scalar without quotes is a number or a boolean where it looks so.
+    pub fn of(node: &Node) -> Self {
+        let shape = match &node.value {
+            Value::Null => Shape::Leaf(Json::Null),
+            Value::Text { text, plain } => Shape::Leaf(if *plain { plain_scalar(text) } else { text.as_str().into() }),
+            Value::List(items) => Shape::List(items.iter().map(Self::of).collect()),
+            Value::Map(entries) => Shape::Object(
+                entries
+                    .iter()
+                    .map(|entry| Member {
+                        key: entry.key.clone(),
+                        span: entry.span.clone(),
+                        draft: Self::of(&entry.node),
+                    })
+                    .collect(),
+            ),
+        };
+        Self { span: node.span.clone(), shape }
+    }
+
+    /// Sets a member of an object; its place is the value's.
+    pub fn set(&mut self, key: &str, draft: Self) {
+        if let Shape::Object(members) = &mut self.shape {
+            members.retain(|member| member.key != key);
+            members.push(Member { key: key.to_owned(), span: draft.span.clone(), draft });
+        }
+    }
+
+    /// Whether an object has this member.
+    pub fn has(&self, key: &str) -> bool {
+        matches!(&self.shape, Shape::Object(members) if members.iter().any(|member| member.key == key))
+    }
+
+    /// Takes a member out of an object.
+    pub fn take(&mut self, key: &str) -> Option<Self> {
+        let Shape::Object(members) = &mut self.shape else { return None };
+        let index = members.iter().position(|member| member.key == key)?;
+        Some(members.remove(index).draft)
+    }
+
+    /// The configuration itself.
+    pub fn to_json(&self) -> Json {
+        match &self.shape {
+            Shape::Leaf(value) => value.clone(),
+            Shape::List(items) => items.iter().map(Self::to_json).collect(),
+            Shape::Object(members) => Json::Object(
+                members.iter().map(|member| (member.key.clone(), member.draft.to_json())).collect::<Map<_, _>>(),
+            ),
+        }
+    }
+
+    /// Where the value at `path` was written; of a value that was not, the nearest one around it.
+    pub fn locate(&self, path: &str) -> Span {
+        match step(path) {
+            None => self.span.clone(),
+            Some(Step::Index(index, rest)) => match &self.shape {
+                Shape::List(items) => items.get(index).map_or(self.span.clone(), |item| item.locate(rest)),
+                _ => self.span.clone(),
+            },
+            Some(Step::Key(path)) => match self.member(path) {
+                // A mistake about a key as such ("unknown field") has the key's path.
+                Some((member, "")) if !matches!(member.draft.shape, Shape::Leaf(_)) => member.span.clone(),
+                Some((member, rest)) => member.draft.locate(rest),
+                None => self.span.clone(),
+            },
+        }
+    }
+
+    /// Where the key at `path` was written.
+    pub fn locate_key(&self, path: &str) -> Span {
+        match step(path) {
+            Some(Step::Index(index, rest)) => match &self.shape {
+                Shape::List(items) => items.get(index).map_or(self.span.clone(), |item| item.locate_key(rest)),
+                _ => self.span.clone(),
+            },
+            Some(Step::Key(path)) => match self.member(path) {
+                Some((member, "")) => member.span.clone(),
+                Some((member, rest)) => member.draft.locate_key(rest),
+                None => self.span.clone(),
+            },
+            None => self.span.clone(),
+        }
+    }
+
+    /// Takes out what is around `path`, so that what is wrong elsewhere is read too: the innermost item of a list; where
+    /// there is no list, the value itself, unless it is a whole part of the configuration.
+    pub fn prune(&mut self, path: &str) -> Pruned {
+        match self.prune_item(path) {
+            Pruned::Kept if path.contains('.') => self.prune_key(path),
+            pruned => pruned,
+        }
+    }
+
+    fn prune_item(&mut self, path: &str) -> Pruned {
+        match (step(path), &mut self.shape) {
+            (Some(Step::Index(index, rest)), Shape::List(items)) => {
+                match items.get_mut(index).map(|item| item.prune_item(rest)) {
+                    None => Pruned::Kept,
+                    Some(Pruned::Kept | Pruned::Member) => {
+                        items.remove(index);
+                        Pruned::Item
+                    }
+                    Some(Pruned::Item) => Pruned::Item,
+                }
+            }
+            (Some(Step::Key(path)), Shape::Object(members)) => match position(members, path) {
+                Some((index, rest)) => {
+                    members.get_mut(index).map_or(Pruned::Kept, |member| member.draft.prune_item(rest))
+                }
+                None => Pruned::Kept,
+            },
+            _ => Pruned::Kept,
+        }
+    }
+
+    /// Takes out the key at `path`.
+    pub fn prune_key(&mut self, path: &str) -> Pruned {
+        match (step(path), &mut self.shape) {
+            (Some(Step::Index(index, rest)), Shape::List(items)) => {
+                items.get_mut(index).map_or(Pruned::Kept, |item| item.prune_key(rest))
+            }
+            (Some(Step::Key(path)), Shape::Object(members)) => match position(members, path) {
+                Some((index, "")) => {
+                    members.remove(index);
+                    Pruned::Member
+                }
+                Some((index, rest)) => {
+                    members.get_mut(index).map_or(Pruned::Kept, |member| member.draft.prune_key(rest))
+                }
+                None => Pruned::Kept,
+            },
+            _ => Pruned::Kept,
+        }
+    }
+
+    fn member<'p>(&self, path: &'p str) -> Option<(&Member, &'p str)> {
+        let Shape::Object(members) = &self.shape else { return None };
+        let (index, rest) = position(members, path)?;
+        members.get(index).map(|member| (member, rest))
+    }
+}
+
+enum Step<'p> {
+    Index(usize, &'p str),
+    /// The key is a beginning of this; where it ends, only the object knows, since keys may have dots.
+    Key(&'p str),
+}
+
+fn step(path: &str) -> Option<Step<'_>> {
+    let path = path.strip_prefix('.').unwrap_or(path);
+    if path.is_empty() {
+        return None;
+    }
+    let index = path.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    match index.and_then(|(digits, rest)| Some((digits.parse().ok()?, rest))) {
+        Some((index, rest)) => Some(Step::Index(index, rest)),
+        None => Some(Step::Key(path)),
+    }
+}
+
+/// The member whose key the path begins with, the longest one, and what follows.
+fn position<'p>(members: &[Member], path: &'p str) -> Option<(usize, &'p str)> {
+    members
+        .iter()
+        .enumerate()
+        .filter_map(|(index, member)| {
+            let rest = path.strip_prefix(member.key.as_str())?;
+            matches!(rest.chars().next(), None | Some('.' | '[')).then_some((index, rest))
+        })
+        .min_by_key(|(_, rest)| rest.len())
+}
+
+fn plain_scalar(text: &str) -> Json {
+    match text {
+        "true" => true.into(),
+        "false" => false.into(),
+        // A number in JSON's own notation, so that `1_000`, `0x10` and `010` stay what they look like: text.
+        _ => match serde_json::from_str::<Json>(text) {
+            Ok(number @ Json::Number(_)) => number,
+            _ => text.into(),
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::diagnostic::Mistakes;
+    use serde_json::json;
+
+    const TEXT: &str = "rules:\n- {name: a, burst: 0}\n- {name: b}\ntiers: {a.b: {rate: 1.5}}\n";
+
+    fn draft() -> Draft {
+        Draft::of(&crate::yaml::parse(TEXT, &mut Mistakes::default()).unwrap())
+    }
+
+    #[test]
+    fn a_path_leads_back_to_the_line() {
+        let draft = draft();
+        for (path, at) in [
+            ("", "rules"),
+            ("rules", "rules"),
+            ("rules[0].burst", "0"),
+            ("rules[0]", "name: a"),
+            ("rules[0].rate", "name: a"),
+            ("rules[1].name", "b}"),
+            ("rules[7]", "rules"),
+            ("tiers.a.b.rate", "1.5"),
+            ("tiers.a.b", "a.b"),
+            ("nothing", "rules"),
+        ] {
+            let found = TEXT.get(draft.locate(path).start..).unwrap();
+            assert!(found.starts_with(at), "{path}: {found}");
+        }
+        assert!(TEXT.get(draft.locate_key("rules[0].burst").start..).unwrap().starts_with("burst"));
+    }
+
+    #[test]
+    fn scalars_are_what_they_look_like() {
+        assert_eq!(
+            draft().to_json(),
+            json!({"rules": [{"name": "a", "burst": 0}, {"name": "b"}], "tiers": {"a.b": {"rate": 1.5}}})
+        );
+        let quoted = crate::yaml::parse("[\"1\", 1, 010, true, ~, 5m]", &mut Mistakes::default()).unwrap();
+        assert_eq!(Draft::of(&quoted).to_json(), json!(["1", 1, "010", true, null, "5m"]));
+    }
+
+    #[test]
+    fn a_mistake_can_be_taken_out_so_that_the_next_is_seen() {
+        let mut draft = draft();
+        assert_eq!(draft.prune("tiers"), Pruned::Kept);
+        assert_eq!(draft.prune("rules[0].burst"), Pruned::Item);
+        assert_eq!(draft.prune("tiers.a.b.rate"), Pruned::Member);
+        assert_eq!(draft.prune_key("tiers.a.b"), Pruned::Member);
+        assert_eq!(draft.to_json(), json!({"rules": [{"name": "b"}], "tiers": {}}));
+    }
+}

@@ -1,0 +1,78 @@
+//! The whole of Envoy's configuration: in one piece, or as files that a running Envoy follows.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{NAME, Plan, cluster, listener, set, socket_address, typed};
+
+/// One self-contained file.
+pub fn standalone(plan: &Plan<'_>) -> Json {
+    let mut bootstrap = frame(plan);
+    set(
+        &mut bootstrap,
+        "static_resources",
+        json!({"listeners": [listener::render(plan)], "clusters": cluster::all(plan)}),
+    );
+    bootstrap
+}
+
+/// The file that Envoy is started with where listeners and clusters come from files in `folder` and may change.
+pub fn followed(plan: &Plan<'_>, folder: &Path) -> Json {
+    let source = |file: &str| {
+        let watched = json!({"path": folder.to_string_lossy()});
+        let path = folder.join(file);
+        json!({
+            "resource_api_version": "V3",
+            "path_config_source": {"path": path.to_string_lossy(), "watched_directory": watched},
+        })
+    };
+    let mut bootstrap = frame(plan);
+    set(&mut bootstrap, "node", json!({"id": NAME, "cluster": NAME}));
+    set(&mut bootstrap, "dynamic_resources", json!({"lds_config": source(LISTENERS), "cds_config": source(CLUSTERS)}));
+    bootstrap
+}
+
+/// The name of the file of listeners.
+pub const LISTENERS: &str = "listeners.json";
+/// The name of the file of clusters.
+pub const CLUSTERS: &str = "clusters.json";
+
+/// The content of the file of listeners.
+pub fn listeners(plan: &Plan<'_>, version: &str) -> Json {
+    resources(version, "envoy.config.listener.v3.Listener", vec![listener::render(plan)])
+}
+
+/// The content of the file of clusters.
+pub fn clusters(clusters: Vec<Json>, version: &str) -> Json {
+    resources(version, "envoy.config.cluster.v3.Cluster", clusters)
+}
+
+fn resources(version: &str, kind: &str, resources: Vec<Json>) -> Json {
+    let resources: Vec<Json> = resources.into_iter().map(|resource| typed(kind, resource)).collect();
+    json!({"version_info": version, "resources": resources})
+}
+
+/// What both forms have in common, and what only a restart can change.
+pub fn frame(plan: &Plan<'_>) -> Json {
+    let connections = plan.policy.clients.connections;
+    json!({
+        "admin": {"address": socket_address(plan.policy.admin.value)},
+        "stats_config": {"stats_tags": tags()},
+        "overload_manager": {
+            "resource_monitors": [{
+                "name": "envoy.resource_monitors.global_downstream_max_connections",
+                "typed_config": typed(
+                    "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                    json!({"max_active_downstream_connections": connections}),
+                ),
+            }],
+        },
+    })
+}
+
+/// Labels stand in the names of Weir's metrics as `_provider_=spotify;`: see [`policy::metric`].
+fn tags() -> Vec<Json> {
+    let tag = |label: &str| json!({"tag_name": label, "regex": format!("(_{label}_=([^;]*);)")});
+    policy::metric::LABELS.into_iter().map(tag).collect()
+}

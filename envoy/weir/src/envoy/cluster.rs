@@ -1,0 +1,96 @@
+//! Where requests go: one cluster for each upstream.
+
+use std::path::Path;
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{Plan, duration, set, typed};
+use crate::policy::Upstream;
+use crate::policy::upstream::Name;
+
+/// Where the certificates of public authorities are, on the systems that keep them in one file.
+const AUTHORITIES: [&str; 4] = [
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// All clusters.
+pub fn all(plan: &Plan<'_>) -> Vec<Json> {
+    plan.policy.upstreams.iter().map(render).collect()
+}
+
+fn render(upstream: &Upstream) -> Json {
+    let address = &upstream.address;
+    let (kind, host) = match &address.host {
+        Name::Domain(name) => ("STRICT_DNS", name.clone()),
+        Name::Ip(ip) => ("STATIC", ip.to_string()),
+    };
+    let endpoint = json!({"endpoint": {"address": {"socket_address": {"address": host, "port_value": address.port}}}});
+    let name = upstream.name.value.as_str();
+    let mut cluster = json!({
+        "name": name,
+        "type": kind,
+        "connect_timeout": duration(upstream.connect_timeout),
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "circuit_breakers": {"thresholds": [{
+            "max_connections": upstream.pool.connections,
+            "max_pending_requests": upstream.pool.pending,
+            "max_requests": upstream.pool.requests,
+            "retry_budget": {"budget_percent": {"value": 20.0}, "min_retry_concurrency": 3},
+        }]},
+        "upstream_connection_options": {
+            "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 60, "keepalive_interval": 10},
+        },
+        "per_connection_buffer_limit_bytes": 1 << 20,
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
+                typed("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", protocol(address.tls)),
+        },
+    });
+    if kind == "STRICT_DNS" {
+        set(&mut cluster, "dns_lookup_family", "V4_PREFERRED");
+    }
+    if address.tls {
+        set(
+            &mut cluster,
+            "transport_socket",
+            json!({
+                "name": "envoy.transport_sockets.tls",
+                "typed_config": typed("envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext", tls(&address.host)),
+            }),
+        );
+    }
+    cluster
+}
+
+/// HTTP/2 where TLS can agree on it, HTTP/1.1 elsewhere; unused connections are closed after 90 seconds.
+fn protocol(tls: bool) -> Json {
+    let common = json!({"idle_timeout": "90s"});
+    if tls {
+        let both = json!({"http_protocol_options": {}, "http2_protocol_options": {}});
+        json!({"common_http_protocol_options": common, "auto_config": both})
+    } else {
+        let explicit = json!({"http_protocol_options": {}});
+        json!({"common_http_protocol_options": common, "explicit_http_config": explicit})
+    }
+}
+
+/// The certificate must be of a public authority and for this host.
+fn tls(host: &Name) -> Json {
+    let [usual, ..] = &AUTHORITIES;
+    let authorities = AUTHORITIES.iter().find(|file| Path::new(file).exists()).unwrap_or(usual);
+    let (kind, name) = match host {
+        Name::Domain(name) => ("DNS", name.clone()),
+        Name::Ip(ip) => ("IP_ADDRESS", ip.to_string()),
+    };
+    let names = json!([{"san_type": kind, "matcher": {"exact": name}}]);
+    let validation = json!({"trusted_ca": {"filename": authorities}, "match_typed_subject_alt_names": names});
+    let versions = json!({"tls_minimum_protocol_version": "TLSv1_2"});
+    let mut context = json!({"common_tls_context": {"tls_params": versions, "validation_context": validation}});
+    if kind == "DNS" {
+        set(&mut context, "sni", name);
+    }
+    context
+}

@@ -1,0 +1,73 @@
+//! Where clients arrive: one listener with one HTTP connection manager.
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{NAME, Plan, duration, filter, log, reply, route, socket_address, typed};
+
+/// How much of a body or of many small messages is held for one connection.
+const BUFFER_BYTES: u64 = 1 << 20;
+
+/// The listener.
+pub fn render(plan: &Plan<'_>) -> Json {
+    let manager =
+        typed("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager(plan));
+    json!({
+        "name": NAME,
+        "address": socket_address(plan.policy.listen.value),
+        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
+        "filter_chains": [{
+            "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}],
+        }],
+    })
+}
+
+fn manager(plan: &Plan<'_>) -> Json {
+    let clients = &plan.policy.clients;
+    json!({
+        "stat_prefix": NAME,
+        "server_name": NAME,
+        "use_remote_address": true,
+        "xff_num_trusted_hops": clients.trusted_hops,
+        // Nobody is inside: `x-envoy-…` headers of any client are dropped, loopback or not.
+        "internal_address_config": {"unix_sockets": false},
+        "early_header_mutation_extensions": [without_original_path()],
+        // The correlation filter makes ids, and knows which of a client's are safe to keep.
+        "generate_request_id": false,
+        "preserve_external_request_id": true,
+        // What routes and filters match on is one spelling of a path, and nothing that decodes to another.
+        "normalize_path": true,
+        "merge_slashes": true,
+        "path_with_escaped_slashes_action": "REJECT_REQUEST",
+        "max_request_headers_kb": clients.header_bytes.div_ceil(1024),
+        "common_http_protocol_options": {
+            "max_headers_count": clients.headers,
+            "idle_timeout": duration(clients.idle_timeout),
+        },
+        "http2_protocol_options": {
+            "max_concurrent_streams": 100,
+            "initial_stream_window_size": 1 << 16,
+            "initial_connection_window_size": 1 << 20,
+        },
+        "stream_idle_timeout": duration(clients.idle_timeout),
+        "request_timeout": duration(clients.request_timeout),
+        "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
+        "access_log": log::loggers(),
+        "local_reply_config": reply::config(),
+        "http_filters": filter::chain(plan),
+        "route_config": {
+            "name": NAME,
+            "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan)}],
+            "response_headers_to_remove": ["x-envoy-upstream-service-time"],
+        },
+    })
+}
+
+/// Takes off the header from which the access log learns what a path was before a route rewrote it: a client that sends
+/// it would write the log.
+fn without_original_path() -> Json {
+    let kind = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation";
+    json!({
+        "name": "envoy.http.early_header_mutation.header_mutation",
+        "typed_config": typed(kind, json!({"mutations": [{"remove": "x-envoy-original-path"}]})),
+    })
+}

@@ -1,0 +1,233 @@
+//! The route table: the policy's routes in the policy's order, matched as [`policy::Match`] matches.
+
+use policy::handover::header;
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{Plan, duration, filter, literal, set};
+use crate::policy::header::{Content, Header};
+use crate::policy::upstream::{Name, Retry};
+use crate::policy::{Address, Matcher, Pattern, Route, Upstream};
+use crate::translate::{breaker, ratelimit};
+
+/// All routes.
+pub fn table(plan: &Plan<'_>) -> Vec<Json> {
+    let entry = |route: &Route| Some(render(plan, route, plan.policy.upstream(&route.upstream.value)?));
+    plan.policy.routes.iter().filter_map(entry).collect()
+}
+
+fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
+    let timeout = route.timeout.unwrap_or(upstream.timeout);
+    let mut action = json!({"cluster": upstream.name.value, "timeout": duration(timeout)});
+    match rewrite(&route.matcher.pattern, &route.strip, &upstream.address.base) {
+        Rewrite::None => {}
+        Rewrite::Prefix(prefix) => set(&mut action, "prefix_rewrite", prefix),
+        Rewrite::Regex { pattern, substitution } => {
+            set(&mut action, "regex_rewrite", json!({"pattern": {"regex": pattern}, "substitution": substitution}));
+        }
+    }
+    if !upstream.internal {
+        set(&mut action, "host_rewrite_literal", authority(&upstream.address));
+    }
+    if let Some(policy) = &upstream.retry {
+        set(&mut action, "retry_policy", retry(policy, timeout));
+    }
+    let mut entry = json!({"match": conditions(&route.matcher), "route": action});
+    let removed = removed(upstream);
+    if !removed.is_empty() {
+        set(&mut entry, "request_headers_to_remove", removed);
+    }
+    if !upstream.headers.is_empty() {
+        set(&mut entry, "request_headers_to_add", upstream.headers.iter().map(added).collect::<Json>());
+    }
+    let mut idle = Vec::new();
+    for (name, concerned) in [
+        ("ratelimit", ratelimit::concerns(plan.policy, route)),
+        ("cache", route.cache.is_some()),
+        ("quota", ratelimit::has_quota(plan.policy, route)),
+        ("breaker", breaker::concerns(plan.policy, route)),
+    ] {
+        if !concerned {
+            idle.push(name);
+        }
+    }
+    if !idle.is_empty() {
+        set(&mut entry, "typed_per_filter_config", filter::switched_off(&idle));
+    }
+    entry
+}
+
+/// What a third party must not learn: the caller's credentials, name and address.
+fn removed(upstream: &Upstream) -> Vec<&'static str> {
+    if upstream.internal {
+        return Vec::new();
+    }
+    let private = ["authorization", "cookie", header::USER, header::TIER, header::ROLES, "x-forwarded-for"];
+    let set = |name: &&str| upstream.headers.iter().any(|header| header.name == **name);
+    private.into_iter().filter(|name| !set(name)).collect()
+}
+
+fn added(header: &Header) -> Json {
+    let value = match &header.value {
+        Content::Literal(text) => literal(text),
+        Content::Variable(name) => format!("%ENVIRONMENT({name})%"),
+    };
+    json!({"header": {"key": header.name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
+}
+
+/// The host that an upstream knows itself by.
+fn authority(address: &Address) -> String {
+    let host = match &address.host {
+        Name::Domain(name) => name.clone(),
+        Name::Ip(ip) if ip.is_ipv6() => format!("[{ip}]"),
+        Name::Ip(ip) => ip.to_string(),
+    };
+    let standard = if address.tls { 443 } else { 80 };
+    if address.port == standard { host } else { format!("{host}:{}", address.port) }
+}
+
+fn conditions(matcher: &Matcher) -> Json {
+    let mut conditions = match &matcher.pattern {
+        Pattern::Any => json!({"prefix": "/"}),
+        Pattern::Exact(path) => json!({"path": path}),
+        Pattern::Below(prefix) => json!({"prefix": prefix}),
+        Pattern::AtOrBelow(prefix) => json!({"path_separated_prefix": prefix}),
+        Pattern::Template(template) => json!({"safe_regex": {"regex": template_regex(template)}}),
+    };
+    let mut headers = Vec::new();
+    match matcher.methods.as_slice() {
+        [] => {}
+        [method] => headers.push(json!({"name": ":method", "string_match": {"exact": method}})),
+        methods => headers.push(regex_header(":method", &methods.join("|"))),
+    }
+    if !matcher.hosts.is_empty() {
+        let hosts: Vec<String> = matcher.hosts.iter().map(|host| host_regex(host)).collect();
+        headers.push(regex_header(":authority", &format!("(?i)({})(:[0-9]*)?", hosts.join("|"))));
+    }
+    for (name, value) in &matcher.headers {
+        headers.push(json!({"name": name, "string_match": {"exact": value}}));
+    }
+    if !headers.is_empty() {
+        set(&mut conditions, "headers", headers);
+    }
+    conditions
+}
+
+fn regex_header(name: &str, regex: &str) -> Json {
+    json!({"name": name, "string_match": {"safe_regex": {"regex": regex}}})
+}
+
+fn host_regex(host: &str) -> String {
+    match host.strip_prefix('*') {
+        Some(suffix) => format!(".+{}", escaped(suffix)),
+        None => escaped(host),
+    }
+}
+
+/// Envoy compares a `safe_regex` with the whole path.
+fn template_regex(template: &str) -> String {
+    let segment = |part: &str| if part.starts_with('{') { "[^/]+".to_owned() } else { escaped(part) };
+    template.split('/').map(segment).collect::<Vec<_>>().join("/")
+}
+
+/// Text as RE2 matches it literally.
+fn escaped(text: &str) -> String {
+    let mut regex = String::with_capacity(text.len());
+    for c in text.chars() {
+        if !c.is_ascii_alphanumeric() && !matches!(c, '/' | '_' | '-') {
+            regex.push('\\');
+        }
+        regex.push(c);
+    }
+    regex
+}
+
+#[derive(Debug, Eq, PartialEq)]
+enum Rewrite {
+    None,
+    /// The matched path or prefix becomes this.
+    Prefix(String),
+    Regex {
+        pattern: String,
+        substitution: String,
+    },
+}
+
+/// How `strip` comes off and `base` is put in its place.
+fn rewrite(pattern: &Pattern, strip: &str, base: &str) -> Rewrite {
+    if strip.is_empty() && base.is_empty() {
+        return Rewrite::None;
+    }
+    let matched = match pattern {
+        Pattern::Exact(path) | Pattern::Below(path) | Pattern::AtOrBelow(path) => path.as_str(),
+        Pattern::Any => "/",
+        Pattern::Template(_) => return by_regex(strip, base),
+    };
+    let rest = matched.strip_prefix(strip).unwrap_or(matched);
+    match (format!("{base}{rest}"), pattern) {
+        // What follows begins with a slash, which an empty prefix would leave alone but Envoy does not accept.
+        (prefix, Pattern::AtOrBelow(_)) if prefix.is_empty() => by_regex(strip, base),
+        (prefix, _) if prefix.is_empty() => Rewrite::Prefix("/".to_owned()),
+        (prefix, _) => Rewrite::Prefix(prefix),
+    }
+}
+
+fn by_regex(strip: &str, base: &str) -> Rewrite {
+    let substitution = format!("{base}/").replace('\\', r"\\");
+    Rewrite::Regex { pattern: format!("^{}/?", escaped(strip)), substitution }
+}
+
+fn retry(retry: &Retry, timeout: policy::Period) -> Json {
+    // To wait for longer than the request may take is to answer 504 instead of what the upstream said.
+    let patience = policy::Period::of(timeout.length() / 2);
+    let methods = retry.methods.join("|");
+    json!({
+        "retry_on": "gateway-error,reset,connect-failure,refused-stream,retriable-status-codes",
+        "num_retries": retry.times,
+        "per_try_timeout": duration(retry.per_try),
+        "retriable_status_codes": retry.statuses,
+        "retriable_request_headers": [regex_header(":method", &methods)],
+        "retry_back_off": {"base_interval": duration(retry.wait), "max_interval": duration(retry.longest_wait)},
+        "rate_limited_retry_back_off": {
+            "reset_headers": [{"name": "retry-after", "format": "SECONDS"}],
+            "max_interval": duration(retry.longest_wait.min(patience)),
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstreams_base_takes_the_place_of_what_is_stripped() {
+        let prefix = |text: &str| Rewrite::Prefix(text.to_owned());
+        let regex =
+            |pattern: &str, text: &str| Rewrite::Regex { pattern: pattern.to_owned(), substitution: text.to_owned() };
+        let below = Pattern::Below("/api/spotify/".into());
+        let at = Pattern::AtOrBelow("/api/x".into());
+        let exact = Pattern::Exact("/api/x".into());
+        let template = Pattern::Template("/api/x/{id}".into());
+        for (pattern, strip, base, expected) in [
+            (&below, "", "", Rewrite::None),
+            (&below, "/api/spotify", "/v1", prefix("/v1/")),
+            (&below, "/api/spotify", "", prefix("/")),
+            (&below, "", "/v1", prefix("/v1/api/spotify/")),
+            (&below, "/api", "/v1", prefix("/v1/spotify/")),
+            (&at, "/api/x", "/v1", prefix("/v1")),
+            (&at, "/api/x", "", regex("^/api/x/?", "/")),
+            (&exact, "/api/x", "/2.0", prefix("/2.0")),
+            (&exact, "/api/x", "", prefix("/")),
+            (&template, "/api", "/v1", regex("^/api/?", "/v1/")),
+            (&template, "", "/v1", regex("^/?", "/v1/")),
+            (&Pattern::Any, "", "/v1", prefix("/v1/")),
+        ] {
+            assert_eq!(rewrite(pattern, strip, base), expected, "{pattern:?} {strip} {base}");
+        }
+    }
+
+    #[test]
+    fn a_template_is_a_regex_of_whole_segments() {
+        assert_eq!(template_regex("/a.b/{id}/c"), r"/a\.b/[^/]+/c");
+        assert_eq!(host_regex("*.a.example"), r".+\.a\.example");
+    }
+}

@@ -1,0 +1,26 @@
+//! `weir`: one policy file, read, checked, rendered for Envoy, and run.
+//!
+//! The way of a policy, which is also the reading order:
+//!
+//! 1. [`yaml`]: its text as a tree in which every value knows its place; [`reader`]: typed values out of that tree;
+//!    [`diagnostic`]: mistakes, all of them, each shown under its line.
+//! 2. [`policy`]: the nouns of the policy file.
+//! 3. [`translate`]: each filter's configuration, put together as a [`draft`] that remembers where everything was
+//!    written, and read by the filter's own code; [`complaint`] tells what that code says in the policy's words. So
+//!    what passes the check loads in the filter.
+//! 4. [`envoy`]: the proxy's configuration around the filters.
+//! 5. [`run`]: Envoy as a child process that follows the policy file.
+//!
+//! [`document`] is the way from bytes to a valid policy, and [`command`] the command line.
+
+pub mod command;
+pub mod complaint;
+pub mod diagnostic;
+pub mod document;
+pub mod draft;
+pub mod envoy;
+pub mod policy;
+pub mod reader;
+pub mod run;
+pub mod translate;
+pub mod yaml;

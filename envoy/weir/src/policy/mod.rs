@@ -1,0 +1,133 @@
+//! The policy file: what an operator writes, read into types, with every mistake noted.
+//!
+//! One file of this folder for each noun of the policy: [`client`], [`upstream`], [`route`] with its [`matcher`],
+//! [`identity`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
+//! written, and read by the filter's own code in [`crate::translate`].
+
+pub mod client;
+pub mod example;
+pub mod header;
+pub mod identity;
+pub mod matcher;
+pub mod route;
+pub mod upstream;
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use crate::diagnostic::{Mistakes, Span};
+use crate::draft::Draft;
+use crate::reader::{self, Fields, Spanned};
+use crate::yaml::{Entry, Node};
+
+pub use client::Clients;
+pub use example::Example;
+pub use identity::Identity;
+pub use matcher::{Matcher, Pattern};
+pub use route::Route;
+pub use upstream::{Address, Upstream};
+
+/// A whole policy.
+#[derive(Debug)]
+pub struct Policy {
+    /// Where clients are served.
+    pub listen: Spanned<SocketAddr>,
+    /// Where Envoy's administration interface is; always on the loopback.
+    pub admin: Spanned<SocketAddr>,
+    /// What clients may do before any rule looks at them.
+    pub clients: Clients,
+    /// What the operator says to a filter itself, by the filter's name; the rest of its configuration is translated.
+    pub options: Vec<(&'static str, Draft)>,
+    /// Whose tokens are accepted; without it, nobody's.
+    pub identity: Option<Identity>,
+    /// The tiers by name.
+    pub tiers: Vec<(Spanned<String>, Draft)>,
+    /// What requests are sent to.
+    pub upstreams: Vec<Upstream>,
+    /// Which request goes where, the first match first.
+    pub routes: Vec<Route>,
+    /// Requests to try.
+    pub examples: Vec<Example>,
+    /// Where a mistake about the policy as a whole is shown.
+    pub span: Span,
+}
+
+/// What reading depends on besides the file's text.
+pub struct Surroundings<'a> {
+    /// The folder that file names in the policy are relative to.
+    pub folder: &'a Path,
+    /// The environment.
+    pub variable: Variables<'a>,
+}
+
+/// Answers with the variable of a name, where there is one.
+pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The filters that have options of their own at the top of a policy.
+const FILTERS: [&str; 4] = ["correlation", "ratelimit", "cache", "breaker"];
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
+const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9901);
+
+impl Policy {
+    /// Reads a policy out of its tree; what cannot be read is noted and left out.
+    pub fn read(root: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Self> {
+        let mut fields = Fields::of(root, "a policy", mistakes)?;
+        let span = fields.span.clone();
+        if let Some(node) = fields.required("version", mistakes) {
+            reader::word(node, &[("1", ())], mistakes);
+        }
+        let address = |node: Option<&Node>, default, mistakes: &mut Mistakes| {
+            node.and_then(|node| reader::address(node, mistakes)).unwrap_or(Spanned::new(default, span.clone()))
+        };
+        let listen = address(fields.optional("listen"), LISTEN, mistakes);
+        let admin = address(fields.optional("admin"), ADMIN, mistakes);
+        if !admin.value.ip().is_loopback() {
+            let expected = "expected a loopback address, like 127.0.0.1:9901";
+            mistakes.add(&admin.span, "the administration port must not be reachable from outside", expected);
+        }
+        if let Some(node) = fields.optional("state") {
+            state(node, mistakes);
+        }
+        let clients = fields.optional("clients").map(|node| Clients::read(node, mistakes)).unwrap_or_default();
+        let identity = fields.optional("identity").and_then(|node| Identity::read(node, surroundings, mistakes));
+        let tiers = fields.optional("tiers").map(|node| tiers(node, mistakes));
+        let options = FILTERS.into_iter().filter_map(|name| Some((name, Draft::of(fields.optional(name)?)))).collect();
+        let upstreams = fields.required("upstreams", mistakes).map(|node| upstream::read(node, surroundings, mistakes));
+        let upstreams = upstreams.unwrap_or_default();
+        let routes = fields.required("routes", mistakes).map(|node| route::read(node, &upstreams, mistakes));
+        let examples = fields.optional("examples").map(|node| example::read(node, mistakes));
+        fields.finish(mistakes);
+        Some(Self {
+            listen,
+            admin,
+            clients,
+            options,
+            identity,
+            tiers: tiers.unwrap_or_default(),
+            upstreams,
+            routes: routes.unwrap_or_default(),
+            examples: examples.unwrap_or_default(),
+            span,
+        })
+    }
+
+    /// The upstream of this name.
+    pub fn upstream(&self, name: &str) -> Option<&Upstream> {
+        self.upstreams.iter().find(|upstream| upstream.name.value == name)
+    }
+}
+
+fn state(node: &Node, mistakes: &mut Mistakes) {
+    let Some(mut fields) = Fields::of(node, "the state store", mistakes) else { return };
+    if let Some(store) = fields.required("store", mistakes) {
+        reader::word(store, &[("memory", ())], mistakes);
+    }
+    fields.finish(mistakes);
+}
+
+fn tiers(node: &Node, mistakes: &mut Mistakes) -> Vec<(Spanned<String>, Draft)> {
+    let entries = reader::entries(node, "tiers by name", mistakes).unwrap_or_default();
+    let named = |entry: &Entry| (Spanned::new(entry.key.clone(), entry.span.clone()), Draft::of(&entry.node));
+    entries.iter().filter(|entry| reader::name(&entry.key, &entry.span, mistakes)).map(named).collect()
+}

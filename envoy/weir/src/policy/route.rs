@@ -1,0 +1,121 @@
+//! Which request goes to which upstream, and what it meets on the way.
+
+use std::time::Duration;
+
+use policy::Period;
+
+use crate::diagnostic::{Mistakes, Span};
+use crate::draft::Draft;
+use crate::policy::{Matcher, Upstream};
+use crate::reader::{self, Fields, Spanned};
+use crate::yaml::Node;
+
+/// One route. The first one that matches a request is the only one that counts.
+#[derive(Debug)]
+pub struct Route {
+    /// Which requests.
+    pub matcher: Matcher,
+    /// The name of the upstream.
+    pub upstream: Spanned<String>,
+    /// What is taken off the beginning of the path before the upstream's own base path is put there.
+    pub strip: String,
+    /// Whether a token is needed.
+    pub auth: Option<Auth>,
+    /// Whether the caller's tier limits it.
+    pub limit: Limit,
+    /// How answers are kept, as the cache filter reads it.
+    pub cache: Option<Draft>,
+    /// How long an answer may take, where it is not the upstream's `timeout`.
+    pub timeout: Option<Period>,
+    /// Where a mistake about the route as a whole is shown.
+    pub span: Span,
+}
+
+/// What a route asks of a caller's credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Auth {
+    /// There must be a good one.
+    Required,
+    /// There need not be one, but a bad one is refused.
+    Optional,
+    /// Nobody looks at it.
+    Off,
+}
+
+impl Auth {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Required => "required",
+            Self::Optional => "optional",
+            Self::Off => "off",
+        }
+    }
+}
+
+/// What limits a route's callers.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Limit {
+    /// The caller's tier.
+    Tier,
+    /// Nothing but the upstream's own limit.
+    Off,
+}
+
+/// Reads the list `routes`.
+pub fn read(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Vec<Route> {
+    let items = reader::items(node, "routes", mistakes).unwrap_or_default();
+    let mut routes: Vec<Route> = Vec::new();
+    for item in items {
+        let Some(route) = route(item, upstreams, mistakes) else { continue };
+        let same = |other: &&Route| other.matcher.draft.to_json() == route.matcher.draft.to_json();
+        if routes.iter().any(|other| same(&other)) {
+            mistakes.add(&route.span, "this route is never reached", "a route before it matches the same requests");
+        }
+        routes.push(route);
+    }
+    routes
+}
+
+fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Route> {
+    let mut fields = Fields::of(node, "a route", mistakes)?;
+    let matcher = fields.required("match", mistakes).map(|node| (Matcher::read(node, mistakes), node.span.clone()));
+    let upstream = fields.required("upstream", mistakes).and_then(|node| upstream(node, upstreams, mistakes));
+    let strip = fields.optional("strip").and_then(|node| reader::text(node, mistakes));
+    let modes = [("required", Auth::Required), ("optional", Auth::Optional), ("off", Auth::Off)];
+    let auth = fields.optional("auth").and_then(|node| reader::word(node, &modes, mistakes));
+    let limits = [("tier", Limit::Tier), ("off", Limit::Off)];
+    let limit = fields.optional("limit").and_then(|node| reader::word(node, &limits, mistakes));
+    let cache = fields.optional("cache").map(Draft::of);
+    let patience = Duration::from_millis(1)..=Duration::from_hours(1);
+    let timeout = fields.optional("timeout").and_then(|node| reader::period(node, patience, mistakes));
+    fields.finish(mistakes);
+    let (Some((Some(matcher), span)), Some(upstream)) = (matcher, upstream) else { return None };
+    let strip = strip.map(|text| stripped(&text, &matcher, mistakes)).unwrap_or_default();
+    Some(Route { matcher, upstream, strip, auth, limit: limit.unwrap_or(Limit::Tier), cache, timeout, span })
+}
+
+fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {
+    let name = reader::text(node, mistakes)?;
+    if upstreams.iter().all(|upstream| upstream.name.value != name.value) {
+        let names: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.value.as_str()).collect();
+        let expected = match reader::nearest(&name.value, names.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("expected {}", reader::one_of(&names)),
+        };
+        mistakes.add(&name.span, format!("there is no upstream `{}`", name.value), expected);
+    }
+    Some(name)
+}
+
+/// The part to strip: whole segments that every path of the route begins with.
+fn stripped(text: &Spanned<String>, matcher: &Matcher, mistakes: &mut Mistakes) -> String {
+    let strip = text.value.trim_end_matches('/');
+    let literal = matcher.pattern.literal();
+    let whole = literal.strip_prefix(strip).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
+    if !whole {
+        let expected = format!("expected whole segments at the beginning of `{literal}`");
+        mistakes.add(&text.span, format!("not every path of this route begins with `{}`", text.value), expected);
+    }
+    strip.to_owned()
+}

@@ -1,0 +1,22 @@
+//! What is said when everything is ready.
+
+use std::net::SocketAddr;
+
+use crate::run::plan::Launch;
+
+/// Says where Envoy serves, and what to try.
+pub fn print(launch: &Launch<'_>, admin: SocketAddr) {
+    let policy = &launch.document.policy;
+    let gateway = format!("http://{}", policy.listen.value);
+    eprintln!("weir: ready at {gateway} with {} (administration: http://{admin})", launch.options.file.display());
+    if !policy.examples.is_empty() {
+        eprintln!("weir: to try:");
+    }
+    for example in &policy.examples {
+        eprintln!("\n  # {}", example.title);
+        for command in example.commands(&gateway) {
+            eprintln!("  {command}");
+        }
+    }
+    eprintln!("\nweir: a change of {} is taken over while it runs; Ctrl-C ends it", launch.options.file.display());
+}

@@ -1,0 +1,34 @@
+//! The auth filter: whose tokens are good, and which routes ask for one.
+
+use crate::diagnostic::Mistakes;
+use crate::draft::Draft;
+use crate::policy::Policy;
+use crate::policy::route::Auth;
+
+/// The filter's configuration.
+pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
+    let mut draft = match &policy.identity {
+        Some(identity) => identity.draft.clone(),
+        None => Draft::object(&policy.span),
+    };
+    // Where nobody can show a token, no route needs one; where somebody can, every route does that does not say
+    // otherwise.
+    let unsaid = if policy.identity.is_some() { Auth::Required } else { Auth::Off };
+    let routes = policy.routes.iter().map(|route| {
+        let auth = route.auth.unwrap_or(unsaid);
+        if policy.identity.is_none() && auth != Auth::Off {
+            let wrong = format!("`auth: {}` needs an `identity`", auth.word());
+            mistakes.add(&route.span, wrong, "nobody's tokens are accepted by this policy");
+        }
+        let mut entry = Draft::object(&route.span);
+        entry.set("match", route.matcher.draft.clone());
+        let auth = if policy.identity.is_none() { Auth::Off } else { auth };
+        entry.set("auth", Draft::leaf(auth.word(), &route.span));
+        entry
+    });
+    let routes = routes.collect();
+    draft.set("routes", Draft::list(routes, &policy.span));
+    // A request without a route gets Envoy's 404, whoever asks.
+    draft.set("default", Draft::leaf(Auth::Off.word(), &policy.span));
+    draft
+}

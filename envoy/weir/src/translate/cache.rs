@@ -1,0 +1,21 @@
+//! The cache filter: the routes whose answers are kept.
+
+use crate::diagnostic::Mistakes;
+use crate::draft::Draft;
+use crate::policy::Policy;
+use crate::translate::options;
+
+/// The filter's configuration.
+pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
+    let elsewhere = [("routes", "each route has a `cache`")];
+    let mut draft = options(policy, "cache", &elsewhere, mistakes);
+    let routes = policy.routes.iter().filter_map(|route| {
+        let mut entry = route.cache.clone()?;
+        entry.set("match", route.matcher.draft.clone());
+        entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
+        Some(entry)
+    });
+    let routes = routes.collect();
+    draft.set("routes", Draft::list(routes, &policy.span));
+    draft
+}

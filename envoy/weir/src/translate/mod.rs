@@ -1,0 +1,78 @@
+//! From a policy to the configuration of each filter, checked by the filter's own code.
+//!
+//! What is written here is what a filter reads, in the order in which filters meet a request. Routes keep the policy's
+//! order, and each filter tries them in that order. Where a route has nothing to do with a filter, Envoy leaves the
+//! filter out of that route, so a filter never sees a request that an earlier route has taken from it.
+
+pub mod auth;
+pub mod breaker;
+pub mod cache;
+pub mod ratelimit;
+
+use serde_json::Value as Json;
+
+use crate::complaint;
+use crate::diagnostic::{Mistakes, Span};
+use crate::draft::Draft;
+use crate::policy::{Policy, Surroundings};
+
+/// One filter with its configuration.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Its name in the chain: the plugin, the root id.
+    pub name: &'static str,
+    /// The name of its `.wasm` file.
+    pub module: &'static str,
+    /// What it reads.
+    pub config: Json,
+    /// The variables of Envoy's environment that it needs.
+    pub variables: Vec<String>,
+}
+
+/// The modules of the filters.
+pub const MODULES: [&str; 5] = ["correlation", "auth", "ratelimit", "cache", "breaker"];
+
+/// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the
+/// place in the policy that it came from. The filters come in the order in which they meet a request.
+pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Vec<Filter> {
+    let correlation = options(policy, "correlation", &[], mistakes);
+    let auth = auth::draft(policy, mistakes);
+    let ratelimit = ratelimit::draft(policy, mistakes);
+    let cache = cache::draft(policy, mistakes);
+    let quota = ratelimit::quota(policy, mistakes);
+    let breaker = breaker::draft(policy, mistakes);
+    let filter = |name, module, draft: &Draft| Filter { name, module, config: draft.to_json(), variables: Vec::new() };
+    let variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
+    let filters = vec![
+        filter("correlation", "correlation", &correlation),
+        Filter { variables, ..filter("auth", "auth", &auth) },
+        filter("ratelimit", "ratelimit", &ratelimit),
+        filter("cache", "cache", &cache),
+        filter("quota", "ratelimit", &quota),
+        filter("breaker", "breaker", &breaker),
+    ];
+    complaint::read(correlation, ::correlation::Config::from_json, mistakes);
+    if policy.identity.as_ref().is_none_or(|identity| identity.whole) {
+        let environment = surroundings.variable;
+        complaint::read(auth, |json| ::auth::Config::with_environment(json, &environment), mistakes);
+    }
+    complaint::read(ratelimit, ::ratelimit::Config::from_json, mistakes);
+    complaint::read(cache, ::cache::Config::from_json, mistakes);
+    complaint::read(quota, ::ratelimit::Config::from_json, mistakes);
+    complaint::read(breaker, ::breaker::Config::from_json, mistakes);
+    filters
+}
+
+/// What the operator says to a filter itself. What is said elsewhere in a policy cannot be said here too.
+fn options(policy: &Policy, name: &str, elsewhere: &[(&str, &str)], mistakes: &mut Mistakes) -> Draft {
+    let found = policy.options.iter().find(|(option, _)| *option == name);
+    let mut draft = found.map_or_else(|| Draft::object(&policy.span), |(_, draft)| draft.clone());
+    for (key, place) in elsewhere {
+        if draft.has(key) {
+            let span: Span = draft.locate_key(key);
+            mistakes.add(&span, format!("`{key}` is not said here"), *place);
+            draft.take(key);
+        }
+    }
+    draft
+}

@@ -1,0 +1,98 @@
+//! The ratelimit filter, twice: what a caller's tier allows is asked of every request, and what an upstream allows us only
+//! of those that are about to be sent there, behind the cache. An answer from the cache costs the upstream nothing.
+
+use crate::diagnostic::Mistakes;
+use crate::draft::Draft;
+use crate::policy::route::Limit;
+use crate::policy::{Policy, Route, Upstream};
+use crate::translate::options;
+
+/// The rule of the callers' tiers, as clients see it in `RateLimit-Policy`.
+const TIERS: &str = "client";
+
+/// The configuration in front of the cache: one rule for all tiers.
+pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
+    let mut draft = own(policy, mistakes);
+    let mut rules = Vec::new();
+    if let Some((first, _)) = policy.tiers.first() {
+        let mut tiers = Draft::object(&first.span);
+        for (name, tier) in &policy.tiers {
+            tiers.set(&name.value, tier.clone());
+        }
+        draft.set("tiers", tiers);
+        rules.extend(rule(TIERS, policy, &|route| concerns(policy, route)).map(|mut rule| {
+            rule.set("key", Draft::list(vec![Draft::leaf("user", &first.span)], &first.span));
+            rule.set("tiers", Draft::leaf(true, &first.span));
+            rule
+        }));
+    }
+    draft.set("rules", Draft::list(rules, &policy.span));
+    draft
+}
+
+/// The configuration behind the cache: one rule for each upstream that has a limit.
+pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
+    let mut draft = own(policy, mistakes);
+    let rules = policy.upstreams.iter().filter_map(|upstream| of_upstream(policy, upstream, mistakes)).collect();
+    draft.set("rules", Draft::list(rules, &policy.span));
+    draft
+}
+
+/// Whether the filter has anything to do on a route in front of the cache.
+pub fn concerns(policy: &Policy, route: &Route) -> bool {
+    !policy.tiers.is_empty() && route.limit == Limit::Tier
+}
+
+/// Whether the filter has anything to do on a route behind the cache.
+pub fn has_quota(policy: &Policy, route: &Route) -> bool {
+    policy.upstream(&route.upstream.value).is_some_and(|upstream| upstream.limit.is_some())
+}
+
+fn own(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
+    let elsewhere =
+        [("tiers", "it has its own place at the top of the policy"), ("rules", "each upstream has a `limit`")];
+    options(policy, "ratelimit", &elsewhere, mistakes)
+}
+
+fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) -> Option<Draft> {
+    let limit = upstream.limit.as_ref()?;
+    let name = &upstream.name;
+    if name.value == TIERS {
+        // Their buckets would have the same names.
+        mistakes.add(&name.span, format!("`{TIERS}` is the name of the callers' own limit"), "expected another name");
+    }
+    let about = |route: &Route| route.upstream.value == name.value;
+    note_overlaps(policy, &about, mistakes);
+    let mut rule = rule(&name.value, policy, &about)?;
+    rule.set("key", Draft::list(vec![Draft::leaf("upstream", &name.span)], &name.span));
+    rule.set("upstream", Draft::leaf(name.value.as_str(), &name.span));
+    rule.set("limit", limit.clone());
+    Some(rule)
+}
+
+/// A rule about some of the routes; none where there are none.
+fn rule(name: &str, policy: &Policy, about: &dyn Fn(&Route) -> bool) -> Option<Draft> {
+    let routes: Vec<&Route> = policy.routes.iter().filter(|route| about(route)).collect();
+    let first = routes.first()?;
+    let mut rule = Draft::object(&first.span);
+    rule.set("name", Draft::leaf(name, &first.span));
+    let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
+    rule.set("match", Draft::list(matches, &first.span));
+    Some(rule)
+}
+
+/// The filter asks every rule about every request that it sees, so the rule of one upstream must not reach into a route
+/// to another one that has a limit, too.
+fn note_overlaps(policy: &Policy, about: &dyn Fn(&Route) -> bool, mistakes: &mut Mistakes) {
+    for (index, route) in
+        policy.routes.iter().enumerate().filter(|(_, route)| !about(route) && has_quota(policy, route))
+    {
+        let mut later = policy.routes.iter().skip(index + 1);
+        if let Some(later) = later.find(|later| about(later) && route.matcher.reaches(&later.matcher)) {
+            let wrong = format!("the limit of `{}` would count these requests, too", later.upstream.value);
+            let expected =
+                format!("a later route matches them; make its `{}` narrower", later.matcher.pattern.literal());
+            mistakes.add(&route.span, wrong, expected);
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! What is rendered is what Envoy accepts, and says what the policy says.
+
+// A test stops by panicking.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value as Json;
+use weir::document::{self, Document, Reading};
+use weir::envoy::{Plan, bootstrap};
+
+/// One of everything that a policy can say.
+const EVERYTHING: &str = r#"
+version: 1
+listen: 127.0.0.1:0
+admin: "[::1]:0"
+clients: {connections: 7, trusted_hops: 2, idle_timeout: 1m, request_timeout: 5s, headers: 50, header_bytes: 16KiB}
+correlation: {client_ids: replace, client_traces: restart, agents: [MyBot]}
+ratelimit: {slots: 128}
+cache: {budget_bytes: 16MiB}
+identity:
+  jwt:
+    - issuer: https://id.example/
+      audiences: [gateway]
+      jwks: {keys: [{kty: oct, kid: a, alg: HS256, env: WEIR_SECRET}]}
+tiers: {anonymous: {per_second: 5, burst: 10}, pro: {per_minute: 100}}
+upstreams:
+  api:
+    url: https://api.example.com/v1
+    headers: {authorization: {env: WEIR_SECRET}, user-agent: "100% weir", x-said: {env: WEIR_NO_SUCH, default: nothing}}
+    timeout: 10s
+    retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT]}
+    pool: {connections: 10, pending: 20, requests: 30}
+    limit: {rate: 10/s, burst: 20}
+    breaker: {failure_rate: 50, minimum_calls: 10, window: 20, open_for: 5s}
+  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off}
+  near: {url: http://localhost:9, internal: true}
+routes:
+  - match: {prefix: /api, methods: [GET, POST], hosts: [a.example, "*.b.example"], headers: {x-kind: a}}
+    upstream: api
+    strip: /api
+    cache: {data_type: things, ttl: 1h}
+  - {match: "/things/{id}/parts", upstream: api, auth: optional, timeout: 1500ms}
+  - {match: /below/*, upstream: address, auth: off, limit: off}
+  - {match: GET|HEAD /one, upstream: near, auth: off}
+  - {match: {}, upstream: near, auth: required}
+"#;
+
+/// What the variable `WEIR_SECRET` holds while these policies are read.
+const SECRET: &str = "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGluIGJhc2U2NHVybA";
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn read(name: &str, text: &str) -> Document {
+    let variable = |name: &str| (name == "WEIR_SECRET").then(|| SECRET.to_owned());
+    let reading = Reading { variable: Some(&variable), ..Reading::default() };
+    document::read(Path::new(name), text.as_bytes(), &reading).unwrap_or_else(|refused| {
+        panic!("{}", refused.render(false));
+    })
+}
+
+fn rendered(document: &Document) -> Json {
+    let built = || repository().join("target/wasm");
+    let wasm = std::env::var_os("WEIR_WASM_DIR").map_or_else(built, PathBuf::from);
+    bootstrap::standalone(&Plan { policy: &document.policy, filters: &document.filters, wasm: &wasm })
+}
+
+fn demo() -> Document {
+    read("demo.yaml", &std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap())
+}
+
+#[track_caller]
+fn accepted(bootstrap: &Json) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("bootstrap.json");
+    std::fs::write(&file, bootstrap.to_string()).unwrap();
+    let mut envoy = Command::new(proxy::envoy::program());
+    envoy
+        .env("WEIR_SECRET", SECRET)
+        .args(["--mode", "validate", "--log-level", "warning", "--use-dynamic-base-id", "--config-path"])
+        .arg(file);
+    let output = envoy.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    for complaint in ["deprecated", "unknown field", "[warning]", "[error]"] {
+        assert!(!said.to_ascii_lowercase().contains(complaint), "{said}");
+    }
+}
+
+#[test]
+fn envoy_accepts_everything_that_a_policy_can_say() {
+    accepted(&rendered(&read("everything.yaml", EVERYTHING)));
+}
+
+#[test]
+fn envoy_accepts_the_demo() {
+    accepted(&rendered(&demo()));
+}
+
+#[test]
+fn a_policy_without_identity_tiers_and_limits_is_one_too() {
+    let text = "version: 1\nupstreams: {a: {url: http://127.0.0.1:1}}\nroutes: [{match: /*, upstream: a}]\n";
+    accepted(&rendered(&read("least.yaml", text)));
+}
+
+/// The value at a path of the first listener's connection manager.
+fn manager(bootstrap: &Json) -> &Json {
+    bootstrap.pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap()
+}
+
+#[test]
+fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
+    let bootstrap = rendered(&demo());
+    let filters = manager(&bootstrap)["http_filters"].as_array().unwrap();
+    let names: Vec<_> = filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect();
+    let expected =
+        ["correlation", "auth", "caller", "ratelimit", "cache", "quota", "breaker", "envoy.filters.http.router"];
+    assert_eq!(names, expected);
+    for filter in filters.iter().filter(|filter| filter.pointer("/typed_config/config").is_some()) {
+        let config = &filter["typed_config"]["config"];
+        assert_eq!(config["vm_config"]["vm_id"], "weir");
+        assert_eq!(config["root_id"], filter["name"]);
+        assert_eq!(config["failure_policy"], "FAIL_RELOAD");
+        assert_eq!(config["allow_on_headers_stop_iteration"], true);
+        assert_eq!(config["vm_config"]["environment_variables"], Json::Null, "nothing that the policy does not name");
+    }
+}
+
+#[test]
+fn a_secret_of_the_environment_is_named_and_never_written() {
+    let bootstrap = rendered(&read("everything.yaml", EVERYTHING)).to_string();
+    assert!(bootstrap.contains(r#""host_env_keys":["WEIR_SECRET"]"#));
+    assert!(bootstrap.contains("%ENVIRONMENT(WEIR_SECRET)%"));
+    assert!(!bootstrap.contains(SECRET));
+    assert!(bootstrap.contains("100%% weir"), "a percent sign is no command");
+}
+
+#[test]
+fn a_third_party_learns_nothing_of_the_caller() {
+    let bootstrap = rendered(&demo());
+    let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    for route in routes {
+        let cluster = route["route"]["cluster"].as_str().unwrap();
+        let removed = route["request_headers_to_remove"].as_array().cloned().unwrap_or_default();
+        let internal = ["inventory", "pricing", "discovery", "sona", "sync", "auth"].contains(&cluster);
+        assert_eq!(removed.contains(&"x-weir-user".into()), !internal, "{cluster}");
+        let sets_its_own = ["spotify", "beatport", "discogs"].contains(&cluster);
+        assert_eq!(removed.contains(&"authorization".into()), !internal && !sets_its_own, "{cluster}");
+        assert_eq!(route["route"].get("retry_policy").is_some(), !internal, "{cluster}");
+    }
+}
+
+#[test]
+fn another_sandbox_takes_the_place_of_the_usual_one() {
+    let text = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
+    let reading = Reading { sandbox: Some("http://127.0.0.2:77/"), ..Reading::default() };
+    let document = document::read(Path::new("demo.yaml"), text.as_bytes(), &reading).unwrap();
+    let bootstrap = rendered(&document).to_string();
+    assert!(!bootstrap.contains("9400") && bootstrap.contains(r#""address":"127.0.0.2","port_value":77"#));
+    let commands: Vec<_> = document.policy.examples.iter().flat_map(|one| one.commands("http://here")).collect();
+    assert!(commands.iter().any(|command| command.contains("http://127.0.0.2:77/id/token?tier=pro")), "{commands:?}");
+}
