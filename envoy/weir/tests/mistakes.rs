@@ -61,6 +61,15 @@ fn check_route(rows: &[(&str, &[&str])]) {
 }
 
 #[test]
+fn an_upstream_that_no_route_leads_to_is_checked_too() {
+    let text =
+        GOOD.replace("routes:", "  b: {url: http://127.0.0.1:2, limit: {rate: 10/x}, breaker: {window: 0}}\nroutes:");
+    let said = mistakes(text.as_bytes());
+    assert!(said.iter().any(|mistake| mistake.starts_with("4:") && mistake.contains("10/x")), "{said:?}");
+    assert!(said.iter().any(|mistake| mistake.starts_with("4:") && mistake.contains("window")), "{said:?}");
+}
+
+#[test]
 fn what_is_not_a_policy_is_said_at_its_place() {
     check(&[
         ("", &["1:1 the file is empty | expected a policy"]),

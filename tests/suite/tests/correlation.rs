@@ -2,6 +2,8 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 
+use std::fmt::Write;
+
 use suite::{Scenario, check, check_chain, refuses};
 
 /// The lines, to the filter without a configuration.
@@ -113,7 +115,7 @@ fn a_valid_trace_goes_on_under_a_parent_of_ours() {
 #[test]
 fn a_trace_that_is_not_valid_restarts_without_its_state() {
     by_default(
-        r#"
+        r"
         GET / traceparent=00-12345678901234567890123456789012-1234567890123456-01-x tracestate=foo=1 -> 200
         saw GET / traceparent~/^00-[0-9a-f]{32}-[0-9a-f]{16}-02$/ !traceparent~12345678901234567890123456789012 !tracestate
         GET / traceparent=ff-12345678901234567890123456789012-1234567890123456-01 tracestate=foo=1 -> 200
@@ -126,7 +128,7 @@ fn a_trace_that_is_not_valid_restarts_without_its_state() {
         GET / tracestate=foo=1 -> 200
         saw GET / traceparent~/^00-[0-9a-f]{32}-[0-9a-f]{16}-02$/ !tracestate
         metric api_gateway_correlation_traces_restarted_total 3
-    "#,
+    ",
     );
 }
 
@@ -223,9 +225,9 @@ fn ids_are_offered_to_the_access_log() {
 fn many_requests_have_as_many_ids() {
     let mut lines = String::new();
     for n in 0..300 {
-        lines.push_str(&format!("GET / -> 200 x-request-id=$id{n}\n"));
+        let _ = writeln!(lines, "GET / -> 200 x-request-id=$id{n}");
         if n > 0 {
-            lines.push_str(&format!("saw GET / x-request-id!=$id{}\n", n - 1));
+            let _ = writeln!(lines, "saw GET / x-request-id!=$id{}", n - 1);
         }
     }
     Scenario::new(&[("correlation", "{}")]).check(&lines);

@@ -1,5 +1,7 @@
 //! The demonstration that `make run` starts: its policy in a real Envoy, in front of the sandbox.
 
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
+
 use std::path::{Path, PathBuf};
 
 use proxy::{Answer, Envoy, Request, client};

@@ -2,7 +2,8 @@
 //!
 //! The rules themselves are the tests of this package; each names the invariant that it keeps.
 
-#![allow(clippy::expect_used, clippy::panic)]
+#![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc)]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "the files are our own")]
 
 use std::fmt::Write;
 use std::fs;

@@ -1,5 +1,6 @@
 //! Who may know whom: the arrows of the design.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "the files are our own")]
 
 use tidy::{files, none, sources};
 

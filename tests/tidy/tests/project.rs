@@ -1,5 +1,6 @@
 //! What a newcomer relies on: the map is true, the licences fit, what ships is small.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "the files are our own")]
 
 use std::fs;
 use std::process::Command;

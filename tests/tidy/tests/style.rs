@@ -1,5 +1,6 @@
 //! How a file reads: what a machine can check of the style.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic)]
+#![allow(clippy::case_sensitive_file_extension_comparisons, reason = "the files are our own")]
 
 use tidy::{files, none, sources};
 

@@ -59,6 +59,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     complaint::read(ratelimit, ::ratelimit::Config::from_json, mistakes);
     complaint::read(cache, ::cache::Config::from_json, mistakes);
     complaint::read(quota, ::ratelimit::Config::from_json, mistakes);
+    complaint::read(ratelimit::idle(policy), ::ratelimit::Config::from_json, mistakes);
     complaint::read(breaker, ::breaker::Config::from_json, mistakes);
     filters
 }

@@ -38,6 +38,21 @@ pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     draft
 }
 
+/// The limits of upstreams that no route leads to: nothing is done with them, but what is wrong with them is said.
+pub fn idle(policy: &Policy) -> Draft {
+    let unused = |upstream: &&Upstream| policy.routes.iter().all(|route| route.upstream.value != upstream.name.value);
+    let rules = policy.upstreams.iter().filter(unused).filter_map(|upstream| {
+        let mut rule = Draft::object(&upstream.name.span);
+        rule.set("name", Draft::leaf(upstream.name.value.as_str(), &upstream.name.span));
+        bind(&mut rule, upstream)?;
+        Some(rule)
+    });
+    let rules = rules.collect();
+    let mut draft = Draft::object(&policy.span);
+    draft.set("rules", Draft::list(rules, &policy.span));
+    draft
+}
+
 /// Whether the filter has anything to do on a route in front of the cache.
 pub fn concerns(policy: &Policy, route: &Route) -> bool {
     !policy.tiers.is_empty() && route.limit == Limit::Tier
@@ -55,8 +70,8 @@ fn own(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
 }
 
 fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) -> Option<Draft> {
-    let limit = upstream.limit.as_ref()?;
     let name = &upstream.name;
+    upstream.limit.as_ref()?;
     if name.value == TIERS {
         // Their buckets would have the same names.
         mistakes.add(&name.span, format!("`{TIERS}` is the name of the callers' own limit"), "expected another name");
@@ -64,10 +79,17 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
     let about = |route: &Route| route.upstream.value == name.value;
     note_overlaps(policy, &about, mistakes);
     let mut rule = rule(&name.value, policy, &about)?;
+    bind(&mut rule, upstream)?;
+    Some(rule)
+}
+
+/// Makes a rule that of an upstream's one bucket; `None` where it has no limit.
+fn bind(rule: &mut Draft, upstream: &Upstream) -> Option<()> {
+    let name = &upstream.name;
     rule.set("key", Draft::list(vec![Draft::leaf("upstream", &name.span)], &name.span));
     rule.set("upstream", Draft::leaf(name.value.as_str(), &name.span));
-    rule.set("limit", limit.clone());
-    Some(rule)
+    rule.set("limit", upstream.limit.clone()?);
+    Some(())
 }
 
 /// A rule about some of the routes; none where there are none.
