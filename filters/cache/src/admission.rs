@@ -230,5 +230,4 @@ fn is_of_one_exchange(name: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "admission_tests.rs"]
 mod tests;

@@ -290,5 +290,4 @@ impl<'a> Iterator for Records<'a> {
 }
 
 #[cfg(test)]
-#[path = "directory_tests.rs"]
 mod tests;

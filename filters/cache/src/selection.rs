@@ -142,5 +142,4 @@ fn lists(mut line: &[u8], opaque: &[u8]) -> bool {
 }
 
 #[cfg(test)]
-#[path = "selection_tests.rs"]
 mod tests;

@@ -304,5 +304,4 @@ fn wrong(place: &str, right: &str, got: &str) -> ConfigError {
 }
 
 #[cfg(test)]
-#[path = "config_tests.rs"]
 mod tests;

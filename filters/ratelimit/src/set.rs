@@ -236,5 +236,4 @@ fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
 }
 
 #[cfg(test)]
-#[path = "set_tests.rs"]
 mod tests;
