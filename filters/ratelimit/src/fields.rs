@@ -16,6 +16,10 @@ use policy::Instant;
 
 use crate::limit::{Limit, Limits, Outcome, Standing, tighter};
 
+/// The names of all fields, in lower case.
+pub const NAMES: [&str; 5] =
+    ["x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset", "ratelimit", "ratelimit-policy"];
+
 /// The values of all fields, as numbers until a response needs them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fields {
@@ -52,12 +56,13 @@ impl Fields {
     /// Names in lower case, and values.
     pub fn into_pairs(self) -> [(&'static str, String); 5] {
         let Self { limit, remaining, reset_at, reset_in, name, policy } = self;
+        let [x_limit, x_remaining, x_reset, tightest, policies] = NAMES;
         [
-            ("x-ratelimit-limit", limit.to_string()),
-            ("x-ratelimit-remaining", remaining.to_string()),
-            ("x-ratelimit-reset", reset_at.to_string()),
-            ("ratelimit", format!("\"{name}\";r={remaining};t={reset_in}")),
-            ("ratelimit-policy", policy),
+            (x_limit, limit.to_string()),
+            (x_remaining, remaining.to_string()),
+            (x_reset, reset_at.to_string()),
+            (tightest, format!("\"{name}\";r={remaining};t={reset_in}")),
+            (policies, policy),
         ]
     }
 }
