@@ -20,6 +20,19 @@ const TIERS: &str = r#"{
 }"#;
 
 #[test]
+fn a_key_of_once_an_hour_is_used_up_on_every_worker() {
+    check(
+        "ratelimit",
+        r#"{"rules": [{"name": "keys", "key": ["header:x-api-key"], "limit": {"rate": "1/h"}}]}"#,
+        "
+        GET /  x-api-key=alice @1  -> 200
+        GET /  x-api-key=alice @2  -> 429 retry-after=3600
+        GET /  x-api-key=bob       -> 200
+        ",
+    );
+}
+
+#[test]
 fn a_caller_spends_one_quota_on_every_worker() {
     check(
         "ratelimit",
