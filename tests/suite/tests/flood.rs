@@ -12,7 +12,7 @@ const RULES: usize = 10;
 /// Requests that are sent before their answers are read.
 const BATCH: usize = 100;
 
-/// Ten tables that have together as many slots as one has by default.
+/// Ten tables that have together twice as many slots as one has by default.
 fn config() -> String {
     let rules: Vec<_> = (0..RULES)
         .map(|n| format!(r#"{{"name": "rule{n}", "key": ["header:x-key-{n}"], "limit": {{"rate": "1000/m"}}}}"#))
