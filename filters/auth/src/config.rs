@@ -30,18 +30,17 @@
 //! | `token_bytes_max` | longer tokens are refused, 256 to 65536 | `8192` |
 //! | `remember` | `slots` (tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day) | `1024`, `5m` |
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::config::each;
-use policy::route::{RawMatch, Target};
-use policy::{ConfigError, Match, Period};
+use policy::route::Target;
+use policy::{ConfigError, Period};
 
 use crate::fields::Fields;
 use crate::identity::is_safe;
 use crate::issuer::Issuer;
-use crate::json::Json;
 use crate::key::Environment;
+use crate::route::{Mode, Route};
 
 /// How far clocks may differ.
 const LEEWAY: Period = Period::of_seconds(30);
@@ -74,19 +73,8 @@ pub struct Config {
     pub slots: u32,
     /// For how long at most.
     pub lifetime: Duration,
-    routes: Vec<(Match, Mode)>,
-    default: Mode,
-}
-
-/// What a route asks of a request's credential.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mode {
-    /// There must be one, and it must be good.
-    Required,
-    /// There need not be one, but a bad one is refused.
-    Optional,
-    /// Nobody looks at it, and it passes as it is.
-    Off,
+    routes: Vec<Route>,
+    rest: Route,
 }
 
 /// The names of the claims that an identity is read from.
@@ -124,10 +112,9 @@ impl Config {
         Self::read(json, &Environment::Variables(environment))
     }
 
-    /// What this request's route asks for.
-    pub fn mode(&self, target: &Target<'_>) -> Mode {
-        let route = self.routes.iter().find(|(route, _)| route.matches(target));
-        route.map_or(self.default, |(_, mode)| *mode)
+    /// The route that a request is on.
+    pub fn route(&self, target: &Target<'_>) -> &Route {
+        self.routes.iter().find(|route| route.matches(target)).unwrap_or(&self.rest)
     }
 
     fn read(json: &[u8], environment: &Environment<'_>) -> Result<Self, ConfigError> {
@@ -144,12 +131,12 @@ impl Config {
             token_bytes_max: fields.number("token_bytes_max", 256, 65_536)?.unwrap_or(8192) as usize,
             slots: memory.number("slots", 0, SLOTS_MAX).map_err(inside)?.unwrap_or(1024),
             lifetime: memory.period("for", REMEMBERED_MAX).map_err(inside)?.unwrap_or(REMEMBERED).length(),
-            routes: each("routes", fields.list("routes")?.unwrap_or_default(), route)?,
-            default: mode(&mut fields, "default")?.unwrap_or(Mode::Required),
+            routes: each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?,
+            rest: Route::of_the_rest(Mode::read(&mut fields, "default")?.unwrap_or(Mode::Required)),
         };
         memory.end().map_err(inside)?;
         fields.end()?;
-        let needed = config.default != Mode::Off || config.routes.iter().any(|(_, mode)| *mode != Mode::Off);
+        let needed = config.routes.iter().chain([&config.rest]).any(|route| route.mode != Mode::Off);
         if config.issuers.is_empty() && needed {
             return Err(ConfigError::at("issuers", "must name one, as long as a route needs tokens"));
         }
@@ -206,47 +193,6 @@ fn default_tier(fields: &mut Fields) -> Result<String, ConfigError> {
         return Err(ConfigError::at("default_tier", "must be 1 to 256 bytes of text without control characters"));
     }
     Ok(tier)
-}
-
-fn mode(fields: &mut Fields, name: &str) -> Result<Option<Mode>, ConfigError> {
-    match fields.text(name)?.as_deref() {
-        None => Ok(None),
-        Some("required") => Ok(Some(Mode::Required)),
-        Some("optional") => Ok(Some(Mode::Optional)),
-        Some("off") => Ok(Some(Mode::Off)),
-        Some(other) => Err(ConfigError::at(name, format!("must be required, optional or off, got {other:?}"))),
-    }
-}
-
-fn route(json: Json) -> Result<(Match, Mode), ConfigError> {
-    let mut fields = Fields::of(json)?;
-    if !fields.has("match") {
-        return Err(ConfigError::at("match", "is missing; an empty object matches every request"));
-    }
-    let pattern = pattern(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
-    let mode = mode(&mut fields, "auth")?.ok_or_else(|| ConfigError::at("auth", "is missing"))?;
-    fields.end()?;
-    Ok((pattern, mode))
-}
-
-fn pattern(mut fields: Fields) -> Result<Match, ConfigError> {
-    let mut headers = BTreeMap::new();
-    for (name, json) in fields.object("headers")?.rest() {
-        let Json::Text(value) = json else {
-            return Err(ConfigError::at(name, "must be a string").inside("headers"));
-        };
-        headers.insert(name, value);
-    }
-    let raw = RawMatch {
-        path: fields.text("path")?,
-        prefix: fields.text("prefix")?,
-        template: fields.text("template")?,
-        methods: fields.texts("methods")?.unwrap_or_default(),
-        hosts: fields.texts("hosts")?.unwrap_or_default(),
-        headers,
-    };
-    fields.end()?;
-    Match::try_from(raw)
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@ use std::rc::Rc;
 use policy::headers::Sole;
 use policy::{Instant, Rejection};
 
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::memory::Memory;
 use crate::refusal::{self, Refusal};
+use crate::route::{Mode, Route};
 use crate::token::{self, Verified};
 use crate::verifier::Verifier;
 
@@ -37,23 +38,46 @@ impl Decision {
     }
 }
 
-/// Judges a request by its `credential`, on a route of this `mode`.
-pub fn judge(
-    config: &Config,
-    memory: &mut Memory,
-    credential: Sole<'_>,
-    mode: Mode,
-    now: Instant,
-    verifier: &dyn Verifier,
-) -> Decision {
-    let allowed = match (mode, credential) {
-        (Mode::Off, _) => return Decision::Unjudged,
-        (Mode::Optional, Sole::Absent) => return Decision::Anonymous,
-        (Mode::Required, Sole::Absent) => return Decision::Missing,
-        (_, Sole::Repeated) => Err(Refusal::Repeated),
-        (_, Sole::Value(value)) => bearer(value).and_then(|token| admit(config, memory, token, now, verifier)),
-    };
-    allowed.map_or_else(Decision::Refused, Decision::Allowed)
+/// Everything that a decision depends on besides the request.
+pub struct Judge<'a> {
+    /// Whom to believe.
+    pub config: &'a Config,
+    /// What this worker remembers.
+    pub memory: &'a mut Memory,
+    /// Checks the signatures.
+    pub verifier: &'a dyn Verifier,
+    /// When it is.
+    pub now: Instant,
+}
+
+impl Judge<'_> {
+    /// Judges a request on this route by its `credential`.
+    pub fn judge(&mut self, route: &Route, credential: Sole<'_>) -> Decision {
+        let allowed = match (route.mode, credential) {
+            (Mode::Off, _) => return Decision::Unjudged,
+            (Mode::Optional, Sole::Absent) => return Decision::Anonymous,
+            (Mode::Required, Sole::Absent) => return Decision::Missing,
+            (_, Sole::Repeated) => Err(Refusal::Repeated),
+            (_, Sole::Value(value)) => bearer(value).and_then(|token| self.admit(token)),
+        };
+        allowed.map_or_else(Decision::Refused, Decision::Allowed)
+    }
+
+    fn admit(&mut self, token: &[u8]) -> Result<Rc<Verified>, Refusal> {
+        if token.len() > self.config.token_bytes_max {
+            return Err(Refusal::TooLong);
+        }
+        let print = self.memory.fingerprint(token);
+        if let Some(known) = self.memory.recall(print, self.now) {
+            known.check(self.now, self.config.leeway)?;
+            return Ok(known);
+        }
+        let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
+        let opened = Rc::new(token::open(self.config, text, self.verifier)?);
+        opened.check(self.now, self.config.leeway)?;
+        self.memory.learn(print, Rc::clone(&opened), self.now);
+        Ok(opened)
+    }
 }
 
 /// The token of `Bearer <token>` (RFC 6750 §2.1; the scheme's case does not matter, RFC 9110 §11.1).
@@ -71,28 +95,6 @@ fn bearer(value: &[u8]) -> Result<&[u8], Refusal> {
     let token = start.and_then(|start| rest.get(start..)).ok_or(Refusal::Malformed)?;
     // Envoy joins a header that is repeated, and no token has a comma.
     if token.contains(&b',') { Err(Refusal::Repeated) } else { Ok(token) }
-}
-
-fn admit(
-    config: &Config,
-    memory: &mut Memory,
-    token: &[u8],
-    now: Instant,
-    verifier: &dyn Verifier,
-) -> Result<Rc<Verified>, Refusal> {
-    if token.len() > config.token_bytes_max {
-        return Err(Refusal::TooLong);
-    }
-    let print = memory.fingerprint(token);
-    if let Some(known) = memory.recall(print, now) {
-        known.check(now, config.leeway)?;
-        return Ok(known);
-    }
-    let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
-    let opened = Rc::new(token::open(config, text, verifier)?);
-    opened.check(now, config.leeway)?;
-    memory.learn(print, Rc::clone(&opened), now);
-    Ok(opened)
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@
 //!
 //! It does not fetch keys, revoke tokens, or decide what a known caller may do.
 //!
-//! Reading order: [`config`] (with `fields` and `json`), [`judge`], [`token`], [`issuer`], [`key`] with [`secret`] and
+//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`judge`], [`token`], [`issuer`], [`key`] with [`secret`] and
 //! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`refusal`],
 //! [`request`], and last the filter.
 
@@ -38,6 +38,7 @@ pub mod key;
 pub mod memory;
 pub mod refusal;
 pub mod request;
+pub mod route;
 mod rsa;
 #[cfg(test)]
 mod sample;

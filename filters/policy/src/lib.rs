@@ -9,7 +9,8 @@
 //! 4. [`route`]: which requests a rule is about.
 //! 5. [`id`]: identifiers that are safe to log, [`fingerprint`]: keys of bounded size for whatever clients send.
 //! 6. [`rejection`]: what a client is told when a filter answers in the upstream's place.
-//! 7. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
+//! 7. [`lease`]: who does what must be done once per proxy.
+//! 8. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
 //!    [`metric`]: how a metric with labels is named.
 
 pub mod config;
@@ -18,6 +19,7 @@ pub mod handover;
 pub mod headers;
 pub mod id;
 pub mod instant;
+pub mod lease;
 pub mod metric;
 mod path;
 pub mod period;

@@ -110,6 +110,8 @@ unsafe extern "C" {
     pub(crate) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     pub(crate) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     pub(crate) fn proxy_record_metric(id: u32, value: u64) -> u32;
+    pub(crate) fn proxy_set_effective_context(context: u32) -> u32;
+    pub(crate) fn proxy_continue_stream(stream: u32) -> u32;
     pub(crate) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     pub(crate) fn proxy_call_foreign_function(
         name: *const u8,

@@ -6,8 +6,10 @@
 //!
 //! - [`headers`]: header maps, read whole and once; changes one by one.
 //! - [`shared`]: shared data, read, created and updated by compare-and-swap.
+//! - [`lease`]: leadership of the proxy's workers, by a lease in shared data.
+//! - [`callout`]: HTTP requests of a filter's own.
 //! - [`reply`]: answering in the upstream's place.
-//! - [`stream`]: body bytes, filter state and properties.
+//! - [`stream`]: body bytes, filter state and properties; going on with a request that was held.
 //! - [`metric`]: counters, gauges and histograms, defined once and used by number.
 //! - [`plugin`]: the configuration, the clock, randomness, the environment.
 //! - [`foreign`]: functions that Envoy offers to Wasm filters beyond the ABI.
@@ -15,9 +17,13 @@
 #[cfg(target_os = "wasi")]
 mod abi;
 #[cfg(target_os = "wasi")]
+pub mod callout;
+#[cfg(target_os = "wasi")]
 pub mod foreign;
 #[cfg(target_os = "wasi")]
 pub mod headers;
+#[cfg(target_os = "wasi")]
+pub mod lease;
 #[cfg(target_os = "wasi")]
 pub mod metric;
 #[cfg(target_os = "wasi")]

@@ -59,3 +59,22 @@ pub fn set_state(key: &str, value: impl AsRef<[u8]>) -> Result<(), HostError> {
     let status = unsafe { abi::proxy_set_property(key.as_ptr(), key.len(), value.as_ptr(), value.len()) };
     abi::check("proxy_set_property", status)
 }
+
+/// Makes the stream of context `id` the current one, for a root context that acts on a stream which it holds.
+///
+/// # Errors
+/// The host refuses where the stream has ended.
+pub fn select(id: u32) -> Result<(), HostError> {
+    // SAFETY: no pointers.
+    abi::check("proxy_set_effective_context", unsafe { abi::proxy_set_effective_context(id) })
+}
+
+/// Lets the current stream's request go on that an earlier callback held back.
+///
+/// # Errors
+/// What the host says.
+pub fn resume_request() -> Result<(), HostError> {
+    const REQUEST: u32 = 0;
+    // SAFETY: no pointers.
+    abi::check("proxy_continue_stream", unsafe { abi::proxy_continue_stream(REQUEST) })
+}

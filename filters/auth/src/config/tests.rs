@@ -18,7 +18,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((config.leeway, config.lifetime), (Duration::from_secs(30), Duration::from_mins(5)));
     assert_eq!((config.slots, config.token_bytes_max, config.forward), (1024, 8192, false));
     assert_eq!(config.claims, Claims { user: "sub".into(), tier: "tier".into(), roles: "roles".into() });
-    assert_eq!(config.default, Mode::Required);
+    assert_eq!(config.rest.mode, Mode::Required);
 }
 
 #[test]
@@ -33,7 +33,7 @@ fn what_is_said_is_taken_over() {
     assert_eq!((config.leeway, config.lifetime), (Duration::ZERO, Duration::from_hours(24)));
     assert_eq!((config.slots, config.token_bytes_max, config.forward), (0, 256, true));
     assert_eq!(config.claims, Claims { user: "email".into(), tier: "tier".into(), roles: "https://x/roles".into() });
-    assert_eq!(config.default, Mode::Off);
+    assert_eq!(config.rest.mode, Mode::Off);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn the_first_route_that_matches_decides() {
             (b":path", path.as_bytes()),
             (b"x-a", value.as_bytes()),
         ]);
-        assert_eq!(config.mode(&Target::of(&headers)), expected, "{method} {path} {value}");
+        assert_eq!(config.route(&Target::of(&headers)).mode, expected, "{method} {path} {value}");
     }
 }
 

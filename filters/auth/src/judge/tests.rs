@@ -34,7 +34,8 @@ impl Court {
 
     fn judge(&mut self, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
         let now = Instant::from_unix_seconds(seconds);
-        judge(&self.config, &mut self.memory, credential, mode, now, &self.checks)
+        let mut judge = Judge { config: &self.config, memory: &mut self.memory, verifier: &self.checks, now };
+        judge.judge(&Route::of_the_rest(mode), credential)
     }
 
     fn reason(&mut self, value: &[u8]) -> &'static str {

@@ -1,0 +1,83 @@
+//! What a route asks of a request's credential.
+
+use std::collections::BTreeMap;
+
+use policy::route::{RawMatch, Target};
+use policy::{ConfigError, Match};
+
+use crate::fields::Fields;
+use crate::json::Json;
+
+/// Which requests, and what is asked of them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Route {
+    /// Whether there must be a credential.
+    pub mode: Mode,
+    pattern: Match,
+}
+
+/// What a route asks of a request's credential.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// There must be one, and it must be good.
+    Required,
+    /// There need not be one, but a bad one is refused.
+    Optional,
+    /// Nobody looks at it, and it passes as it is.
+    Off,
+}
+
+impl Route {
+    /// The route of all requests that no other is about.
+    pub fn of_the_rest(mode: Mode) -> Self {
+        Self { mode, pattern: Match::default() }
+    }
+
+    /// Whether it is about this request.
+    pub fn matches(&self, target: &Target<'_>) -> bool {
+        self.pattern.matches(target)
+    }
+
+    pub(crate) fn read(json: Json) -> Result<Self, ConfigError> {
+        let mut fields = Fields::of(json)?;
+        if !fields.has("match") {
+            return Err(ConfigError::at("match", "is missing; an empty object matches every request"));
+        }
+        let pattern = pattern(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
+        let mode = Mode::read(&mut fields, "auth")?.ok_or_else(|| ConfigError::at("auth", "is missing"))?;
+        fields.end()?;
+        Ok(Self { mode, pattern })
+    }
+}
+
+impl Mode {
+    pub(crate) fn read(fields: &mut Fields, name: &str) -> Result<Option<Self>, ConfigError> {
+        match fields.text(name)?.as_deref() {
+            None => Ok(None),
+            Some("required") => Ok(Some(Self::Required)),
+            Some("optional") => Ok(Some(Self::Optional)),
+            Some("off") => Ok(Some(Self::Off)),
+            Some(other) => Err(ConfigError::at(name, format!("must be required, optional or off, got {other:?}"))),
+        }
+    }
+}
+
+fn pattern(mut fields: Fields) -> Result<Match, ConfigError> {
+    let mut headers = BTreeMap::new();
+    for (name, json) in fields.object("headers")?.rest() {
+        let Json::Text(value) = json else {
+            return Err(ConfigError::at(name, "must be a string").inside("headers"));
+        };
+        headers.insert(name, value);
+    }
+    let raw = RawMatch {
+        path: fields.text("path")?,
+        prefix: fields.text("prefix")?,
+        template: fields.text("template")?,
+        methods: fields.texts("methods")?.unwrap_or_default(),
+        hosts: fields.texts("hosts")?.unwrap_or_default(),
+        headers,
+    };
+    fields.end()?;
+    Match::try_from(raw)
+}
