@@ -10,10 +10,11 @@ const CONNECTIONS: usize = 16;
 /// An answer that takes longer has been lost.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// A client with its connections, which repeats one request.
+/// A client with its connections, which sends its requests in turn, again and again.
 pub(crate) struct Client {
     connections: Vec<BufReader<TcpStream>>,
-    request: Vec<u8>,
+    requests: Vec<Vec<u8>>,
+    next: usize,
 }
 
 /// What a number of requests took.
@@ -26,8 +27,8 @@ pub(crate) struct Cost {
 }
 
 impl Client {
-    /// Connects to a proxy; `headers` are added to each request, a line each.
-    pub(crate) fn connect(proxy: SocketAddr, headers: &str) -> io::Result<Self> {
+    /// Connects to a proxy. There is one request for each of `headers`, which are added to it, a line each.
+    pub(crate) fn connect(proxy: SocketAddr, headers: &[String]) -> io::Result<Self> {
         let connections = (0..CONNECTIONS).map(|_| {
             let stream = TcpStream::connect(proxy)?;
             stream.set_nodelay(true)?;
@@ -35,21 +36,23 @@ impl Client {
             Ok(BufReader::new(stream))
         });
         let lines = "user-agent: bench/1\r\naccept: */*\r\naccept-encoding: gzip\r\naccept-language: en\r\n";
-        let request = format!("GET /plain HTTP/1.1\r\nhost: gateway.example\r\n{lines}{headers}\r\n").into_bytes();
-        Ok(Self { connections: connections.collect::<io::Result<_>>()?, request })
+        let request =
+            |headers| format!("GET /plain HTTP/1.1\r\nhost: gateway.example\r\n{lines}{headers}\r\n").into_bytes();
+        let requests = headers.iter().map(request).collect();
+        Ok(Self { connections: connections.collect::<io::Result<_>>()?, requests, next: 0 })
     }
 
     /// Sends `requests` requests and reads their answers, all of which must be 200. Each connection asks again as soon
     /// as it is answered, so that Envoy always has work and never waits for a whole batch.
     pub(crate) fn play(&mut self, requests: u32) -> io::Result<u32> {
         for connection in &mut self.connections {
-            connection.get_mut().write_all(&self.request)?;
+            connection.get_mut().write_all(turn(&self.requests, &mut self.next))?;
         }
         let mut answered = 0;
         while answered < requests {
             for connection in &mut self.connections {
                 read_answer(connection)?;
-                connection.get_mut().write_all(&self.request)?;
+                connection.get_mut().write_all(turn(&self.requests, &mut self.next))?;
                 answered += 1;
             }
         }
@@ -67,6 +70,12 @@ impl Client {
         let (cpu, wall) = (cpu_time(pid)?.saturating_sub(cpu_before), started.elapsed());
         Ok(Cost { cpu_us: cpu.as_secs_f64() * 1e6 / answered, rps: answered / wall.as_secs_f64() })
     }
+}
+
+/// The request whose turn it is.
+fn turn<'a>(requests: &'a [Vec<u8>], next: &mut usize) -> &'a [u8] {
+    *next = (*next + 1) % requests.len();
+    &requests[*next]
 }
 
 fn read_answer(connection: &mut BufReader<TcpStream>) -> io::Result<()> {

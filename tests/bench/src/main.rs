@@ -18,12 +18,17 @@ use std::path::Path;
 use load::Client;
 use proxy::{Envoy, Options};
 use report::{Budget, Report};
+use token::Tokens;
 
 /// What a filter may add, at most.
-const BUDGETS: [Budget; 3] = [
+const BUDGETS: [Budget; 7] = [
     Budget { variant: "correlation", against: "noop", ratio: 1.4 },
     Budget { variant: "ratelimit", against: "noop", ratio: 1.4 },
     Budget { variant: "all", against: "jwt_authn", ratio: 1.0 },
+    Budget { variant: "auth", against: "jwt_authn", ratio: 0.4 },
+    Budget { variant: "auth_first", against: "jwt_authn", ratio: 1.3 },
+    Budget { variant: "auth_es256", against: "jwt_authn_es256", ratio: 0.4 },
+    Budget { variant: "auth_es256_first", against: "jwt_authn_es256", ratio: 1.3 },
 ];
 /// What all others are compared with.
 const REFERENCES: [&str; 3] = ["none", "noop", "jwt_authn"];
@@ -33,12 +38,12 @@ const WARM_UP: u32 = 20_000;
 fn main() -> Result<(), Box<dyn Error>> {
     let rounds = number("ROUNDS", 7);
     let requests = number("REQUESTS", 10_000);
-    let token = token::mint();
+    let tokens = Tokens::mint();
     let mut contenders = Vec::new();
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let chosen =
         |name: &str| wanted.is_empty() || REFERENCES.contains(&name) || wanted.iter().any(|wanted| wanted == name);
-    for variant in variant::all(&token).into_iter().filter(|variant| chosen(variant.name)) {
+    for variant in variant::all(&tokens).into_iter().filter(|variant| chosen(variant.name)) {
         let options = Options { concurrency: 1, log_level: "error,wasm:error".into(), ..Options::default() };
         let envoy = Envoy::start_with(&variant.bootstrap(), &options)?;
         let mut client = Client::connect(envoy.address(), &variant.headers)?;

@@ -67,10 +67,11 @@ impl Report {
         table
     }
 
-    /// A line for each budget: kept or not.
+    /// A line for each budget whose two variants were measured: kept or not.
     pub(crate) fn verdicts(&self, budgets: &[Budget]) -> String {
         let mut lines = String::new();
-        for Budget { variant, against, ratio } in budgets {
+        let measured = |budget: &&Budget| [budget.variant, budget.against].iter().all(|name| self.order.contains(name));
+        for Budget { variant, against, ratio } in budgets.iter().filter(measured) {
             let found = self.added_us(variant) / self.added_us(against);
             let verdict = if found <= *ratio { "kept" } else { "EXCEEDED" };
             let _ = writeln!(lines, "budget {verdict:<9} {variant} adds {found:.2} × {against} (at most {ratio:.2})");
@@ -130,6 +131,12 @@ mod tests {
         let budget = |ratio| [Budget { variant: "auth", against: "noop", ratio }];
         assert_eq!(report.verdicts(&budget(1.5)), "budget kept      auth adds 1.50 × noop (at most 1.50)\n");
         assert_eq!(report.verdicts(&budget(1.4)), "budget EXCEEDED  auth adds 1.50 × noop (at most 1.40)\n");
+    }
+
+    #[test]
+    fn nothing_is_said_of_what_was_not_measured() {
+        let report = report(&[("none", &[50.0]), ("noop", &[60.0])]);
+        assert_eq!(report.verdicts(&[Budget { variant: "auth", against: "noop", ratio: 1.4 }]), "");
     }
 
     #[test]

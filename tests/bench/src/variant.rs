@@ -6,14 +6,14 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::token::{AUDIENCE, ISSUER, Token};
+use crate::token::{AUDIENCE, ISSUER, Token, Tokens};
 
 /// One chain of filters.
 pub(crate) struct Variant {
     /// Its name in the report.
     pub(crate) name: &'static str,
-    /// Headers of each request, a line each.
-    pub(crate) headers: String,
+    /// The headers of one request after the other, a line each; then from the beginning.
+    pub(crate) headers: Vec<String>,
     filters: Vec<Value>,
     cache_control: &'static str,
 }
@@ -22,31 +22,39 @@ const FILTERS: [&str; 5] = ["correlation", "auth", "ratelimit", "cache", "breake
 const UNCACHED: &str = "no-store";
 const CACHED: &str = "max-age=86400";
 
-/// Every variant, `none` first. The answer may not be stored, so that all filters see each request, but in `…_hit`.
-pub(crate) fn all(token: &Token) -> Vec<Variant> {
-    let bearer = format!("authorization: Bearer {}\r\n", token.compact);
-    let variant = |name, filters: Vec<Value>, headers: &str| Variant {
-        name,
-        filters,
-        headers: headers.to_owned(),
-        cache_control: UNCACHED,
-    };
-    let chain = || FILTERS.iter().map(|filter| wasm(filter, token)).collect::<Vec<_>>();
-    let single = |name: &'static str, headers: &str| variant(name, vec![wasm(name, token)], headers);
+/// Every variant, `none` first. The answer may not be stored, so that all filters see each request, but in `…_hit`. Each
+/// token of `…_first` comes again only when the filter has long forgotten it.
+pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
+    let (rsa, ec) = (&tokens.rs256, &tokens.es256);
+    let no_headers = || vec![String::new()];
+    let seen = |token: &Token| vec![bearer(&token.seen)];
+    let first = |token: &Token| token.fresh.iter().map(|token| bearer(token)).collect();
+    let variant = |name, filters, headers| Variant { name, filters, headers, cache_control: UNCACHED };
+    let cached = |name, filters, headers| Variant { cache_control: CACHED, ..variant(name, filters, headers) };
+    let chain = || FILTERS.iter().map(|filter| wasm(filter, rsa)).collect::<Vec<_>>();
+    let single = |name: &'static str| variant(name, vec![wasm(name, rsa)], no_headers());
     vec![
-        variant("none", vec![], ""),
-        single("noop", ""),
-        single("correlation", ""),
-        single("auth", &bearer),
-        single("ratelimit", ""),
-        single("cache", ""),
-        Variant { cache_control: CACHED, ..variant("cache_hit", vec![wasm("cache", token)], "") },
-        single("breaker", ""),
-        variant("all", chain(), &bearer),
-        Variant { cache_control: CACHED, ..variant("all_hit", chain(), &bearer) },
-        variant("jwt_authn", vec![jwt_authn(token)], &bearer),
-        variant("local_ratelimit", vec![local_ratelimit()], ""),
+        variant("none", vec![], no_headers()),
+        single("noop"),
+        single("correlation"),
+        variant("auth", vec![wasm("auth", rsa)], seen(rsa)),
+        variant("auth_first", vec![wasm("auth", rsa)], first(rsa)),
+        variant("auth_es256", vec![wasm("auth", ec)], seen(ec)),
+        variant("auth_es256_first", vec![wasm("auth", ec)], first(ec)),
+        single("ratelimit"),
+        single("cache"),
+        cached("cache_hit", vec![wasm("cache", rsa)], no_headers()),
+        single("breaker"),
+        variant("all", chain(), seen(rsa)),
+        cached("all_hit", chain(), seen(rsa)),
+        variant("jwt_authn", vec![jwt_authn(rsa)], seen(rsa)),
+        variant("jwt_authn_es256", vec![jwt_authn(ec)], seen(ec)),
+        variant("local_ratelimit", vec![local_ratelimit()], no_headers()),
     ]
+}
+
+fn bearer(token: &str) -> String {
+    format!("authorization: Bearer {token}\r\n")
 }
 
 /// The size of each filter as it ships, in bytes.
