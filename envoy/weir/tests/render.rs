@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, bootstrap};
+use weir::policy::route::Limit;
 
 /// One of everything that a policy can say.
 const EVERYTHING: &str = r#"
@@ -104,6 +105,31 @@ fn envoy_accepts_the_demo() {
 fn a_policy_without_identity_tiers_and_limits_is_one_too() {
     let text = "version: 1\nupstreams: {a: {url: http://127.0.0.1:1}}\nroutes: [{match: /*, upstream: a}]\n";
     accepted(&rendered(&read("least.yaml", text)));
+}
+
+/// A filter's configuration, as the filter reads it.
+fn read_by<'d>(document: &'d Document, filter: &str) -> &'d Json {
+    &document.filters.iter().find(|found| found.name == filter).unwrap().config
+}
+
+#[test]
+fn every_limited_route_counts_under_its_upstream_and_is_allowed_by_one_filter() {
+    for document in [demo(), read("everything.yaml", EVERYTHING)] {
+        let [callers] = read_by(&document, "ratelimit")["rules"].as_array().unwrap().as_slice() else { panic!() };
+        let quotas = read_by(&document, "quota")["rules"].as_array().unwrap();
+        let limited: Vec<_> = document.policy.routes.iter().filter(|route| route.limit == Limit::Tier).collect();
+        let entries = callers["routes"].as_array().unwrap();
+        assert_eq!(entries.len(), limited.len());
+        for (entry, route) in entries.iter().zip(limited) {
+            let upstream = route.upstream.value.as_str();
+            assert_eq!((&entry["match"], entry["upstream"].as_str()), (&route.matcher.draft.to_json(), Some(upstream)));
+            let quota = quotas.iter().find(|rule| rule["upstream"] == upstream);
+            assert_eq!(entry.get("count_allowed").is_some_and(|count| count == false), quota.is_some(), "{upstream}");
+            let behind =
+                |quota: &Json| quota["match"].as_array().is_some_and(|matches| matches.contains(&entry["match"]));
+            assert!(quota.is_none_or(behind), "{upstream}: nobody would count what passes");
+        }
+    }
 }
 
 /// The value at a path of the first listener's connection manager.
