@@ -9,7 +9,7 @@
 //!    written, and read by the filter's own code; [`complaint`] tells what that code says in the policy's words. So
 //!    what passes the check loads in the filter.
 //! 4. [`envoy`]: the proxy's configuration around the filters.
-//! 5. [`run`]: Envoy as a child process that follows the policy file.
+//! 5. [`run`]: Envoy as a child process that follows the policy's files.
 //!
 //! [`document`] is the way from bytes to a valid policy, and [`command`] the command line.
 

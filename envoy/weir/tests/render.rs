@@ -9,6 +9,7 @@ use std::process::Command;
 use serde_json::Value as Json;
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, bootstrap};
+use weir::policy::route::Limit;
 
 /// One of everything that a policy can say.
 const EVERYTHING: &str = r#"
@@ -106,6 +107,31 @@ fn a_policy_without_identity_tiers_and_limits_is_one_too() {
     accepted(&rendered(&read("least.yaml", text)));
 }
 
+/// A filter's configuration, as the filter reads it.
+fn read_by<'d>(document: &'d Document, filter: &str) -> &'d Json {
+    &document.filters.iter().find(|found| found.name == filter).unwrap().config
+}
+
+#[test]
+fn every_limited_route_counts_under_its_upstream_and_is_allowed_by_one_filter() {
+    for document in [demo(), read("everything.yaml", EVERYTHING)] {
+        let [callers] = read_by(&document, "ratelimit")["rules"].as_array().unwrap().as_slice() else { panic!() };
+        let quotas = read_by(&document, "quota")["rules"].as_array().unwrap();
+        let limited: Vec<_> = document.policy.routes.iter().filter(|route| route.limit == Limit::Tier).collect();
+        let entries = callers["routes"].as_array().unwrap();
+        assert_eq!(entries.len(), limited.len());
+        for (entry, route) in entries.iter().zip(limited) {
+            let upstream = route.upstream.value.as_str();
+            assert_eq!((&entry["match"], entry["upstream"].as_str()), (&route.matcher.draft.to_json(), Some(upstream)));
+            let quota = quotas.iter().find(|rule| rule["upstream"] == upstream);
+            assert_eq!(entry.get("count_allowed").is_some_and(|count| count == false), quota.is_some(), "{upstream}");
+            let behind =
+                |quota: &Json| quota["match"].as_array().is_some_and(|matches| matches.contains(&entry["match"]));
+            assert!(quota.is_none_or(behind), "{upstream}: nobody would count what passes");
+        }
+    }
+}
+
 /// The value at a path of the first listener's connection manager.
 fn manager(bootstrap: &Json) -> &Json {
     bootstrap.pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config").unwrap()
@@ -116,9 +142,8 @@ fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
     let bootstrap = rendered(&demo());
     let filters = manager(&bootstrap)["http_filters"].as_array().unwrap();
     let names: Vec<_> = filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect();
-    let expected =
-        ["correlation", "auth", "caller", "ratelimit", "cache", "quota", "breaker", "envoy.filters.http.router"];
-    assert_eq!(names, expected);
+    let expected = "correlated correlation auth caller ratelimit cache quota breaker envoy.filters.http.router";
+    assert_eq!(names.join(" "), expected);
     for filter in filters.iter().filter(|filter| filter.pointer("/typed_config/config").is_some()) {
         let config = &filter["typed_config"]["config"];
         assert_eq!(config["vm_config"]["vm_id"], "weir");

@@ -16,7 +16,7 @@ fn start(origin: &Origin) -> Envoy {
         "
 version: 1
 listen: 127.0.0.1:0
-clients: {{header_bytes: 8KiB}}
+clients: {{header_bytes: 8KiB, request_timeout: 2s}}
 identity:
   jwt: [{{issuer: i, audiences: [a], jwks: {{keys: [{{kty: oct, kid: k, alg: HS256, k: dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGluIGJhc2U2NHVybA}}]}}}}]
 upstreams:
@@ -41,7 +41,7 @@ fn json_of(answer: &Answer) -> Json {
     serde_json::from_str(&text).unwrap_or_else(|_| panic!("{} {text}", answer.status))
 }
 
-/// The answer is the contract's error, with ids that agree.
+/// The answer is the contract's error, with ids that agree: no client here sends a correlation id of its own that counts.
 #[track_caller]
 fn check(answer: &Answer, status: u16, code: &str) {
     let body = json_of(answer);
@@ -49,7 +49,7 @@ fn check(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.text("content-type").as_deref(), Some("application/json"));
     let id = answer.text("x-request-id").unwrap();
     assert_eq!(body["error"]["request_id"], id.as_str(), "{body}");
-    assert!(!id.is_empty() && answer.text("x-correlation-id").is_some_and(|id| !id.is_empty()));
+    assert_eq!((id.is_empty(), answer.text("x-correlation-id")), (false, Some(id)));
     assert!(body["error"]["message"].as_str().is_some_and(|message| !message.is_empty()));
 }
 
@@ -77,15 +77,24 @@ fn what_envoy_answers_itself_is_in_the_contracts_words() {
 fn what_no_filter_has_seen_carries_ids_too() {
     let origin = Origin::start();
     let envoy = start(&origin);
-    for (bytes, status) in [
-        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400),
-        ("GET / HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n".to_owned(), 400),
-        ("GET /a%2fb HTTP/1.1\r\nhost: a\r\nx-request-id: \u{7f}bad\r\n\r\n".to_owned(), 400),
-        (format!("GET / HTTP/1.1\r\nhost: a\r\nbig: {}\r\n\r\n", "x".repeat(9000)), 431),
+    let mut seen = Vec::new();
+    for (bytes, status, code) in [
+        ("GET / HTTP/1.1\r\n\r\n".to_owned(), 400, "BAD_REQUEST"),
+        ("GET / HTTP/1.1\r\nhost: a\r\nno colon\r\n\r\n".to_owned(), 400, "BAD_REQUEST"),
+        ("GET /a%2fb HTTP/1.1\r\nhost: a\r\nx-request-id: \u{7f}bad\r\n\r\n".to_owned(), 400, "BAD_REQUEST"),
+        ("GET /a%2fb HTTP/1.1\r\nhost: a\r\nx-correlation-id: forged\r\n\r\n".to_owned(), 400, "BAD_REQUEST"),
+        (format!("GET / HTTP/1.1\r\nhost: a\r\nbig: {}\r\n\r\n", "x".repeat(9000)), 431, "BAD_REQUEST"),
+        // Headers that never end.
+        ("GET / HTTP/1.1\r\nhost: a\r\n".to_owned(), 408, "TIMEOUT"),
     ] {
         let mut client = Client::connect(envoy.address()).unwrap();
         client.send_bytes(bytes.as_bytes());
-        check(&client.receive().unwrap(), status, "BAD_REQUEST");
+        let answer = client.receive().unwrap();
+        check(&answer, status, code);
+        let id = answer.text("x-request-id").unwrap();
+        assert!(envoy.wait_for_log(&format!(r#""correlation_id":"{id}""#)), "{}", envoy.log());
+        assert!(!seen.contains(&id), "{id} twice");
+        seen.push(id);
     }
 }
 

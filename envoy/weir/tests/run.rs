@@ -14,6 +14,7 @@ use std::time::Duration;
 use proxy::deadline::Deadline;
 use proxy::{Client, Origin, Reply, Request, client};
 use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use sandbox::{Claims, Sandbox};
 use tempfile::TempDir;
 
 /// Envoy compiles five modules, on a machine that runs other tests, too.
@@ -48,8 +49,15 @@ fn policy_of(upstream: &str, origin: &Origin, path: &str) -> String {
 impl Run {
     /// Starts on a policy, with ports of the kernel's choice.
     fn start(policy: &str, arguments: &[&str]) -> Self {
+        Self::start_among(&[("policy.yaml", policy)], arguments)
+    }
+
+    /// Starts on `policy.yaml`, among other files.
+    fn start_among(files: &[(&str, &str)], arguments: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+        for (name, content) in files {
+            fs::write(folder.path().join(name), content).unwrap();
+        }
         let output = |name: &str| File::create(folder.path().join(name)).unwrap();
         let mut command = program();
         command.arg("run").arg(folder.path().join("policy.yaml"));
@@ -82,9 +90,13 @@ impl Run {
     }
 
     fn change(&self, policy: &str) {
+        self.replace("policy.yaml", policy);
+    }
+
+    fn replace(&self, name: &str, content: &str) {
         let new = self.path("new");
-        fs::write(&new, policy).unwrap();
-        fs::rename(new, self.path("policy.yaml")).unwrap();
+        fs::write(&new, content).unwrap();
+        fs::rename(new, self.path(name)).unwrap();
     }
 
     fn children(&self) -> Vec<Pid> {
@@ -148,6 +160,34 @@ fn a_good_change_is_taken_over_and_a_bad_one_is_not() {
     assert!(log.lines().all(|line| line.starts_with('{') && line.contains("\"request_id\"")), "{log}");
     run.signal(Signal::TERM);
     assert_eq!(run.ended(), Some(0), "{}", run.said());
+}
+
+#[test]
+fn a_key_set_in_a_file_is_followed_like_the_policy_that_names_it() {
+    let (origin, sandbox) = (Origin::start(), Sandbox::start());
+    let policy = policy(&origin, "/*").replace("}]", ", auth: required}]")
+        + "identity: {jwt: [{issuer: 'https://id.weir.example/', audiences: [gateway], jwks: {file: keys.json}}]}\n";
+    let other = r#"{"keys": [{"kty": "oct", "kid": "k", "alg": "HS256", "k": "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGluIGJhc2U2NHVybA"}]}"#;
+    let mut run = Run::start_among(&[("policy.yaml", &policy), ("keys.json", other)], &[]);
+    let address = run.ready();
+    let token = format!("Bearer {}", sandbox.token(&Claims::default()));
+    let ask = || {
+        let request = Request::get("/x").header("authorization", token.as_str());
+        client::call(address, &request).map_or(0, |answer| answer.status)
+    };
+    assert_eq!(ask(), 401);
+
+    run.replace("keys.json", &sandbox::jwks());
+    run.wait_for("has changed; the new policy serves after");
+    assert_eq!(ask(), 200);
+    fs::remove_file(run.path("keys.json")).unwrap();
+    run.wait_for("has changed and has mistakes; the policy before the change keeps serving");
+    assert!(run.said().contains("`keys.json` cannot be read"), "{}", run.said());
+    assert_eq!(ask(), 200);
+    run.replace("keys.json", other);
+    let serves = || run.said().matches("the new policy serves").count() == 2;
+    assert!(Deadline::after(PATIENCE).wait_until(serves), "{}", run.said());
+    assert_eq!(ask(), 401);
 }
 
 #[test]

@@ -7,7 +7,9 @@
 //!     "pro": {"per_second": 50, "per_minute": 1000, "burst": 100}
 //!   },
 //!   "rules": [
-//!     {"name": "clients", "match": {"prefix": "/api/"}, "key": ["user"], "tiers": true},
+//!     {"name": "clients", "key": ["user"], "tiers": true,
+//!      "routes": [{"match": {"prefix": "/api/spotify/"}, "upstream": "spotify", "count_allowed": false},
+//!                 {"match": {"prefix": "/api/v1/products"}, "upstream": "inventory"}]},
 //!     {"name": "spotify", "match": [{"prefix": "/api/spotify/"}, {"path": "/spotify"}],
 //!      "key": ["upstream"], "upstream": "spotify", "limit": {"rate": "10/s", "burst": 20}},
 //!     {"name": "devices", "key": ["address", "header:x-device"], "limit": {"rate": "1000/d"}}
@@ -26,6 +28,10 @@
 //! | `undecided` | what becomes of a request when shared data fails: `refuse` (503) or `allow` | `refuse` |
 //! | `rules[].name` | told to clients in `RateLimit-Policy`; renaming a rule starts its buckets anew, as does another `slots` | required |
 //! | `rules[].match` | which requests it is about: one match, or a list of which one must hold | every request |
+//! | `rules[].routes` | in place of `match` and `upstream`: which requests it is about, by where they go. The first that matches counts | none |
+//! | `rules[].routes[].match` | which requests | every request |
+//! | `rules[].routes[].upstream` | where they go: the label `provider` of metrics | required |
+//! | `rules[].routes[].count_allowed` | whether those that pass are counted; see below | `true` |
 //! | `rules[].key` | what a bucket belongs to: `user`, `address`, `upstream`, `header:name`, or several of them together | required |
 //! | `rules[].tiers` | `true` takes the limits from the caller's tier | `false` |
 //! | `rules[].limit.rate` | of every caller: `10/s`, `100/m`, `5/h`, `1000/d` | or `tiers` |
@@ -34,10 +40,19 @@
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
 //! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
+//!
+//! **What is counted.** A request is counted once under each provider that its rules name, in
+//! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `limited` (429) or `undecided`. Where this
+//! filter stands in a chain twice, in front of a cache with the callers' limits and behind it with an upstream's own, a
+//! request that passes both would be `allowed` twice under that upstream. `"count_allowed": false` in the first leaves
+//! that to the second, which alone knows what went on to the upstream: an answer from the cache is then no request
+//! to the provider, and not counted. Without a second limit the first counts whatever it lets pass, and what the cache
+//! answers is `allowed`, too. `limited` and `undecided` are always counted where they happen.
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
+use policy::Match;
 use policy::config::{self, ConfigError};
 use policy::route::{self, RawMatch};
 use serde::Deserialize;
@@ -47,7 +62,7 @@ use crate::bucket::Quota;
 use crate::key::{Key, Part};
 use crate::limit::{Limit, Limits};
 use crate::rate::{Rate, Unit};
-use crate::rule::{ANONYMOUS, Allowance, Plan, Rule, longest};
+use crate::rule::{ANONYMOUS, Account, Allowance, Plan, Route, Rule, longest};
 
 /// What the filter does, valid by construction.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -96,6 +111,8 @@ struct RawRule {
     name: String,
     /// An object or a list of them.
     r#match: Option<Box<RawValue>>,
+    /// A list of [`RawRoute`].
+    routes: Option<Box<RawValue>>,
     key: Vec<String>,
     #[serde(default)]
     tiers: bool,
@@ -103,6 +120,14 @@ struct RawRule {
     upstream: Option<String>,
     headers: Option<bool>,
     cost: Option<u32>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRoute {
+    r#match: Option<Box<RawValue>>,
+    upstream: String,
+    count_allowed: Option<bool>,
 }
 
 #[derive(Deserialize)]
@@ -164,8 +189,13 @@ impl Config {
 fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32) -> Result<Rule, ConfigError> {
     let name = named("name", &raw.name)?;
     let upstream = raw.upstream.map(|upstream| named("upstream", &upstream)).transpose()?;
-    let matches = raw.r#match.map_or(Ok(Vec::new()), |text| matches(text.get().as_bytes()))?;
     let key = valid_key(&raw.key, upstream.is_some())?;
+    let routes = if let Some(routes) = raw.routes {
+        upstreams(routes.get().as_bytes(), raw.r#match.is_some(), upstream.is_some())?
+    } else {
+        let account = Account { provider: upstream.unwrap_or_else(|| name.clone()), allowed: true };
+        matches(raw.r#match.as_deref(), &account)?
+    };
     let cost = positive("cost", raw.cost.unwrap_or(1))?;
     let allowance = match (raw.tiers, raw.limit) {
         (true, Some(_)) => return Err(ConfigError::at("limit", "must be left out where the tiers say it")),
@@ -181,20 +211,53 @@ fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32
     };
     let longest = longest(allowance.plans());
     let headers = raw.headers.unwrap_or(!key.is_shared());
-    Ok(Rule { name, matches, key, upstream, allowance, cost, headers, longest, slots })
+    Ok(Rule { name, routes, key, allowance, cost, headers, longest, slots })
 }
 
-/// Reads one match, or a list of them.
-fn matches(json: &[u8]) -> Result<Vec<policy::Match>, ConfigError> {
-    let one = |json: &[u8]| config::read::<RawMatch>(json).and_then(policy::Match::try_from);
-    if !json.starts_with(b"[") {
-        return one(json).map(|one| vec![one]).map_err(|mistake| mistake.inside("match"));
+/// Reads `routes`, which each say where their requests go.
+fn upstreams(json: &[u8], has_match: bool, has_upstream: bool) -> Result<Vec<Route>, ConfigError> {
+    for (present, member) in [(has_match, "match"), (has_upstream, "upstream")] {
+        if present {
+            return Err(ConfigError::at(member, "must be left out where the rule has routes, which say it each"));
+        }
     }
-    let list: Vec<Box<RawValue>> = config::read(json).map_err(|mistake| mistake.inside("match"))?;
+    routes("routes", json, &|json| {
+        let raw: RawRoute = config::read(json)?;
+        let provider = named("upstream", &raw.upstream)?;
+        let account = Account { provider, allowed: raw.count_allowed.unwrap_or(true) };
+        one_match(raw.r#match.as_deref(), &account).map_err(|mistake| mistake.inside("match"))
+    })
+}
+
+/// Reads `match`, one or a list, of requests that are all counted alike.
+fn matches(json: Option<&RawValue>, account: &Account) -> Result<Vec<Route>, ConfigError> {
+    match json.map(|json| json.get().as_bytes()) {
+        Some(list) if list.starts_with(b"[") => routes("match", list, &|json| route(json, account)),
+        _ => one_match(json, account).map(|one| vec![one]).map_err(|mistake| mistake.inside("match")),
+    }
+}
+
+/// Reads a list that must have something in it.
+fn routes(
+    name: &str,
+    json: &[u8],
+    valid: &dyn Fn(&[u8]) -> Result<Route, ConfigError>,
+) -> Result<Vec<Route>, ConfigError> {
+    let list: Vec<Box<RawValue>> = config::read(json).map_err(|mistake| mistake.inside(name))?;
     if list.is_empty() {
-        return Err(ConfigError::at("match", "must not be empty; leave it out for every request"));
+        return Err(ConfigError::at(name, "must not be empty; leave it out for every request"));
     }
-    config::each("match", list, |text| one(text.get().as_bytes()))
+    config::each(name, list, |text| valid(text.get().as_bytes()))
+}
+
+/// Reads one match; nothing at all stands for every request.
+fn one_match(json: Option<&RawValue>, account: &Account) -> Result<Route, ConfigError> {
+    route(json.map_or("", RawValue::get).as_bytes(), account)
+}
+
+fn route(json: &[u8], account: &Account) -> Result<Route, ConfigError> {
+    let matcher = Match::try_from(config::read::<RawMatch>(json)?)?;
+    Ok(Route { matcher, account: account.clone() })
 }
 
 fn valid_key(words: &[String], has_upstream: bool) -> Result<Key, ConfigError> {

@@ -19,7 +19,7 @@ use crate::config::{Config, WhenUndecided};
 use crate::fields::{self, Fields};
 use crate::key::Client;
 use crate::limit::{Outcome, tighter};
-use crate::rule::{Plan, Rule};
+use crate::rule::{Asked, Plan, Rule};
 
 /// How often the tokens of shared buckets are measured, which come back without a request.
 const MEASURED_EVERY: Duration = Duration::from_secs(1);
@@ -90,13 +90,14 @@ impl HttpContext for Stream {
             }
         };
         let target = Target::of(&headers);
-        let rules: Vec<_> = limiter.config.rules.iter().filter(|rule| rule.applies(&target)).collect();
-        if rules.is_empty() {
+        let asked = |rule| Rule::account(rule, &target).map(|account| (rule, account));
+        let asked: Vec<Asked<'_>> = limiter.config.rules.iter().filter_map(asked).collect();
+        if asked.is_empty() {
             return Action::Continue;
         }
-        match limiter.decide(&rules, &headers) {
-            Ok(decided) => self.act(&limiter, &rules, &decided, &headers),
-            Err(Undecided) => limiter.give_up(&rules, &headers),
+        match limiter.decide(&asked, &headers) {
+            Ok(decided) => self.act(&limiter, &asked, &decided, &headers),
+            Err(Undecided) => limiter.give_up(&asked, &headers),
         }
     }
 
@@ -159,13 +160,13 @@ impl Limiter {
     }
 
     /// Asks every rule for this request's tokens.
-    fn decide<'a>(&self, rules: &[&'a Rule], headers: &Headers) -> Result<Decided<'a>, Undecided> {
+    fn decide<'a>(&self, asked: &[Asked<'a>], headers: &Headers) -> Result<Decided<'a>, Undecided> {
         let client = OnceCell::new();
-        let plans: Vec<_> = rules.iter().map(|rule| rule.plan(headers)).collect();
-        let charges: Option<Vec<Charge<'a>>> = rules
+        let plans: Vec<_> = asked.iter().map(|(rule, _)| rule.plan(headers)).collect();
+        let charges: Option<Vec<Charge<'a>>> = asked
             .iter()
             .zip(&plans)
-            .map(|(rule, plan)| rule.charge(plan, self.seed.as_ref(), headers, || client.get_or_init(downstream)))
+            .map(|((rule, _), plan)| rule.charge(plan, self.seed.as_ref(), headers, || client.get_or_init(downstream)))
             .collect();
         let mut host = Host { now: Instant::EPOCH };
         let outcomes = charge::settle(&mut host, &charges.ok_or(Undecided)?)?;
@@ -173,8 +174,8 @@ impl Limiter {
     }
 
     /// What becomes of a request that cannot be decided on.
-    fn give_up(&self, rules: &[&Rule], headers: &Headers) -> Action {
-        self.meters.count(rules, Status::Undecided);
+    fn give_up(&self, asked: &[Asked<'_>], headers: &Headers) -> Action {
+        self.meters.count(asked, Status::Undecided);
         match self.config.undecided {
             WhenUndecided::Allow => Action::Continue,
             WhenUndecided::Refuse => {
@@ -198,19 +199,19 @@ impl Limiter {
 
 impl Stream {
     /// Lets the request pass or turns it away, and keeps in mind what its response is to say.
-    fn act(&mut self, limiter: &Limiter, rules: &[&Rule], decided: &Decided<'_>, headers: &Headers) -> Action {
+    fn act(&mut self, limiter: &Limiter, asked: &[Asked<'_>], decided: &Decided<'_>, headers: &Headers) -> Action {
         let Decided { outcomes, plans, now } = decided;
-        for (rule, outcome) in rules.iter().zip(outcomes) {
+        for ((rule, _), outcome) in asked.iter().zip(outcomes) {
             limiter.meters.tokens(rule, outcome.standing().remaining);
         }
-        let shown = rules.iter().zip(outcomes).zip(plans).filter(|((rule, _), _)| rule.is_shown());
+        let shown = asked.iter().zip(outcomes).zip(plans).filter(|(((rule, _), _), _)| rule.is_shown());
         let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), *now);
         let Some(Outcome::Deny(worst)) = outcomes.iter().copied().reduce(tighter) else {
-            limiter.meters.count(rules, Status::Allowed);
+            limiter.meters.count(asked, Status::Allowed);
             self.fields = fields;
             return Action::Continue;
         };
-        limiter.meters.count(rules, Status::Limited);
+        limiter.meters.count(asked, Status::Limited);
         let pairs = fields.map(Fields::into_pairs);
         let extra: Vec<_> = pairs.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect();
         limiter.reject(&Rejection::RateLimited { retry_after: worst.reset_in }, headers, &extra)
@@ -243,10 +244,10 @@ struct Meter {
 impl Meters {
     fn new(rules: &[Rule]) -> Self {
         let mut meters: Vec<Meter> = Vec::new();
-        for rule in rules {
-            let provider = rule.provider();
+        for provider in rules.iter().flat_map(Rule::accounts).map(|account| account.provider.as_str()) {
             if !meters.iter().any(|meter| meter.provider == provider) {
-                let shared = rules.iter().find(|rule| rule.provider() == provider && rule.shared_bucket().is_some());
+                let is_its = |rule: &&Rule| rule.accounts().any(|account| account.provider == provider);
+                let shared = rules.iter().find(|rule| is_its(rule) && rule.shared_bucket().is_some());
                 meters.push(Meter::new(provider, shared));
             }
         }
@@ -259,12 +260,17 @@ impl Meters {
     }
 
     /// Counts a request once for each provider that its rules are about.
-    fn count(&self, rules: &[&Rule], status: Status) {
-        for meter in self.0.iter().filter(|meter| rules.iter().any(|rule| rule.provider() == meter.provider)) {
-            match status {
-                Status::Allowed => meter.allowed.increment(),
-                Status::Limited => meter.limited.increment(),
-                Status::Undecided => meter.undecided.increment(),
+    fn count(&self, asked: &[Asked<'_>], status: Status) {
+        for meter in &self.0 {
+            let here = |(_, account): &Asked<'_>| {
+                (account.allowed || status != Status::Allowed) && account.provider == meter.provider
+            };
+            if asked.iter().any(here) {
+                match status {
+                    Status::Allowed => meter.allowed.increment(),
+                    Status::Limited => meter.limited.increment(),
+                    Status::Undecided => meter.undecided.increment(),
+                }
             }
         }
     }

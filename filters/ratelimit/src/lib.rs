@@ -7,7 +7,9 @@
 //!    tier that `auth` found;
 //! 3. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
 //!    `Retry-After`, and nothing was taken from any of them;
-//! 4. its response says how the caller stands with the tightest of its limits ([`fields`]).
+//! 4. its response says how the caller stands with the tightest of its limits ([`fields`]);
+//! 5. metrics count it once under each provider: the upstream that the first matching route of a rule leads to, or the
+//!    rule's own name ([`config`] says what is counted where this filter meets a request twice).
 //!
 //! Buckets are in shared data: every worker spends from the same ones, and a limit of N admits N. What cannot be
 //! decided on (shared data fails, or other workers are faster each time) is refused with 503 or passes, as `undecided`

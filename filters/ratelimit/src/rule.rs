@@ -1,4 +1,4 @@
-//! A rule: which requests it is about, whose bucket they take from, and how much that bucket holds.
+//! A rule: which requests it is about, whose bucket they take from, how much that holds, and under what they are counted.
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
@@ -26,10 +26,9 @@ const PREFIX: &str = "weir.ratelimit.";
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rule {
     pub(crate) name: String,
-    /// One of them must match; none stands for every request.
-    pub(crate) matches: Vec<Match>,
+    /// The first that matches counts; at least one.
+    pub(crate) routes: Vec<Route>,
     pub(crate) key: Key,
-    pub(crate) upstream: Option<String>,
     pub(crate) allowance: Allowance,
     pub(crate) cost: NonZeroU32,
     pub(crate) headers: bool,
@@ -37,6 +36,25 @@ pub struct Rule {
     pub(crate) longest: PerUnit<Duration>,
     pub(crate) slots: NonZeroU32,
 }
+
+/// Some of the requests that a rule is about.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) struct Route {
+    pub(crate) matcher: Match,
+    pub(crate) account: Account,
+}
+
+/// Under what requests are counted in metrics.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Account {
+    /// The label `provider`: the upstream, or the rule's own name.
+    pub provider: String,
+    /// Whether one that passes is counted here. It is not where it comes to this filter once more, which then does.
+    pub allowed: bool,
+}
+
+/// A rule that is about a request, and under what it counts that request.
+pub type Asked<'a> = (&'a Rule, &'a Account);
 
 /// How much a caller may.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -79,9 +97,9 @@ impl Rule {
         &self.name
     }
 
-    /// What stands for the rule in metrics: the upstream that it is about, or its own name.
-    pub fn provider(&self) -> &str {
-        self.upstream.as_deref().unwrap_or(&self.name)
+    /// Everything that it may count a request under.
+    pub fn accounts(&self) -> impl Iterator<Item = &Account> {
+        self.routes.iter().map(|route| &route.account)
     }
 
     /// Whether clients are told of its limits.
@@ -92,12 +110,12 @@ impl Rule {
     /// Whether it looks at a request's headers, its method and path among them.
     pub fn reads_headers(&self) -> bool {
         let by_tier = matches!(self.allowance, Allowance::Tiered { .. });
-        by_tier || self.key.reads_headers() || self.matches.iter().any(|rule| *rule != Match::default())
+        by_tier || self.key.reads_headers() || self.routes.iter().any(|route| route.matcher != Match::default())
     }
 
-    /// Whether it is about this request.
-    pub fn applies(&self, target: &Target<'_>) -> bool {
-        self.matches.is_empty() || self.matches.iter().any(|rule| rule.matches(target))
+    /// Under what it counts this request; `None` where it is not about it.
+    pub fn account(&self, target: &Target<'_>) -> Option<&Account> {
+        self.routes.iter().find(|route| route.matcher.matches(target)).map(|route| &route.account)
     }
 
     /// The limits of this request's caller.

@@ -214,3 +214,44 @@ fn the_keys_in_the_policy_are_the_sandboxes_and_its_examples_have_routes() {
         assert_eq!(answer.status, 200, "{}", example.title);
     }
 }
+
+/// What the metrics endpoint says of requests to a provider: allowed and limited.
+fn counted(demo: &Demo, provider: &str) -> [u64; 2] {
+    let metrics = demo.envoy.prometheus();
+    ["allowed", "limited"].map(|status| {
+        let series = format!(r#"api_gateway_rate_limit_requests_total{{provider="{provider}",status="{status}"}} "#);
+        let value = metrics.lines().find_map(|line| line.strip_prefix(&series)?.parse().ok());
+        value.unwrap_or_else(|| panic!("no {series}\n{metrics}"))
+    })
+}
+
+#[test]
+fn every_request_is_counted_once_under_its_upstreams_name() {
+    let demo = Demo::start();
+    let ask = |tier: &str, line: &str| demo.ask_as(tier, line).status;
+    // Spotify has a limit of its own, behind the cache: what is allowed is what was sent there.
+    for track in ["41Xji81wFy3cM7ggbGczQW", "41Xji81wFy3cM7ggbGczQW", "41Xji81wFy3cM7ggbGczQW"] {
+        assert_eq!(ask("pro", &format!("GET /api/spotify/tracks/{track}")), 200);
+    }
+    assert_eq!((counted(&demo, "spotify"), demo.sandbox.count(Upstream::Spotify)), ([1, 0], 1));
+    // What its limit refuses is counted under it, too: one a second.
+    let statuses: Vec<_> =
+        (0..4).map(|n| ask("enterprise", &format!("GET /api/musicbrainz/isrc/GBTDG090000{n}?fmt=json"))).collect();
+    let limited = statuses.iter().filter(|status| **status == 429).count() as u64;
+    assert_eq!(counted(&demo, "musicbrainz"), [4 - limited, limited], "{statuses:?}");
+    assert!(limited > 0, "{statuses:?}");
+    // An internal service has none: the callers' limit counts whatever it lets pass, whether the cache answers or not.
+    for _ in 0..3 {
+        assert_eq!(ask("pro", "GET /api/v1/genres"), 200);
+    }
+    assert_eq!((counted(&demo, "discovery"), demo.sandbox.count(Upstream::Discovery)), ([3, 0], 1));
+    // A caller that asks too often is counted where it wanted to go, be that limited there or not.
+    let anonymous = |line: &str| (0..40).filter(|_| demo.ask(line).status == 429).count() as u64;
+    let inventory = anonymous("GET /api/v1/products/TEST-001");
+    assert_eq!(counted(&demo, "inventory"), [40 - inventory, inventory]);
+    let spotify = anonymous("GET /api/spotify/tracks/41Xji81wFy3cM7ggbGczQW");
+    assert!(inventory > 0 && spotify > 0, "{inventory} and {spotify} of 40");
+    assert_eq!(counted(&demo, "spotify"), [1, spotify]);
+    assert_eq!(counted(&demo, "sona"), [0, 0]);
+    assert!(!demo.envoy.prometheus().contains(r#"provider="client""#));
+}

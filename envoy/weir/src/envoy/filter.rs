@@ -3,12 +3,12 @@
 use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, set, typed};
+use crate::envoy::{NAME, Plan, reply, set, typed};
 use crate::translate::Filter;
 
 /// All filters of a listener, in the order in which a request meets them.
 pub fn chain(plan: &Plan<'_>) -> Vec<Json> {
-    let mut chain = Vec::new();
+    let mut chain = vec![reply::correlated()];
     for filter in plan.filters {
         chain.push(wasm(plan, filter));
         if filter.name == "auth" {

@@ -5,8 +5,9 @@
 //! as JSON or, where the client asks for it, as problem details (RFC 9457).
 //!
 //! The ids are the correlation filter's where it saw the request. Where it did not (a request that is no HTTP, headers
-//! beyond the limit, a path that cannot be normalised), the request id is made here; the correlation id is another one
-//! then, because Envoy cannot use one random value twice in one reply.
+//! beyond the limit, a path that cannot be normalised), the request id is made here, and the correlation id is the same.
+//! A mapper cannot say one random value twice, as it evaluates all its headers before it adds any; so a filter of Envoy's
+//! own, which every reply passes after its mapper, repeats what the mapper has made.
 
 use policy::handover::{DETAILS_PREFIX, header, state};
 use serde_json::{Value as Json, json};
@@ -92,7 +93,7 @@ impl Case {
         let filter = if filters.len() == 1 { self.filter.clone() } else { json!({"and_filter": {"filters": filters}}) };
         let mut mapper = json!({"filter": filter, "body_format_override": format});
         if !known {
-            set(&mut mapper, "headers_to_add", json!([fresh(header::REQUEST_ID), fresh(header::CORRELATION_ID)]));
+            set(&mut mapper, "headers_to_add", json!([fresh_id()]));
         }
         if let Some(status) = self.status {
             set(&mut mapper, "status_code", status);
@@ -101,9 +102,20 @@ impl Case {
     }
 }
 
+/// The filter that gives a reply its request id for a correlation id, where it has none. It stands first in the chain, so
+/// that it sees what the correlation filter has put on a response, and leaves it.
+pub fn correlated() -> Json {
+    let header = json!({"key": header::CORRELATION_ID, "value": format!("%RESP({})%", header::REQUEST_ID)});
+    let add = json!({"append": {"header": header, "append_action": "ADD_IF_ABSENT"}});
+    let kind = "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation";
+    let config = typed(kind, json!({"mutations": {"response_mutations": [add]}}));
+    json!({"name": "correlated", "typed_config": config})
+}
+
 /// A new id as a response header.
-fn fresh(name: &str) -> Json {
-    json!({"header": {"key": name, "value": "%UNIQUE_ID%"}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
+fn fresh_id() -> Json {
+    let header = json!({"key": header::REQUEST_ID, "value": "%UNIQUE_ID%"});
+    json!({"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
 }
 
 fn expression(expression: &str) -> Json {

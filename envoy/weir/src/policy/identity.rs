@@ -89,9 +89,23 @@ impl Identity {
     }
 }
 
+/// The files with key sets that a policy names, be the rest of it right or not.
+pub fn key_sets(policy: &Node) -> Vec<&str> {
+    let issuers = member(policy, "identity").and_then(|identity| member(identity, "jwt"));
+    let issuers = issuers.map_or([].as_slice(), |issuers| match &issuers.value {
+        Value::List(items) => items,
+        _ => &[],
+    });
+    let file = |issuer| reader::scalar(member(member(issuer, "jwks")?, "file")?);
+    issuers.iter().filter_map(file).collect()
+}
+
 /// The variable that a key names instead of holding its secret.
 fn variable(key: &Node) -> Option<String> {
-    let Value::Map(entries) = &key.value else { return None };
-    let entry = entries.iter().find(|entry| entry.key == "env")?;
-    reader::scalar(&entry.node).map(str::to_owned)
+    reader::scalar(member(key, "env")?).map(str::to_owned)
+}
+
+fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+    let Value::Map(entries) = &node.value else { return None };
+    entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
 }

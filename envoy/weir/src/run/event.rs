@@ -1,7 +1,6 @@
-//! What a run waits for: signals, the end of a child, and a change of the policy file.
+//! What a run waits for: signals, the end of a child, and a change of the policy's files.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,6 +9,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::run::Failure;
+use crate::run::watch::{Contents, Files};
 
 /// Something happened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +31,7 @@ pub struct Events {
     early: std::cell::RefCell<std::collections::VecDeque<Event>>,
 }
 
-/// How often the file is looked at.
+/// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(200);
 
 /// Begins to listen.
@@ -55,22 +55,22 @@ pub fn listen(file: &Path) -> Result<Events, Failure> {
             }
         }
     });
-    let file = file.to_path_buf();
+    let mut files = Files::new(file);
     // Read here and not in the thread: a change right after the start must not be taken for the beginning.
-    let content = fs::read(&file).ok();
-    thread::spawn(move || watch(&file, content, &sender));
+    let contents = files.read();
+    thread::spawn(move || watch(files, contents, &sender));
     Ok(Events { receiver, early: std::cell::RefCell::default() })
 }
 
-/// Tells of a change once the file has stopped changing: editors write in more than one step, or put another file in
-/// its place.
-fn watch(file: &PathBuf, mut known: Option<Vec<u8>>, sender: &Sender<Event>) {
+/// Tells of a change once the files have stopped changing: editors write in more than one step, or put another file in
+/// the place of one.
+fn watch(mut files: Files, mut known: Option<Contents>, sender: &Sender<Event>) {
     let mut seen = known.clone();
     loop {
         thread::sleep(LOOK);
-        let content = fs::read(file).ok();
-        let settled = content == seen;
-        seen = content;
+        let contents = files.read();
+        let settled = contents == seen;
+        seen = contents;
         if settled && seen.is_some() && seen != known {
             known.clone_from(&seen);
             if sender.send(Event::Changed).is_err() {

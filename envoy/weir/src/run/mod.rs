@@ -1,8 +1,9 @@
 //! `weir run`: Envoy on a policy, from the first check to the last process.
 //!
 //! Before anything starts, the policy is checked and the ports are looked at. Envoy is then started on files in a folder
-//! of its own ([`folder`]), which it follows, so a changed policy reaches it without a restart ([`reload`]); a policy with
-//! a mistake never does. Every process that is started ends with this one, however this one ends ([`child`]).
+//! of its own ([`folder`]), which it follows, so a changed policy, or a changed key set that it names ([`watch`]), reaches
+//! it without a restart ([`reload`]); a policy with a mistake never does. Every process that is started ends with this
+//! one, however this one ends ([`child`]).
 
 pub mod admin;
 pub mod banner;
@@ -12,6 +13,7 @@ pub mod folder;
 pub mod plan;
 pub mod port;
 pub mod reload;
+pub mod watch;
 
 use std::fmt;
 use std::path::PathBuf;

@@ -48,7 +48,9 @@ impl<'a> Reloader<'a> {
     pub fn reload(&mut self, launch: &mut Launch<'_>) {
         let file = launch.options.file.display();
         let Ok(document) = launch.document_of() else {
-            eprintln!("weir: {file} has changed and has mistakes; the policy before the change keeps serving");
+            eprintln!(
+                "weir: what {file} says has changed and has mistakes; the policy before the change keeps serving"
+            );
             return;
         };
         let document = launch.placed(document);
@@ -58,14 +60,19 @@ impl<'a> Reloader<'a> {
         let (old, new) = (cluster::all(&before), cluster::all(&after));
         match self.bring(&old, &new, |version| bootstrap::listeners(&after, version)) {
             Ok(()) => {
-                eprintln!("weir: {file} has changed; the new policy serves after {} ms", started.elapsed().as_millis());
+                eprintln!(
+                    "weir: what {file} says has changed; the new policy serves after {} ms",
+                    started.elapsed().as_millis()
+                );
                 if frame_before != frame_after {
                     eprintln!("weir: a changed limit of connections takes effect at the next start");
                 }
                 launch.document = document;
             }
             Err(failure) => {
-                eprintln!("weir: {file} has changed, but {failure}; the policy before the change keeps serving");
+                eprintln!(
+                    "weir: what {file} says has changed, but {failure}; the policy before the change keeps serving"
+                );
             }
         }
     }

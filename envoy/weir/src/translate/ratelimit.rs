@@ -10,7 +10,8 @@ use crate::translate::options;
 /// The rule of the callers' tiers, as clients see it in `RateLimit-Policy`.
 const TIERS: &str = "client";
 
-/// The configuration in front of the cache: one rule for all tiers.
+/// The configuration in front of the cache: one rule for all tiers, which counts each request under the upstream that it
+/// is for. What passes and meets that upstream's own limit behind the cache is counted there.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let mut draft = own(policy, mistakes);
     let mut rules = Vec::new();
@@ -20,7 +21,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
             tiers.set(&name.value, tier.clone());
         }
         draft.set("tiers", tiers);
-        rules.extend(rule(TIERS, policy, &|route| concerns(policy, route)).map(|mut rule| {
+        rules.extend(of_callers(policy).map(|mut rule| {
             rule.set("key", Draft::list(vec![Draft::leaf("user", &first.span)], &first.span));
             rule.set("tiers", Draft::leaf(true, &first.span));
             rule
@@ -78,8 +79,27 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
     }
     let about = |route: &Route| route.upstream.value == name.value;
     note_overlaps(policy, &about, mistakes);
-    let mut rule = rule(&name.value, policy, &about)?;
+    let (mut rule, routes) = rule(&name.value, policy, &about)?;
+    let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
+    rule.set("match", Draft::list(matches, &routes.first()?.span));
     bind(&mut rule, upstream)?;
+    Some(rule)
+}
+
+/// The rule of the tiers without its limits; none where no route is about it.
+fn of_callers(policy: &Policy) -> Option<Draft> {
+    let (mut rule, routes) = rule(TIERS, policy, &|route| concerns(policy, route))?;
+    let entry = |route: &&Route| {
+        let mut entry = Draft::object(&route.span);
+        entry.set("match", route.matcher.draft.clone());
+        entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
+        if has_quota(policy, route) {
+            entry.set("count_allowed", Draft::leaf(false, &route.span));
+        }
+        entry
+    };
+    let entries = routes.iter().map(entry).collect();
+    rule.set("routes", Draft::list(entries, &policy.span));
     Some(rule)
 }
 
@@ -92,15 +112,13 @@ fn bind(rule: &mut Draft, upstream: &Upstream) -> Option<()> {
     Some(())
 }
 
-/// A rule about some of the routes; none where there are none.
-fn rule(name: &str, policy: &Policy, about: &dyn Fn(&Route) -> bool) -> Option<Draft> {
+/// A named rule about some of the routes, and these; none where there are none.
+fn rule<'p>(name: &str, policy: &'p Policy, about: &dyn Fn(&Route) -> bool) -> Option<(Draft, Vec<&'p Route>)> {
     let routes: Vec<&Route> = policy.routes.iter().filter(|route| about(route)).collect();
     let first = routes.first()?;
     let mut rule = Draft::object(&first.span);
     rule.set("name", Draft::leaf(name, &first.span));
-    let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
-    rule.set("match", Draft::list(matches, &first.span));
-    Some(rule)
+    Some((rule, routes))
 }
 
 /// The filter asks every rule about every request that it sees, so the rule of one upstream must not reach into a route

@@ -77,8 +77,48 @@ fn a_mistake_is_said_with_its_place() {
             "rules[0].tiers: must be left out where all callers share one bucket",
         ),
     ] {
-        let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
-        assert!(said.starts_with(expected), "{json}\n{said}");
+        refused(&json, expected);
+    }
+}
+
+#[track_caller]
+fn refused(json: &str, expected: &str) {
+    let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
+    assert!(said.starts_with(expected), "{json}\n{said}");
+}
+
+#[test]
+fn a_mistake_in_routes_is_said_with_its_place() {
+    let routed = |routes: &str| rule(&format!(r#""limit": {{"rate": "1/s"}}, "routes": {routes}"#));
+    for (json, expected) in [
+        (routed("[]"), "rules[0].routes: must not be empty; leave it out for every request"),
+        (routed(r#"[{"match": {}}]"#), "rules[0].routes[0]: missing field `upstream`"),
+        (routed(r#"[{"upstream": "a b"}]"#), "rules[0].routes[0].upstream: must be 1 to 64 letters"),
+        (routed(r#"[{"upstream": "b", "count": 1}]"#), "rules[0].routes[0].count: unknown field `count`"),
+        (
+            routed(r#"[{"upstream": "b"}, {"upstream": "b", "count_allowed": "no"}]"#),
+            "rules[0].routes[1].count_allowed: invalid type: string \"no\", expected a boolean",
+        ),
+        (routed(r#"[{"upstream": "b", "match": {"path": "a"}}]"#), "rules[0].routes[0].match.path: must begin with /"),
+        (
+            routed(r#"[{"upstream": "b", "match": {"paths": "/"}}]"#),
+            "rules[0].routes[0].match.paths: unknown field `paths`",
+        ),
+        (
+            routed(r#"[{"upstream": "b"}], "match": {}"#),
+            "rules[0].match: must be left out where the rule has routes, which say it each",
+        ),
+        (
+            routed(r#"[{"upstream": "b"}], "upstream": "b""#),
+            "rules[0].upstream: must be left out where the rule has routes, which say it each",
+        ),
+        (
+            r#"{"rules": [{"name": "a", "key": ["upstream"], "routes": [{"upstream": "b"}], "limit": {"rate": "1/s"}}]}"#
+                .into(),
+            "rules[0].key[0]: needs the rule's `upstream`",
+        ),
+    ] {
+        refused(&json, expected);
     }
 }
 
@@ -132,7 +172,7 @@ fn a_provider_is_limited_for_all_callers_and_not_told_to_clients() {
         check(&config, None, expected);
         let rule = &config.rules[0];
         assert!(!rule.is_shown());
-        assert_eq!(rule.provider(), "spotify");
+        assert_eq!(rule.accounts().map(|account| account.provider.as_str()).collect::<Vec<_>>(), ["spotify"]);
         assert_eq!(rule.shared_bucket().unwrap().0, "weir.ratelimit.p");
     }
 }
@@ -144,10 +184,41 @@ fn headers_are_read_only_where_a_rule_looks_at_them() {
         (r#""key": ["address"], "match": {}"#, false),
         (r#""key": ["upstream"], "upstream": "b""#, false),
         (r#""key": ["address"], "match": {"prefix": "/api/"}"#, true),
+        (r#""key": ["address"], "routes": [{"upstream": "b"}]"#, false),
+        (r#""key": ["address"], "routes": [{"upstream": "b", "match": {"path": "/"}}]"#, true),
         (r#""key": ["user"]"#, true),
         (r#""key": ["address", "header:x-device"]"#, true),
     ] {
         let json = format!(r#"{{"rules": [{{"name": "a", {members}, "limit": {{"rate": "1/s"}}}}]}}"#);
         assert_eq!(Config::from_json(json.as_bytes()).unwrap().reads_headers(), expected, "{members}");
+    }
+}
+
+#[test]
+fn a_request_is_counted_under_the_upstream_of_the_route_that_matched_first() {
+    let routes = r#""routes": [
+        {"match": {"template": "/api/spotify/{id}", "methods": ["GET"]}, "upstream": "spotify", "count_allowed": false},
+        {"match": {"prefix": "/api/"}, "upstream": "inventory"},
+        {"match": {"path": "/api/spotify/1"}, "upstream": "never"}]"#;
+    let spotify = ("spotify", false);
+    for (members, request, expected) in [
+        (routes, "GET /api/spotify/1", Some(spotify)),
+        (routes, "GET /api/spotify/1?a", Some(spotify)),
+        (routes, "POST /api/spotify/1", Some(("inventory", true))),
+        (routes, "GET /api/other", Some(("inventory", true))),
+        (routes, "GET /other", None),
+        (r#""routes": [{"upstream": "b"}]"#, "GET /other", Some(("b", true))),
+        (r#""cost": 1"#, "GET /other", Some(("a", true))),
+        (r#""upstream": "b""#, "GET /other", Some(("b", true))),
+        (r#""match": [{"path": "/x"}, {"path": "/y"}], "upstream": "b""#, "GET /y", Some(("b", true))),
+        (r#""match": [{"path": "/x"}, {"path": "/y"}], "upstream": "b""#, "GET /z", None),
+    ] {
+        let json = rule(&format!(r#""limit": {{"rate": "1/s"}}, {members}"#));
+        let config = Config::from_json(json.as_bytes()).unwrap();
+        let (method, path) = request.split_once(' ').unwrap();
+        let headers = Headers::from_pairs(&[(b":method".as_slice(), method.as_bytes()), (b":path", path.as_bytes())]);
+        let account = config.rules[0].account(&policy::route::Target::of(&headers));
+        let found = account.map(|account| (account.provider.as_str(), account.allowed));
+        assert_eq!(found, expected, "{members} {request}");
     }
 }
