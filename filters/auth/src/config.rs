@@ -40,7 +40,9 @@ use crate::fields::Fields;
 use crate::identity::is_safe;
 use crate::issuer::Issuer;
 use crate::key::Environment;
+use crate::permission::{Granted, Permissions};
 use crate::route::{Mode, Route};
+use crate::subject::Subject;
 
 /// How far clocks may differ.
 const LEEWAY: Period = Period::of_seconds(30);
@@ -50,8 +52,15 @@ const LEEWAY_MAX: Period = Period::of(Duration::from_mins(5));
 const SLOTS_MAX: u32 = 65_536;
 /// How long a token is remembered at most.
 const REMEMBERED: Period = Period::of(Duration::from_mins(5));
+/// How long a refused token is remembered: as long as a client that guesses may repeat itself.
+const REFUSED: Period = Period::of_seconds(10);
+/// Whoever was refused by mistake gets in after this at the latest.
+const REFUSED_MAX: Period = Period::of(Duration::from_mins(5));
 /// Tokens are checked again at least this often.
 const REMEMBERED_MAX: Period = Period::of(Duration::from_hours(24));
+
+/// The tier of callers that show no credential where none is needed.
+pub const ANONYMOUS: &str = "anonymous";
 
 /// A valid configuration. It holds secrets, so it has no `Debug`.
 pub struct Config {
@@ -73,6 +82,14 @@ pub struct Config {
     pub slots: u32,
     /// For how long at most.
     pub lifetime: Duration,
+    /// How many refused tokens each worker remembers.
+    pub refused_slots: u32,
+    /// For how long; zero remembers none.
+    pub refused_for: Duration,
+    /// What callers may do.
+    pub permissions: Permissions,
+    /// What those may do who show nothing.
+    pub anonymous: Granted,
     routes: Vec<Route>,
     rest: Route,
 }
@@ -121,6 +138,9 @@ impl Config {
         let mut fields = Fields::read(json)?;
         let mut memory = fields.object("remember")?;
         let inside = |mistake: ConfigError| mistake.inside("remember");
+        let named = fields.object("permissions")?;
+        let mut permissions = Permissions::read(named).map_err(|mistake| mistake.inside("permissions"))?;
+        let routes = routes(&mut fields, &mut permissions)?;
         let config = Self {
             issuers: issuers(&mut fields, environment)?,
             realm: realm(&mut fields)?,
@@ -131,7 +151,11 @@ impl Config {
             token_bytes_max: fields.number("token_bytes_max", 256, 65_536)?.unwrap_or(8192) as usize,
             slots: memory.number("slots", 0, SLOTS_MAX).map_err(inside)?.unwrap_or(1024),
             lifetime: memory.period("for", REMEMBERED_MAX).map_err(inside)?.unwrap_or(REMEMBERED).length(),
-            routes: each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?,
+            refused_slots: memory.number("refused_slots", 0, SLOTS_MAX).map_err(inside)?.unwrap_or(256),
+            refused_for: memory.period("refused_for", REFUSED_MAX).map_err(inside)?.unwrap_or(REFUSED).length(),
+            anonymous: permissions.decide(&Subject::anonymous(ANONYMOUS)),
+            permissions,
+            routes,
             rest: Route::of_the_rest(Mode::read(&mut fields, "default")?.unwrap_or(Mode::Required)),
         };
         memory.end().map_err(inside)?;
@@ -176,6 +200,15 @@ fn issuers(fields: &mut Fields, environment: &Environment<'_>) -> Result<Vec<Iss
         }
     }
     Ok(issuers)
+}
+
+fn routes(fields: &mut Fields, permissions: &mut Permissions) -> Result<Vec<Route>, ConfigError> {
+    let mut routes = Vec::new();
+    for (index, json) in fields.list("routes")?.unwrap_or_default().into_iter().enumerate() {
+        let place = format!("routes[{index}]");
+        routes.push(Route::read(json, &place, permissions).map_err(|mistake| mistake.inside(place))?);
+    }
+    Ok(routes)
 }
 
 fn realm(fields: &mut Fields) -> Result<String, ConfigError> {

@@ -27,6 +27,7 @@ pub mod algorithm;
 pub mod config;
 pub mod delegate;
 mod der;
+pub mod expectation;
 mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
@@ -36,6 +37,8 @@ mod json;
 pub mod judge;
 pub mod key;
 pub mod memory;
+pub mod permission;
+mod predicate;
 pub mod refusal;
 pub mod request;
 pub mod route;
@@ -43,7 +46,11 @@ mod rsa;
 #[cfg(test)]
 mod sample;
 pub mod secret;
+pub mod subject;
+#[cfg(any(test, target_os = "wasi"))]
+mod throttle;
 pub mod token;
 pub mod verifier;
+pub mod window;
 
 pub use config::Config;
