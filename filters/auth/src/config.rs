@@ -20,7 +20,12 @@
 //! | `issuers[].issuer` | what `iss` must be, byte for byte | – |
 //! | `issuers[].audiences` | one of these must be in `aud`; an empty list accepts tokens that are for anybody | – |
 //! | `issuers[].jwks` | a JSON Web Key Set; keys of kty `oct` may name an environment variable instead of holding a secret | – |
-//! | `routes` | the first that matches says `required`, `optional` or `off` | `[]` |
+//! | `issuers[].typ` | what the header's `typ` may be; tokens without one are then refused | `JWT`, `at+jwt` or none |
+//! | `issuers[].max_age` | how long after `iat`, which there must be then, a token is believed, at most 366 days | – |
+//! | `issuers[].require_expiry` | whether there must be an `exp`; `false` needs a `max_age` | `true` |
+//! | `issuers[].required_claims` | claims that there must be besides | `[]` |
+//! | `permissions` | rules by name: what a caller must be, see below | `{}` |
+//! | `routes` | the first that matches says `required`, `optional` or `off` in `auth`, and what its callers must be in `allow`: a rule, the name of a permission, or a list of which all must hold | `[]` |
 //! | `default` | what holds where none matches | `required` |
 //! | `realm` | what challenges name | `weir` |
 //! | `leeway` | how far clocks may differ, at most 5 minutes | `30s` |
@@ -28,7 +33,30 @@
 //! | `default_tier` | the tier of tokens that have none | `free` |
 //! | `claims` | the names of the claims for `user`, `tier` and `roles` | `sub`, `tier`, `roles` |
 //! | `token_bytes_max` | longer tokens are refused, 256 to 65536 | `8192` |
-//! | `remember` | `slots` (tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day) | `1024`, `5m` |
+//! | `remember` | `slots` (genuine tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day); `refused_slots` and `refused_for` (up to 5 minutes) for tokens that were refused | `1024`, `5m`, `256`, `10s` |
+//!
+//! A slot takes 48 bytes of a worker's memory, and a genuine token some 150 more with its user, tier and roles.
+//!
+//! # Rules
+//! | rule | holds for callers |
+//! |---|---|
+//! | `{"role": "admin"}` | with this role |
+//! | `{"scope": "catalog:write"}` | with this scope, among the words of the claim `scope` or in `scp` |
+//! | `{"tier": "pro"}`, `{"issuer": "https://id.example/"}` | of this tier, with a token of this issuer |
+//! | `{"credential": "token"}` | who show a `token`, an `api_key`, or `none` |
+//! | `{"claim": "realm_access.roles", "contains": "x"}` | with a claim that is a list with this element, or a text with this word |
+//! | `… "equals": true}`, `… "one_of": ["a", "b"]}` | with a claim of this value, of one of these values |
+//! | `… "at_least": 18}`, `… "at_most": 65}` | with a number in this claim |
+//! | `… "exists": true}` | with this claim, unless it is null |
+//! | `{"all": […]}`, `{"any": […]}`, `{"not": {…}}` | for whom all of these rules hold, or any, or this one does not |
+//!
+//! A claim is named by the names that lead to it, with dots between them, or by a list of names where they have dots
+//! themselves: `["https://id.example/roles"]`. A claim that is missing, null or of another type makes its rule false; so
+//! `not` of it holds, for API keys and anonymous callers too, who have no claims. Names are compared byte for byte.
+//!
+//! Who shows a credential and may not is answered with 403, who shows none with 401, since one may help. With `"shadow": true`
+//! beside it, a rule of a route or of `permissions` is decided, counted (`would_forbid`) and logged, and lets pass.
+//! There may be 128 different rules, with as many predicates in all of them, nested 8 deep.
 
 use std::time::Duration;
 

@@ -77,7 +77,7 @@ impl Predicate {
     }
 
     /// What the log says of it: words of the configuration, none of the caller's.
-    pub(crate) fn describe(&self, text: &mut String) {
+    pub(crate) fn describe(&self, said: &mut String) {
         let (kind, value) = match self {
             Self::Role(role) => ("role ", role.as_str()),
             Self::Scope(scope) => ("scope ", scope.as_str()),
@@ -86,16 +86,16 @@ impl Predicate {
             Self::Credential(kind) => ("credential ", kind.word()),
             Self::Claim(path, test) => {
                 let outer = path.0.split_last().map_or([].as_slice(), |(_, outer)| outer);
-                text.push_str(test.word());
+                said.push_str(test.word());
                 for name in outer {
-                    text.push_str(name);
-                    text.push('.');
+                    said.push_str(name);
+                    said.push('.');
                 }
                 ("", path.0.last().map_or("", String::as_str))
             }
         };
-        text.push_str(kind);
-        text.push_str(value);
+        said.push_str(kind);
+        said.push_str(value);
     }
 }
 

@@ -81,16 +81,25 @@ impl Refusal {
     }
 
     /// Whether the same token is refused for the same reason as long as time goes forward and its issuer's keys are the
-    /// same: it may be remembered as bad for a while. What is found without any work is not worth a place.
+    /// same: it may be remembered as bad for a while.
     pub const fn lasts(self) -> bool {
-        match self {
-            // Another key set, or a later moment, may make it good.
-            Self::Key | Self::Ambiguous | Self::Algorithm | Self::Early | Self::Future => false,
-            Self::Repeated | Self::Scheme | Self::Malformed | Self::TooLong => false,
-            Self::Token | Self::Parameter | Self::Type | Self::Issuer | Self::Signature | Self::Audience => true,
-            Self::Endless | Self::Undated | Self::Incomplete | Self::Expired | Self::Stale => true,
-            Self::User | Self::Claim => true,
-        }
+        // Not where another key set or a later moment may make it good, and not where nothing was done to find it out.
+        matches!(
+            self,
+            Self::Token
+                | Self::Parameter
+                | Self::Type
+                | Self::Issuer
+                | Self::Signature
+                | Self::Audience
+                | Self::Endless
+                | Self::Undated
+                | Self::Incomplete
+                | Self::Expired
+                | Self::Stale
+                | Self::User
+                | Self::Claim
+        )
     }
 
     /// What the client is told. RFC 6750 §3.1 has three words for errors: a request that is malformed, a token that is
