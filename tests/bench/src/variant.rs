@@ -38,6 +38,7 @@ pub(crate) fn all(token: &Token) -> Vec<Variant> {
         single("noop", ""),
         single("correlation", ""),
         single("auth", &bearer),
+        variant("auth_first", vec![plugin("auth", &forgetful(token))], &bearer),
         single("ratelimit", ""),
         single("cache", ""),
         Variant { cache_control: CACHED, ..variant("cache_hit", vec![wasm("cache", token)], "") },
@@ -81,6 +82,10 @@ impl Variant {
 }
 
 fn wasm(filter: &str, token: &Token) -> Value {
+    plugin(filter, &configuration(filter, token))
+}
+
+fn plugin(filter: &str, configuration: &Value) -> Value {
     let vm = json!({
         "vm_id": "weir",
         "runtime": "envoy.wasm.runtime.v8",
@@ -88,7 +93,7 @@ fn wasm(filter: &str, token: &Token) -> Value {
     });
     let configuration = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": configuration(filter, token).to_string(),
+        "value": configuration.to_string(),
     });
     let plugin = json!({
         "name": filter, "root_id": filter, "failure_policy": "FAIL_RELOAD", "allow_on_headers_stop_iteration": true,
@@ -114,6 +119,13 @@ fn configuration(filter: &str, token: &Token) -> Value {
         }),
         _ => json!({}),
     }
+}
+
+/// To `auth`, every token is a new one.
+fn forgetful(token: &Token) -> Value {
+    let mut configuration = configuration("auth", token);
+    configuration["remember"] = json!({"slots": 0});
+    configuration
 }
 
 fn jwt_authn(token: &Token) -> Value {
