@@ -100,6 +100,12 @@ impl Memory {
     pub fn forget_refusals(&mut self) {
         self.refused.sets.fill_with(Default::default);
     }
+
+    /// Forgets everything, as when a key is not to be trusted any more.
+    pub fn clear(&mut self) {
+        self.genuine.sets.fill_with(Default::default);
+        self.forget_refusals();
+    }
 }
 
 impl Table {

@@ -44,7 +44,12 @@ pub struct Subject<'a> {
     pub(crate) claims: Option<&'a Members>,
 }
 
-impl Subject<'_> {
+impl<'a> Subject<'a> {
+    /// Whoever shows an API key to which the configuration gives a tier, roles (comma-separated) and scopes.
+    pub const fn of_key(tier: &'a str, roles: &'a str, scopes: Vec<&'a str>) -> Self {
+        Self { kind: Kind::ApiKey, issuer: "", tier, roles, scopes, claims: None }
+    }
+
     /// Somebody who showed nothing.
     pub const fn anonymous(tier: &'static str) -> Self {
         Self { kind: Kind::Nothing, issuer: "", tier, roles: "", scopes: Vec::new(), claims: None }

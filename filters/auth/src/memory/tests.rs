@@ -124,3 +124,15 @@ fn only_what_stays_bad_is_remembered_as_bad() {
     let print = memory.fingerprint(Refusal::Signature.reason().as_bytes());
     assert_eq!(memory.recall_refusal(print, at(0)), None);
 }
+
+#[test]
+fn what_is_cleared_is_forgotten() {
+    let mut memory = memory(16).with_refused(16, LIFETIME);
+    let bad = memory.fingerprint(b"bad");
+    memory.learn_of("alice", at(0));
+    memory.learn_refusal(bad, Refusal::Signature, at(0));
+    memory.clear();
+    assert_eq!((memory.recall_of("alice", at(0)), memory.recall_refusal(bad, at(0)), memory.kept()), (None, None, 0));
+    memory.learn_of("bob", at(0));
+    assert_eq!(memory.recall_of("bob", at(0)).as_deref(), Some("bob"));
+}

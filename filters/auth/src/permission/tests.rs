@@ -36,7 +36,7 @@ fn caller(claims: &Members) -> Subject<'_> {
 fn holds(json: &str) -> [bool; 3] {
     let claims: Members = serde_json::from_str(CLAIMS).unwrap();
     let (permissions, demand) = rule(json).unwrap();
-    let service = Subject { kind: Kind::ApiKey, tier: "pro", roles: "service", ..Subject::anonymous("") };
+    let service = Subject::of_key("pro", "service", vec!["sync"]);
     [caller(&claims), service, Subject::anonymous("anonymous")]
         .map(|subject| permissions.decide(&subject).meets(&demand))
 }
@@ -55,6 +55,7 @@ fn a_predicate_is_true_or_false_of_every_caller() {
         (r#"{"scope": "read"}"#, token),
         (r#"{"scope": "admin:all"}"#, token),
         (r#"{"scope": "catalog"}"#, nobody),
+        (r#"{"scope": "sync"}"#, [false, true, false]),
         (r#"{"tier": "pro"}"#, [true, true, false]),
         (r#"{"tier": "anonymous"}"#, [false, false, true]),
         (r#"{"issuer": "https://id.example/"}"#, token),
