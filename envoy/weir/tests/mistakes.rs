@@ -202,6 +202,68 @@ fn a_route_is_checked_against_the_rest_of_the_policy() {
 }
 
 #[test]
+fn a_permission_is_checked_by_the_filter_that_decides_it() {
+    const POLICY: &str = "\
+version: 1
+identity:
+  jwt:
+  - issuer: i
+    audiences: []
+    jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}
+    EXPECTED
+permissions: PERMISSIONS
+upstreams:
+  a: {url: http://127.0.0.1:1}
+routes:
+- {match: GET /a, upstream: a, AUTH}
+";
+    let rows: [(&str, &str, &str, &[&str]); 8] = [
+        ("max_age: 5m", "{editors: {role: editor}}", "allow: editors", &[]),
+        (
+            "max_age: soon",
+            "{}",
+            "auth: required",
+            &["7:14 `max_age`: must be a length of time like \"250ms\" or \"30s\", at most 366d | "],
+        ),
+        (
+            "require_expiry: false",
+            "{}",
+            "auth: required",
+            &["7:21 `require_expiry`: must be true, or max_age must say when tokens end | "],
+        ),
+        ("typ: [JWT]", "{editors: {rol: editor}}", "auth: required", &["8:30 `rol`: is not known here | "]),
+        (
+            "typ: [JWT]",
+            "{editors: {any: [{role: a}, {role: [b]}]}}",
+            "allow: editors",
+            &["8:43 `role`: must be the name of one | "],
+        ),
+        (
+            "typ: [JWT]",
+            "{editors: {role: editor}}",
+            "allow: [editors, writers]",
+            &["12:49 `allow`: \"writers\" is wrong here | must be a rule or the name of a permission"],
+        ),
+        (
+            "typ: [JWT]",
+            "{}",
+            "allow: {role: a, tier: b}",
+            &["12:32 `allow`: must say one thing, or all or any of several; a claim needs one test | "],
+        ),
+        (
+            "typ: [JWT]",
+            "{}",
+            "auth: off, allow: {role: a}",
+            &["12:43 `allow`: must not stand where auth is off: nobody knows the caller there | "],
+        ),
+    ];
+    for (expectation, permissions, auth, expected) in rows {
+        let text = POLICY.replace("EXPECTED", expectation).replace("PERMISSIONS", permissions).replace("AUTH", auth);
+        assert_eq!(mistakes(text.as_bytes()), *expected, "\n{text}");
+    }
+}
+
+#[test]
 fn all_mistakes_are_said_at_once() {
     check(&[(
         "\

@@ -24,7 +24,14 @@ identity:
   jwt:
     - issuer: https://id.example/
       audiences: [gateway]
+      typ: [JWT]
+      max_age: 12h
+      require_expiry: false
+      required_claims: [jti]
       jwks: {keys: [{kty: oct, kid: a, alg: HS256, env: WEIR_SECRET}]}
+permissions:
+  editors: {any: [{role: editor}, {scope: "catalog:write"}, {claim: [https://id.example/roles], contains: editor}]}
+  strong: {claim: amr, contains: mfa, shadow: true}
 tiers: {anonymous: {per_second: 5, burst: 10}, pro: {per_minute: 100}}
 upstreams:
   api:
@@ -45,6 +52,7 @@ routes:
   - {match: "/things/{id}/parts", upstream: api, auth: optional, timeout: 1500ms}
   - {match: /below/*, upstream: address, auth: off, limit: off}
   - {match: GET|HEAD /one, upstream: near, auth: off}
+  - {match: PUT /one, upstream: near, auth: required, allow: [editors, strong, {not: {claim: age, at_most: 17.5}}]}
   - {match: {}, upstream: near, auth: required}
 "#;
 

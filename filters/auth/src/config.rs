@@ -20,7 +20,12 @@
 //! | `issuers[].issuer` | what `iss` must be, byte for byte | – |
 //! | `issuers[].audiences` | one of these must be in `aud`; an empty list accepts tokens that are for anybody | – |
 //! | `issuers[].jwks` | a JSON Web Key Set; keys of kty `oct` may name an environment variable instead of holding a secret | – |
-//! | `routes` | the first that matches says `required`, `optional` or `off` | `[]` |
+//! | `issuers[].typ` | what the header's `typ` may be; tokens without one are then refused | `JWT`, `at+jwt` or none |
+//! | `issuers[].max_age` | how long after `iat`, which there must be then, a token is believed, at most 366 days | – |
+//! | `issuers[].require_expiry` | whether there must be an `exp`; `false` needs a `max_age` | `true` |
+//! | `issuers[].required_claims` | claims that there must be besides | `[]` |
+//! | `permissions` | rules by name: what a caller must be, see below | `{}` |
+//! | `routes` | the first that matches says `required`, `optional` or `off` in `auth`, and what its callers must be in `allow`: a rule, the name of a permission, or a list of which all must hold | `[]` |
 //! | `default` | what holds where none matches | `required` |
 //! | `realm` | what challenges name | `weir` |
 //! | `leeway` | how far clocks may differ, at most 5 minutes | `30s` |
@@ -28,7 +33,30 @@
 //! | `default_tier` | the tier of tokens that have none | `free` |
 //! | `claims` | the names of the claims for `user`, `tier` and `roles` | `sub`, `tier`, `roles` |
 //! | `token_bytes_max` | longer tokens are refused, 256 to 65536 | `8192` |
-//! | `remember` | `slots` (tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day) | `1024`, `5m` |
+//! | `remember` | `slots` (genuine tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day); `refused_slots` and `refused_for` (up to 5 minutes) for tokens that were refused | `1024`, `5m`, `256`, `10s` |
+//!
+//! A slot takes 48 bytes of a worker's memory, and a genuine token some 150 more with its user, tier and roles.
+//!
+//! # Rules
+//! | rule | holds for callers |
+//! |---|---|
+//! | `{"role": "admin"}` | with this role |
+//! | `{"scope": "catalog:write"}` | with this scope, among the words of the claim `scope` or in `scp` |
+//! | `{"tier": "pro"}`, `{"issuer": "https://id.example/"}` | of this tier, with a token of this issuer |
+//! | `{"credential": "token"}` | who show a `token`, an `api_key`, or `none` |
+//! | `{"claim": "realm_access.roles", "contains": "x"}` | with a claim that is a list with this element, or a text with this word |
+//! | `… "equals": true}`, `… "one_of": ["a", "b"]}` | with a claim of this value, of one of these values |
+//! | `… "at_least": 18}`, `… "at_most": 65}` | with a number in this claim |
+//! | `… "exists": true}` | with this claim, unless it is null |
+//! | `{"all": […]}`, `{"any": […]}`, `{"not": {…}}` | for whom all of these rules hold, or any, or this one does not |
+//!
+//! A claim is named by the names that lead to it, with dots between them, or by a list of names where they have dots
+//! themselves: `["https://id.example/roles"]`. A claim that is missing, null or of another type makes its rule false; so
+//! `not` of it holds, for API keys and anonymous callers too, who have no claims. Names are compared byte for byte.
+//!
+//! Who shows a credential and may not is answered with 403, who shows none with 401, since one may help. With `"shadow": true`
+//! beside it, a rule of a route or of `permissions` is decided, counted (`would_forbid`) and logged, and lets pass.
+//! There may be 128 different rules, with as many predicates in all of them, nested 8 deep.
 
 use std::time::Duration;
 
@@ -40,7 +68,9 @@ use crate::fields::Fields;
 use crate::identity::is_safe;
 use crate::issuer::Issuer;
 use crate::key::Environment;
+use crate::permission::{Granted, Permissions};
 use crate::route::{Mode, Route};
+use crate::subject::Subject;
 
 /// How far clocks may differ.
 const LEEWAY: Period = Period::of_seconds(30);
@@ -50,8 +80,15 @@ const LEEWAY_MAX: Period = Period::of(Duration::from_mins(5));
 const SLOTS_MAX: u32 = 65_536;
 /// How long a token is remembered at most.
 const REMEMBERED: Period = Period::of(Duration::from_mins(5));
+/// How long a refused token is remembered: as long as a client that guesses may repeat itself.
+const REFUSED: Period = Period::of_seconds(10);
+/// Whoever was refused by mistake gets in after this at the latest.
+const REFUSED_MAX: Period = Period::of(Duration::from_mins(5));
 /// Tokens are checked again at least this often.
 const REMEMBERED_MAX: Period = Period::of(Duration::from_hours(24));
+
+/// The tier of callers that show no credential where none is needed.
+pub const ANONYMOUS: &str = "anonymous";
 
 /// A valid configuration. It holds secrets, so it has no `Debug`.
 pub struct Config {
@@ -73,6 +110,14 @@ pub struct Config {
     pub slots: u32,
     /// For how long at most.
     pub lifetime: Duration,
+    /// How many refused tokens each worker remembers.
+    pub refused_slots: u32,
+    /// For how long; zero remembers none.
+    pub refused_for: Duration,
+    /// What callers may do.
+    pub permissions: Permissions,
+    /// What those may do who show nothing.
+    pub anonymous: Granted,
     routes: Vec<Route>,
     rest: Route,
 }
@@ -121,6 +166,9 @@ impl Config {
         let mut fields = Fields::read(json)?;
         let mut memory = fields.object("remember")?;
         let inside = |mistake: ConfigError| mistake.inside("remember");
+        let named = fields.object("permissions")?;
+        let mut permissions = Permissions::read(named).map_err(|mistake| mistake.inside("permissions"))?;
+        let routes = routes(&mut fields, &mut permissions)?;
         let config = Self {
             issuers: issuers(&mut fields, environment)?,
             realm: realm(&mut fields)?,
@@ -131,7 +179,11 @@ impl Config {
             token_bytes_max: fields.number("token_bytes_max", 256, 65_536)?.unwrap_or(8192) as usize,
             slots: memory.number("slots", 0, SLOTS_MAX).map_err(inside)?.unwrap_or(1024),
             lifetime: memory.period("for", REMEMBERED_MAX).map_err(inside)?.unwrap_or(REMEMBERED).length(),
-            routes: each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?,
+            refused_slots: memory.number("refused_slots", 0, SLOTS_MAX).map_err(inside)?.unwrap_or(256),
+            refused_for: memory.period("refused_for", REFUSED_MAX).map_err(inside)?.unwrap_or(REFUSED).length(),
+            anonymous: permissions.decide(&Subject::anonymous(ANONYMOUS)),
+            permissions,
+            routes,
             rest: Route::of_the_rest(Mode::read(&mut fields, "default")?.unwrap_or(Mode::Required)),
         };
         memory.end().map_err(inside)?;
@@ -176,6 +228,15 @@ fn issuers(fields: &mut Fields, environment: &Environment<'_>) -> Result<Vec<Iss
         }
     }
     Ok(issuers)
+}
+
+fn routes(fields: &mut Fields, permissions: &mut Permissions) -> Result<Vec<Route>, ConfigError> {
+    let mut routes = Vec::new();
+    for (index, json) in fields.list("routes")?.unwrap_or_default().into_iter().enumerate() {
+        let place = format!("routes[{index}]");
+        routes.push(Route::read(json, &place, permissions).map_err(|mistake| mistake.inside(place))?);
+    }
+    Ok(routes)
 }
 
 fn realm(fields: &mut Fields) -> Result<String, ConfigError> {

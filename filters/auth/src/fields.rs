@@ -17,6 +17,7 @@ impl Fields {
     }
 
     /// The members of a value that must be an object.
+    #[inline(never)]
     pub(crate) fn of(json: Json) -> Result<Self, ConfigError> {
         match json {
             Json::Object(members) => Ok(Self(members)),
@@ -24,7 +25,14 @@ impl Fields {
         }
     }
 
+    /// A value of whatever kind.
+    #[inline(never)]
+    pub(crate) fn any(&mut self, name: &str) -> Option<Json> {
+        self.0.take(name)
+    }
+
     /// A text.
+    #[inline(never)]
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
@@ -34,11 +42,13 @@ impl Fields {
     }
 
     /// A text that there has to be.
+    #[inline(never)]
     pub(crate) fn needed(&mut self, name: &str) -> Result<String, ConfigError> {
         self.text(name)?.ok_or_else(|| ConfigError::at(name, "is missing"))
     }
 
     /// Yes or no.
+    #[inline(never)]
     pub(crate) fn flag(&mut self, name: &str) -> Result<Option<bool>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
@@ -49,6 +59,7 @@ impl Fields {
 
     /// A whole number from `least` to `most`.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
+    #[inline(never)]
     pub(crate) fn number(&mut self, name: &str, least: u32, most: u32) -> Result<Option<u32>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
@@ -62,6 +73,7 @@ impl Fields {
     }
 
     /// A length of time, at most `longest`.
+    #[inline(never)]
     pub(crate) fn period(&mut self, name: &str, longest: Period) -> Result<Option<Period>, ConfigError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let period = Period::parse(&text).filter(|period| *period <= longest);
@@ -71,6 +83,7 @@ impl Fields {
     }
 
     /// A list; an absent one is `None`.
+    #[inline(never)]
     pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<Json>>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
@@ -80,6 +93,7 @@ impl Fields {
     }
 
     /// A list of texts.
+    #[inline(never)]
     pub(crate) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
         let Some(list) = self.list(name)? else { return Ok(None) };
         let text = |json| match json {
@@ -90,6 +104,7 @@ impl Fields {
     }
 
     /// An object inside this one; an absent one has no members.
+    #[inline(never)]
     pub(crate) fn object(&mut self, name: &str) -> Result<Self, ConfigError> {
         match self.0.take(name) {
             None => Ok(Self(Members::default())),
@@ -108,6 +123,7 @@ impl Fields {
     }
 
     /// Refuses whatever nobody has taken.
+    #[inline(never)]
     pub(crate) fn end(self) -> Result<(), ConfigError> {
         match self.rest().next() {
             None => Ok(()),

@@ -1,6 +1,7 @@
 //! The filter: fetches a request, asks the judge, acts on the answer.
 
 mod counted;
+mod denial;
 mod gate;
 
 use std::rc::Rc;

@@ -4,6 +4,7 @@ use policy::ConfigError;
 use policy::config::each;
 
 use crate::algorithm::Algorithm;
+use crate::expectation::Expectation;
 use crate::fields::Fields;
 use crate::json::Json;
 use crate::key::{Environment, Key};
@@ -18,8 +19,8 @@ const TRIES_MAX: usize = 4;
 pub struct Issuer {
     /// What `iss` must be, byte for byte.
     pub name: String,
-    /// One of these must be in `aud`; none stands for whatever is there.
-    pub audiences: Vec<String>,
+    /// What its tokens must say besides.
+    pub expectation: Expectation,
     keys: Vec<Key>,
 }
 
@@ -30,9 +31,7 @@ impl Issuer {
         if name.is_empty() {
             return Err(ConfigError::at("issuer", "must not be empty"));
         }
-        let Some(audiences) = fields.texts("audiences")? else {
-            return Err(ConfigError::at("audiences", "is missing; an empty list accepts tokens that are for anybody"));
-        };
+        let expectation = Expectation::read(&mut fields)?;
         // Other members of a set are ignored (RFC 7517 §5).
         let keys = fields.object("jwks")?.list("keys").map_err(|mistake| mistake.inside("jwks"))?.unwrap_or_default();
         fields.end()?;
@@ -47,7 +46,7 @@ impl Issuer {
                 return Err(ConfigError::at(format!("jwks.keys[{index}].kid"), reason));
             }
         }
-        Ok(Self { name, audiences, keys: keys.into_iter().flatten().collect() })
+        Ok(Self { name, expectation, keys: keys.into_iter().flatten().collect() })
     }
 
     /// The keys that may have signed a token with this `kid` and this `alg`: all for one algorithm, a few at most.

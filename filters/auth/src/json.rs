@@ -39,6 +39,11 @@ impl Members {
         Some(self.0.remove(at).1)
     }
 
+    /// All of them, by name.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (String, Json)> {
+        self.0.iter()
+    }
+
     fn place(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(found, _)| found.as_str().cmp(name))
     }

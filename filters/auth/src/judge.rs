@@ -21,6 +21,8 @@ pub enum Decision {
     Anonymous,
     /// It is by whom the token says.
     Allowed(Rc<Verified>),
+    /// It is by whom the token says, who may not.
+    Forbidden(Rc<Verified>),
     /// It has no credential and needs one.
     Missing,
     /// Its credential is bad, on whichever route that judges it.
@@ -32,6 +34,7 @@ impl Decision {
     pub fn rejection(&self, realm: &str) -> Option<Rejection> {
         match self {
             Self::Unjudged | Self::Anonymous | Self::Allowed(_) => None,
+            Self::Forbidden(_) => Some(Rejection::Forbidden),
             Self::Missing => Some(refusal::demand(realm)),
             Self::Refused(refusal) => Some(refusal.rejection(realm)),
         }
@@ -55,12 +58,18 @@ impl Judge<'_> {
     pub fn judge(&mut self, route: &Route, credential: Sole<'_>) -> Decision {
         let allowed = match (route.mode, credential) {
             (Mode::Off, _) => return Decision::Unjudged,
+            // Whoever shows nothing may be allowed more once it shows something.
+            (Mode::Optional, Sole::Absent) if route.forbids(self.config.anonymous) => return Decision::Missing,
             (Mode::Optional, Sole::Absent) => return Decision::Anonymous,
             (Mode::Required, Sole::Absent) => return Decision::Missing,
             (_, Sole::Repeated) => Err(Refusal::Repeated),
             (_, Sole::Value(value)) => bearer(value).and_then(|token| self.admit(token)),
         };
-        allowed.map_or_else(Decision::Refused, Decision::Allowed)
+        match allowed {
+            Err(refusal) => Decision::Refused(refusal),
+            Ok(verified) if route.forbids(verified.granted) => Decision::Forbidden(verified),
+            Ok(verified) => Decision::Allowed(verified),
+        }
     }
 
     fn admit(&mut self, token: &[u8]) -> Result<Rc<Verified>, Refusal> {
@@ -72,11 +81,23 @@ impl Judge<'_> {
             known.check(self.now, self.config.leeway)?;
             return Ok(known);
         }
+        if let Some(refusal) = self.memory.recall_refusal(print, self.now) {
+            return Err(refusal);
+        }
         let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
-        let opened = Rc::new(token::open(self.config, text, self.verifier)?);
-        opened.check(self.now, self.config.leeway)?;
-        self.memory.learn(print, Rc::clone(&opened), self.now);
-        Ok(opened)
+        let opened = token::open(self.config, text, self.verifier).map(Rc::new);
+        let judged = opened.and_then(|opened| {
+            let valid = opened.check(self.now, self.config.leeway);
+            // What is not valid yet is genuine all the same; what has ended needs no place among the good.
+            if !valid.is_err_and(Refusal::lasts) {
+                self.memory.learn(print, Rc::clone(&opened), self.now);
+            }
+            valid.map(|()| opened)
+        });
+        if let Err(refusal) = judged {
+            self.memory.learn_refusal(print, refusal, self.now);
+        }
+        judged
     }
 }
 

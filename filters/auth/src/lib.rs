@@ -10,23 +10,27 @@
 //! 2. The route says `required`, `optional` or `off`; `off` ends here.
 //! 3. No credential: 401 `UNAUTHORIZED` where one is required, else the caller is anonymous. A credential that is
 //!    repeated, malformed or of another scheme is refused on optional routes too.
-//! 4. A token that this worker has found genuine before is known by its fingerprint: no parsing, no signature check.
+//! 4. A token that this worker has seen before is known by its fingerprint, be it genuine or bad: no parsing, no signature
+//!    check.
 //! 5. The token's form: its length, three parts of canonical base64url, strict JSON without duplicates, no header
 //!    parameter that brings a key or changes what the rest means.
 //! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for.
 //! 7. The signature, by Envoy's crypto where the host offers it, else by pure Rust.
-//! 8. `iss`, `aud`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf` and `iat`.
+//! 8. `iss`, `aud`, `typ`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf`, `iat` and age.
+//! 9. What the route demands of its callers: one bit for each rule, decided when the token was opened. Who may not gets 403
+//!    `FORBIDDEN`, and what was missing is in the log alone; a rule in the shadow is only counted and logged.
 //!
-//! It does not fetch keys, revoke tokens, or decide what a known caller may do.
+//! It does not fetch keys or revoke tokens.
 //!
-//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`judge`], [`token`], [`issuer`], [`key`] with [`secret`] and
-//! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`refusal`],
+//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`judge`], [`token`], [`issuer`] with [`expectation`] and [`window`], [`key`] with [`secret`] and
+//! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`permission`] with `predicate` and [`subject`], [`refusal`],
 //! [`request`], and last the filter.
 
 pub mod algorithm;
 pub mod config;
 pub mod delegate;
 mod der;
+pub mod expectation;
 mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
@@ -36,6 +40,8 @@ mod json;
 pub mod judge;
 pub mod key;
 pub mod memory;
+pub mod permission;
+mod predicate;
 pub mod refusal;
 pub mod request;
 pub mod route;
@@ -43,7 +49,11 @@ mod rsa;
 #[cfg(test)]
 mod sample;
 pub mod secret;
+pub mod subject;
+#[cfg(any(test, target_os = "wasi"))]
+mod throttle;
 pub mod token;
 pub mod verifier;
+pub mod window;
 
 pub use config::Config;

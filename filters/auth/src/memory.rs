@@ -1,9 +1,15 @@
-//! Tokens that were found genuine, so that a token seen before costs no signature check.
+//! Tokens that were judged before, so that a token seen again costs no signature check, be it good or bad.
 //!
 //! A token is known by a keyed fingerprint of 128 bits over all of its bytes: nobody without the key can make another
-//! token with the same one, and no token is kept. The table has a fixed number of slots in sets of [`WAYS`]; a fingerprint
-//! belongs to one set, and a new one takes the place of the set's least recently used. What is remembered is that the
-//! signature fits and what the claims say; whether the token is valid *now* is asked each time.
+//! token with the same one, and no token is kept. There are two tables of a fixed number of slots, in sets of [`WAYS`]; a
+//! fingerprint belongs to one set, and a new one takes the place of the set's least recently used.
+//!
+//! - Genuine tokens: that the signature fits, and what the claims say. Whether one is valid *now* is asked each time. A slot
+//!   takes 48 bytes, and an entry some 150 more with its user, tier and roles (at most 2.6 KB).
+//! - Refused tokens, for some seconds, where they stay refused as long as they and their issuer's keys stay the same. They
+//!   have a table of their own, so whoever sends a flood of them pushes out nothing but them. A slot takes 48 bytes.
+//!
+//! Each worker has its own memory, and a new configuration begins with an empty one.
 
 use std::num::NonZeroU32;
 use std::rc::Rc;
@@ -11,6 +17,7 @@ use std::time::Duration;
 
 use policy::{Fingerprint, Instant, Seed};
 
+use crate::refusal::Refusal;
 use crate::token::Verified;
 
 /// How many slots a fingerprint may be in.
@@ -19,24 +26,41 @@ const WAYS: usize = 4;
 /// The tokens that one worker remembers.
 pub struct Memory {
     seed: Seed,
+    genuine: Table,
+    refused: Table,
+}
+
+/// What is known by fingerprints, for a time.
+struct Table {
     lifetime: Duration,
     sets: Vec<[Option<Entry>; WAYS]>,
     uses: u64,
 }
 
+#[derive(Clone)]
+enum Known {
+    Genuine(Rc<Verified>),
+    Refused(Refusal),
+}
+
 struct Entry {
     print: Fingerprint,
-    verified: Rc<Verified>,
+    known: Known,
     learned: Instant,
     used: u64,
 }
 
 impl Memory {
-    /// An empty one of `slots` slots, rounded up to whole sets; of none, where it remembers nothing. An entry is
-    /// forgotten after `lifetime` however long its token is valid.
+    /// An empty one of `slots` slots for genuine tokens, rounded up to whole sets; of none, where it remembers nothing. An
+    /// entry is forgotten after `lifetime` however long its token is valid.
     pub fn new(seed: Seed, slots: u32, lifetime: Duration) -> Self {
-        let sets = (slots as usize).div_ceil(WAYS);
-        Self { seed, lifetime, sets: std::iter::repeat_with(Default::default).take(sets).collect(), uses: 0 }
+        Self { seed, genuine: Table::new(slots, lifetime), refused: Table::new(0, Duration::ZERO) }
+    }
+
+    /// The same, with so many slots for refused tokens, which are forgotten after `lifetime`.
+    #[must_use]
+    pub fn with_refused(self, slots: u32, lifetime: Duration) -> Self {
+        Self { refused: Table::new(slots, lifetime), ..self }
     }
 
     /// The fingerprint of a whole token.
@@ -46,6 +70,51 @@ impl Memory {
 
     /// What is known of the token with this fingerprint.
     pub fn recall(&mut self, print: Fingerprint, now: Instant) -> Option<Rc<Verified>> {
+        match self.genuine.recall(print, now)? {
+            Known::Genuine(verified) => Some(verified),
+            Known::Refused(_) => None,
+        }
+    }
+
+    /// Remembers that the token with this fingerprint is genuine.
+    pub fn learn(&mut self, print: Fingerprint, verified: Rc<Verified>, now: Instant) {
+        self.genuine.learn(print, Known::Genuine(verified), now);
+    }
+
+    /// Why the token with this fingerprint was refused, where that was a moment ago.
+    pub fn recall_refusal(&mut self, print: Fingerprint, now: Instant) -> Option<Refusal> {
+        match self.refused.recall(print, now)? {
+            Known::Refused(refusal) => Some(refusal),
+            Known::Genuine(_) => None,
+        }
+    }
+
+    /// Remembers that the token with this fingerprint was refused, where the reason lasts.
+    pub fn learn_refusal(&mut self, print: Fingerprint, refusal: Refusal, now: Instant) {
+        if refusal.lasts() {
+            self.refused.learn(print, Known::Refused(refusal), now);
+        }
+    }
+
+    /// Forgets which tokens were refused: an issuer's keys are others now.
+    pub fn forget_refusals(&mut self) {
+        self.refused.sets.fill_with(Default::default);
+    }
+
+    /// Forgets everything, as when a key is not to be trusted any more.
+    pub fn clear(&mut self) {
+        self.genuine.sets.fill_with(Default::default);
+        self.forget_refusals();
+    }
+}
+
+impl Table {
+    fn new(slots: u32, lifetime: Duration) -> Self {
+        let sets = (slots as usize).div_ceil(WAYS);
+        Self { lifetime, sets: std::iter::repeat_with(Default::default).take(sets).collect(), uses: 0 }
+    }
+
+    fn recall(&mut self, print: Fingerprint, now: Instant) -> Option<Known> {
         let lifetime = self.lifetime;
         self.uses += 1;
         let uses = self.uses;
@@ -55,13 +124,12 @@ impl Memory {
             return None;
         }
         entry.used = uses;
-        Some(Rc::clone(&entry.verified))
+        Some(entry.known.clone())
     }
 
-    /// Remembers that the token with this fingerprint is genuine.
-    pub fn learn(&mut self, print: Fingerprint, verified: Rc<Verified>, now: Instant) {
+    fn learn(&mut self, print: Fingerprint, known: Known, now: Instant) {
         self.uses += 1;
-        let entry = Entry { print, verified, learned: now, used: self.uses };
+        let entry = Entry { print, known, learned: now, used: self.uses };
         let Some(set) = self.set(print) else { return };
         let slot = set.iter_mut().min_by_key(|slot| match slot {
             Some(known) if known.print == print => (0, 0),
@@ -80,93 +148,4 @@ impl Memory {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    const LIFETIME: Duration = Duration::from_mins(5);
-
-    fn memory(slots: u32) -> Memory {
-        Memory::new(Seed::from_random([7; 16]), slots, LIFETIME)
-    }
-
-    fn at(seconds: u64) -> Instant {
-        Instant::from_unix_seconds(1_000_000 + seconds)
-    }
-
-    impl Memory {
-        fn learn_of(&mut self, token: &str, now: Instant) {
-            let print = self.fingerprint(token.as_bytes());
-            self.learn(print, Rc::new(sample::verified(token)), now);
-        }
-
-        fn recall_of(&mut self, token: &str, now: Instant) -> Option<String> {
-            let print = self.fingerprint(token.as_bytes());
-            self.recall(print, now).map(|verified| verified.identity.user.clone())
-        }
-
-        fn kept(&self) -> usize {
-            self.sets.iter().flatten().flatten().count()
-        }
-    }
-
-    #[test]
-    fn a_token_is_remembered_for_its_time_and_no_longer() {
-        let mut memory = memory(16);
-        memory.learn_of("alice", at(0));
-        for (seconds, known) in [(0, true), (299, true), (300, false), (299, true)] {
-            assert_eq!(memory.recall_of("alice", at(seconds)).is_some(), known, "after {seconds} s");
-        }
-        assert_eq!(memory.recall_of("bob", at(0)), None);
-        memory.learn_of("alice", at(300));
-        assert_eq!(memory.recall_of("alice", at(599)).as_deref(), Some("alice"));
-        assert_eq!(memory.kept(), 1);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_makes_no_entry_live_longer() {
-        let mut memory = memory(16);
-        memory.learn_of("alice", at(1000));
-        assert_eq!(memory.recall_of("alice", at(999)), None);
-        assert_eq!(memory.recall_of("alice", at(1000)).as_deref(), Some("alice"));
-    }
-
-    #[test]
-    fn a_flood_of_tokens_takes_no_more_than_the_slots() {
-        let mut memory = memory(64);
-        for client in 0..100_000 {
-            memory.learn_of(&client.to_string(), at(0));
-        }
-        assert_eq!(memory.kept(), 64);
-        assert_eq!(memory.recall_of("99999", at(0)).as_deref(), Some("99999"));
-    }
-
-    #[test]
-    fn the_least_recently_used_of_a_set_gives_way() {
-        let mut memory = memory(4);
-        for token in ["a", "b", "c", "d"] {
-            memory.learn_of(token, at(0));
-        }
-        assert!(memory.recall_of("a", at(1)).is_some());
-        memory.learn_of("e", at(1));
-        for (token, known) in [("a", true), ("b", false), ("c", true), ("d", true), ("e", true)] {
-            assert_eq!(memory.recall_of(token, at(2)).is_some(), known, "{token}");
-        }
-    }
-
-    #[test]
-    fn a_memory_without_slots_remembers_nothing() {
-        let mut memory = memory(0);
-        memory.learn_of("alice", at(0));
-        assert_eq!(memory.recall_of("alice", at(0)), None);
-    }
-
-    #[test]
-    fn a_token_that_differs_in_one_byte_is_another() {
-        let mut memory = memory(16);
-        memory.learn_of("header.claims.signature", at(0));
-        assert_eq!(memory.recall_of("header.claims.signaturf", at(0)), None);
-    }
-}
+mod tests;

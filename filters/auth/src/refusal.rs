@@ -17,6 +17,8 @@ pub enum Refusal {
     Token,
     /// A header parameter that changes what the token means, or that brings its own key.
     Parameter,
+    /// It says that it is something else than an access token (`typ`).
+    Type,
     /// Nobody configured issued it, or it does not say who did.
     Issuer,
     /// Its issuer has no key of that name.
@@ -31,8 +33,14 @@ pub enum Refusal {
     Audience,
     /// It never expires.
     Endless,
+    /// Its age is bounded, and it does not say when it was issued.
+    Undated,
+    /// It lacks a claim that its issuer's tokens must have.
+    Incomplete,
     /// It has expired.
     Expired,
+    /// It was issued too long ago.
+    Stale,
     /// It is not valid yet (`nbf`).
     Early,
     /// It was issued in the future (`iat`).
@@ -53,6 +61,7 @@ impl Refusal {
             Self::TooLong => "token_too_long",
             Self::Token => "malformed_token",
             Self::Parameter => "unsupported_parameter",
+            Self::Type => "unsupported_type",
             Self::Issuer => "unknown_issuer",
             Self::Key => "unknown_key",
             Self::Ambiguous => "ambiguous_key",
@@ -60,12 +69,37 @@ impl Refusal {
             Self::Signature => "wrong_signature",
             Self::Audience => "wrong_audience",
             Self::Endless => "token_without_expiry",
+            Self::Undated => "token_without_issue_time",
+            Self::Incomplete => "token_without_claim",
+            Self::Stale => "token_too_old",
             Self::Expired => "token_expired",
             Self::Early => "token_not_yet_valid",
             Self::Future => "token_from_the_future",
             Self::User => "token_without_user",
             Self::Claim => "unusable_claim",
         }
+    }
+
+    /// Whether the same token is refused for the same reason as long as time goes forward and its issuer's keys are the
+    /// same: it may be remembered as bad for a while.
+    pub const fn lasts(self) -> bool {
+        // Not where another key set or a later moment may make it good, and not where nothing was done to find it out.
+        matches!(
+            self,
+            Self::Token
+                | Self::Parameter
+                | Self::Type
+                | Self::Issuer
+                | Self::Signature
+                | Self::Audience
+                | Self::Endless
+                | Self::Undated
+                | Self::Incomplete
+                | Self::Expired
+                | Self::Stale
+                | Self::User
+                | Self::Claim
+        )
     }
 
     /// What the client is told. RFC 6750 §3.1 has three words for errors: a request that is malformed, a token that is

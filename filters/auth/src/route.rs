@@ -7,12 +7,15 @@ use policy::{ConfigError, Match};
 
 use crate::fields::Fields;
 use crate::json::Json;
+use crate::permission::{Demand, Granted, Permissions};
 
 /// Which requests, and what is asked of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Route {
     /// Whether there must be a credential.
     pub mode: Mode,
+    /// What its callers must be, all of it.
+    pub allow: Vec<Demand>,
     pattern: Match,
 }
 
@@ -30,7 +33,17 @@ pub enum Mode {
 impl Route {
     /// The route of all requests that no other is about.
     pub fn of_the_rest(mode: Mode) -> Self {
-        Self { mode, pattern: Match::default() }
+        Self { mode, allow: Vec::new(), pattern: Match::default() }
+    }
+
+    /// What of its demands a caller does not meet, be it only tried.
+    pub fn unmet(&self, granted: Granted) -> impl Iterator<Item = &Demand> {
+        self.allow.iter().filter(move |demand| !granted.meets(demand))
+    }
+
+    /// Whether it turns such a caller away.
+    pub fn forbids(&self, granted: Granted) -> bool {
+        self.unmet(granted).any(|demand| !demand.shadow)
     }
 
     /// Whether it is about this request.
@@ -38,15 +51,25 @@ impl Route {
         self.pattern.matches(target)
     }
 
-    pub(crate) fn read(json: Json) -> Result<Self, ConfigError> {
+    pub(crate) fn read(json: Json, place: &str, permissions: &mut Permissions) -> Result<Self, ConfigError> {
         let mut fields = Fields::of(json)?;
         if !fields.has("match") {
             return Err(ConfigError::at("match", "is missing; an empty object matches every request"));
         }
         let pattern = pattern(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
         let mode = Mode::read(&mut fields, "auth")?.ok_or_else(|| ConfigError::at("auth", "is missing"))?;
+        let allow = match fields.any("allow") {
+            None => Vec::new(),
+            Some(_) if mode == Mode::Off => {
+                return Err(ConfigError::at(
+                    "allow",
+                    "must not stand where auth is off: nobody knows the caller there",
+                ));
+            }
+            Some(json) => permissions.demands(&json, place).map_err(|mistake| mistake.inside("allow"))?,
+        };
         fields.end()?;
-        Ok(Self { mode, pattern })
+        Ok(Self { mode, allow, pattern })
     }
 }
 

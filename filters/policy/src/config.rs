@@ -20,12 +20,17 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// A mistake at `path`.
+    // Called in very many places, and never on a hot path: out of line, a filter is some kilobytes smaller.
+    #[cold]
+    #[inline(never)]
     pub fn at(path: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { path: path.into(), reason: reason.into() }
     }
 
     /// The same mistake, seen from outside: `burst` inside `rules[2]` is `rules[2].burst`.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn inside(self, outer: impl fmt::Display) -> Self {
         let path = match self.path.as_str() {
             "" => outer.to_string(),

@@ -51,6 +51,11 @@ impl Identity {
                 issuer.set(key, Draft::of(node));
             }
         }
+        for key in ["typ", "max_age", "require_expiry", "required_claims"] {
+            if let Some(node) = fields.optional(key) {
+                issuer.set(key, Draft::of(node));
+            }
+        }
         if let Some(node) = fields.required("jwks", mistakes) {
             issuer.set("jwks", self.key_set(node, surroundings, mistakes)?);
         }

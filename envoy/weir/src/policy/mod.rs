@@ -40,6 +40,8 @@ pub struct Policy {
     pub options: Vec<(&'static str, Draft)>,
     /// Whose tokens are accepted; without it, nobody's.
     pub identity: Option<Identity>,
+    /// What callers may do, by the names that routes use; read by the auth filter.
+    pub permissions: Option<Draft>,
     /// The tiers by name.
     pub tiers: Vec<(Spanned<String>, Draft)>,
     /// What requests are sent to.
@@ -91,6 +93,7 @@ impl Policy {
         }
         let clients = fields.optional("clients").map(|node| Clients::read(node, mistakes)).unwrap_or_default();
         let identity = fields.optional("identity").and_then(|node| Identity::read(node, surroundings, mistakes));
+        let permissions = fields.optional("permissions").map(Draft::of);
         let tiers = fields.optional("tiers").map(|node| tiers(node, mistakes));
         let options = FILTERS.into_iter().filter_map(|name| Some((name, Draft::of(fields.optional(name)?)))).collect();
         let upstreams = fields.required("upstreams", mistakes).map(|node| upstream::read(node, surroundings, mistakes));
@@ -104,6 +107,7 @@ impl Policy {
             clients,
             options,
             identity,
+            permissions,
             tiers: tiers.unwrap_or_default(),
             upstreams,
             routes: routes.unwrap_or_default(),

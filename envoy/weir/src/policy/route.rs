@@ -21,6 +21,8 @@ pub struct Route {
     pub strip: String,
     /// Whether a token is needed.
     pub auth: Option<Auth>,
+    /// What its callers must be, as the auth filter reads it.
+    pub allow: Option<Draft>,
     /// Whether the caller's tier limits it.
     pub limit: Limit,
     /// How answers are kept, as the cache filter reads it.
@@ -84,6 +86,7 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let strip = fields.optional("strip").and_then(|node| reader::text(node, mistakes));
     let modes = [("required", Auth::Required), ("optional", Auth::Optional), ("off", Auth::Off)];
     let auth = fields.optional("auth").and_then(|node| reader::word(node, &modes, mistakes));
+    let allow = fields.optional("allow").map(Draft::of);
     let limits = [("tier", Limit::Tier), ("off", Limit::Off)];
     let limit = fields.optional("limit").and_then(|node| reader::word(node, &limits, mistakes));
     let cache = fields.optional("cache").map(Draft::of);
@@ -92,7 +95,7 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     fields.finish(mistakes);
     let (Some((Some(matcher), span)), Some(upstream)) = (matcher, upstream) else { return None };
     let strip = strip.map(|text| stripped(&text, &matcher, mistakes)).unwrap_or_default();
-    Some(Route { matcher, upstream, strip, auth, limit: limit.unwrap_or(Limit::Tier), cache, timeout, span })
+    Some(Route { matcher, upstream, strip, auth, allow, limit: limit.unwrap_or(Limit::Tier), cache, timeout, span })
 }
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {

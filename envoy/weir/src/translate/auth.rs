@@ -24,9 +24,15 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         entry.set("match", route.matcher.draft.clone());
         let auth = if policy.identity.is_none() { Auth::Off } else { auth };
         entry.set("auth", Draft::leaf(auth.word(), &route.span));
+        if let Some(allow) = &route.allow {
+            entry.set("allow", allow.clone());
+        }
         entry
     });
     let routes = routes.collect();
+    if let Some(permissions) = &policy.permissions {
+        draft.set("permissions", permissions.clone());
+    }
     draft.set("routes", Draft::list(routes, &policy.span));
     // A request without a route gets Envoy's 404, whoever asks.
     draft.set("default", Draft::leaf(Auth::Off.word(), &policy.span));

@@ -17,6 +17,7 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((config.realm.as_str(), config.default_tier.as_str()), ("weir", "free"));
     assert_eq!((config.leeway, config.lifetime), (Duration::from_secs(30), Duration::from_mins(5)));
     assert_eq!((config.slots, config.token_bytes_max, config.forward), (1024, 8192, false));
+    assert_eq!((config.refused_slots, config.refused_for), (256, Duration::from_secs(10)));
     assert_eq!(config.claims, Claims { user: "sub".into(), tier: "tier".into(), roles: "roles".into() });
     assert_eq!(config.rest.mode, Mode::Required);
 }
@@ -26,12 +27,13 @@ fn what_is_said_is_taken_over() {
     let config = sample::read(&format!(
         r#"{{"issuers": [{}], "realm": "a b", "leeway": "0", "forward": true, "default_tier": "pro", "default": "off",
             "claims": {{"user": "email", "roles": "https://x/roles"}}, "token_bytes_max": 256,
-            "remember": {{"slots": 0, "for": "1d"}}}}"#,
+            "remember": {{"slots": 0, "for": "1d", "refused_slots": 8, "refused_for": "0"}}}}"#,
         issuer()
     ));
     assert_eq!((config.realm.as_str(), config.default_tier.as_str()), ("a b", "pro"));
     assert_eq!((config.leeway, config.lifetime), (Duration::ZERO, Duration::from_hours(24)));
     assert_eq!((config.slots, config.token_bytes_max, config.forward), (0, 256, true));
+    assert_eq!((config.refused_slots, config.refused_for), (8, Duration::ZERO));
     assert_eq!(config.claims, Claims { user: "email".into(), tier: "tier".into(), roles: "https://x/roles".into() });
     assert_eq!(config.rest.mode, Mode::Off);
 }
@@ -123,6 +125,16 @@ fn a_mistake_is_said_with_its_place() {
             r#"remember.for: must be a length of time like "250ms" or "30s", at most 1d"#,
         ),
         (with(r#""remember": {"until": "2d"}"#), "remember.until: is not known here"),
+        (
+            with(r#""remember": {"refused_slots": 70000}"#),
+            "remember.refused_slots: must be a whole number from 0 to 65536",
+        ),
+        (
+            with(r#""remember": {"refused_for": "1h"}"#),
+            r#"remember.refused_for: must be a length of time like "250ms" or "30s", at most 5m"#,
+        ),
+        (with(r#""permissions": []"#), "permissions: must be an object"),
+        (with(r#""permissions": {"editors": {"rol": "x"}}"#), "permissions.editors.rol: is not known here"),
     ];
     check(&rows);
 }
@@ -153,6 +165,22 @@ fn a_mistake_in_a_list_is_said_with_its_index() {
         (
             with(r#""routes": [{"match": {"headers": {"x-a": 1}}, "auth": "off"}]"#),
             "routes[0].match.headers.x-a: must be a string",
+        ),
+        (
+            with(r#""routes": [{"match": {}, "auth": "required", "allow": "editors"}]"#),
+            r#"routes[0].allow: must be a rule or the name of a permission, got "editors""#,
+        ),
+        (
+            with(r#""routes": [{"match": {}, "auth": "required", "allow": [{"any": [{"role": 7}]}]}]"#),
+            "routes[0].allow[0].any[0].role: must be the name of one",
+        ),
+        (
+            with(r#""routes": [{"match": {}, "auth": "off", "allow": {"role": "x"}}]"#),
+            "routes[0].allow: must not stand where auth is off",
+        ),
+        (
+            r#"{"issuers": [{"issuer": "i", "audiences": [], "require_expiry": false}]}"#.into(),
+            "issuers[0].require_expiry: must be true, or max_age must say when tokens end",
         ),
         (format!(r#"{{"issuers": [{one}, {one}]}}"#), r#"issuers[1].issuer: "i" is configured twice"#),
         (

@@ -9,14 +9,12 @@ use shell::headers::Map;
 use shell::metric::Counter;
 
 use super::counted::Counted;
-use crate::config::Config;
+use super::denial::Denials;
+use crate::config::{ANONYMOUS, Config};
 use crate::identity::Identity;
 use crate::judge::{Decision, Judge};
 use crate::memory::Memory;
 use crate::request::Request;
-
-/// The tier of callers that show no credential where none is needed.
-const ANONYMOUS: &str = "anonymous";
 
 /// What all requests of a worker share.
 pub(super) struct Gate {
@@ -25,13 +23,16 @@ pub(super) struct Gate {
     verifier: Counted,
     allowed: Counter,
     anonymous: Counter,
+    forbidden: Counter,
     refused: Counter,
+    denials: Denials,
 }
 
 impl Gate {
     pub(super) fn new(config: Config) -> Self {
         // Each worker has its own memory, so its fingerprints need not be those of other workers.
-        let memory = Memory::new(Seed::from_random(shell::random()), config.slots, config.lifetime);
+        let memory = Memory::new(Seed::from_random(shell::random()), config.slots, config.lifetime)
+            .with_refused(config.refused_slots, config.refused_for);
         let request = |outcome| Counter::new("api_gateway_auth_requests_total", &[("outcome", outcome)]);
         Self {
             config,
@@ -39,15 +40,22 @@ impl Gate {
             verifier: Counted::new(),
             allowed: request("allowed"),
             anonymous: request("anonymous"),
+            forbidden: request("forbidden"),
             refused: request("refused"),
+            denials: Denials::new(),
         }
     }
 
     pub(super) fn judge(&self, request: &Request<'_>) -> Decision {
         let mut memory = self.memory.borrow_mut();
-        let mut judge =
-            Judge { config: &self.config, memory: &mut memory, verifier: &self.verifier, now: shell::now() };
-        judge.judge(self.config.route(&request.target), request.credential)
+        let now = shell::now();
+        let mut judge = Judge { config: &self.config, memory: &mut memory, verifier: &self.verifier, now };
+        let route = self.config.route(&request.target);
+        let decision = judge.judge(route, request.credential);
+        if !route.allow.is_empty() {
+            self.denials.record(&self.config, route, &decision, now);
+        }
+        decision
     }
 
     pub(super) fn count(&self, decision: &Decision) {
@@ -55,6 +63,7 @@ impl Gate {
             Decision::Unjudged => {}
             Decision::Anonymous => self.anonymous.increment(),
             Decision::Allowed(_) => self.allowed.increment(),
+            Decision::Forbidden(_) => self.forbidden.increment(),
             Decision::Missing | Decision::Refused(_) => self.refused.increment(),
         }
     }
@@ -72,7 +81,7 @@ impl Gate {
                 }
                 introduce(&verified.identity)
             }
-            Decision::Unjudged | Decision::Missing | Decision::Refused(_) => Ok(()),
+            Decision::Unjudged | Decision::Forbidden(_) | Decision::Missing | Decision::Refused(_) => Ok(()),
         }
     }
 }

@@ -7,7 +7,8 @@ use crate::algorithm::Algorithm;
 use crate::key::Key;
 use crate::sample;
 use crate::verifier::{Crates, Verdict};
-use policy::Seed;
+use policy::route::Target;
+use policy::{Headers, Seed};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -28,7 +29,8 @@ impl Verifier for Cell<u32> {
 impl Court {
     fn new(more: &str) -> Self {
         let config = sample::config(more);
-        let memory = Memory::new(Seed::from_random([7; 16]), config.slots, config.lifetime);
+        let memory = Memory::new(Seed::from_random([7; 16]), config.slots, config.lifetime)
+            .with_refused(config.refused_slots, config.refused_for);
         Self { config, memory, checks: Cell::new(0) }
     }
 
@@ -75,6 +77,7 @@ fn a_route_says_what_a_request_needs() {
         let found = match &decision {
             Decision::Unjudged => "unjudged",
             Decision::Anonymous => "anonymous",
+            Decision::Forbidden(_) => "forbidden",
             Decision::Missing => "missing",
             Decision::Allowed(verified) => verified.identity.user.as_str(),
             Decision::Refused(refusal) => refusal.reason(),
@@ -147,22 +150,142 @@ fn a_token_seen_before_costs_no_signature_check() {
     seen(400, 3, "alice");
     // Remembered or not, it is not valid before its time.
     seen(69, 4, "token_not_yet_valid");
-    seen(400, 4, "alice");
+    seen(300, 4, "alice");
 }
 
 #[test]
-fn a_token_that_was_refused_is_not_remembered() {
-    let mut court = Court::new("");
+fn a_token_that_was_refused_is_refused_again_without_a_check() {
     let value = bearer_of(Algorithm::Hs256);
-    for checks in 1..4 {
-        let decision = court.judge(Sole::Value(value.as_bytes()), Mode::Required, 2000);
-        assert_eq!((decision, court.checks.get()), (Decision::Refused(Refusal::Expired), checks));
+    let (message, _) = value.rsplit_once('.').unwrap();
+    let forged = format!("{message}.{}", sample::text(&[0; 32]));
+    let unnamed = bearer_of(Algorithm::Hs256).replace("Bearer ", "Bearer e30.");
+    let mut court = Court::new(r#","remember":{"refused_for":"10s"}"#);
+    let mut seen = |value: &str, seconds: u64, checks: u32, expected: &str| {
+        let found = match court.judge(Sole::Value(value.as_bytes()), Mode::Required, seconds) {
+            Decision::Allowed(verified) => verified.identity.user.clone(),
+            Decision::Refused(refusal) => refusal.reason().to_owned(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!((found.as_str(), court.checks.get()), (expected, checks), "at {seconds}");
+    };
+    seen(&forged, 500, 1, "wrong_signature");
+    seen(&forged, 509, 1, "wrong_signature");
+    seen(&unnamed, 509, 1, "malformed_token");
+    // Forgotten after its seconds, and where the clock stepped back.
+    seen(&forged, 510, 2, "wrong_signature");
+    seen(&forged, 509, 3, "wrong_signature");
+    // What was refused makes nothing else bad, and what is good makes nothing else good.
+    seen(&value, 500, 4, "alice");
+    seen(&forged, 509, 4, "wrong_signature");
+    seen(&format!("{value}A"), 500, 5, "wrong_signature");
+    seen(&value, 509, 5, "alice");
+}
+
+#[test]
+fn a_token_that_has_ended_is_refused_again_without_a_check() {
+    let value = bearer_of(Algorithm::Hs256);
+    let mut court = Court::new("");
+    for (seconds, checks) in [(2000, 1), (2009, 1), (2010, 2)] {
+        let decision = court.judge(Sole::Value(value.as_bytes()), Mode::Required, seconds);
+        assert_eq!((decision, court.checks.get()), (Decision::Refused(Refusal::Expired), checks), "at {seconds}");
     }
-    let forged = format!("{value}A");
-    assert!(matches!(court.judge(Sole::Value(forged.as_bytes()), Mode::Required, 500), Decision::Refused(_)));
+}
+
+#[test]
+fn what_time_may_mend_is_asked_again_each_time() {
+    let value = bearer_of(Algorithm::Hs256);
+    let mut court = Court::new("");
+    let mut judge = |seconds| {
+        let decision = court.judge(Sole::Value(value.as_bytes()), Mode::Required, seconds);
+        (decision.rejection("weir").is_none(), court.checks.get())
+    };
+    // The signature is checked once.
+    assert_eq!([69, 69, 70, 71].map(&mut judge), [(false, 1), (false, 1), (true, 1), (true, 1)]);
+    let unknown = sample::token_of(Algorithm::Hs256, r#"{"alg":"HS256","kid":"next"}"#, r#"{"iss":"i"}"#);
+    let mut court = Court::new("");
+    for _ in 0..2 {
+        let credential = format!("Bearer {unknown}");
+        let decision = court.judge(Sole::Value(credential.as_bytes()), Mode::Required, 500);
+        assert_eq!(decision, Decision::Refused(Refusal::Key));
+    }
+    let print = court.memory.fingerprint(unknown.as_bytes());
+    assert_eq!(court.memory.recall_refusal(print, Instant::from_unix_seconds(500)), None);
+}
+
+#[test]
+fn a_flood_of_bad_tokens_leaves_the_good_ones_remembered() {
+    let mut court = Court::new(r#","remember":{"slots":16,"refused_slots":16}"#);
+    let value = bearer_of(Algorithm::Hs256);
+    let (message, _) = value.rsplit_once('.').unwrap();
     assert!(matches!(court.judge(Sole::Value(value.as_bytes()), Mode::Required, 500), Decision::Allowed(_)));
-    // A remembered token makes none that begins with it good.
-    assert!(matches!(court.judge(Sole::Value(forged.as_bytes()), Mode::Required, 500), Decision::Refused(_)));
+    for number in 0..2000_u32 {
+        let bad = format!("{message}.{}", sample::text(&number.to_be_bytes()));
+        let decision = court.judge(Sole::Value(bad.as_bytes()), Mode::Required, 500);
+        assert_eq!(decision, Decision::Refused(Refusal::Signature));
+    }
+    assert_eq!(court.checks.get(), 2001);
+    assert!(matches!(court.judge(Sole::Value(value.as_bytes()), Mode::Required, 500), Decision::Allowed(_)));
+    assert_eq!(court.checks.get(), 2001);
+}
+
+/// What becomes of a caller on a route with this `auth` and `allow`, as a word, and how many of its demands are unmet.
+fn permitted(auth: &str, allow: &str, claims: Option<&str>) -> (&'static str, usize) {
+    let more = format!(
+        r#","permissions":{{"editors":{{"role":"editor"}},"trial":{{"role":"owner","shadow":true}}}},
+            "routes":[{{"match":{{}},"auth":"{auth}","allow":{allow}}}]"#
+    );
+    let mut court = Court::new(&more);
+    let route = court.config.route(&Target::of(&Headers::default())).clone();
+    let value = claims.map(|claims| {
+        let claims = format!(r#"{{"iss":"i","aud":"us","exp":1000,"sub":"alice",{claims}}}"#);
+        format!("Bearer {}", sample::token(Algorithm::Hs256, &claims))
+    });
+    let credential = value.as_ref().map_or(Sole::Absent, |value| Sole::Value(value.as_bytes()));
+    let mut judge = || {
+        let now = Instant::from_unix_seconds(500);
+        let mut judge = Judge { config: &court.config, memory: &mut court.memory, verifier: &court.checks, now };
+        judge.judge(&route, credential)
+    };
+    let decision = judge();
+    // The second time, from memory.
+    assert_eq!(judge(), decision);
+    match decision {
+        Decision::Allowed(verified) => ("allowed", route.unmet(verified.granted).count()),
+        Decision::Forbidden(verified) => ("forbidden", route.unmet(verified.granted).count()),
+        Decision::Anonymous => ("anonymous", route.unmet(court.config.anonymous).count()),
+        Decision::Missing => ("missing", 0),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_route_says_what_its_callers_must_be() {
+    let (editor, user) = (Some(r#""roles":["user","editor"]"#), Some(r#""roles":["user"]"#));
+    let mfa = r#"["editors", {"claim": "amr", "contains": "mfa"}]"#;
+    let not = r#"{"not": {"role": "user"}}"#;
+    for (auth, allow, claims, expected) in [
+        ("required", r#""editors""#, editor, ("allowed", 0)),
+        ("required", r#""editors""#, user, ("forbidden", 1)),
+        ("required", r#""editors""#, None, ("missing", 0)),
+        ("required", mfa, editor, ("forbidden", 1)),
+        ("required", mfa, user, ("forbidden", 2)),
+        ("required", mfa, Some(r#""roles":"editor","amr":["pwd","mfa"]"#), ("allowed", 0)),
+        ("optional", r#""editors""#, editor, ("allowed", 0)),
+        ("optional", r#""editors""#, user, ("forbidden", 1)),
+        // Whoever shows nothing may be allowed more once it shows something.
+        ("optional", r#""editors""#, None, ("missing", 0)),
+        ("optional", not, None, ("anonymous", 0)),
+        ("optional", not, user, ("forbidden", 1)),
+        ("optional", r#"{"tier": "anonymous"}"#, None, ("anonymous", 0)),
+        // What is only tried turns nobody away.
+        ("required", r#""trial""#, user, ("allowed", 1)),
+        ("optional", r#""trial""#, None, ("anonymous", 1)),
+        ("required", r#"["editors", "trial"]"#, editor, ("allowed", 1)),
+        ("required", r#"["editors", "trial"]"#, user, ("forbidden", 2)),
+    ] {
+        assert_eq!(permitted(auth, allow, claims), expected, "{auth} {allow} {claims:?}");
+    }
+    assert_eq!(Decision::Forbidden(Rc::new(sample::verified("a"))).rejection("weir"), Some(Rejection::Forbidden));
 }
 
 #[test]

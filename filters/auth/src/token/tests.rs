@@ -73,9 +73,15 @@ fn a_bad_header_is_refused_by_name() {
         (r#"{"alg":"HS256","jku":"https://evil.example/"}"#, Refusal::Parameter),
         (r#"{"alg":"HS256","x5u":"https://evil.example/"}"#, Refusal::Parameter),
         (r#"{"alg":"HS256","jwk":{"kty":"oct","k":"AAAA"}}"#, Refusal::Parameter),
+        (r#"{"alg":"HS256","x5c":["AAAA"]}"#, Refusal::Parameter),
+        (r#"{"alg":"HS256","crit":null}"#, Refusal::Parameter),
         (r#"{"alg":"HS256","zip":"DEF"}"#, Refusal::Parameter),
         (r#"{"alg":"HS256","enc":"A128GCM"}"#, Refusal::Parameter),
         (r#"{"alg":"HS256","cty":"JWT"}"#, Refusal::Parameter),
+        (r#"{"alg":"HS256","typ":"dpop+jwt"}"#, Refusal::Type),
+        (r#"{"alg":"HS256","typ":"JWE"}"#, Refusal::Type),
+        (r#"{"alg":"HS256","typ":7}"#, Refusal::Token),
+        (r#"{"alg":"HS256","typ":"JWT","typ":"JWT"}"#, Refusal::Token),
         (r#"{"alg":"HS256","alg":"HS256"}"#, Refusal::Token),
         (r#"{"alg":"HS256","kid":"HS256","kid":"HS256"}"#, Refusal::Token),
         (r#"{"alg":"HS256","x":1,"x":1}"#, Refusal::Token),
@@ -125,6 +131,94 @@ fn bad_claims_are_refused_by_name() {
         assert_eq!(of_claims(claims), Err(expected), "{claims}");
     }
     assert!(of_claims(r#"{"iss":"i","aud":"us","exp":1000.9,"nbf":-5,"sub":"a"}"#).is_ok());
+}
+
+/// A token whose parts are these bytes, signed.
+fn of_bytes(header: &[u8], claims: &[u8]) -> Result<Verified, Refusal> {
+    let message = format!("{}.{}", sample::text(header), sample::text(claims));
+    opened(&format!("{message}.{}", sample::text(&sample::sign(Algorithm::Hs256, message.as_bytes()))))
+}
+
+#[test]
+fn json_that_a_strict_parser_refuses_is_refused() {
+    let rows: [&[u8]; 26] = [
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a",}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":[1,]}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":NaN}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":Infinity}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":1e999}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":01}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":1.}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":.5}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":+1}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":0x10}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":"\ud800"}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":"\udc00\ud800"}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":"\x"}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":"\u12"}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":"\"}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a","x":'y'}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a",x:1}"#,
+        br#"{"iss":"i","aud":"us","exp":1000,"sub":"a" /* x */}"#,
+        b"{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\"} // x",
+        b"\xef\xbb\xbf{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\"}",
+        b"{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\",\"x\":\"\xff\"}",
+        b"{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\",\"x\":\"\xed\xa0\x80\"}",
+        b"{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\",\"x\":\"\n\"}",
+        b"{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\"}\0",
+        b"{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\"",
+        b"{\"iss\":\"i\",\"aud\":\"us\",\"exp\":1000,\"sub\":\"a\",\"x\":TRUE}",
+    ];
+    for claims in rows {
+        let shown = claims.escape_ascii();
+        assert_eq!(of_bytes(HEADER.as_bytes(), claims), Err(Refusal::Token), "{shown}");
+        // The same in a header.
+        let at = claims.windows(9).position(|part| part == br#""iss":"i""#).unwrap();
+        let header = [&claims[..at], br#""alg":"HS256""#, &claims[at + 9..]].concat();
+        assert_eq!(of_bytes(&header, CLAIMS.as_bytes()), Err(Refusal::Token), "{shown}");
+    }
+    assert!(of_bytes(HEADER.as_bytes(), CLAIMS.as_bytes()).is_ok());
+}
+
+#[test]
+fn a_time_is_a_number_of_seconds_that_a_calendar_has() {
+    let number = Err(Refusal::Token);
+    for (time, expected) in [
+        ("1000", Ok(())),
+        ("1000.9", Ok(())),
+        ("1e3", Ok(())),
+        ("-1000", Ok(())),
+        ("0", Ok(())),
+        (r#""1000""#, number),
+        ("null", number),
+        ("true", number),
+        ("[1000]", number),
+        ("{}", number),
+        ("1e300", number),
+        ("-1e300", number),
+        ("9223372036854775807", number),
+        ("18446744073709551615", number),
+        ("-9223372036854775808", number),
+        ("01000", number),
+        ("1000.", number),
+    ] {
+        for name in ["exp", "nbf", "iat"] {
+            let exp = if name == "exp" { "" } else { r#","exp":1000"# };
+            let found = of_claims(&format!(r#"{{"iss":"i","aud":"us","sub":"a"{exp},"{name}":{time}}}"#));
+            assert_eq!(found.map(|_| ()), expected, "{name} {time}");
+        }
+    }
+}
+
+#[test]
+fn an_encrypted_or_nested_token_is_refused() {
+    let [header, body] = [r#"{"alg":"dir","enc":"A128GCM"}"#, CLAIMS].map(|text| sample::text(text.as_bytes()));
+    assert_eq!(opened(&format!("{header}..AAAA.{body}.AAAA")), Err(Refusal::Token));
+    assert_eq!(opened(&format!("{header}.{body}.AAAA")), Err(Refusal::Parameter));
+    // A token as the claims of a token.
+    let inner = token(Algorithm::Hs256, CLAIMS);
+    assert_eq!(of_claims(&inner), Err(Refusal::Token));
+    assert_eq!(of_header(r#"{"alg":"HS256","cty":"application/jwt"}"#).map(|_| ()), Err(Refusal::Parameter));
 }
 
 #[test]
