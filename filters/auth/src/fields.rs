@@ -24,6 +24,11 @@ impl Fields {
         }
     }
 
+    /// A value of whatever kind.
+    pub(crate) fn any(&mut self, name: &str) -> Option<Json> {
+        self.0.take(name)
+    }
+
     /// A text.
     pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, ConfigError> {
         match self.0.take(name) {
@@ -100,6 +105,11 @@ impl Fields {
     /// Whether there is such a member, of whatever kind.
     pub(crate) fn has(&self, name: &str) -> bool {
         self.0.find(name).is_some()
+    }
+
+    /// What is left, whole.
+    pub(crate) fn members(self) -> Members {
+        self.0
     }
 
     /// What is left, by name.

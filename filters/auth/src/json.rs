@@ -39,6 +39,13 @@ impl Members {
         Some(self.0.remove(at).1)
     }
 
+    /// Puts a value under a name that has none.
+    pub(crate) fn add(&mut self, name: &str, value: Json) {
+        if let Err(at) = self.place(name) {
+            self.0.insert(at, (name.to_owned(), value));
+        }
+    }
+
     fn place(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(found, _)| found.as_str().cmp(name))
     }

@@ -24,7 +24,11 @@
 //! [`request`], and last the filter.
 
 pub mod algorithm;
+pub mod apikey;
+pub mod attribute;
+pub mod claim;
 pub mod config;
+pub mod credential;
 pub mod delegate;
 mod der;
 mod fields;
@@ -36,6 +40,7 @@ mod json;
 pub mod judge;
 pub mod key;
 pub mod memory;
+mod moment;
 pub mod refusal;
 pub mod request;
 pub mod route;
@@ -43,6 +48,7 @@ mod rsa;
 #[cfg(test)]
 mod sample;
 pub mod secret;
+pub mod source;
 pub mod token;
 pub mod verifier;
 

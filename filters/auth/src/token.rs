@@ -39,6 +39,12 @@ struct Window {
 }
 
 impl Verified {
+    /// What an API key stands for, which knows no other time than the end of its own, in seconds since the epoch.
+    pub(crate) fn of_key(identity: Identity, expires: Option<i64>) -> Self {
+        let window = Window { expires: expires.unwrap_or(i64::MAX), not_before: None, issued: None };
+        Self { identity, window }
+    }
+
     /// Whether it is valid now; clocks may differ by `leeway`.
     pub fn check(&self, now: Instant, leeway: Duration) -> Result<(), Refusal> {
         let now = i64::try_from(now.unix_seconds()).unwrap_or(i64::MAX);
@@ -109,7 +115,7 @@ fn read(config: &Config, issuer: &Issuer, claims: &Claims<Members>) -> Result<Ve
         not_before: claims.not_before.map(|moment| moment.timestamp()),
         issued: claims.issued_at.map(|moment| moment.timestamp()),
     };
-    let identity = Identity::read(&config.claims, &config.default_tier, members)?;
+    let identity = Identity::read(&config.claims, &config.default_tier, &config.attributes, members)?;
     Ok(Verified { identity, window })
 }
 

@@ -1,0 +1,221 @@
+//! API keys, of which the configuration knows digests alone.
+//!
+//! A key is random text of 16 to 256 visible characters; its digest is SHA-256 of it, or HMAC-SHA-256 under a *pepper* that is
+//! not in the configuration, so that a stolen configuration does not even tell whether a guessed key is right.
+//!
+//! A key that is shown is digested, and its digest looked up in a table that is sorted by a fingerprint of each digest. The
+//! fingerprint is keyed by a hash of all the digests: who knows them has nothing left to learn here, and who does not
+//! cannot tell which keys come near which place of the table, so how long the search takes says nothing about any digest.
+//! The one digest that is found is compared whole, in constant time.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use hmac::digest::CtOutput;
+use hmac::{Hmac, Mac};
+use policy::config::each;
+use policy::{ConfigError, Fingerprint, Seed};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::attribute::Attribute;
+use crate::fields::Fields;
+use crate::identity::{Identity, is_safe, joined};
+use crate::json::{Json, Members};
+use crate::key::Environment;
+use crate::moment;
+use crate::refusal::Refusal;
+use crate::secret::Secret;
+use crate::source::{Kind, Place, Source};
+use crate::token::Verified;
+
+/// A table of more keys takes more memory than a worker should spend on it.
+const KEYS_MAX: usize = 10_000;
+/// Shorter keys could be guessed; longer ones are refused before anything is computed of them.
+const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
+/// A pepper has at least the entropy of what it protects.
+const PEPPER_BYTES_MIN: usize = 32;
+
+/// All keys that are known.
+#[derive(Default)]
+pub struct ApiKeys {
+    /// Where they are read from.
+    pub sources: Vec<Source>,
+    entries: BTreeMap<Fingerprint, ([u8; 32], Rc<Verified>)>,
+    seed: Option<Seed>,
+    plain: bool,
+    pepper: Option<Secret>,
+}
+
+/// What entries have in common.
+struct Rules<'a> {
+    default_tier: &'a str,
+    attributes: &'a [Attribute],
+    peppered: bool,
+}
+
+impl ApiKeys {
+    /// Reads the keys and where they stand in a request.
+    pub(crate) fn read(
+        mut fields: Fields,
+        default_tier: &str,
+        attributes: &[Attribute],
+        environment: &Environment<'_>,
+    ) -> Result<Self, ConfigError> {
+        let header = fields.text("header")?.unwrap_or_else(|| "x-api-key".to_owned());
+        let query = fields.text("query")?;
+        let forward = fields.flag("forward")?.unwrap_or(false);
+        let mut sources = vec![Source::at(Kind::ApiKey, Place::Header, header, forward)?];
+        if let Some(query) = query {
+            sources.push(Source::at(Kind::ApiKey, Place::Query, query, forward)?);
+        }
+        let peppered = fields.has("pepper");
+        let pepper =
+            pepper(fields.object("pepper")?, peppered, environment).map_err(|mistake| mistake.inside("pepper"))?;
+        let list = fields.list("keys")?.unwrap_or_default();
+        fields.end()?;
+        if list.is_empty() || list.len() > KEYS_MAX {
+            return Err(ConfigError::at("keys", format!("must have 1 to {KEYS_MAX} keys")));
+        }
+        let rules = Rules { default_tier, attributes, peppered };
+        let known = each("keys", list, |json| rules.read(json))?;
+        let mut hash = Sha256::new();
+        known.iter().for_each(|known| hash.update(known.digest));
+        let mut random = [0; 16];
+        random.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
+        let mut keys =
+            Self { sources, entries: BTreeMap::new(), seed: Some(Seed::from_random(random)), plain: false, pepper };
+        for (index, known) in known.into_iter().enumerate() {
+            keys.plain |= known.is_plain;
+            keys.add(known).map_err(|mistake| mistake.inside(format_args!("keys[{index}]")))?;
+        }
+        Ok(keys)
+    }
+
+    fn add(&mut self, known: Known) -> Result<(), ConfigError> {
+        let Some(seed) = &self.seed else { return Ok(()) };
+        let print = seed.fingerprint([known.digest.as_slice()]);
+        match self.entries.insert(print, (known.digest, known.verified)) {
+            Some(_) => Err(ConfigError::at("", "has the digest of another key")),
+            None => Ok(()),
+        }
+    }
+
+    /// Whose key this is, whether or not it has expired.
+    pub(crate) fn find(&self, key: &[u8]) -> Option<Rc<Verified>> {
+        let plain = self.plain.then(|| self.entry(CtOutput::new(Sha256::digest(key))));
+        let peppered = || {
+            let mac = <Hmac<Sha256> as Mac>::new_from_slice(self.pepper.as_ref()?.bytes()).ok()?;
+            self.entry(CtOutput::new(mac.chain_update(key).finalize().into_bytes()))
+        };
+        plain.flatten().or_else(peppered)
+    }
+
+    fn entry(&self, digest: CtOutput<Sha256>) -> Option<Rc<Verified>> {
+        let bytes = digest.into_bytes();
+        let print = self.seed.as_ref()?.fingerprint([bytes.as_slice()]);
+        let (known, verified) = self.entries.get(&print)?;
+        let same = CtOutput::<Sha256>::new((*known).into()) == CtOutput::new(bytes);
+        same.then(|| Rc::clone(verified))
+    }
+}
+
+/// Refuses what is no key by its form: nothing is computed of megabytes.
+pub(crate) fn check(key: &[u8]) -> Result<(), Refusal> {
+    let visible = key.iter().all(|byte| byte.is_ascii_graphic() && *byte != b',');
+    if visible && KEY_BYTES.contains(&key.len()) { Ok(()) } else { Err(Refusal::KeyForm) }
+}
+
+/// An entry of the configuration.
+struct Known {
+    digest: [u8; 32],
+    is_plain: bool,
+    verified: Rc<Verified>,
+}
+
+impl Rules<'_> {
+    fn read(&self, json: Json) -> Result<Known, ConfigError> {
+        let mut fields = Fields::of(json)?;
+        let id = fields.needed("id")?;
+        let (digest, is_plain) = self.digest(&mut fields)?;
+        let user = fields.text("user")?.unwrap_or_else(|| id.clone());
+        let tier = fields.text("tier")?.unwrap_or_else(|| self.default_tier.to_owned());
+        for (name, text) in [("id", &id), ("user", &user), ("tier", &tier)] {
+            if !is_safe(text) {
+                return Err(ConfigError::at(name, "must be 1 to 256 bytes of text without control characters"));
+            }
+        }
+        let roles = fields.texts("roles")?.unwrap_or_default();
+        let roles = joined(roles.iter().map(String::as_str))
+            .map_err(|_| ConfigError::at("roles", "must be names without commas, of 2048 bytes altogether"))?;
+        let claims = claims(&mut fields)?;
+        let expires = moment::read(&mut fields, "expires")?;
+        fields.end()?;
+        let handed = Identity::handed(self.attributes, &claims)
+            .map_err(|_| ConfigError::at("claims", "has a value that no header can carry"))?;
+        let identity = Identity { kind: Kind::ApiKey, user, tier, roles, handed };
+        Ok(Known { digest, is_plain, verified: Rc::new(Verified::of_key(identity, expires)) })
+    }
+
+    fn digest(&self, fields: &mut Fields) -> Result<([u8; 32], bool), ConfigError> {
+        let (name, text, is_plain) = match (fields.text("sha256")?, fields.text("hmac")?) {
+            (Some(text), None) => ("sha256", text, true),
+            (None, Some(text)) => ("hmac", text, false),
+            _ => return Err(ConfigError::at("", "must have one of sha256 and hmac")),
+        };
+        if !is_plain && !self.peppered {
+            return Err(ConfigError::at("hmac", "needs a pepper"));
+        }
+        // The text is not shown: it may be the key itself.
+        let wrong = || ConfigError::at(name, "must be the digest of a key, in 64 hexadecimal digits");
+        Ok((bytes(&text).ok_or_else(wrong)?, is_plain))
+    }
+}
+
+/// What stands for the claims of a token: `claims`, and `scopes` as a token would say them (RFC 8693 §4.2).
+fn claims(fields: &mut Fields) -> Result<Members, ConfigError> {
+    let scopes = fields.texts("scopes")?.unwrap_or_default();
+    if scopes.iter().any(|scope| !is_safe(scope) || scope.contains(' ')) {
+        return Err(ConfigError::at("scopes", "must be words without blanks"));
+    }
+    let mut claims = fields.object("claims")?.members();
+    if !scopes.is_empty() {
+        if claims.find("scope").is_some() {
+            return Err(ConfigError::at("scopes", "must not stand beside claims.scope"));
+        }
+        claims.add("scope", Json::Text(scopes.join(" ")));
+    }
+    Ok(claims)
+}
+
+/// The pepper of the environment, where there is one.
+fn pepper(mut fields: Fields, needed: bool, environment: &Environment<'_>) -> Result<Option<Secret>, ConfigError> {
+    if !needed {
+        return Ok(None);
+    }
+    let name = fields.needed("env")?;
+    fields.end()?;
+    let Environment::Variables(variable) = environment else { return Ok(None) };
+    let Some(text) = variable(&name).map(Zeroizing::new) else {
+        return Err(ConfigError::at("env", format!("the environment has no text under {name:?}")));
+    };
+    let pepper = Secret::from_base64url(&text).filter(|pepper| pepper.bytes().len() >= PEPPER_BYTES_MIN);
+    pepper.map(Some).ok_or_else(|| {
+        ConfigError::at("env", format!("must hold {PEPPER_BYTES_MIN} bytes or more, in base64url without padding"))
+    })
+}
+
+/// 32 bytes of hexadecimal digits.
+fn bytes(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (index, byte) in bytes.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * index..2 * index + 2)?, 16).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests;
