@@ -3,18 +3,18 @@
 //! A key is random text of 16 to 256 visible characters; its digest is SHA-256 of it, or HMAC-SHA-256 under a *pepper* that is
 //! not in the configuration, so that a stolen configuration does not even tell whether a guessed key is right.
 //!
-//! A key that is shown is digested, and its digest looked up in a table that is sorted by a fingerprint of each digest. The
-//! fingerprint is keyed by a hash of all the digests: who knows them has nothing left to learn here, and who does not
-//! cannot tell which keys come near which place of the table, so how long the search takes says nothing about any digest.
-//! The one digest that is found is compared whole, in constant time.
+//! A key that is shown is digested, and its digest looked up in a table by a fingerprint. The fingerprint is keyed by a hash
+//! of all the digests: who knows them has nothing left to learn here, and who does not cannot tell which keys come near
+//! which place of the table, so how long the search takes says nothing about any digest. What is found there is compared
+//! whole, in constant time.
 
-use std::collections::BTreeMap;
+use std::num::NonZeroU32;
 use std::rc::Rc;
 
 use hmac::digest::CtOutput;
 use hmac::{Hmac, Mac};
 use policy::config::each;
-use policy::{ConfigError, Fingerprint, Seed};
+use policy::{ConfigError, Seed};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
@@ -37,12 +37,13 @@ const KEY_BYTES: std::ops::RangeInclusive<usize> = 16..=256;
 const PEPPER_BYTES_MIN: usize = 32;
 
 /// All keys that are known.
-#[derive(Default)]
 pub struct ApiKeys {
     /// Where they are read from.
     pub sources: Vec<Source>,
-    entries: BTreeMap<Fingerprint, ([u8; 32], Rc<Verified>)>,
-    seed: Option<Seed>,
+    /// Each entry at the place of its digest, or at the next one that was free.
+    table: Vec<Option<Known>>,
+    seed: Seed,
+    /// Whether there are digests without a pepper.
     plain: bool,
     pepper: Option<Secret>,
 }
@@ -79,12 +80,12 @@ impl ApiKeys {
         }
         let rules = Rules { default_tier, attributes, peppered };
         let known = each("keys", list, |json| rules.read(json))?;
-        let mut hash = Sha256::new();
-        known.iter().for_each(|known| hash.update(known.digest));
+        let digests: Vec<u8> = known.iter().flat_map(|known| known.digest).collect();
         let mut random = [0; 16];
-        random.iter_mut().zip(hash.finalize()).for_each(|(byte, hashed)| *byte = hashed);
-        let mut keys =
-            Self { sources, entries: BTreeMap::new(), seed: Some(Seed::from_random(random)), plain: false, pepper };
+        random.iter_mut().zip(Sha256::digest(digests)).for_each(|(byte, hashed)| *byte = hashed);
+        let mut keys = Self { sources, seed: Seed::from_random(random), plain: false, pepper, table: Vec::new() };
+        // At most half full, so that a search is over soon.
+        keys.table.resize_with(2 * known.len(), || None);
         for (index, known) in known.into_iter().enumerate() {
             keys.plain |= known.is_plain;
             keys.add(known).map_err(|mistake| mistake.inside(format_args!("keys[{index}]")))?;
@@ -93,30 +94,41 @@ impl ApiKeys {
     }
 
     fn add(&mut self, known: Known) -> Result<(), ConfigError> {
-        let Some(seed) = &self.seed else { return Ok(()) };
-        let print = seed.fingerprint([known.digest.as_slice()]);
-        match self.entries.insert(print, (known.digest, known.verified)) {
-            Some(_) => Err(ConfigError::at("", "has the digest of another key")),
-            None => Ok(()),
+        let at = self.place(&known.digest);
+        match self.table.get_mut(at) {
+            Some(free @ None) => {
+                *free = Some(known);
+                Ok(())
+            }
+            _ => Err(ConfigError::at("", "has the digest of another key")),
         }
+    }
+
+    /// Where a digest is, or where it would be.
+    fn place(&self, digest: &[u8; 32]) -> usize {
+        let slots = u32::try_from(self.table.len()).ok().and_then(NonZeroU32::new);
+        let mut at = slots.map_or(0, |slots| self.seed.fingerprint([digest.as_slice()]).slot(slots) as usize);
+        while let Some(Some(known)) = self.table.get(at)
+            && !known.is(digest)
+        {
+            at = (at + 1) % self.table.len();
+        }
+        at
     }
 
     /// Whose key this is, whether or not it has expired.
     pub(crate) fn find(&self, key: &[u8]) -> Option<Rc<Verified>> {
-        let plain = self.plain.then(|| self.entry(CtOutput::new(Sha256::digest(key))));
-        let peppered = || {
-            let mac = <Hmac<Sha256> as Mac>::new_from_slice(self.pepper.as_ref()?.bytes()).ok()?;
-            self.entry(CtOutput::new(mac.chain_update(key).finalize().into_bytes()))
-        };
-        plain.flatten().or_else(peppered)
+        let plain = if self.plain { self.verified(Sha256::digest(key).into()) } else { None };
+        if plain.is_some() {
+            return plain;
+        }
+        let mac = <Hmac<Sha256> as Mac>::new_from_slice(self.pepper.as_ref()?.bytes()).ok()?;
+        self.verified(mac.chain_update(key).finalize().into_bytes().into())
     }
 
-    fn entry(&self, digest: CtOutput<Sha256>) -> Option<Rc<Verified>> {
-        let bytes = digest.into_bytes();
-        let print = self.seed.as_ref()?.fingerprint([bytes.as_slice()]);
-        let (known, verified) = self.entries.get(&print)?;
-        let same = CtOutput::<Sha256>::new((*known).into()) == CtOutput::new(bytes);
-        same.then(|| Rc::clone(verified))
+    fn verified(&self, digest: [u8; 32]) -> Option<Rc<Verified>> {
+        let known = self.table.get(self.place(&digest))?.as_ref()?;
+        Some(Rc::clone(&known.verified))
     }
 }
 
@@ -131,6 +143,21 @@ struct Known {
     digest: [u8; 32],
     is_plain: bool,
     verified: Rc<Verified>,
+}
+
+impl Known {
+    /// Compares in constant time.
+    fn is(&self, digest: &[u8; 32]) -> bool {
+        CtOutput::<Sha256>::new(self.digest.into()) == CtOutput::new((*digest).into())
+    }
+}
+
+impl Default for ApiKeys {
+    /// None are known.
+    fn default() -> Self {
+        let seed = Seed::from_random([0; 16]);
+        Self { sources: Vec::new(), table: Vec::new(), seed, plain: false, pepper: None }
+    }
 }
 
 impl Rules<'_> {

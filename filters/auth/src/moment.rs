@@ -26,13 +26,22 @@ pub(crate) fn read(fields: &mut Fields, name: &str) -> Result<Option<i64>, Confi
 
 /// Reads a moment of RFC 3339 in UTC, in whole seconds; `None` for anything else, or for one before 1970.
 fn parse(text: &str) -> Option<i64> {
-    let form = |(byte, shape): (u8, u8)| if shape == b'0' { byte.is_ascii_digit() } else { byte == shape };
-    if text.len() != 20 || !text.bytes().zip(*b"0000-00-00T00:00:00Z").all(form) {
+    const FORM: &[u8; 20] = b"0000-00-00T00:00:00Z";
+    if text.len() != FORM.len() {
         return None;
     }
-    let number = |from: usize, to: usize| text.get(from..to)?.parse::<i64>().ok();
-    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
-    let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+    let (mut numbers, mut found) = ([0; 6], 0);
+    for (byte, form) in text.bytes().zip(FORM) {
+        match byte {
+            b'0'..=b'9' if *form == b'0' => {
+                let number = numbers.get_mut(found)?;
+                *number = *number * 10 + i64::from(byte - b'0');
+            }
+            _ if byte == *form && *form != b'0' => found += 1,
+            _ => return None,
+        }
+    }
+    let [year, month, day, hour, minute, second] = numbers;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         2 => 28 + i64::from(leap),
