@@ -342,3 +342,38 @@ p.yaml: 2 mistakes
 ";
     assert_eq!(refused.render(false), expected);
 }
+
+#[test]
+fn what_is_wrong_with_credentials_is_said_where_it_stands() {
+    let digest = "ab".repeat(32);
+    let identity = |text: &str| format!("{GOOD}identity:\n{}\n", text.replace("DIGEST", &digest));
+    let moment = r#"must be a moment like "2027-01-01T00:00:00Z", or one in seconds since 1970"#;
+    let rows = [
+        ("  realm: a", "6:1 `jwt` is missing | expected the key `jwt` here".to_owned()),
+        (
+            "  api_keys: {keys: [{id: a, sha256: DIGEST}]}\n  jwtt: []",
+            "8:3 unknown key `jwtt` | did you mean `jwt`?".to_owned(),
+        ),
+        (
+            "  api_keys:\n    keys:\n    - {id: a, sha256: DIGEST}\n    - {id: b, sha256: the-key-itself}",
+            "10:23 `sha256`: must be the digest of a key, in 64 hexadecimal digits | ".to_owned(),
+        ),
+        (
+            "  api_keys:\n    pepper: {env: WEIR_NO_SUCH}\n    keys: [{id: a, hmac: DIGEST}]",
+            "8:19 `env`: the environment has no text under \"WEIR_NO_SUCH\" | ".to_owned(),
+        ),
+        ("  api_keys: {keys: [{id: a, sha256: DIGEST, expires: soon}]}", format!("7:112 `expires`: {moment} | ")),
+        (
+            "  hand_on: [{claim: a, header: host}]\n  api_keys: {keys: [{id: a, sha256: DIGEST}]}",
+            "7:32 `header`: \"host\" is wrong here | must be a header of its own".to_owned(),
+        ),
+        (
+            "  tokens: {from: [{query: a}]}\n  api_keys: {keys: [{id: a, sha256: DIGEST}]}",
+            "7:12 `from`: must have a place, and issuers somebody who issues tokens | ".to_owned(),
+        ),
+    ];
+    for (text, expected) in rows {
+        assert_eq!(mistakes(identity(text).as_bytes()), [expected], "{text}");
+    }
+    assert_eq!(mistakes(identity("  api_keys: {keys: [{id: a, sha256: DIGEST}]}").as_bytes()), [""; 0]);
+}

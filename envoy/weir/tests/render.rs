@@ -29,6 +29,12 @@ identity:
       require_expiry: false
       required_claims: [jti]
       jwks: {keys: [{kty: oct, kid: a, alg: HS256, env: WEIR_SECRET}]}
+  tokens: {from: [{header: authorization}, {header: x-token}, {cookie: session}, {query: access_token}]}
+  api_keys:
+    query: key
+    pepper: {env: WEIR_PEPPER}
+    keys: [{id: a, hmac: b5bb9d8014a0f9b1d61e21e796d78dccdf1352f23cd32812f4850b878ae4944c, expires: 2036-01-01T00:00:00Z}]
+  hand_on: [{claim: realm_access.roles, header: x-roles}, {claim: [a.b], header: x-ab}]
 permissions:
   editors: {any: [{role: editor}, {scope: "catalog:write"}, {claim: [https://id.example/roles], contains: editor}]}
   strong: {claim: amr, contains: mfa, shadow: true}
@@ -56,7 +62,10 @@ routes:
   - {match: {}, upstream: near, auth: required}
 "#;
 
-/// What the variable `WEIR_SECRET` holds while these policies are read.
+/// As little as a policy can say.
+const PLAIN: &str = "version: 1\nupstreams: {a: {url: http://127.0.0.1:1}}\nroutes: [{match: /*, upstream: a}]\n";
+
+/// What the variables `WEIR_SECRET` and `WEIR_PEPPER` hold while these policies are read.
 const SECRET: &str = "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGluIGJhc2U2NHVybA";
 
 fn repository() -> PathBuf {
@@ -64,7 +73,7 @@ fn repository() -> PathBuf {
 }
 
 fn read(name: &str, text: &str) -> Document {
-    let variable = |name: &str| (name == "WEIR_SECRET").then(|| SECRET.to_owned());
+    let variable = |name: &str| ["WEIR_PEPPER", "WEIR_SECRET"].contains(&name).then(|| SECRET.to_owned());
     let reading = Reading { variable: Some(&variable), ..Reading::default() };
     document::read(Path::new(name), text.as_bytes(), &reading).unwrap_or_else(|refused| {
         panic!("{}", refused.render(false));
@@ -88,7 +97,7 @@ fn accepted(bootstrap: &Json) {
     std::fs::write(&file, bootstrap.to_string()).unwrap();
     let mut envoy = Command::new(proxy::envoy::program());
     envoy
-        .env("WEIR_SECRET", SECRET)
+        .envs([("WEIR_PEPPER", SECRET), ("WEIR_SECRET", SECRET)])
         .args(["--mode", "validate", "--log-level", "warning", "--use-dynamic-base-id", "--config-path"])
         .arg(file);
     let output = envoy.output().unwrap();
@@ -111,8 +120,7 @@ fn envoy_accepts_the_demo() {
 
 #[test]
 fn a_policy_without_identity_tiers_and_limits_is_one_too() {
-    let text = "version: 1\nupstreams: {a: {url: http://127.0.0.1:1}}\nroutes: [{match: /*, upstream: a}]\n";
-    accepted(&rendered(&read("least.yaml", text)));
+    accepted(&rendered(&read("least.yaml", PLAIN)));
 }
 
 /// A filter's configuration, as the filter reads it.
@@ -165,7 +173,7 @@ fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
 #[test]
 fn a_secret_of_the_environment_is_named_and_never_written() {
     let bootstrap = rendered(&read("everything.yaml", EVERYTHING)).to_string();
-    assert!(bootstrap.contains(r#""host_env_keys":["WEIR_SECRET"]"#));
+    assert!(bootstrap.contains(r#""host_env_keys":["WEIR_SECRET","WEIR_PEPPER"]"#));
     assert!(bootstrap.contains("%ENVIRONMENT(WEIR_SECRET)%"));
     assert!(!bootstrap.contains(SECRET));
     assert!(bootstrap.contains("100%% weir"), "a percent sign is no command");
@@ -183,6 +191,31 @@ fn a_third_party_learns_nothing_of_the_caller() {
         let sets_its_own = ["spotify", "beatport", "discogs"].contains(&cluster);
         assert_eq!(removed.contains(&"authorization".into()), !internal && !sets_its_own, "{cluster}");
         assert_eq!(route["route"].get("retry_policy").is_some(), !internal, "{cluster}");
+    }
+}
+
+#[test]
+fn a_third_party_sees_no_header_of_credentials_or_claims() {
+    let document = read("everything.yaml", EVERYTHING);
+    let bootstrap = rendered(&document);
+    let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    for route in routes {
+        let removed = route["request_headers_to_remove"].as_array().cloned().unwrap_or_default();
+        let internal = route["route"]["cluster"] == "near";
+        for header in ["x-token", "x-api-key", "x-roles", "x-ab"] {
+            assert_eq!(removed.contains(&header.into()), !internal, "{header} {}", route["route"]["cluster"]);
+        }
+    }
+}
+
+#[test]
+fn a_query_that_may_hold_credentials_is_logged_without_them() {
+    for (text, expected) in [(EVERYTHING, "%FILTER_STATE(wasm.weir.query:PLAIN)%"), (PLAIN, "%CEL(request.query)%")] {
+        let bootstrap = rendered(&read("policy.yaml", text));
+        let logs = manager(&bootstrap)["access_log"].as_array().unwrap();
+        for log in logs {
+            assert_eq!(log.pointer("/typed_config/log_format/json_format/query").unwrap(), expected);
+        }
     }
 }
 

@@ -29,9 +29,15 @@
 //! | `default` | what holds where none matches | `required` |
 //! | `realm` | what challenges name | `weir` |
 //! | `leeway` | how far clocks may differ, at most 5 minutes | `30s` |
+//! | `tokens.from` | where tokens are read: a list of `{"header": …}` with or without a `scheme` before the token, `{"cookie": …}` and `{"query": …}`; a browser sends a cookie on its own, so one that holds a token wants `SameSite` | `[{"header": "authorization", "scheme": "Bearer"}]` |
 //! | `forward` | whether the upstream gets to see the token | `false` |
-//! | `default_tier` | the tier of tokens that have none | `free` |
-//! | `claims` | the names of the claims for `user`, `tier` and `roles` | `sub`, `tier`, `roles` |
+//! | `api_keys.keys` | for each key an `id`, its digest (`sha256`, or `hmac` under the pepper, in hexadecimal) and whom it stands for: `user` (else the `id`), `tier`, `roles`, `scopes`, `claims`, until it `expires` (`"2027-01-01T00:00:00Z"` or Unix seconds); several keys may have one `id`, so that one can follow another | – |
+//! | `api_keys.header`, `.query` | where keys are read | `x-api-key`, – |
+//! | `api_keys.pepper` | `env` names the variable with the HMAC key, 32 bytes or more in base64url | – |
+//! | `api_keys.forward` | whether the upstream gets to see the key | `false` |
+//! | `default_tier` | the tier of tokens and keys that have none | `free` |
+//! | `claims` | the claims for `user`, `tier` and `roles`; `realm_access.roles` is a claim inside a claim, `["a.b"]` one whose name has a dot | `sub`, `tier`, `roles` |
+//! | `hand_on` | a list of `claim` and `header`: the upstream gets the claim in that header, which no client can send itself | `[]` |
 //! | `token_bytes_max` | longer tokens are refused, 256 to 65536 | `8192` |
 //! | `remember` | `slots` (genuine tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day); `refused_slots` and `refused_for` (up to 5 minutes) for tokens that were refused | `1024`, `5m`, `256`, `10s` |
 //!
@@ -51,7 +57,7 @@
 //! | `{"all": […]}`, `{"any": […]}`, `{"not": {…}}` | for whom all of these rules hold, or any, or this one does not |
 //!
 //! A claim is named by the names that lead to it, with dots between them, or by a list of names where they have dots
-//! themselves: `["https://id.example/roles"]`. A claim that is missing, null or of another type makes its rule false; so
+//! themselves: `["a.b"]`; a URI is one name. A claim that is missing, null or of another type makes its rule false; so
 //! `not` of it holds, for API keys and anonymous callers too, who have no claims. Names are compared byte for byte.
 //!
 //! Who shows a credential and may not is answered with 403, who shows none with 401, since one may help. With `"shadow": true`
@@ -64,12 +70,17 @@ use policy::config::each;
 use policy::route::Target;
 use policy::{ConfigError, Period};
 
+use crate::apikey::{ApiKeys, Grants};
+use crate::attribute::{ATTRIBUTES_MAX, Attribute};
+use crate::claim::Path;
 use crate::fields::Fields;
 use crate::identity::is_safe;
 use crate::issuer::Issuer;
 use crate::key::Environment;
 use crate::permission::{Granted, Permissions};
+use crate::request::is_alias;
 use crate::route::{Mode, Route};
+use crate::source::{self, Kind, Place, Source};
 use crate::subject::Subject;
 
 /// How far clocks may differ.
@@ -104,6 +115,14 @@ pub struct Config {
     pub default_tier: String,
     /// Where an identity is read from.
     pub claims: Claims,
+    /// What is handed on beside it.
+    pub attributes: Vec<Attribute>,
+    /// Where in a request credentials may be.
+    pub sources: Vec<Source>,
+    /// The kinds of credentials that are accepted at all.
+    pub kinds: Vec<Kind>,
+    /// The keys that are known.
+    pub api_keys: ApiKeys,
     /// Longer tokens are refused.
     pub token_bytes_max: usize,
     /// How many verified tokens each worker remembers.
@@ -122,20 +141,20 @@ pub struct Config {
     rest: Route,
 }
 
-/// The names of the claims that an identity is read from.
+/// The claims that an identity is read from.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Claims {
     /// The user id.
-    pub user: String,
+    pub user: Path,
     /// The tier.
-    pub tier: String,
+    pub tier: Path,
     /// The roles.
-    pub roles: String,
+    pub roles: Path,
 }
 
 impl Default for Claims {
     fn default() -> Self {
-        Self { user: "sub".into(), tier: "tier".into(), roles: "roles".into() }
+        Self { user: Path::of("sub"), tier: Path::of("tier"), roles: Path::of("roles") }
     }
 }
 
@@ -169,13 +188,26 @@ impl Config {
         let named = fields.object("permissions")?;
         let mut permissions = Permissions::read(named).map_err(|mistake| mistake.inside("permissions"))?;
         let routes = routes(&mut fields, &mut permissions)?;
+        let issuers = issuers(&mut fields, environment)?;
+        let (default_tier, attributes) = (default_tier(&mut fields)?, attributes(&mut fields)?);
+        let grants = Grants { default_tier: &default_tier, attributes: &attributes, permissions: &permissions };
+        let api_keys = api_keys(&mut fields, &grants, environment)?;
+        let forward = fields.flag("forward")?.unwrap_or(false);
+        let sources = sources(&mut fields, !issuers.is_empty(), &api_keys, forward)?;
         let config = Self {
-            issuers: issuers(&mut fields, environment)?,
+            kinds: [Kind::Token, Kind::ApiKey]
+                .into_iter()
+                .filter(|kind| sources.iter().any(|s| s.kind == *kind))
+                .collect(),
+            issuers,
             realm: realm(&mut fields)?,
             leeway: fields.period("leeway", LEEWAY_MAX)?.unwrap_or(LEEWAY).length(),
-            forward: fields.flag("forward")?.unwrap_or(false),
-            default_tier: default_tier(&mut fields)?,
+            forward,
+            default_tier,
             claims: Claims::read(fields.object("claims")?).map_err(|mistake| mistake.inside("claims"))?,
+            attributes,
+            sources,
+            api_keys,
             token_bytes_max: fields.number("token_bytes_max", 256, 65_536)?.unwrap_or(8192) as usize,
             slots: memory.number("slots", 0, SLOTS_MAX).map_err(inside)?.unwrap_or(1024),
             lifetime: memory.period("for", REMEMBERED_MAX).map_err(inside)?.unwrap_or(REMEMBERED).length(),
@@ -188,34 +220,82 @@ impl Config {
         };
         memory.end().map_err(inside)?;
         fields.end()?;
-        let needed = config.routes.iter().chain([&config.rest]).any(|route| route.mode != Mode::Off);
-        if config.issuers.is_empty() && needed {
-            return Err(ConfigError::at("issuers", "must name one, as long as a route needs tokens"));
-        }
+        config.check()?;
         Ok(config)
+    }
+
+    /// Refuses what is wrong between members.
+    fn check(&self) -> Result<(), ConfigError> {
+        let needed = self.routes.iter().chain([&self.rest]).any(|route| route.mode != Mode::Off);
+        if self.kinds.is_empty() && needed {
+            let reason = "must name one, or api_keys some, as long as a route needs credentials";
+            return Err(ConfigError::at("issuers", reason));
+        }
+        source::check(&self.sources).map_err(|mistake| mistake.inside("tokens.from"))?;
+        for (index, attribute) in self.attributes.iter().enumerate() {
+            let own = attribute.header.as_bytes();
+            let taken = self.attributes.iter().take(index).any(|other| is_alias(other.header.as_bytes(), own));
+            let credential = |source: &Source| source.place == Place::Header && is_alias(source.name.as_bytes(), own);
+            if taken || self.sources.iter().any(credential) {
+                let reason = format!("{:?} holds something else already", attribute.header);
+                return Err(ConfigError::at(format!("hand_on[{index}].header"), reason));
+            }
+        }
+        Ok(())
     }
 }
 
 impl Claims {
     fn read(mut fields: Fields) -> Result<Self, ConfigError> {
-        let mut name = |member: &str, default: String| match fields.text(member)? {
+        let mut path = |member: &str, default: Path| match fields.any(member) {
             None => Ok(default),
-            // What the parser takes out of the claims itself is not found among them.
-            Some(name) if name.is_empty() || matches!(name.as_str(), "exp" | "nbf" | "iat") => {
-                let reason = format!("must be the name of a claim that holds text, got {name:?}");
-                Err(ConfigError::at(member, reason))
-            }
-            Some(name) => Ok(name),
+            Some(json) => Path::read(json).map_err(|mistake| mistake.inside(member)),
         };
         let default = Self::default();
         let claims = Self {
-            user: name("user", default.user)?,
-            tier: name("tier", default.tier)?,
-            roles: name("roles", default.roles)?,
+            user: path("user", default.user)?,
+            tier: path("tier", default.tier)?,
+            roles: path("roles", default.roles)?,
         };
         fields.end()?;
         Ok(claims)
     }
+}
+
+fn attributes(fields: &mut Fields) -> Result<Vec<Attribute>, ConfigError> {
+    let list = fields.list("hand_on")?.unwrap_or_default();
+    if list.len() > ATTRIBUTES_MAX {
+        return Err(ConfigError::at("hand_on", format!("must have {ATTRIBUTES_MAX} claims at most")));
+    }
+    each("hand_on", list, Attribute::read)
+}
+
+fn api_keys(fields: &mut Fields, grants: &Grants<'_>, environment: &Environment<'_>) -> Result<ApiKeys, ConfigError> {
+    if !fields.has("api_keys") {
+        return Ok(ApiKeys::default());
+    }
+    let keys = ApiKeys::read(fields.object("api_keys")?, grants, environment);
+    keys.map_err(|mistake| mistake.inside("api_keys"))
+}
+
+/// All places where credentials are read. Where nobody issues tokens, none are.
+fn sources(fields: &mut Fields, issued: bool, api_keys: &ApiKeys, forward: bool) -> Result<Vec<Source>, ConfigError> {
+    let mut tokens = fields.object("tokens")?;
+    let inside = |mistake: ConfigError| mistake.inside("tokens");
+    let list = tokens.list("from").map_err(inside)?;
+    tokens.end().map_err(inside)?;
+    let mut sources = match list {
+        None if issued => vec![Source::bearer(forward)],
+        None => Vec::new(),
+        Some(list) if issued && !list.is_empty() => {
+            each("tokens.from", list, |json| Source::read(json, Kind::Token, forward))?
+        }
+        Some(_) => {
+            return Err(ConfigError::at("tokens.from", "must have a place, and issuers somebody who issues tokens"));
+        }
+    };
+    sources.extend(api_keys.sources.iter().cloned());
+    Ok(sources)
 }
 
 fn issuers(fields: &mut Fields, environment: &Environment<'_>) -> Result<Vec<Issuer>, ConfigError> {

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use policy::{ConfigError, Period};
 
+use crate::claim::is_time;
 use crate::fields::Fields;
 use crate::json::{Json, Members};
-use crate::predicate::is_time;
 use crate::refusal::Refusal;
 use crate::window::Window;
 

@@ -117,6 +117,11 @@ impl Fields {
         self.0.find(name).is_some()
     }
 
+    /// What is left, whole.
+    pub(crate) fn members(self) -> Members {
+        self.0
+    }
+
     /// What is left, by name.
     pub(crate) fn rest(self) -> impl Iterator<Item = (String, Json)> {
         self.0.into_iter()

@@ -57,10 +57,13 @@ impl HttpContext for Stream {
         };
         // A host that makes streams without a configuration gets no stream through.
         let Some(gate) = &self.gate else { return shell::reject(&Rejection::Internal, &headers, &[]) };
-        let request = Request::read(&headers);
+        let request = Request::read(&headers, &gate.config);
         let decision = gate.judge(&request);
         gate.count(&decision);
-        if let Some(rejection) = decision.rejection(&gate.config.realm) {
+        if let Err(error) = gate.conceal(&request, &decision) {
+            return undecided(&headers, error);
+        }
+        if let Some(rejection) = decision.rejection(&gate.config) {
             if let Rejection::AuthFailed { reason, .. } = &rejection {
                 log::info!("credential refused: {reason}");
             }

@@ -1,31 +1,52 @@
 //! Who the caller is, in values that are safe to hand on in headers.
 
+use crate::attribute::{Attribute, is_plain};
 use crate::config::Claims;
 use crate::json::{Json, Members};
 use crate::refusal::Refusal;
+use crate::source::Kind;
 
 /// A longer user id, tier or role is refused.
 const VALUE_BYTES_MAX: usize = 256;
 /// A longer list of roles is refused.
 const ROLES_BYTES_MAX: usize = 2048;
 
-/// What a token says of its bearer.
+/// What a token or an API key says of its bearer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Identity {
+    /// What says so.
+    pub kind: Kind,
     /// The user id.
     pub user: String,
     /// The tier.
     pub tier: String,
     /// The roles, comma-separated; `None` where there are none.
     pub roles: Option<String>,
+    /// The values of further headers, each by the index of its [`Attribute`]: written once, however often a token comes.
+    pub handed: Vec<(usize, String)>,
 }
 
 impl Identity {
     /// Reads an identity from a token's claims.
-    pub(crate) fn read(claims: &Claims, default_tier: &str, members: &Members) -> Result<Self, Refusal> {
-        let user = text(members.find(&claims.user))?.ok_or(Refusal::User)?;
-        let tier = text(members.find(&claims.tier))?.unwrap_or_else(|| default_tier.to_owned());
-        Ok(Self { user, tier, roles: roles(members.find(&claims.roles))? })
+    pub(crate) fn read(
+        claims: &Claims,
+        default_tier: &str,
+        attributes: &[Attribute],
+        members: &Members,
+    ) -> Result<Self, Refusal> {
+        let user = text(claims.user.find(members))?.ok_or(Refusal::User)?;
+        let tier = text(claims.tier.find(members))?.unwrap_or_else(|| default_tier.to_owned());
+        let roles = roles(claims.roles.find(members))?;
+        Ok(Self { kind: Kind::Token, user, tier, roles, handed: Self::handed(attributes, members)? })
+    }
+
+    /// The values of the attributes that are there.
+    pub(crate) fn handed(attributes: &[Attribute], members: &Members) -> Result<Vec<(usize, String)>, Refusal> {
+        let mut handed = Vec::new();
+        for (index, attribute) in attributes.iter().enumerate() {
+            handed.extend(attribute.value(members)?.map(|value| (index, value)));
+        }
+        Ok(handed)
     }
 }
 
@@ -39,46 +60,37 @@ fn text(member: Option<&Json>) -> Result<Option<String>, Refusal> {
 
 /// A list of strings, or one string of words as `scope` is written (RFC 8693 §4.2).
 fn roles(member: Option<&Json>) -> Result<Option<String>, Refusal> {
-    let mut joined = String::new();
     match member {
-        None => {}
-        Some(Json::Text(words)) => {
-            for word in words.split(' ').filter(|word| !word.is_empty()) {
-                append(&mut joined, word)?;
-            }
-        }
-        Some(Json::List(list)) => {
-            for json in list {
-                let Json::Text(role) = json else { return Err(Refusal::Claim) };
-                append(&mut joined, role)?;
-            }
-        }
-        Some(_) => return Err(Refusal::Claim),
+        None => Ok(None),
+        Some(Json::Text(words)) => joined(words.split(' ').filter(|word| !word.is_empty())),
+        Some(Json::List(list)) => joined(list.iter().map(|json| match json {
+            Json::Text(role) => role.as_str(),
+            // As an empty name, it is refused.
+            _ => "",
+        })),
+        Some(_) => Err(Refusal::Claim),
     }
-    Ok(Some(joined).filter(|joined| !joined.is_empty()))
 }
 
-/// Adds a role to the list. A comma inside would make two of it.
-fn append(joined: &mut String, role: &str) -> Result<(), Refusal> {
-    if !is_safe(role) || role.contains(',') || joined.len() + role.len() >= ROLES_BYTES_MAX {
-        return Err(Refusal::Claim);
+/// Names with commas between them; `None` for none of them. A comma inside a name would make two of it.
+pub(crate) fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Result<Option<String>, Refusal> {
+    let mut joined = String::new();
+    for name in names {
+        if !is_safe(name) || name.contains(',') || joined.len() + name.len() >= ROLES_BYTES_MAX {
+            return Err(Refusal::Claim);
+        }
+        if !joined.is_empty() {
+            joined.push(',');
+        }
+        joined.push_str(name);
     }
-    if !joined.is_empty() {
-        joined.push(',');
-    }
-    joined.push_str(role);
-    Ok(())
+    Ok(Some(joined).filter(|joined| !joined.is_empty()))
 }
 
 /// Whether a text is the same after it went through a header: not empty, not too long, without control characters, and
 /// without the blanks around it that HTTP strips.
 pub(crate) fn is_safe(text: &str) -> bool {
-    let blank = |byte: Option<&u8>| byte == Some(&b' ');
-    let bytes = text.as_bytes();
-    (1..=VALUE_BYTES_MAX).contains(&bytes.len())
-        && !text.chars().any(char::is_control)
-        && !blank(bytes.first())
-        && !blank(bytes.last())
+    (1..=VALUE_BYTES_MAX).contains(&text.len()) && is_plain(text)
 }
 
 #[cfg(test)]
@@ -88,7 +100,7 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn read(json: &str) -> Result<Identity, Refusal> {
-        Identity::read(&Claims::default(), "free", &serde_json::from_str(json).unwrap())
+        Identity::read(&Claims::default(), "free", &[], &serde_json::from_str(json).unwrap())
     }
 
     #[test]

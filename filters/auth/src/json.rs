@@ -44,6 +44,13 @@ impl Members {
         self.0.iter()
     }
 
+    /// Puts a value under a name that has none.
+    pub(crate) fn add(&mut self, name: &str, value: Json) {
+        if let Err(at) = self.place(name) {
+            self.0.insert(at, (name.to_owned(), value));
+        }
+    }
+
     fn place(&self, name: &str) -> Result<usize, usize> {
         self.0.binary_search_by(|(found, _)| found.as_str().cmp(name))
     }

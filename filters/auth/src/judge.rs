@@ -1,14 +1,17 @@
 //! The decision about one request.
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use policy::headers::Sole;
 use policy::{Instant, Rejection};
 
+use crate::apikey;
 use crate::config::Config;
+use crate::credential::Shown;
 use crate::memory::Memory;
 use crate::refusal::{self, Refusal};
 use crate::route::{Mode, Route};
+use crate::source::Kind;
 use crate::token::{self, Verified};
 use crate::verifier::Verifier;
 
@@ -31,12 +34,12 @@ pub enum Decision {
 
 impl Decision {
     /// What a request that may not pass is answered.
-    pub fn rejection(&self, realm: &str) -> Option<Rejection> {
+    pub fn rejection(&self, config: &Config) -> Option<Rejection> {
         match self {
             Self::Unjudged | Self::Anonymous | Self::Allowed(_) => None,
             Self::Forbidden(_) => Some(Rejection::Forbidden),
-            Self::Missing => Some(refusal::demand(realm)),
-            Self::Refused(refusal) => Some(refusal.rejection(realm)),
+            Self::Missing => Some(refusal::demand(&config.realm, &config.kinds)),
+            Self::Refused(refusal) => Some(refusal.rejection(&config.realm)),
         }
     }
 }
@@ -54,16 +57,19 @@ pub struct Judge<'a> {
 }
 
 impl Judge<'_> {
-    /// Judges a request on this route by its `credential`.
-    pub fn judge(&mut self, route: &Route, credential: Sole<'_>) -> Decision {
-        let allowed = match (route.mode, credential) {
+    /// Judges a request on this route by what it shows.
+    pub fn judge(&mut self, route: &Route, shown: &Shown<'_>) -> Decision {
+        let allowed = match (route.mode, shown) {
             (Mode::Off, _) => return Decision::Unjudged,
             // Whoever shows nothing may be allowed more once it shows something.
-            (Mode::Optional, Sole::Absent) if route.forbids(self.config.anonymous) => return Decision::Missing,
-            (Mode::Optional, Sole::Absent) => return Decision::Anonymous,
-            (Mode::Required, Sole::Absent) => return Decision::Missing,
-            (_, Sole::Repeated) => Err(Refusal::Repeated),
-            (_, Sole::Value(value)) => bearer(value).and_then(|token| self.admit(token)),
+            (Mode::Optional, Shown::Nothing) if route.forbids(self.config.anonymous) => return Decision::Missing,
+            (Mode::Optional, Shown::Nothing) => return Decision::Anonymous,
+            (Mode::Required, Shown::Nothing) => return Decision::Missing,
+            (_, Shown::Several) => Err(Refusal::Repeated),
+            (_, Shown::One(credential)) => credential.bytes().and_then(|bytes| match credential.kind() {
+                Kind::Token => self.admit(&bytes),
+                Kind::ApiKey => self.admit_key(&bytes),
+            }),
         };
         match allowed {
             Err(refusal) => Decision::Refused(refusal),
@@ -99,23 +105,21 @@ impl Judge<'_> {
         }
         judged
     }
-}
 
-/// The token of `Bearer <token>` (RFC 6750 §2.1; the scheme's case does not matter, RFC 9110 §11.1).
-fn bearer(value: &[u8]) -> Result<&[u8], Refusal> {
-    let end = value.iter().position(|&byte| byte == b' ').unwrap_or(value.len());
-    let (scheme, rest) = value.split_at_checked(end).unwrap_or_default();
-    if scheme.is_empty() {
-        return Err(Refusal::Malformed);
+    /// A key seen before costs no hash. Its time ends by this clock alone, so there is no leeway.
+    fn admit_key(&mut self, key: &[u8]) -> Result<Rc<Verified>, Refusal> {
+        apikey::check(key)?;
+        let print = self.memory.fingerprint_of_key(key);
+        let (known, seen) = match self.memory.recall(print, self.now) {
+            Some(known) => (known, true),
+            None => (self.config.api_keys.find(key).ok_or(Refusal::KeyUnknown)?, false),
+        };
+        known.check(self.now, Duration::ZERO).map_err(|_| Refusal::KeyExpired)?;
+        if !seen {
+            self.memory.learn(print, Rc::clone(&known), self.now);
+        }
+        Ok(known)
     }
-    if !scheme.eq_ignore_ascii_case(b"bearer") {
-        return Err(Refusal::Scheme);
-    }
-    // What is not base64url is found when it is decoded; an empty token is no token.
-    let start = rest.iter().position(|&byte| byte != b' ');
-    let token = start.and_then(|start| rest.get(start..)).ok_or(Refusal::Malformed)?;
-    // Envoy joins a header that is repeated, and no token has a comma.
-    if token.contains(&b',') { Err(Refusal::Repeated) } else { Ok(token) }
 }
 
 #[cfg(test)]

@@ -27,7 +27,11 @@
 //! [`request`], and last the filter.
 
 pub mod algorithm;
+pub mod apikey;
+pub mod attribute;
+pub mod claim;
 pub mod config;
+pub mod credential;
 pub mod delegate;
 mod der;
 pub mod expectation;
@@ -40,6 +44,7 @@ mod json;
 pub mod judge;
 pub mod key;
 pub mod memory;
+mod moment;
 pub mod permission;
 mod predicate;
 pub mod refusal;
@@ -49,6 +54,7 @@ mod rsa;
 #[cfg(test)]
 mod sample;
 pub mod secret;
+pub mod source;
 pub mod subject;
 #[cfg(any(test, target_os = "wasi"))]
 mod throttle;

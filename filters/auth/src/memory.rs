@@ -68,6 +68,11 @@ impl Memory {
         self.seed.fingerprint([token])
     }
 
+    /// The fingerprint of an API key, which no token has, be it the same text.
+    pub fn fingerprint_of_key(&self, key: &[u8]) -> Fingerprint {
+        self.seed.fingerprint([b"api_key".as_slice(), key])
+    }
+
     /// What is known of the token with this fingerprint.
     pub fn recall(&mut self, print: Fingerprint, now: Instant) -> Option<Rc<Verified>> {
         match self.genuine.recall(print, now)? {

@@ -9,9 +9,10 @@
 
 use policy::ConfigError;
 
+use crate::claim::Path;
 use crate::fields::Fields;
 use crate::json::Json;
-use crate::predicate::{Path, Predicate, Test};
+use crate::predicate::{Predicate, Test};
 use crate::subject::Subject;
 
 /// So many distinct rules, and so many distinct predicates in all of them.
@@ -174,7 +175,7 @@ impl Permissions {
             ("any", Json::List(list), Some(depth)) => Ok(Part::Rule(Rule::Any(self.nodes(list, depth)?))),
             ("all" | "any", ..) => Err(wrong("must be a list")),
             ("not", json, Some(depth)) => Ok(Part::Rule(Rule::Not(Box::new(self.node(json, depth)?)))),
-            ("claim", json, _) => Path::read(json).map(Part::Path).map_err(wrong),
+            ("claim", json, _) => Path::read(json.clone()).map(Part::Path),
             _ => {
                 if let Some(predicate) = Predicate::read(name, json).map_err(wrong)? {
                     return Ok(Part::Rule(self.is(predicate)));

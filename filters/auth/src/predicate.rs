@@ -3,11 +3,11 @@
 //! Whatever a caller's claims are, a predicate is either true or false: a claim that is missing, null or of another type
 //! than is asked for makes it false, and is no error.
 
+use crate::claim::Path;
 use crate::json::Json;
-use crate::subject::{Kind, Subject};
+use crate::source::Kind;
+use crate::subject::Subject;
 
-/// Claims are not nested deeper than this.
-const NAMES_MAX: usize = 8;
 /// So many values may be asked for at once.
 const VALUES_MAX: usize = 64;
 /// From here on, a double leaves whole numbers out.
@@ -19,12 +19,9 @@ pub(crate) enum Predicate {
     Scope(String),
     Tier(String),
     Issuer(String),
-    Credential(Kind),
+    Credential(Option<Kind>),
     Claim(Path, Test),
 }
-
-/// Where a claim is: the names of the members that lead to it, from the outside in.
-pub(crate) struct Path(Vec<String>);
 
 /// What is asked of a claim.
 pub(crate) enum Test {
@@ -72,7 +69,10 @@ impl Predicate {
             Self::Tier(tier) => subject.tier == tier,
             Self::Issuer(issuer) => subject.issuer == issuer,
             Self::Credential(kind) => subject.kind == *kind,
-            Self::Claim(path, test) => path.find(subject).is_some_and(|claim| test.holds(claim)),
+            Self::Claim(path, test) => {
+                let claim = subject.claims.and_then(|claims| path.find(claims));
+                claim.is_some_and(|claim| *claim != Json::Null && test.holds(claim))
+            }
         }
     }
 
@@ -83,50 +83,15 @@ impl Predicate {
             Self::Scope(scope) => ("scope ", scope.as_str()),
             Self::Tier(tier) => ("tier ", tier.as_str()),
             Self::Issuer(issuer) => ("issuer ", issuer.as_str()),
-            Self::Credential(kind) => ("credential ", kind.word()),
+            Self::Credential(kind) => ("credential ", word(*kind)),
             Self::Claim(path, test) => {
-                let outer = path.0.split_last().map_or([].as_slice(), |(_, outer)| outer);
                 said.push_str(test.word());
-                for name in outer {
-                    said.push_str(name);
-                    said.push('.');
-                }
-                ("", path.0.last().map_or("", String::as_str))
+                path.describe(said);
+                return;
             }
         };
         said.push_str(kind);
         said.push_str(value);
-    }
-}
-
-impl Path {
-    /// Names with dots between them, or a list of names where the names themselves have dots.
-    #[inline(never)]
-    pub(crate) fn read(json: &Json) -> Result<Self, &'static str> {
-        let mut names = Vec::new();
-        match json {
-            Json::Text(text) => names.extend(text.split('.').map(str::to_owned)),
-            Json::List(list) => names.extend(list.iter().map(|name| match name {
-                Json::Text(name) => name.clone(),
-                _ => String::new(),
-            })),
-            _ => {}
-        }
-        match names.as_slice() {
-            [name] if is_time(name) => Err("must be another claim than exp, nbf and iat"),
-            [_, ..] if names.len() <= NAMES_MAX && !names.iter().any(String::is_empty) => Ok(Self(names)),
-            _ => Err("must be 1 to 8 names with dots between them, or a list of names"),
-        }
-    }
-
-    fn find<'a>(&self, subject: &Subject<'a>) -> Option<&'a Json> {
-        let (last, outer) = self.0.split_last()?;
-        let mut members = subject.claims?;
-        for name in outer {
-            let Json::Object(inner) = members.find(name)? else { return None };
-            members = inner;
-        }
-        members.find(last).filter(|json| **json != Json::Null)
     }
 }
 
@@ -177,11 +142,6 @@ impl Test {
     }
 }
 
-/// Whether it is a claim that the parser takes out of the others.
-pub(crate) fn is_time(name: &str) -> bool {
-    matches!(name, "exp" | "nbf" | "iat")
-}
-
 fn is_scalar(json: &Json) -> bool {
     match json {
         Json::Text(_) | Json::Bool(_) => true,
@@ -190,7 +150,17 @@ fn is_scalar(json: &Json) -> bool {
     }
 }
 
-fn kind(json: &Json) -> Result<Kind, &'static str> {
-    let kind = Kind::ALL.into_iter().find(|kind| matches!(json, Json::Text(word) if word == kind.word()));
+/// The word for what a caller showed.
+const fn word(kind: Option<Kind>) -> &'static str {
+    match kind {
+        None => "none",
+        Some(Kind::Token) => "token",
+        Some(Kind::ApiKey) => "api_key",
+    }
+}
+
+fn kind(json: &Json) -> Result<Option<Kind>, &'static str> {
+    let kinds = [None, Some(Kind::Token), Some(Kind::ApiKey)];
+    let kind = kinds.into_iter().find(|kind| matches!(json, Json::Text(said) if said == word(*kind)));
     kind.ok_or("must be token, api_key or none")
 }

@@ -2,14 +2,16 @@
 
 use policy::Rejection;
 
+use crate::source::Kind;
+
 /// Why a credential is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
-    /// There is more than one `Authorization`: whoever picks one picks another than the next hop may.
+    /// There is more than one credential, be they equal: whoever picks one picks another than the next hop may.
     Repeated,
-    /// Another scheme than `Bearer`.
+    /// Another scheme than the one that is expected there.
     Scheme,
-    /// `Bearer` without a token, or bytes that no token has.
+    /// A place for a credential without one, or bytes that none has.
     Malformed,
     /// The token is longer than the configuration allows.
     TooLong,
@@ -49,6 +51,12 @@ pub enum Refusal {
     User,
     /// A claim has a value that cannot be handed on.
     Claim,
+    /// An API key that is too short, too long, or has bytes that none has.
+    KeyForm,
+    /// An API key that nobody has configured.
+    KeyUnknown,
+    /// An API key whose time is over.
+    KeyExpired,
 }
 
 impl Refusal {
@@ -77,6 +85,9 @@ impl Refusal {
             Self::Future => "token_from_the_future",
             Self::User => "token_without_user",
             Self::Claim => "unusable_claim",
+            Self::KeyForm => "malformed_api_key",
+            Self::KeyUnknown => "unknown_api_key",
+            Self::KeyExpired => "api_key_expired",
         }
     }
 
@@ -103,20 +114,35 @@ impl Refusal {
     }
 
     /// What the client is told. RFC 6750 §3.1 has three words for errors: a request that is malformed, a token that is
-    /// not valid, and one that does not suffice; another scheme gets none, since it was no attempt at this one.
+    /// not valid, and one that does not suffice; another scheme gets none, since it was no attempt at this one. Its status
+    /// for malformed requests would be 400; here whatever is wrong with a credential is 401, so that a client need not tell
+    /// the two apart to know that it must show another one. Which of an API key's mistakes it was is not said at all.
     pub fn rejection(self, realm: &str) -> Rejection {
         let error = match self {
             Self::Scheme => "",
             Self::Repeated | Self::Malformed => r#", error="invalid_request""#,
+            Self::KeyForm | Self::KeyUnknown | Self::KeyExpired => {
+                return Rejection::AuthFailed { challenge: challenge(Kind::ApiKey, realm), reason: self.reason() };
+            }
             _ => r#", error="invalid_token""#,
         };
-        Rejection::AuthFailed { challenge: format!(r#"Bearer realm="{realm}"{error}"#), reason: self.reason() }
+        Rejection::AuthFailed { challenge: challenge(Kind::Token, realm) + error, reason: self.reason() }
     }
 }
 
-/// What a client is told that sent no credential where one is required.
-pub fn demand(realm: &str) -> Rejection {
-    Rejection::Unauthorized { challenge: format!(r#"Bearer realm="{realm}""#) }
+/// What a client is told that sent no credential where one of these kinds is required: all that it could send
+/// (RFC 9110 §11.6.1). No registry knows a scheme for API keys; several products call it `ApiKey`.
+pub fn demand(realm: &str, kinds: &[Kind]) -> Rejection {
+    let challenges: Vec<_> = kinds.iter().map(|kind| challenge(*kind, realm)).collect();
+    Rejection::Unauthorized { challenge: challenges.join(", ") }
+}
+
+fn challenge(kind: Kind, realm: &str) -> String {
+    let scheme = match kind {
+        Kind::Token => "Bearer",
+        Kind::ApiKey => "ApiKey",
+    };
+    format!(r#"{scheme} realm="{realm}""#)
 }
 
 #[cfg(test)]
@@ -133,11 +159,21 @@ mod tests {
             (Refusal::Malformed, r#"Bearer realm="weir", error="invalid_request""#),
             (Refusal::Expired, r#"Bearer realm="weir", error="invalid_token""#),
             (Refusal::Signature, r#"Bearer realm="weir", error="invalid_token""#),
+            (Refusal::KeyForm, r#"ApiKey realm="weir""#),
+            (Refusal::KeyUnknown, r#"ApiKey realm="weir""#),
+            (Refusal::KeyExpired, r#"ApiKey realm="weir""#),
         ];
         for (refusal, expected) in rows {
             let Rejection::AuthFailed { challenge, reason } = refusal.rejection("weir") else { panic!("{refusal:?}") };
             assert_eq!((challenge.as_str(), reason), (expected, refusal.reason()));
         }
-        assert_eq!(demand("weir"), Rejection::Unauthorized { challenge: r#"Bearer realm="weir""#.into() });
+        let rows: [(&[Kind], &str); 3] = [
+            (&[Kind::Token], r#"Bearer realm="weir""#),
+            (&[Kind::ApiKey], r#"ApiKey realm="weir""#),
+            (&[Kind::Token, Kind::ApiKey], r#"Bearer realm="weir", ApiKey realm="weir""#),
+        ];
+        for (kinds, challenge) in rows {
+            assert_eq!(demand("weir", kinds), Rejection::Unauthorized { challenge: challenge.into() });
+        }
     }
 }

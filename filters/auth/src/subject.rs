@@ -1,37 +1,13 @@
 //! What is known of a caller when it is asked whether it may.
 
 use crate::json::{Json, Members};
-
-/// What a caller showed to say who it is.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Kind {
-    /// Nothing.
-    Nothing,
-    /// A token.
-    Token,
-    /// An API key.
-    ApiKey,
-}
-
-impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Nothing, Self::Token, Self::ApiKey];
-
-    /// The word for it in a configuration.
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Nothing => "none",
-            Self::Token => "token",
-            Self::ApiKey => "api_key",
-        }
-    }
-}
+use crate::source::Kind;
 
 /// A caller, as predicates see it. What a kind of credential cannot say is empty.
 #[derive(Clone, Debug)]
 pub struct Subject<'a> {
-    /// What it showed.
-    pub kind: Kind,
+    /// What it showed, if anything.
+    pub kind: Option<Kind>,
     /// The issuer of its token.
     pub issuer: &'a str,
     /// Its tier.
@@ -40,19 +16,14 @@ pub struct Subject<'a> {
     pub roles: &'a str,
     /// Its scopes.
     pub scopes: Vec<&'a str>,
-    /// All that its token claims, except `exp`, `nbf` and `iat`.
+    /// All that its credential claims, except `exp`, `nbf` and `iat`.
     pub(crate) claims: Option<&'a Members>,
 }
 
-impl<'a> Subject<'a> {
-    /// Whoever shows an API key to which the configuration gives a tier, roles (comma-separated) and scopes.
-    pub const fn of_key(tier: &'a str, roles: &'a str, scopes: Vec<&'a str>) -> Self {
-        Self { kind: Kind::ApiKey, issuer: "", tier, roles, scopes, claims: None }
-    }
-
+impl Subject<'_> {
     /// Somebody who showed nothing.
     pub const fn anonymous(tier: &'static str) -> Self {
-        Self { kind: Kind::Nothing, issuer: "", tier, roles: "", scopes: Vec::new(), claims: None }
+        Self { kind: None, issuer: "", tier, roles: "", scopes: Vec::new(), claims: None }
     }
 }
 

@@ -18,7 +18,8 @@ use crate::json::{Json, Members};
 use crate::key::Key;
 use crate::permission::Granted;
 use crate::refusal::Refusal;
-use crate::subject::{self, Kind, Subject};
+use crate::source::Kind;
+use crate::subject::{self, Subject};
 use crate::verifier::{Verdict, Verifier};
 use crate::window::Window;
 
@@ -37,6 +38,13 @@ pub struct Verified {
 }
 
 impl Verified {
+    /// What an API key stands for, which knows no other time than the end of its own, in seconds since the epoch.
+    pub(crate) fn of_key(identity: Identity, granted: Granted, expires: Option<i64>) -> Self {
+        let expires = expires.unwrap_or(i64::MAX);
+        let window = Window { expires, stale: i64::MAX, not_before: None, issued: None };
+        Self { identity, granted, window }
+    }
+
     /// Whether it is valid now; clocks may differ by `leeway`.
     pub fn check(&self, now: Instant, leeway: Duration) -> Result<(), Refusal> {
         self.window.check(now, leeway)
@@ -80,9 +88,9 @@ fn read(config: &Config, issuer: &Issuer, claims: &Claims<Members>) -> Result<Ve
         issued: claims.issued_at.map(|moment| moment.timestamp()),
     };
     let window = issuer.expectation.check(members, times)?;
-    let identity = Identity::read(&config.claims, &config.default_tier, members)?;
+    let identity = Identity::read(&config.claims, &config.default_tier, &config.attributes, members)?;
     let granted = config.permissions.decide(&Subject {
-        kind: Kind::Token,
+        kind: Some(Kind::Token),
         issuer: &issuer.name,
         tier: &identity.tier,
         roles: identity.roles.as_deref().unwrap_or_default(),

@@ -72,10 +72,15 @@ pub fn each<Raw, Valid>(
     list: Vec<Raw>,
     valid: impl Fn(Raw) -> Result<Valid, ConfigError>,
 ) -> Result<Vec<Valid>, ConfigError> {
-    list.into_iter()
-        .enumerate()
-        .map(|(index, raw)| valid(raw).map_err(|mistake| mistake.inside(format_args!("{name}[{index}]"))))
-        .collect()
+    // A loop: what the compiler makes of collecting results is several times as large, for each type of element.
+    let mut elements = Vec::with_capacity(list.len());
+    for (index, raw) in list.into_iter().enumerate() {
+        match valid(raw) {
+            Ok(element) => elements.push(element),
+            Err(mistake) => return Err(mistake.inside(format_args!("{name}[{index}]"))),
+        }
+    }
+    Ok(elements)
 }
 
 #[cfg(test)]

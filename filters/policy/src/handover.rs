@@ -35,6 +35,8 @@ pub mod state {
     pub const USER: &str = "weir.user";
     /// The caller's tier.
     pub const TIER: &str = "weir.tier";
+    /// The query without credentials, where the policy reads any from it.
+    pub const QUERY: &str = "weir.query";
     /// What the breaker said: `closed`, `open`, `half_open`.
     pub const BREAKER: &str = "weir.breaker";
 }

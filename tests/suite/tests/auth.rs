@@ -1,5 +1,11 @@
 //! The auth filter: who gets in, who does not, and what the upstream learns about the caller.
 
+#[path = "auth/attributes.rs"]
+mod attributes;
+#[path = "auth/keys.rs"]
+mod keys;
+#[path = "auth/sources.rs"]
+mod sources;
 mod tokens;
 
 use suite::{Scenario, check, refuses};
@@ -232,7 +238,7 @@ fn a_secret_comes_from_the_environment() {
 
 #[test]
 fn a_bad_configuration_says_where() {
-    refuses("auth", "{}", "configuration refused: issuers: must name one, as long as a route needs tokens");
+    refuses("auth", "{}", "configuration refused: issuers: must name one, or api_keys some");
     refuses("auth", &config(r#", "leeway": "1h""#), "configuration refused: leeway: must be a length of time");
 }
 

@@ -197,6 +197,20 @@ fn every_route_leads_to_its_upstream() {
 }
 
 #[test]
+fn a_service_shows_an_api_key_of_its_own() {
+    let demo = Demo::start();
+    let example = demo.document.policy.examples.iter().find(|example| !example.call.headers.is_empty()).unwrap();
+    let (name, key) = &example.call.headers[0];
+    let ask = |key: &str| demo.send(&Request::new(&*example.call.method, &*example.call.target).header(&**name, key));
+    let answer = ask(key);
+    assert_eq!((answer.status, answer.text("x-ratelimit-limit").as_deref()), (200, Some("200")));
+    let seen = demo.sandbox.requests(Upstream::Pricing).pop().expect("a request");
+    assert!(seen.headers.contains(&("x-weir-user".into(), "scraper".into())), "{:?}", seen.headers);
+    assert!(seen.headers.iter().all(|(found, _)| found != name), "{:?}", seen.headers);
+    assert_eq!(ask(&format!("{key}x")).status, 401);
+}
+
+#[test]
 fn the_keys_in_the_policy_are_the_sandboxes_and_its_examples_have_routes() {
     let text = std::fs::read_to_string(policy()).expect("the policy is in the repository");
     let keys: Value = serde_json::from_str(&sandbox::jwks()).expect("a key set");

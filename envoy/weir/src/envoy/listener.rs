@@ -51,7 +51,7 @@ fn manager(plan: &Plan<'_>) -> Json {
         "stream_idle_timeout": duration(clients.idle_timeout),
         "request_timeout": duration(clients.request_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
-        "access_log": log::loggers(),
+        "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries)),
         "local_reply_config": reply::config(),
         "http_filters": filter::chain(plan),
         "route_config": {

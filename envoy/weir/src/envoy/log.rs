@@ -7,7 +7,11 @@ use crate::envoy::typed;
 
 /// One logger for each level, each with the requests of its level alone: a filter by status costs nothing, while a
 /// level that is computed for every line would be an expression to evaluate.
-pub fn loggers() -> Vec<Json> {
+///
+/// Where credentials are read from queries, the query is the one that the auth filter leaves without them.
+pub fn loggers(reads_queries: bool) -> Vec<Json> {
+    let query = if reads_queries { left(state::QUERY) } else { "%CEL(request.query)%".to_owned() };
+    let logger = |level, filter: &Json, ids| logger(level, filter, ids, &query);
     let answered = ["%RESP(X-REQUEST-ID)%".to_owned(), "%RESP(X-CORRELATION-ID)%".to_owned()];
     let unanswered = [left(state::REQUEST_ID), left(state::CORRELATION_ID)];
     vec![
@@ -19,9 +23,9 @@ pub fn loggers() -> Vec<Json> {
     ]
 }
 
-fn logger(level: &str, filter: &Json, ids: &[String; 2]) -> Json {
+fn logger(level: &str, filter: &Json, ids: &[String; 2], query: &str) -> Json {
     let kind = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog";
-    let config = typed(kind, json!({"log_format": {"json_format": line(level, ids)}}));
+    let config = typed(kind, json!({"log_format": {"json_format": line(level, ids, query)}}));
     json!({"name": "envoy.access_loggers.stdout", "filter": filter, "typed_config": config})
 }
 
@@ -40,7 +44,7 @@ pub(super) fn left(key: &str) -> String {
     format!("%FILTER_STATE(wasm.{key}:PLAIN)%")
 }
 
-fn line(level: &str, [request_id, correlation_id]: &[String; 2]) -> Json {
+fn line(level: &str, [request_id, correlation_id]: &[String; 2], query: &str) -> Json {
     json!({
         "timestamp": "%START_TIME(%Y-%m-%dT%H:%M:%S.%3fZ)%",
         "level": level,
@@ -53,7 +57,7 @@ fn line(level: &str, [request_id, correlation_id]: &[String; 2]) -> Json {
         "tier": format!("%FILTER_STATE({}:PLAIN)%", state::TIER),
         "method": "%REQ(:METHOD)%",
         "path": "%PATH(NQ:ORIG_OR_PATH)%",
-        "query": "%CEL(request.query)%",
+        "query": query,
         "status": "%RESPONSE_CODE%",
         "duration_ms": "%DURATION%",
         "cache": "%RESP(CACHE-STATUS)%",

@@ -32,7 +32,7 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
         set(&mut action, "retry_policy", retry(policy, timeout));
     }
     let mut entry = json!({"match": conditions(&route.matcher), "route": action});
-    let removed = removed(upstream);
+    let removed = removed(plan, upstream);
     if !removed.is_empty() {
         set(&mut entry, "request_headers_to_remove", removed);
     }
@@ -57,11 +57,13 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
 }
 
 /// What a third party must not learn: the caller's credentials, name and address.
-fn removed(upstream: &Upstream) -> Vec<&'static str> {
+fn removed<'a>(plan: &'a Plan<'_>, upstream: &Upstream) -> Vec<&'a str> {
     if upstream.internal {
         return Vec::new();
     }
-    let private = ["authorization", "cookie", header::USER, header::TIER, header::ROLES, "x-forwarded-for"];
+    let mut private = vec!["authorization", "cookie", header::USER, header::TIER, header::ROLES, "x-forwarded-for"];
+    let more = plan.policy.identity.iter().flat_map(|identity| identity.headers.iter().map(String::as_str));
+    private.extend(more.filter(|name| *name != "authorization"));
     let set = |name: &&str| upstream.headers.iter().any(|header| header.name == **name);
     private.into_iter().filter(|name| !set(name)).collect()
 }

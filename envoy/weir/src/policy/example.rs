@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Mistakes;
 use crate::reader::{self, Fields};
-use crate::yaml::Node;
+use crate::yaml::{Entry, Node};
 
 /// One request, or the same one several times.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -28,6 +28,8 @@ pub struct Call {
     pub body: Option<String>,
     /// Where to get the token that is shown.
     pub token: Option<String>,
+    /// Further headers, by name and value.
+    pub headers: Vec<(String, String)>,
 }
 
 /// Reads the list `examples`.
@@ -57,8 +59,11 @@ fn call(fields: &mut Fields<'_>, mistakes: &mut Mistakes) -> Option<Call> {
         fields.optional(key).and_then(|node| reader::text(node, mistakes)).map(|text| text.value)
     };
     let (body, token) = (text("body", mistakes), text("token", mistakes));
+    let entries = fields.optional("headers").and_then(|node| reader::entries(node, "headers", mistakes));
+    let header = |entry: &Entry| Some((entry.key.clone(), reader::text(&entry.node, mistakes)?.value));
+    let headers = entries.unwrap_or_default().iter().filter_map(header).collect();
     let (method, target) = line?;
-    Some(Call { method, target, body, token })
+    Some(Call { method, target, body, token, headers })
 }
 
 fn line(node: &Node, mistakes: &mut Mistakes) -> Option<(String, String)> {
@@ -100,6 +105,9 @@ impl Call {
         if let Some(token) = &self.token {
             words.push(format!("-H \"authorization: Bearer $(curl -s {})\"", quoted(token)));
         }
+        for (name, value) in &self.headers {
+            words.push(format!("-H {}", quoted(&format!("{name}: {value}"))));
+        }
         if let Some(body) = &self.body {
             words.push(format!("-H 'content-type: application/json' -d {}", quoted(body)));
         }
@@ -124,15 +132,17 @@ mod tests {
             target: "/a?b=c&d".into(),
             body: Some("{\"it's\": 1}".into()),
             token: Some("http://id/token?tier=pro".into()),
+            headers: vec![("x-key".into(), "it's 1".into())],
         };
-        let before = Call { method: "POST".into(), target: "http://x/".into(), body: Some("{}".into()), token: None };
+        let (method, target, body) = ("POST".into(), "http://x/".into(), Some("{}".into()));
+        let before = Call { method, target, body, token: None, headers: Vec::new() };
         let example = Example { title: "t".into(), before: Some(before), call, times: 3 };
         assert_eq!(
             example.commands("http://h:1"),
             [
                 "curl -si -H 'content-type: application/json' -d '{}' 'http://x/'",
                 "for i in $(seq 3); do curl -si -X PUT \
-                 -H \"authorization: Bearer $(curl -s 'http://id/token?tier=pro')\" \
+                 -H \"authorization: Bearer $(curl -s 'http://id/token?tier=pro')\" -H 'x-key: it'\\''s 1' \
                  -H 'content-type: application/json' -d '{\"it'\\''s\": 1}' 'http://h:1/a?b=c&d'; echo; done"
             ]
         );

@@ -1,4 +1,4 @@
-//! Whose tokens are accepted: the mapping `identity`, which is the auth filter's configuration without its routes.
+//! Whose tokens and keys are accepted: the mapping `identity`, which is the auth filter's configuration without its routes.
 
 use std::fs;
 
@@ -15,23 +15,54 @@ pub struct Identity {
     pub draft: Draft,
     /// The variables of the environment that hold keys.
     pub variables: Vec<String>,
+    /// Headers in which callers show credentials or in which claims are handed on.
+    pub headers: Vec<String>,
+    /// Whether credentials are read from queries.
+    pub reads_queries: bool,
     /// Whether nothing was wrong with it so far. What is missing has been said; the filter need not say it again.
     pub whole: bool,
 }
 
 /// Keys that the auth filter understands and the policy hands on as they are.
-const HANDED_ON: [&str; 7] = ["realm", "leeway", "forward", "default_tier", "claims", "token_bytes_max", "remember"];
+const HANDED_ON: [&str; 10] = [
+    "api_keys",
+    "claims",
+    "default_tier",
+    "forward",
+    "hand_on",
+    "leeway",
+    "realm",
+    "remember",
+    "token_bytes_max",
+    "tokens",
+];
+/// Where API keys are read unless the policy says otherwise.
+const KEY_HEADER: &str = "x-api-key";
 
 impl Identity {
     /// Reads the mapping `identity`.
     pub fn read(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Self> {
         let before = mistakes.len();
         let mut fields = Fields::of(node, "`identity`", mistakes)?;
-        let mut identity = Self { draft: Draft::object(&fields.span), variables: Vec::new(), whole: false };
-        if let Some(node) = fields.required("jwt", mistakes) {
+        let mut identity = Self {
+            draft: Draft::object(&fields.span),
+            variables: Vec::new(),
+            headers: Vec::new(),
+            reads_queries: false,
+            whole: false,
+        };
+        let keys = member(node, "api_keys");
+        let issuers = if keys.is_some() { fields.optional("jwt") } else { fields.required("jwt", mistakes) };
+        if let Some(node) = issuers {
             let items = reader::items(node, "issuers of tokens", mistakes).unwrap_or_default();
             let issuers = items.iter().filter_map(|item| identity.issuer(item, surroundings, mistakes)).collect();
             identity.draft.set("issuers", Draft::list(issuers, &node.span));
+        }
+        identity.read_places(node);
+        if let Some(keys) = keys {
+            identity.headers.extend(text(keys, "header").or_else(|| Some(KEY_HEADER.to_owned())));
+            identity.reads_queries |= member(keys, "query").is_some();
+            identity.variables.extend(member(keys, "pepper").and_then(|pepper| text(pepper, "env")));
         }
         for key in HANDED_ON {
             if let Some(node) = fields.optional(key) {
@@ -41,6 +72,16 @@ impl Identity {
         fields.finish(mistakes);
         identity.whole = mistakes.len() == before;
         Some(identity)
+    }
+
+    /// Notes where tokens are read and claims are handed on. Whether that is well said, the filter says.
+    fn read_places(&mut self, node: &Node) {
+        let from = member(node, "tokens").and_then(|tokens| member(tokens, "from"));
+        for list in [from, member(node, "hand_on")].into_iter().flatten() {
+            let Value::List(items) = &list.value else { continue };
+            self.headers.extend(items.iter().filter_map(|item| text(item, "header")));
+            self.reads_queries |= items.iter().any(|item| member(item, "query").is_some());
+        }
     }
 
     fn issuer(&mut self, node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Draft> {
@@ -88,7 +129,7 @@ impl Identity {
         let keys = fields.required("keys", mistakes)?;
         fields.finish(mistakes);
         for key in reader::items(keys, "keys", mistakes)? {
-            self.variables.extend(variable(key));
+            self.variables.extend(text(key, "env"));
         }
         Some(Draft::of(node))
     }
@@ -105,12 +146,13 @@ pub fn key_sets(policy: &Node) -> Vec<&str> {
     issuers.iter().filter_map(file).collect()
 }
 
-/// The variable that a key names instead of holding its secret.
-fn variable(key: &Node) -> Option<String> {
-    reader::scalar(member(key, "env")?).map(str::to_owned)
-}
-
-fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
+/// The value under a key of a mapping.
+fn member<'a>(node: &'a Node, key: &str) -> Option<&'a Node> {
     let Value::Map(entries) = &node.value else { return None };
     entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
+}
+
+/// The scalar under a key of a mapping.
+fn text(node: &Node, key: &str) -> Option<String> {
+    member(node, key).and_then(reader::scalar).map(str::to_owned)
 }

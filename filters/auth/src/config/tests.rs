@@ -18,15 +18,116 @@ fn what_is_left_out_has_a_default() {
     assert_eq!((config.leeway, config.lifetime), (Duration::from_secs(30), Duration::from_mins(5)));
     assert_eq!((config.slots, config.token_bytes_max, config.forward), (1024, 8192, false));
     assert_eq!((config.refused_slots, config.refused_for), (256, Duration::from_secs(10)));
-    assert_eq!(config.claims, Claims { user: "sub".into(), tier: "tier".into(), roles: "roles".into() });
+    assert_eq!(config.claims, Claims::default());
     assert_eq!(config.rest.mode, Mode::Required);
+    assert_eq!((config.sources, config.kinds), (vec![Source::bearer(false)], vec![Kind::Token]));
+    assert!(config.attributes.is_empty());
+}
+
+#[test]
+fn credentials_are_read_where_the_configuration_says() {
+    let digest = "0".repeat(64);
+    let keys = format!(
+        r#""api_keys": {{"header": "x-key", "query": "key", "forward": true,
+        "keys": [{{"id": "a", "sha256": "{digest}"}}]}}"#
+    );
+    let from = r#"[{"header": "authorization"}, {"header": "x-token"}, {"header": "x-auth", "scheme": "Token"},
+        {"cookie": "Session"}, {"query": "access token"}]"#;
+    let config = sample::read(&format!(r#"{{"issuers": [{}], "tokens": {{"from": {from}}}, {keys}}}"#, issuer()));
+    let found: Vec<_> = config
+        .sources
+        .iter()
+        .map(|source| {
+            let scheme = source.scheme.as_deref().unwrap_or_default();
+            format!("{:?} {:?} {} {scheme} {}", source.kind, source.place, source.name, source.forward)
+        })
+        .collect();
+    assert_eq!(
+        found,
+        [
+            "Token Header authorization Bearer false",
+            "Token Header x-token  false",
+            "Token Header x-auth Token false",
+            "Token Cookie Session  false",
+            "Token Query access token  false",
+            "ApiKey Header x-key  true",
+            "ApiKey Query key  true",
+        ]
+    );
+    assert_eq!(config.kinds, [Kind::Token, Kind::ApiKey]);
+    // Where nobody issues tokens, `authorization` is none of our business.
+    let config = sample::read(&format!("{{{keys}}}"));
+    assert_eq!((config.sources.len(), config.kinds), (2, vec![Kind::ApiKey]));
+}
+
+#[test]
+fn a_place_that_is_none_for_a_credential_is_a_mistake() {
+    let from = |list: &str| format!(r#"{{"issuers": [{}], "tokens": {{"from": [{list}]}}}}"#, issuer());
+    let many: Vec<_> = (0..17).map(|n| format!(r#"{{"query": "q{n}"}}"#)).collect();
+    let rows = [
+        (from(""), "tokens.from: must have a place, and issuers somebody who issues tokens"),
+        (
+            r#"{"default": "off", "tokens": {"from": [{"query": "a"}]}}"#.into(),
+            "tokens.from: must have a place, and issuers somebody who issues tokens",
+        ),
+        (from("{}"), "tokens.from[0]: must have one of header, cookie and query"),
+        (from(r#"{"header": "a", "query": "b"}"#), "tokens.from[0]: must have one of header, cookie and query"),
+        (from(r#"{"header": "A"}"#), "tokens.from[0].header: must be a header name in lower case"),
+        (from(r#"{"header": ":path"}"#), "tokens.from[0].header: must be a header name in lower case"),
+        (from(r#"{"header": "cookie"}"#), r#"tokens.from[0].header: must be a header of its own, got "cookie""#),
+        (from(r#"{"header": "x-weir-user"}"#), "tokens.from[0].header: must be a header of its own"),
+        (from(r#"{"cookie": "a b"}"#), r#"tokens.from[0].cookie: must be the name of a cookie, got "a b""#),
+        (from(r#"{"query": ""}"#), "tokens.from[0].query: must be the name of a parameter"),
+        (
+            from(r#"{"cookie": "a", "scheme": "b"}"#),
+            "tokens.from[0].scheme: must be one word, and stand beside a header",
+        ),
+        (from(r#"{"header": "a", "scheme": "b c"}"#), "tokens.from[0].scheme: must be one word"),
+        (from(r#"{"header": "a", "prefix": "b"}"#), "tokens.from[0].prefix: is not known here"),
+        (
+            from(r#"{"query": "a"}, {"query": "a"}"#),
+            r#"tokens.from: two credentials are read from the same place, "a""#,
+        ),
+        (from(&many.join(",")), "tokens.from: credentials are read from more than 16 places"),
+        (format!(r#"{{"issuers": [{}], "tokens": {{"form": []}}}}"#, issuer()), "tokens.form: is not known here"),
+    ];
+    check(&rows);
+}
+
+#[test]
+fn a_header_that_cannot_be_handed_on_is_a_mistake() {
+    let with = |list: &str| format!(r#"{{"issuers": [{}], "hand_on": [{list}]}}"#, issuer());
+    let target = |header: &str| with(&format!(r#"{{"claim": "a", "header": "{header}"}}"#));
+    let many: Vec<_> = (0..33).map(|n| format!(r#"{{"claim": "a", "header": "x-{n}"}}"#)).collect();
+    let rows = [
+        (with(r#"{"header": "x-a"}"#), "hand_on[0].claim: is missing"),
+        (
+            with(r#"{"claim": "a..b", "header": "x-a"}"#),
+            "hand_on[0].claim: must be 1 to 8 names with dots between them",
+        ),
+        (with(r#"{"claim": "a"}"#), "hand_on[0].header: is missing"),
+        (with(r#"{"claim": "a", "header": "x-a", "as": 1}"#), "hand_on[0].as: is not known here"),
+        (target("X-A"), r#"hand_on[0].header: must be a header name in lower case, got "X-A""#),
+        (target(":authority"), "hand_on[0].header: must be a header name in lower case"),
+        (target("host"), r#"hand_on[0].header: must be a header of its own, got "host""#),
+        (target("connection"), "hand_on[0].header: must be a header of its own"),
+        (target("x-weir-admin"), "hand_on[0].header: must be a header of its own"),
+        (target("x-request-id"), "hand_on[0].header: must be a header of its own"),
+        (target("authorization"), "hand_on[0].header: must be a header of its own"),
+        (
+            with(r#"{"claim": "a", "header": "x-a-b"}, {"claim": "b", "header": "x_a-b"}"#),
+            r#"hand_on[1].header: "x_a-b" holds something else already"#,
+        ),
+        (with(&many.join(",")), "hand_on: must have 32 claims at most"),
+    ];
+    check(&rows);
 }
 
 #[test]
 fn what_is_said_is_taken_over() {
     let config = sample::read(&format!(
         r#"{{"issuers": [{}], "realm": "a b", "leeway": "0", "forward": true, "default_tier": "pro", "default": "off",
-            "claims": {{"user": "email", "roles": "https://x/roles"}}, "token_bytes_max": 256,
+            "claims": {{"user": "email", "roles": "https://x.example/roles"}}, "token_bytes_max": 256,
             "remember": {{"slots": 0, "for": "1d", "refused_slots": 8, "refused_for": "0"}}}}"#,
         issuer()
     ));
@@ -34,7 +135,10 @@ fn what_is_said_is_taken_over() {
     assert_eq!((config.leeway, config.lifetime), (Duration::ZERO, Duration::from_hours(24)));
     assert_eq!((config.slots, config.token_bytes_max, config.forward), (0, 256, true));
     assert_eq!((config.refused_slots, config.refused_for), (8, Duration::ZERO));
-    assert_eq!(config.claims, Claims { user: "email".into(), tier: "tier".into(), roles: "https://x/roles".into() });
+    assert_eq!(
+        config.claims,
+        Claims { user: Path::of("email"), roles: Path::of("https://x.example/roles"), ..Claims::default() }
+    );
     assert_eq!(config.rest.mode, Mode::Off);
 }
 
@@ -94,10 +198,10 @@ fn a_mistake_is_said_with_its_place() {
     let one = issuer();
     let with = |more: &str| format!(r#"{{"issuers": [{one}], {more}}}"#);
     let rows = [
-        (String::new(), "issuers: must name one, as long as a route needs tokens"),
+        (String::new(), "issuers: must name one, or api_keys some, as long as a route needs credentials"),
         (
             r#"{"default": "off", "routes": [{"match": {}, "auth": "optional"}]}"#.into(),
-            "issuers: must name one, as long as a route needs tokens",
+            "issuers: must name one, or api_keys some, as long as a route needs credentials",
         ),
         (r#"{"issuer": []}"#.into(), "issuer: is not known here"),
         (with(r#""isuers": []"#), "isuers: is not known here"),
@@ -113,7 +217,7 @@ fn a_mistake_is_said_with_its_place() {
         (with(r#""default_tier": "a\n""#), "default_tier: must be 1 to 256 bytes of text without control characters"),
         (
             with(r#""claims": {"user": "exp"}"#),
-            r#"claims.user: must be the name of a claim that holds text, got "exp""#,
+            r#"claims.user: must be a claim other than the token's times, got "exp""#,
         ),
         (with(r#""claims": {"role": "x"}"#), "claims.role: is not known here"),
         (with(r#""claims": []"#), "claims: must be an object"),

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 
 use policy::Seed;
-use policy::handover::header;
+use policy::handover::{header, state};
 use shell::HostError;
 use shell::headers::Map;
 use shell::metric::Counter;
@@ -11,14 +11,17 @@ use shell::metric::Counter;
 use super::counted::Counted;
 use super::denial::Denials;
 use crate::config::{ANONYMOUS, Config};
+use crate::credential::{Shown, without_cookie};
 use crate::identity::Identity;
 use crate::judge::{Decision, Judge};
 use crate::memory::Memory;
 use crate::request::Request;
+use crate::source::{Place, Source};
 
 /// What all requests of a worker share.
 pub(super) struct Gate {
     pub(super) config: Config,
+    reads_queries: bool,
     memory: RefCell<Memory>,
     verifier: Counted,
     allowed: Counter,
@@ -35,6 +38,7 @@ impl Gate {
             .with_refused(config.refused_slots, config.refused_for);
         let request = |outcome| Counter::new("api_gateway_auth_requests_total", &[("outcome", outcome)]);
         Self {
+            reads_queries: config.sources.iter().any(|source| source.place == Place::Query),
             config,
             memory: RefCell::new(memory),
             verifier: Counted::new(),
@@ -51,7 +55,7 @@ impl Gate {
         let now = shell::now();
         let mut judge = Judge { config: &self.config, memory: &mut memory, verifier: &self.verifier, now };
         let route = self.config.route(&request.target);
-        let decision = judge.judge(route, request.credential);
+        let decision = judge.judge(route, &request.shown);
         if !route.allow.is_empty() {
             self.denials.record(&self.config, route, &decision, now);
         }
@@ -68,6 +72,22 @@ impl Gate {
         }
     }
 
+    /// Leaves the access log a query without credentials, whatever becomes of the request. A path that goes nowhere loses
+    /// them too, for logs that know no better.
+    pub(super) fn conceal(&self, request: &Request<'_>, decision: &Decision) -> Result<(), HostError> {
+        if !self.reads_queries || request.path.len() == request.target.path.len() {
+            return Ok(());
+        }
+        let clean = request.path_without(|_| false);
+        let path = clean.as_deref().unwrap_or(request.path);
+        let query = path.get(request.target.path.len() + 1..).unwrap_or_default();
+        shell::stream::set_state(state::QUERY, query)?;
+        match (decision, &clean) {
+            (Decision::Missing | Decision::Refused(_), Some(path)) => shell::headers::set(Map::Request, ":path", path),
+            _ => Ok(()),
+        }
+    }
+
     /// Replaces what the client claims by what is known of it.
     pub(super) fn hand_on(&self, request: &Request<'_>, decision: &Decision) -> Result<(), HostError> {
         for name in &request.claimed {
@@ -76,22 +96,48 @@ impl Gate {
         match decision {
             Decision::Anonymous => shell::headers::add(Map::Request, header::TIER, ANONYMOUS),
             Decision::Allowed(verified) => {
-                if !self.config.forward {
-                    shell::headers::remove(Map::Request, "authorization")?;
+                if let Shown::One(credential) = request.shown
+                    && !credential.source.forward
+                {
+                    strip(request, credential.source)?;
                 }
-                introduce(&verified.identity)
+                self.introduce(&verified.identity)
             }
             Decision::Unjudged | Decision::Forbidden(_) | Decision::Missing | Decision::Refused(_) => Ok(()),
         }
     }
+
+    /// The client's own headers of these names are gone by now, so adding is setting.
+    fn introduce(&self, identity: &Identity) -> Result<(), HostError> {
+        shell::headers::add(Map::Request, header::USER, &identity.user)?;
+        shell::headers::add(Map::Request, header::TIER, &identity.tier)?;
+        if let Some(roles) = &identity.roles {
+            shell::headers::add(Map::Request, header::ROLES, roles)?;
+        }
+        for (index, value) in &identity.handed {
+            if let Some(attribute) = self.config.attributes.get(*index) {
+                shell::headers::add(Map::Request, &attribute.header, value)?;
+            }
+        }
+        Ok(())
+    }
 }
 
-/// The client's own headers of these names are gone by now, so adding is setting.
-fn introduce(identity: &Identity) -> Result<(), HostError> {
-    shell::headers::add(Map::Request, header::USER, &identity.user)?;
-    shell::headers::add(Map::Request, header::TIER, &identity.tier)?;
-    match &identity.roles {
-        Some(roles) => shell::headers::add(Map::Request, header::ROLES, roles),
-        None => Ok(()),
+/// Takes the credential out of the request, and nothing beside it.
+fn strip(request: &Request<'_>, source: &Source) -> Result<(), HostError> {
+    match source.place {
+        Place::Header => shell::headers::remove(Map::Request, &source.name),
+        Place::Query => match request.path_without(|other| other != source) {
+            Some(path) => shell::headers::set(Map::Request, ":path", path),
+            None => Ok(()),
+        },
+        Place::Cookie => {
+            let cookies = request.target.headers.all("cookie");
+            shell::headers::remove(Map::Request, "cookie")?;
+            for left in cookies.filter_map(|header| without_cookie(header, &source.name)) {
+                shell::headers::add(Map::Request, "cookie", left)?;
+            }
+            Ok(())
+        }
     }
 }

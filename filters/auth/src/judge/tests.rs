@@ -4,9 +4,13 @@ use std::cell::Cell;
 
 use super::*;
 use crate::algorithm::Algorithm;
+use crate::apikey::ApiKeys;
+use crate::credential::Credential;
 use crate::key::Key;
 use crate::sample;
+use crate::source::Source;
 use crate::verifier::{Crates, Verdict};
+use policy::headers::Sole;
 use policy::route::Target;
 use policy::{Headers, Seed};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -35,9 +39,13 @@ impl Court {
     }
 
     fn judge(&mut self, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
+        self.judge_at(&Source::bearer(false), credential, mode, seconds)
+    }
+
+    fn judge_at(&mut self, source: &Source, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
         let now = Instant::from_unix_seconds(seconds);
         let mut judge = Judge { config: &self.config, memory: &mut self.memory, verifier: &self.checks, now };
-        judge.judge(&Route::of_the_rest(mode), credential)
+        judge.judge(&Route::of_the_rest(mode), &shown(source, credential))
     }
 
     fn reason(&mut self, value: &[u8]) -> &'static str {
@@ -46,6 +54,14 @@ impl Court {
             Decision::Allowed(_) => "allowed",
             other => panic!("{other:?}"),
         }
+    }
+}
+
+fn shown<'a>(source: &'a Source, credential: Sole<'a>) -> Shown<'a> {
+    match credential {
+        Sole::Absent => Shown::Nothing,
+        Sole::Value(raw) => Shown::One(Credential { source, raw }),
+        Sole::Repeated => Shown::Several,
     }
 }
 
@@ -84,7 +100,7 @@ fn a_route_says_what_a_request_needs() {
         };
         assert_eq!(found, expected, "{mode:?} {credential:?}");
         let passes = matches!(expected, "unjudged" | "anonymous" | "alice");
-        assert_eq!(decision.rejection("weir").is_none(), passes);
+        assert_eq!(decision.rejection(&sample::config("")).is_none(), passes);
     }
 }
 
@@ -197,7 +213,7 @@ fn what_time_may_mend_is_asked_again_each_time() {
     let mut court = Court::new("");
     let mut judge = |seconds| {
         let decision = court.judge(Sole::Value(value.as_bytes()), Mode::Required, seconds);
-        (decision.rejection("weir").is_none(), court.checks.get())
+        (decision.rejection(&sample::config("")).is_none(), court.checks.get())
     };
     // The signature is checked once.
     assert_eq!([69, 69, 70, 71].map(&mut judge), [(false, 1), (false, 1), (true, 1), (true, 1)]);
@@ -241,10 +257,11 @@ fn permitted(auth: &str, allow: &str, claims: Option<&str>) -> (&'static str, us
         format!("Bearer {}", sample::token(Algorithm::Hs256, &claims))
     });
     let credential = value.as_ref().map_or(Sole::Absent, |value| Sole::Value(value.as_bytes()));
+    let source = Source::bearer(false);
     let mut judge = || {
         let now = Instant::from_unix_seconds(500);
         let mut judge = Judge { config: &court.config, memory: &mut court.memory, verifier: &court.checks, now };
-        judge.judge(&route, credential)
+        judge.judge(&route, &shown(&source, credential))
     };
     let decision = judge();
     // The second time, from memory.
@@ -285,7 +302,10 @@ fn a_route_says_what_its_callers_must_be() {
     ] {
         assert_eq!(permitted(auth, allow, claims), expected, "{auth} {allow} {claims:?}");
     }
-    assert_eq!(Decision::Forbidden(Rc::new(sample::verified("a"))).rejection("weir"), Some(Rejection::Forbidden));
+    assert_eq!(
+        Decision::Forbidden(Rc::new(sample::verified("a"))).rejection(&sample::config("")),
+        Some(Rejection::Forbidden)
+    );
 }
 
 #[test]
@@ -301,4 +321,63 @@ fn a_token_is_as_long_as_the_configuration_allows() {
         };
         assert_eq!(found, expected);
     }
+}
+
+const KEYS: &str = r#","api_keys":{"keys":[{"id":"scraper","expires":1000,
+    "sha256":"9acb86f2472661ce269c1e8b69d916ca2c4b7cdbbae3a2d36bcde4b02e35d31c"}]}"#;
+
+/// What becomes of a request that shows a key in `x-api-key`.
+fn outcome(court: &mut Court, key: &[u8], seconds: u64) -> String {
+    let source = court.config.api_keys.sources[0].clone();
+    match court.judge_at(&source, Sole::Value(key), Mode::Optional, seconds) {
+        Decision::Allowed(verified) => verified.identity.user.clone(),
+        Decision::Refused(refusal) => refusal.reason().to_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn an_api_key_is_judged_by_its_form_its_digest_and_its_time() {
+    let mut court = Court::new(KEYS);
+    let long = vec![b'a'; 60_000];
+    let rows: [(&[u8], u64, &str); 10] = [
+        (b"key-of-the-scraper", 999, "scraper"),
+        (b"key-of-the-scraper", 999, "scraper"),
+        // No leeway: the clock that ends it is this one.
+        (b"key-of-the-scraper", 1000, "api_key_expired"),
+        (b"key-of-the-scraper", 1, "scraper"),
+        (b"key-of-the-scrapes", 1, "unknown_api_key"),
+        (b"short", 1, "malformed_api_key"),
+        (b"key-of-the-scraper\xff\xfe", 1, "malformed_api_key"),
+        (b"key-of-the-scraper,key-of-the-scraper", 1, "repeated_credential"),
+        (b"", 1, "malformed_credential"),
+        (&long, 1, "malformed_api_key"),
+    ];
+    for (key, seconds, expected) in rows {
+        assert_eq!(outcome(&mut court, key, seconds), expected, "{}", key[..key.len().min(40)].escape_ascii());
+    }
+}
+
+#[test]
+fn a_key_seen_before_is_remembered_for_its_time() {
+    let mut court = Court::new(&format!(r#","remember":{{"for":"5m"}}{KEYS}"#));
+    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 100), "scraper");
+    // Nothing but the memory knows it now.
+    let sources = std::mem::take(&mut court.config.api_keys.sources);
+    court.config.api_keys = ApiKeys::default();
+    court.config.api_keys.sources = sources;
+    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 399), "scraper");
+    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 400), "unknown_api_key");
+}
+
+#[test]
+fn a_remembered_credential_is_none_of_another_kind() {
+    let mut court = Court::new(KEYS);
+    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 100), "scraper");
+    assert_eq!(court.reason(b"Bearer key-of-the-scraper"), "malformed_token");
+    let token = bearer_of(Algorithm::Hs256);
+    assert!(matches!(court.judge(Sole::Value(token.as_bytes()), Mode::Required, 500), Decision::Allowed(_)));
+    let token = token.trim_start_matches("Bearer ");
+    assert!(token.len() <= 256);
+    assert_eq!(outcome(&mut court, token.as_bytes(), 500), "unknown_api_key");
 }
