@@ -1,11 +1,13 @@
 //! The decision about one request.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use policy::headers::Sole;
 use policy::{Instant, Rejection};
 
 use crate::config::Config;
+use crate::keyring::{Keyring, Lack, Prospect};
 use crate::memory::Memory;
 use crate::refusal::{self, Refusal};
 use crate::route::{Mode, Route};
@@ -25,13 +27,18 @@ pub enum Decision {
     Missing,
     /// Its credential is bad, on whichever route that judges it.
     Refused(Refusal),
+    /// It cannot be judged yet: what it lacks is about to be fetched.
+    Wait(Lack),
+    /// It needs a credential, and none can be judged now; it is worth trying again after this long.
+    Unavailable(Duration),
 }
 
 impl Decision {
     /// What a request that may not pass is answered.
     pub fn rejection(&self, realm: &str) -> Option<Rejection> {
         match self {
-            Self::Unjudged | Self::Anonymous | Self::Allowed(_) => None,
+            Self::Unjudged | Self::Anonymous | Self::Allowed(_) | Self::Wait(_) => None,
+            Self::Unavailable(retry_after) => Some(Rejection::Unavailable { retry_after: Some(*retry_after) }),
             Self::Missing => Some(refusal::demand(realm)),
             Self::Refused(refusal) => Some(refusal.rejection(realm)),
         }
@@ -44,8 +51,12 @@ pub struct Judge<'a> {
     pub config: &'a Config,
     /// What this worker remembers.
     pub memory: &'a mut Memory,
+    /// The keys of issuers that publish them.
+    pub keyring: &'a Keyring,
     /// Checks the signatures.
     pub verifier: &'a dyn Verifier,
+    /// When the request came, where it may wait for keys.
+    pub since: Option<Instant>,
     /// When it is.
     pub now: Instant,
 }
@@ -60,7 +71,18 @@ impl Judge<'_> {
             (_, Sole::Repeated) => Err(Refusal::Repeated),
             (_, Sole::Value(value)) => bearer(value).and_then(|token| self.admit(token)),
         };
-        allowed.map_or_else(Decision::Refused, Decision::Allowed)
+        allowed.map_or_else(|refusal| self.refuse(route.mode, refusal), Decision::Allowed)
+    }
+
+    /// What a lack of keys means depends on the route: where a credential is required, the gateway cannot do its work;
+    /// where it is not, the client has shown one that nobody can verify.
+    fn refuse(&self, mode: Mode, refusal: Refusal) -> Decision {
+        let Refusal::Lacking(lack) = refusal else { return Decision::Refused(refusal) };
+        match (self.keyring.prospect(self.config, lack, self.since, self.now), lack, mode) {
+            (Prospect::Soon, ..) => Decision::Wait(lack),
+            (Prospect::In(wait), Lack::Keys(_), Mode::Required) => Decision::Unavailable(wait),
+            (Prospect::In(_), ..) => Decision::Refused(refusal),
+        }
     }
 
     fn admit(&mut self, token: &[u8]) -> Result<Rc<Verified>, Refusal> {
@@ -73,7 +95,7 @@ impl Judge<'_> {
             return Ok(known);
         }
         let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
-        let opened = Rc::new(token::open(self.config, text, self.verifier)?);
+        let opened = Rc::new(token::open(self.config, self.keyring, text, self.verifier)?);
         opened.check(self.now, self.config.leeway)?;
         self.memory.learn(print, Rc::clone(&opened), self.now);
         Ok(opened)

@@ -27,6 +27,7 @@ pub mod algorithm;
 pub mod config;
 pub mod delegate;
 mod der;
+pub mod fetch;
 mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
@@ -35,7 +36,10 @@ pub mod issuer;
 mod json;
 pub mod judge;
 pub mod key;
+pub mod keyring;
+pub mod keyset;
 pub mod memory;
+pub mod queue;
 pub mod refusal;
 pub mod request;
 pub mod route;
@@ -44,6 +48,7 @@ mod rsa;
 mod sample;
 pub mod secret;
 pub mod token;
+pub mod upkeep;
 pub mod verifier;
 
 pub use config::Config;

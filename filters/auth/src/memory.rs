@@ -73,6 +73,11 @@ impl Memory {
         }
     }
 
+    /// Forgets everything, as when a key is not to be trusted any more.
+    pub fn clear(&mut self) {
+        self.sets.fill_with(Default::default);
+    }
+
     fn set(&mut self, print: Fingerprint) -> Option<&mut [Option<Entry>; WAYS]> {
         let sets = u32::try_from(self.sets.len()).ok().and_then(NonZeroU32::new)?;
         self.sets.get_mut(print.slot(sets) as usize)

@@ -15,6 +15,7 @@ use crate::identity::Identity;
 use crate::issuer::Issuer;
 use crate::json::{Json, Members};
 use crate::key::Key;
+use crate::keyring::Keyring;
 use crate::refusal::Refusal;
 use crate::verifier::{Verdict, Verifier};
 
@@ -58,7 +59,12 @@ impl Verified {
 }
 
 /// Opens a token: its form, its issuer, its signature, its audience, its claims; [`Verified::check`] asks for the time.
-pub(crate) fn open(config: &Config, text: &str, verifier: &dyn Verifier) -> Result<Verified, Refusal> {
+pub(crate) fn open(
+    config: &Config,
+    keyring: &Keyring,
+    text: &str,
+    verifier: &dyn Verifier,
+) -> Result<Verified, Refusal> {
     let token: UntrustedToken<'_, Members> = text.try_into().map_err(|error| match error {
         ParseError::UnsupportedContentType(_) => Refusal::Parameter,
         _ => Refusal::Token,
@@ -71,8 +77,8 @@ pub(crate) fn open(config: &Config, text: &str, verifier: &dyn Verifier) -> Resu
     {
         return Err(Refusal::Parameter);
     }
-    let issuer = issuer(config, &token)?;
-    let (algorithm, keys) = issuer.candidates(header.key_id.as_deref(), token.algorithm())?;
+    let (index, issuer) = issuer(config, &token)?;
+    let (algorithm, keys) = keyring.candidates(index, issuer, header.key_id.as_deref(), token.algorithm())?;
     let scheme = Scheme { algorithm, verifier };
     let opened = scheme.validator::<Members>(&Candidates(keys)).validate(&token).map_err(|error| match error {
         ValidationError::AlgorithmMismatch { .. } => Refusal::Algorithm,
@@ -82,14 +88,14 @@ pub(crate) fn open(config: &Config, text: &str, verifier: &dyn Verifier) -> Resu
     read(config, issuer, opened.claims())
 }
 
-/// The issuer that a token says it is of. Whether it says the truth, that issuer's keys decide.
-fn issuer<'a>(config: &'a Config, token: &UntrustedToken<'_, Members>) -> Result<&'a Issuer, Refusal> {
+/// The issuer that a token says it is of, and its place. Whether it says the truth, that issuer's keys decide.
+fn issuer<'a>(config: &'a Config, token: &UntrustedToken<'_, Members>) -> Result<(usize, &'a Issuer), Refusal> {
     match config.issuers.as_slice() {
         // Its name is compared with the rest of the claims.
-        [only] => Ok(only),
+        [only] => Ok((0, only)),
         many => {
             let claims: Claims<Members> = token.deserialize_claims_unchecked().map_err(|_| Refusal::Token)?;
-            many.iter().find(|issuer| is_issued(&claims, issuer)).ok_or(Refusal::Issuer)
+            many.iter().enumerate().find(|(_, issuer)| is_issued(&claims, issuer)).ok_or(Refusal::Issuer)
         }
     }
 }

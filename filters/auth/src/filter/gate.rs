@@ -2,17 +2,22 @@
 
 use std::cell::RefCell;
 
-use policy::Seed;
 use policy::handover::header;
+use policy::{Headers, Instant, Rejection, Seed};
+use proxy_wasm::types::Action;
 use shell::HostError;
 use shell::headers::Map;
 use shell::metric::Counter;
 
 use super::counted::Counted;
+use super::keys::{Keys, fetched};
 use crate::config::Config;
 use crate::identity::Identity;
+use crate::issuer::Issuer;
 use crate::judge::{Decision, Judge};
+use crate::keyring::Lack;
 use crate::memory::Memory;
+use crate::queue::Waiting;
 use crate::request::Request;
 
 /// The tier of callers that show no credential where none is needed.
@@ -20,12 +25,14 @@ const ANONYMOUS: &str = "anonymous";
 
 /// What all requests of a worker share.
 pub(super) struct Gate {
-    pub(super) config: Config,
+    config: Config,
+    pub(super) keys: Keys,
     memory: RefCell<Memory>,
     verifier: Counted,
     allowed: Counter,
     anonymous: Counter,
     refused: Counter,
+    unavailable: Counter,
 }
 
 impl Gate {
@@ -34,33 +41,132 @@ impl Gate {
         let memory = Memory::new(Seed::from_random(shell::random()), config.slots, config.lifetime);
         let request = |outcome| Counter::new("api_gateway_auth_requests_total", &[("outcome", outcome)]);
         Self {
+            keys: Keys::new(&config),
             config,
             memory: RefCell::new(memory),
             verifier: Counted::new(),
             allowed: request("allowed"),
             anonymous: request("anonymous"),
             refused: request("refused"),
+            unavailable: request("unavailable"),
         }
     }
 
-    pub(super) fn judge(&self, request: &Request<'_>) -> Decision {
-        let mut memory = self.memory.borrow_mut();
-        let mut judge =
-            Judge { config: &self.config, memory: &mut memory, verifier: &self.verifier, now: shell::now() };
+    /// Judges the current request, that of context `context`, and acts on it; `since` is when it came, where it has waited.
+    /// Where it is to pause, it has been answered or waits for keys.
+    pub(super) fn pass(&self, context: u32, since: Option<Instant>, headers: &Headers) -> Action {
+        let (request, now) = (Request::read(headers), shell::now());
+        let since = since.unwrap_or(now);
+        let mut decision = self.judge(&request, Some(since), now);
+        if let Decision::Wait(lack) = decision {
+            if self.hold(context, lack, since) {
+                return Action::Pause;
+            }
+            decision = self.judge(&request, None, now);
+        }
+        self.count(&decision);
+        if let Some(rejection) = decision.rejection(&self.config.realm) {
+            if let Rejection::AuthFailed { reason, .. } = &rejection {
+                log::info!("credential refused: {reason}");
+            }
+            return shell::reject(&rejection, headers, &[]);
+        }
+        match self.hand_on(&request, &decision) {
+            Ok(()) => Action::Continue,
+            Err(error) => super::undecided(headers, error),
+        }
+    }
+
+    fn judge(&self, request: &Request<'_>, since: Option<Instant>, now: Instant) -> Decision {
+        let mut judge = Judge {
+            config: &self.config,
+            memory: &mut self.memory.borrow_mut(),
+            keyring: &self.keys.ring.borrow(),
+            verifier: &self.verifier,
+            since,
+            now,
+        };
         judge.judge(self.config.route(&request.target), request.credential)
     }
 
-    pub(super) fn count(&self, decision: &Decision) {
+    /// Lets a request wait, where there is room.
+    fn hold(&self, context: u32, lack: Lack, since: Instant) -> bool {
+        let (ended, _) = self.keys.ring.borrow().progress(lack.issuer());
+        let fetch = self.config.issuers.get(lack.issuer()).and_then(Issuer::fetch);
+        let waiting = Waiting { context, lack, since, ended };
+        fetch.is_some_and(|fetch| self.keys.queue.borrow_mut().admit(waiting, fetch.waiting_max))
+    }
+
+    /// Whether the request of this context waits for keys: its body waits with it.
+    pub(super) fn holds(&self, context: u32) -> bool {
+        self.keys.queue.borrow().has(context)
+    }
+
+    /// Whether this worker has anything to look after beside requests.
+    pub(super) fn needs_ticks(&self) -> bool {
+        fetched(&self.config).next().is_some()
+    }
+
+    /// Looks after the keys, then judges the requests that have waited for them. The root context's number is `root`.
+    pub(super) fn tick(&self, root: u32) {
+        let changed = self.keys.tick(&self.config);
+        self.release(root, changed);
+    }
+
+    /// Takes in the answer to a callout of `root`.
+    pub(super) fn answered(&self, root: u32, token: u32, headers: usize, body_bytes: usize) {
+        let changed = self.keys.answered(&self.config, token, headers, body_bytes);
+        self.release(root, changed);
+    }
+
+    /// Goes on with the requests that can be judged now. What was remembered of tokens is worth nothing where keys have
+    /// changed: one of them may be gone.
+    fn release(&self, root: u32, changed: bool) {
+        if changed {
+            self.memory.borrow_mut().clear();
+        }
+        if self.keys.queue.borrow().is_empty() {
+            return;
+        }
+        let ready = self.keys.queue.borrow_mut().ready(&self.config, &self.keys.ring.borrow(), shell::now());
+        for waiting in ready {
+            // A stream that cannot be selected has ended: its client did not wait.
+            if shell::stream::select(waiting.context).is_ok() {
+                self.resume(&waiting);
+            }
+        }
+        // Those that still wait keep their places only as long as their clients do.
+        self.keys.queue.borrow_mut().retain(|context| shell::stream::select(context).is_ok());
+        if let Err(error) = shell::stream::select(root) {
+            log::error!("no way back to the root context: {error}");
+        }
+    }
+
+    /// Judges the current request again, which has waited.
+    fn resume(&self, waiting: &Waiting) {
+        let action = match shell::headers::read(Map::Request) {
+            Ok(headers) => self.pass(waiting.context, Some(waiting.since), &headers),
+            Err(error) => super::undecided(&Headers::default(), error),
+        };
+        if action == Action::Continue
+            && let Err(error) = shell::stream::resume_request()
+        {
+            log::error!("request not resumed: {error}");
+        }
+    }
+
+    fn count(&self, decision: &Decision) {
         match decision {
-            Decision::Unjudged => {}
+            Decision::Unjudged | Decision::Wait(_) => {}
             Decision::Anonymous => self.anonymous.increment(),
             Decision::Allowed(_) => self.allowed.increment(),
             Decision::Missing | Decision::Refused(_) => self.refused.increment(),
+            Decision::Unavailable(_) => self.unavailable.increment(),
         }
     }
 
     /// Replaces what the client claims by what is known of it.
-    pub(super) fn hand_on(&self, request: &Request<'_>, decision: &Decision) -> Result<(), HostError> {
+    fn hand_on(&self, request: &Request<'_>, decision: &Decision) -> Result<(), HostError> {
         for name in &request.claimed {
             shell::headers::remove(Map::Request, name)?;
         }
@@ -72,7 +178,7 @@ impl Gate {
                 }
                 introduce(&verified.identity)
             }
-            Decision::Unjudged | Decision::Missing | Decision::Refused(_) => Ok(()),
+            _ => Ok(()),
         }
     }
 }

@@ -15,6 +15,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 struct Court {
     config: Config,
     memory: Memory,
+    keyring: Keyring,
     checks: Cell<u32>,
 }
 
@@ -29,12 +30,20 @@ impl Court {
     fn new(more: &str) -> Self {
         let config = sample::config(more);
         let memory = Memory::new(Seed::from_random([7; 16]), config.slots, config.lifetime);
-        Self { config, memory, checks: Cell::new(0) }
+        let keyring = Keyring::new(&config.issuers);
+        Self { config, memory, keyring, checks: Cell::new(0) }
     }
 
     fn judge(&mut self, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
         let now = Instant::from_unix_seconds(seconds);
-        let mut judge = Judge { config: &self.config, memory: &mut self.memory, verifier: &self.checks, now };
+        let mut judge = Judge {
+            config: &self.config,
+            memory: &mut self.memory,
+            keyring: &self.keyring,
+            verifier: &self.checks,
+            since: Some(now),
+            now,
+        };
         judge.judge(&Route::of_the_rest(mode), credential)
     }
 
