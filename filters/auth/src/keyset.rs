@@ -1,7 +1,6 @@
 //! A set of keys, and which of them may have signed a token: written in the configuration, or published by an issuer.
 
 use policy::ConfigError;
-use policy::config::each;
 
 use crate::algorithm::Algorithm;
 use crate::fields::Fields;
@@ -29,19 +28,12 @@ pub struct Published {
 
 impl KeySet {
     /// Reads the list `keys` of a set in the configuration, where every mistake is one.
-    pub(crate) fn read(keys: Vec<Json>, environment: &Environment<'_>) -> Result<Self, ConfigError> {
-        if keys.is_empty() || keys.len() > KEYS_MAX {
+    pub(crate) fn read(list: Vec<Json>, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+        if list.is_empty() || list.len() > KEYS_MAX {
             return Err(ConfigError::at("keys", format!("must have 1 to {KEYS_MAX} keys")));
         }
-        let keys = each("keys", keys, |key| Key::read(key, environment))?;
-        for (index, key) in keys.iter().enumerate() {
-            let before = keys.iter().take(index).flatten();
-            if key.as_ref().is_some_and(|key| is_taken(key, before)) {
-                let reason = "is the kid of another key for the same algorithm";
-                return Err(ConfigError::at(format!("keys[{index}].kid"), reason));
-            }
-        }
-        Ok(Self(keys.into_iter().flatten().collect()))
+        let found = Published::collect(list, environment, false);
+        found.complaint.map_or(Ok(found.keys), Err)
     }
 
     /// How many keys there are.
@@ -88,43 +80,45 @@ impl Published {
         let members: Members =
             serde_json::from_slice(document).map_err(|error| ConfigError::at("", error.to_string()))?;
         let list = Fields::of(Json::Object(members))?.list("keys")?.unwrap_or_default();
-        let mut published = Self { keys: KeySet(Vec::new()), skipped: 0, complaint: None };
+        let mut found = Self::collect(list, &Environment::Absent, true);
+        if found.keys.is_empty() {
+            return Err(found.complaint.take().unwrap_or_else(|| ConfigError::at("keys", "has none")));
+        }
+        Ok(found)
+    }
+
+    fn collect(list: Vec<Json>, environment: &Environment<'_>, is_public: bool) -> Self {
+        let mut found = Self { keys: KeySet(Vec::new()), skipped: 0, complaint: None };
         for (index, json) in list.into_iter().enumerate() {
-            match usable(json, &published.keys.0) {
-                Ok(key) => published.keys.0.push(key),
+            match found.keys.join(json, environment, is_public) {
+                Ok(()) => {}
                 Err(mistake) => {
-                    published.skipped += 1;
-                    published.complaint.get_or_insert_with(|| mistake.inside(format_args!("keys[{index}]")));
+                    found.skipped += 1;
+                    found.complaint.get_or_insert_with(|| mistake.inside(format_args!("keys[{index}]")));
                 }
             }
         }
-        match published.complaint.take() {
-            Some(complaint) if published.keys.is_empty() => Err(complaint),
-            None if published.keys.is_empty() => Err(ConfigError::at("keys", "has none")),
-            complaint => Ok(Self { complaint, ..published }),
+        found
+    }
+}
+
+impl KeySet {
+    /// Reads one more key. One whose secret is in an environment that is absent is left out.
+    fn join(&mut self, json: Json, environment: &Environment<'_>, is_public: bool) -> Result<(), ConfigError> {
+        let is_secret = |kty: Option<&Json>| matches!(kty, Some(Json::Text(kty)) if kty == "oct");
+        if is_public && matches!(&json, Json::Object(members) if is_secret(members.find("kty"))) {
+            return Err(ConfigError::at("kty", "oct is a secret, and no secret is published"));
         }
+        if self.0.len() >= KEYS_MAX {
+            return Err(ConfigError::at("", format!("is one of more than {KEYS_MAX}")));
+        }
+        let Some(key) = Key::read(json, environment)? else { return Ok(()) };
+        if key.id.is_some() && self.0.iter().any(|other| other.id == key.id && other.algorithm == key.algorithm) {
+            return Err(ConfigError::at("kid", "is the kid of another key for the same algorithm"));
+        }
+        self.0.push(key);
+        Ok(())
     }
-}
-
-/// A key of a published set that may join `others`.
-fn usable(json: Json, others: &[Key]) -> Result<Key, ConfigError> {
-    let secret = ConfigError::at("kty", "oct is a secret, and no secret is published");
-    if matches!(&json, Json::Object(members) if members.find("kty") == Some(&Json::Text("oct".into()))) {
-        return Err(secret);
-    }
-    let key = Key::read(json, &Environment::Absent)?.ok_or(secret)?;
-    if others.len() >= KEYS_MAX {
-        return Err(ConfigError::at("", format!("is one of more than {KEYS_MAX}")));
-    }
-    if is_taken(&key, others.iter()) {
-        return Err(ConfigError::at("kid", "is the kid of another key for the same algorithm"));
-    }
-    Ok(key)
-}
-
-/// Whether another key has this one's name, for the same algorithm.
-fn is_taken<'a>(key: &Key, mut others: impl Iterator<Item = &'a Key>) -> bool {
-    key.id.is_some() && others.any(|other| other.id == key.id && other.algorithm == key.algorithm)
 }
 
 #[cfg(test)]

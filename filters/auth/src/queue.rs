@@ -46,14 +46,16 @@ impl Queue {
 
     /// Takes out the requests that can be judged now, or have waited for long enough.
     pub fn ready(&mut self, config: &Config, keyring: &Keyring, now: Instant) -> Vec<Waiting> {
-        let is_ready = |waiting: &mut Waiting| {
+        let is_ready = |waiting: &Waiting| {
             let (ended, has_keys) = keyring.progress(waiting.lack.issuer());
             let fetch = config.issuers.get(waiting.lack.issuer()).and_then(Issuer::fetch);
             ended != waiting.ended
                 || (has_keys && matches!(waiting.lack, Lack::Keys(_)))
                 || fetch.is_none_or(|fetch| keyring::is_late(fetch, waiting.since, now))
         };
-        self.0.extract_if(.., is_ready).collect()
+        let (ready, waiting) = self.0.iter().partition(|waiting| is_ready(waiting));
+        self.0 = waiting;
+        ready
     }
 
     /// Keeps only the requests whose streams are still there.

@@ -24,9 +24,7 @@ use policy::Instant;
 
 use crate::fetch::Fetch;
 
-/// The pause after the first failure.
-const PAUSE_FIRST: Duration = Duration::from_secs(1);
-/// The longest pause between two attempts while the issuer is down.
+/// The longest pause between two attempts while the issuer is down; the first is a second.
 const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// However short the issuer's `max-age`, it is asked no more often than this.
 const REFRESH_MIN: Duration = Duration::from_secs(30);
@@ -129,22 +127,18 @@ impl Upkeep {
         let length = max_age.map_or(fetch.refresh, |age| age.max(REFRESH_MIN).min(fetch.refresh));
         self.version += u64::from(changed || self.version == 0);
         (self.fetched, self.failures) = (now, 0);
-        // The last tenth of the time is drawn.
-        self.end(now, length - length / 10 * u32::from(spread) / 255);
+        self.end(now + drawn(length, 10, spread));
     }
 
     /// It brought nothing that can be used.
     pub fn fail(&mut self, now: Instant, spread: u8) {
         self.failures = self.failures.saturating_add(1);
-        let doublings = u32::try_from(self.failures - 1).unwrap_or(u32::MAX).min(16);
-        let pause = PAUSE_FIRST.saturating_mul(1 << doublings).min(PAUSE_MAX);
-        // The last half of the pause is drawn.
-        self.end(now, pause - pause / 2 * u32::from(spread) / 255);
+        let pause = Duration::from_secs(1 << (self.failures - 1).min(16)).min(PAUSE_MAX);
+        self.end(now + drawn(pause, 2, spread));
     }
 
-    fn end(&mut self, now: Instant, pause: Duration) {
-        self.ended = self.begun;
-        self.due = now + pause;
+    fn end(&mut self, due: Instant) {
+        (self.ended, self.due) = (self.begun, due);
     }
 
     /// Whether no attempt is in flight, as far as anybody can know.
@@ -164,14 +158,20 @@ impl Upkeep {
     }
 }
 
-/// What `Cache-Control` says in `max-age` (RFC 9111 §5.2.2.1); the shortest, where it says several.
+/// This length without a random share of one `part`-th of it.
+fn drawn(length: Duration, part: u32, spread: u8) -> Duration {
+    length.saturating_sub(length / (part * 255) * u32::from(spread))
+}
+
+/// What `Cache-Control` says in `max-age`, in seconds (RFC 9111 §5.2.2.1).
 pub fn max_age(value: &[u8]) -> Option<Duration> {
-    let ages = std::str::from_utf8(value).ok()?.split(',').filter_map(|directive| {
-        let (name, age) = directive.split_once('=')?;
-        let age = age.trim().trim_matches('"').parse().ok()?;
-        name.trim().eq_ignore_ascii_case("max-age").then_some(Duration::from_secs(age))
+    const NAME: &[u8] = b"max-age=";
+    let at = value.windows(NAME.len()).position(|name| name.eq_ignore_ascii_case(NAME))? + NAME.len();
+    let digits = value.get(at..)?.iter().take_while(|byte| byte.is_ascii_digit());
+    let age = digits.fold(None, |age: Option<u64>, byte| {
+        Some(age.unwrap_or(0).saturating_mul(10).saturating_add(u64::from(byte - b'0')))
     });
-    ages.min()
+    age.map(Duration::from_secs)
 }
 
 #[cfg(test)]

@@ -37,14 +37,10 @@ pub(super) struct Keys {
     failed: Counter,
 }
 
-/// The key of shared data under which an issuer's keys are kept up: of where they come from, so that they survive a new
-/// configuration, and two issuers may share them.
-fn key(fetch: &Fetch) -> String {
-    format!("weir.auth.keys.{} {}", fetch.cluster, fetch.url)
-}
-
-fn document_key(fetch: &Fetch) -> String {
-    key(fetch) + " document"
+/// The key of shared data under which an issuer's keys are kept up, and with a `suffix` what belongs to them: named after
+/// where they come from, so that they survive a new configuration, and two issuers may share them.
+fn key(fetch: &Fetch, suffix: &str) -> String {
+    ["weir.auth.keys.", &fetch.cluster, " ", &fetch.url, suffix].concat()
 }
 
 impl Keys {
@@ -79,7 +75,7 @@ impl Keys {
         let mut changed = false;
         for (place, issuer, fetch) in fetched(config) {
             if self.queue.borrow().lacks_key(place) {
-                let asked = update(fetch, |upkeep| upkeep.ask(fetch, now));
+                let asked = update(fetch, &mut |upkeep| upkeep.ask(fetch, now));
                 report(issuer, asked);
             }
             let upkeep = self.look(place, issuer, fetch, now);
@@ -93,7 +89,7 @@ impl Keys {
 
     /// Takes in what all workers share of one issuer's keys; and whether keys that were there before have changed.
     fn look(&self, place: usize, issuer: &Issuer, fetch: &Fetch, now: Instant) -> (Upkeep, bool) {
-        let upkeep = match shared::read(&key(fetch)) {
+        let upkeep = match shared::read(&key(fetch, "")) {
             Ok((stored, _)) => Upkeep::read(&stored),
             Err(error) => {
                 log::error!("keys of {}: {error}", issuer.name);
@@ -108,7 +104,7 @@ impl Keys {
                 (upkeep, true)
             }
             News::Changed => {
-                let document = shared::read(&document_key(fetch)).map(|(document, _)| document).unwrap_or_default();
+                let document = shared::read(&key(fetch, " document")).map(|(document, _)| document).unwrap_or_default();
                 let keys = Published::read(&document).map(|published| published.keys);
                 if let Err(mistake) = &keys {
                     log::error!("keys of {} cannot be used here: {mistake}", issuer.name);
@@ -121,12 +117,12 @@ impl Keys {
 
     /// Begins a fetch where this worker leads and no other has begun one meanwhile.
     fn lead(&self, place: usize, issuer: &Issuer, fetch: &Fetch, now: Instant) {
-        match shell::lease::lead(&(key(fetch) + " lease"), self.asker, Upkeep::lease(fetch)) {
+        match shell::lease::lead(&key(fetch, " lease"), self.asker, Upkeep::lease(fetch)) {
             Ok(Role::Leader) => {}
             Ok(Role::Follower) => return,
             Err(error) => return log::error!("keys of {}: {error}", issuer.name),
         }
-        let begun = update(fetch, |upkeep| {
+        let begun = update(fetch, &mut |upkeep| {
             let is_due = upkeep.is_due(fetch, now);
             if is_due {
                 upkeep.begin(now);
@@ -157,13 +153,17 @@ impl Keys {
         };
         let found = flight.and_then(|place| fetched(config).find(|(other, ..)| *other == place));
         let Some((place, issuer, fetch)) = found else { return false };
-        match callout::answer(headers, body_bytes, fetch.bytes_max) {
-            None => self.fail(issuer, fetch, "the answer broke off, or is too long"),
-            Some(answer) if answer.status != 200 => self.fail(issuer, fetch, &format!("status {}", answer.status)),
+        let published = match callout::answer(headers, body_bytes, fetch.bytes_max) {
+            None => Err("the answer broke off, or is too long".to_owned()),
+            Some(answer) if answer.status != 200 => Err(format!("status {}", answer.status)),
             Some(answer) => match Published::read(&answer.body) {
-                Err(mistake) => self.fail(issuer, fetch, &mistake.to_string()),
-                Ok(published) => self.publish(issuer, fetch, &published, &answer),
+                Err(mistake) => Err(mistake.to_string()),
+                Ok(published) => Ok((published, answer)),
             },
+        };
+        match published {
+            Ok((published, answer)) => self.publish(issuer, fetch, &published, &answer),
+            Err(reason) => self.fail(issuer, fetch, &reason),
         }
         self.look(place, issuer, fetch, shell::now()).1
     }
@@ -172,13 +172,13 @@ impl Keys {
         log::warn!("keys of {} not fetched: {reason}", issuer.name);
         self.failed.increment();
         let (now, [spread]) = (shell::now(), shell::random());
-        report(issuer, update(fetch, |upkeep| Some(upkeep.fail(now, spread)).is_some()));
+        report(issuer, update(fetch, &mut |upkeep| Some(upkeep.fail(now, spread)).is_some()));
     }
 
     /// Shares a good document: first itself, then that it has changed.
     fn publish(&self, issuer: &Issuer, fetch: &Fetch, published: &Published, answer: &callout::Answer) {
         self.fetched.increment();
-        let stored = shared::update(&document_key(fetch), ATTEMPTS, |document| {
+        let stored = shared::update(&key(fetch, " document"), ATTEMPTS, |document| {
             if *document == answer.body {
                 return Change::Keep(false);
             }
@@ -196,7 +196,7 @@ impl Keys {
             }
         }
         let (now, [spread], age) = (shell::now(), shell::random(), max_age(&answer.headers));
-        report(issuer, update(fetch, |upkeep| Some(upkeep.succeed(fetch, now, changed, age, spread)).is_some()));
+        report(issuer, update(fetch, &mut |upkeep| Some(upkeep.succeed(fetch, now, changed, age, spread)).is_some()));
     }
 }
 
@@ -207,8 +207,8 @@ pub(super) fn fetched(config: &Config) -> impl Iterator<Item = (usize, &Issuer, 
 }
 
 /// Changes what all workers share; `change` says whether it has.
-fn update(fetch: &Fetch, mut change: impl FnMut(&mut Upkeep) -> bool) -> Result<bool, Failure> {
-    shared::update(&key(fetch), ATTEMPTS, |stored| {
+fn update(fetch: &Fetch, change: &mut dyn FnMut(&mut Upkeep) -> bool) -> Result<bool, Failure> {
+    shared::update(&key(fetch, ""), ATTEMPTS, |stored| {
         let mut upkeep = Upkeep::read(stored);
         if !change(&mut upkeep) {
             return Change::Keep(false);
