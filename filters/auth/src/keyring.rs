@@ -54,6 +54,8 @@ struct Ring {
     /// The version of the document that the keys are of.
     known: u64,
     keys: Option<KeySet>,
+    /// Whether a token has named a key that is not among them.
+    is_missed: bool,
 }
 
 impl Lack {
@@ -87,6 +89,18 @@ impl Keyring {
         if let Some(ring) = self.0.get_mut(issuer) {
             (ring.known, ring.keys) = (version, keys);
         }
+    }
+
+    /// Notes that a request lacks this.
+    pub fn miss(&mut self, lack: Lack) {
+        if let (Lack::Key(_), Some(ring)) = (lack, self.0.get_mut(lack.issuer())) {
+            ring.is_missed = true;
+        }
+    }
+
+    /// Whether a request has lacked one of this issuer's keys since this was last asked.
+    pub fn take_missed(&mut self, issuer: usize) -> bool {
+        self.0.get_mut(issuer).is_some_and(|ring| std::mem::take(&mut ring.is_missed))
     }
 
     /// How many attempts to fetch these keys have ended, as last seen, and whether there are keys.

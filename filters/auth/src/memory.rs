@@ -162,6 +162,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_cleared_is_forgotten() {
+        let mut memory = memory(16);
+        memory.learn_of("alice", at(0));
+        memory.clear();
+        assert_eq!((memory.recall_of("alice", at(0)), memory.kept()), (None, 0));
+        memory.learn_of("bob", at(0));
+        assert_eq!(memory.recall_of("bob", at(0)).as_deref(), Some("bob"));
+    }
+
+    #[test]
     fn a_memory_without_slots_remembers_nothing() {
         let mut memory = memory(0);
         memory.learn_of("alice", at(0));

@@ -117,7 +117,7 @@ impl Upkeep {
 
     /// A fetch begins.
     pub fn begin(&mut self, now: Instant) {
-        self.begun = self.begun.max(self.ended) + 1;
+        self.begun = self.begun.max(self.ended).saturating_add(1);
         (self.tried, self.wanted) = (now, false);
     }
 
@@ -125,7 +125,7 @@ impl Upkeep {
     /// `max_age`. `spread` is randomness: proxies that started together do not go on together.
     pub fn succeed(&mut self, fetch: &Fetch, now: Instant, changed: bool, max_age: Option<Duration>, spread: u8) {
         let length = max_age.map_or(fetch.refresh, |age| age.max(REFRESH_MIN).min(fetch.refresh));
-        self.version += u64::from(changed || self.version == 0);
+        self.version = self.version.saturating_add(u64::from(changed || self.version == 0));
         (self.fetched, self.failures) = (now, 0);
         self.end(now + drawn(length, 10, spread));
     }

@@ -4,6 +4,9 @@
 
 mod tokens;
 
+#[path = "keys/proxies.rs"]
+mod proxies;
+
 use suite::Scenario;
 use tokens::{Algorithm, mint, sign};
 
@@ -307,3 +310,4 @@ fn a_flood_of_unknown_keys_costs_one_fetch_in_a_cooldown() {
         token(),
     ));
 }
+

@@ -18,6 +18,7 @@ use crate::judge::{Decision, Judge};
 use crate::keyring::Lack;
 use crate::memory::Memory;
 use crate::queue::Waiting;
+use crate::refusal::Refusal;
 use crate::request::Request;
 
 /// The tier of callers that show no credential where none is needed.
@@ -58,6 +59,9 @@ impl Gate {
         let (request, now) = (Request::read(headers), shell::now());
         let since = since.unwrap_or(now);
         let mut decision = self.judge(&request, Some(since), now);
+        if let Decision::Wait(lack) | Decision::Refused(Refusal::Lacking(lack)) = decision {
+            self.keys.ring.borrow_mut().miss(lack);
+        }
         if let Decision::Wait(lack) = decision {
             if self.hold(context, lack, since) {
                 return Action::Pause;

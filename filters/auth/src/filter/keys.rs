@@ -74,7 +74,7 @@ impl Keys {
         let now = shell::now();
         let mut changed = false;
         for (place, issuer, fetch) in fetched(config) {
-            if self.queue.borrow().lacks_key(place) {
+            if self.ring.borrow_mut().take_missed(place) || self.queue.borrow().lacks_key(place) {
                 let asked = update(fetch, &mut |upkeep| upkeep.ask(fetch, now));
                 report(issuer, asked);
             }

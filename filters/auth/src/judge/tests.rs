@@ -16,6 +16,7 @@ struct Court {
     config: Config,
     memory: Memory,
     keyring: Keyring,
+    may_wait: bool,
     checks: Cell<u32>,
 }
 
@@ -28,10 +29,13 @@ impl Verifier for Cell<u32> {
 
 impl Court {
     fn new(more: &str) -> Self {
-        let config = sample::config(more);
+        Self::of(sample::config(more))
+    }
+
+    fn of(config: Config) -> Self {
         let memory = Memory::new(Seed::from_random([7; 16]), config.slots, config.lifetime);
         let keyring = Keyring::new(&config.issuers);
-        Self { config, memory, keyring, checks: Cell::new(0) }
+        Self { config, memory, keyring, may_wait: true, checks: Cell::new(0) }
     }
 
     fn judge(&mut self, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
@@ -41,7 +45,7 @@ impl Court {
             memory: &mut self.memory,
             keyring: &self.keyring,
             verifier: &self.checks,
-            since: Some(now),
+            since: self.may_wait.then_some(now),
             now,
         };
         judge.judge(&Route::of_the_rest(mode), credential)
@@ -87,6 +91,7 @@ fn a_route_says_what_a_request_needs() {
             Decision::Missing => "missing",
             Decision::Allowed(verified) => verified.identity.user.as_str(),
             Decision::Refused(refusal) => refusal.reason(),
+            Decision::Wait(_) | Decision::Unavailable(_) => "without keys",
         };
         assert_eq!(found, expected, "{mode:?} {credential:?}");
         let passes = matches!(expected, "unjudged" | "anonymous" | "alice");
@@ -187,4 +192,31 @@ fn a_token_is_as_long_as_the_configuration_allows() {
         };
         assert_eq!(found, expected);
     }
+}
+
+#[test]
+fn without_keys_a_required_credential_is_unavailable_and_an_optional_one_refused() {
+    let fetched = r#"{"issuer": "i", "audiences": [], "jwks": {"url": "http://id.example/", "cluster": "id"}}"#;
+    let config = sample::read(&format!(r#"{{"issuers": [{fetched}]}}"#));
+    let mut court = Court::of(config);
+    let value = bearer_of(Algorithm::EdDsa);
+    let good = Sole::Value(value.as_bytes());
+    let lacking = Refusal::Lacking(Lack::Keys(0));
+    assert_eq!(court.judge(good, Mode::Required, 500), Decision::Wait(Lack::Keys(0)));
+    assert_eq!(court.judge(good, Mode::Optional, 500), Decision::Wait(Lack::Keys(0)));
+    court.may_wait = false;
+    let rows = [
+        (good, Mode::Required, Decision::Unavailable(Duration::ZERO)),
+        (good, Mode::Optional, Decision::Refused(lacking)),
+        (good, Mode::Off, Decision::Unjudged),
+        (Sole::Absent, Mode::Required, Decision::Missing),
+        (Sole::Absent, Mode::Optional, Decision::Anonymous),
+        (Sole::Value(b"Bearer x"), Mode::Required, Decision::Refused(Refusal::Token)),
+    ];
+    for (credential, mode, expected) in rows {
+        assert_eq!(court.judge(credential, mode, 500), expected, "{credential:?} {mode:?}");
+    }
+    let unavailable = Decision::Unavailable(Duration::from_secs(3)).rejection("weir");
+    assert_eq!(unavailable, Some(Rejection::Unavailable { retry_after: Some(Duration::from_secs(3)) }));
+    assert_eq!(Decision::Wait(Lack::Keys(0)).rejection("weir"), None);
 }
