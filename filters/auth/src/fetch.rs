@@ -48,7 +48,8 @@ impl Fetch {
     pub(crate) fn read(mut fields: Fields) -> Result<Self, ConfigError> {
         let url = fields.needed("url")?;
         let authority = authority(&url).ok_or_else(|| {
-            let reason = format!("must be like https://id.example/jwks.json, without blanks, user and fragment, got {url:?}");
+            let reason =
+                format!("must be like https://id.example/jwks.json, without blanks, user and fragment, got {url:?}");
             ConfigError::at("url", reason)
         })?;
         let cluster = fields.needed("cluster")?;
@@ -142,7 +143,16 @@ mod tests {
             let said = read(&json).unwrap_err();
             assert!(said.starts_with(expected), "{json}\n{said}");
         }
-        for url in ["id.example/a", "ftp://id.example/", "https://", "https:///a", "http://a@b/", "http://a/ b", "http://a/#b", "http://a?b"] {
+        for url in [
+            "id.example/a",
+            "ftp://id.example/",
+            "https://",
+            "https:///a",
+            "http://a@b/",
+            "http://a/ b",
+            "http://a/#b",
+            "http://a?b",
+        ] {
             let said = read(&format!(r#"{{"url": "{url}", "cluster": "id"}}"#)).unwrap_err();
             assert!(said.starts_with("url: must be like https://id.example/jwks.json"), "{url}\n{said}");
         }

@@ -183,10 +183,7 @@ mod tests {
         let (ed, ec, secret) = (sample::okp(Some("a")), sample::ec(None), sample::oct("HS256", Some("s")));
         let rows = [
             (vec![ed.clone(), ec.clone()], "2 0 "),
-            (
-                vec![secret.clone(), ed.clone()],
-                "1 1 keys[0].kty: oct is a secret, and no secret is published",
-            ),
+            (vec![secret.clone(), ed.clone()], "1 1 keys[0].kty: oct is a secret, and no secret is published"),
             (vec![secret], "keys[0].kty: oct is a secret, and no secret is published"),
             (
                 vec![ed.clone(), ed.clone(), r#"{"kty": "RSA", "use": "enc"}"#.into()],

@@ -13,15 +13,20 @@
 //! 4. A token that this worker has found genuine before is known by its fingerprint: no parsing, no signature check.
 //! 5. The token's form: its length, three parts of canonical base64url, strict JSON without duplicates, no header
 //!    parameter that brings a key or changes what the rest means.
-//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for.
+//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for. Keys
+//!    that the issuer publishes are fetched beside the requests, once per proxy, and kept while it is down.
 //! 7. The signature, by Envoy's crypto where the host offers it, else by pure Rust.
 //! 8. `iss`, `aud`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf` and `iat`.
 //!
-//! It does not fetch keys, revoke tokens, or decide what a known caller may do.
+//! A request whose keys are not there yet, or whose key is new, waits for them as long as it may, if they may come in that
+//! time. Without keys, a token gets 503 with `Retry-After` where one is required, and 401 where none was needed: there it
+//! is a credential like any other that cannot be verified. A key that stays unknown is 401.
 //!
-//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`judge`], [`token`], [`issuer`], [`key`] with [`secret`] and
-//! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`refusal`],
-//! [`request`], and last the filter.
+//! It does not revoke tokens, or decide what a known caller may do.
+//!
+//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`judge`], [`token`], [`issuer`], [`keyset`], [`key`] with
+//! [`secret`] and [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`); of keys that are fetched, [`fetch`],
+//! [`upkeep`], [`keyring`] and [`queue`]; [`memory`], [`identity`], [`refusal`], [`request`], and last the filter.
 
 pub mod algorithm;
 pub mod config;

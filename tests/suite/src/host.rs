@@ -95,7 +95,16 @@ impl HostStage {
         }
         let host = builder.start().map_err(|error| error.to_string())?;
         let (routes, workers) = (scenario.routes(), scenario.worker_count());
-        Ok(Self { host, script, routes, workers, streams: BTreeMap::new(), tickets: 0, last: None, patience: scenario.waits() })
+        Ok(Self {
+            host,
+            script,
+            routes,
+            workers,
+            streams: BTreeMap::new(),
+            tickets: 0,
+            last: None,
+            patience: scenario.waits(),
+        })
     }
 
     /// Lets the clock go on, as long as there is patience, until this has happened.

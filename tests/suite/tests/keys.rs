@@ -310,4 +310,3 @@ fn a_flood_of_unknown_keys_costs_one_fetch_in_a_cooldown() {
         token(),
     ));
 }
-

@@ -172,7 +172,13 @@ impl Keys {
         log::warn!("keys of {} not fetched: {reason}", issuer.name);
         self.failed.increment();
         let (now, [spread]) = (shell::now(), shell::random());
-        report(issuer, update(fetch, &mut |upkeep| Some(upkeep.fail(now, spread)).is_some()));
+        report(
+            issuer,
+            update(fetch, &mut |upkeep| {
+                upkeep.fail(now, spread);
+                true
+            }),
+        );
     }
 
     /// Shares a good document: first itself, then that it has changed.
@@ -196,7 +202,13 @@ impl Keys {
             }
         }
         let (now, [spread], age) = (shell::now(), shell::random(), max_age(&answer.headers));
-        report(issuer, update(fetch, &mut |upkeep| Some(upkeep.succeed(fetch, now, changed, age, spread)).is_some()));
+        report(
+            issuer,
+            update(fetch, &mut |upkeep| {
+                upkeep.succeed(fetch, now, changed, age, spread);
+                true
+            }),
+        );
     }
 }
 

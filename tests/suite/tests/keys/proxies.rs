@@ -34,11 +34,7 @@ fn ask(stage: &EnvoyStage, token: &str) -> u16 {
 }
 
 /// Sends requests on connections of their own until the end of `meanwhile`; answers how many got which status. 0 is none.
-fn under_load(
-    stage: &EnvoyStage,
-    token: impl Fn() -> String + Sync,
-    meanwhile: impl FnOnce(),
-) -> BTreeMap<u16, usize> {
+fn under_load(stage: &EnvoyStage, token: impl Fn() -> String + Sync, meanwhile: impl FnOnce()) -> BTreeMap<u16, usize> {
     let is_over = AtomicBool::new(false);
     let client = || {
         let mut statuses = Vec::new();
@@ -73,9 +69,17 @@ fn settle(stage: &EnvoyStage) {
     assert!(deadline.wait_until(|| (0..20).all(|_| ask(stage, &token()) == 200)), "{}", stage.envoy.log());
 }
 
-/// Lets real time pass, which an Envoy alone can tell.
-fn pass(seconds: f64) {
-    thread::sleep(Duration::from_secs_f64(seconds));
+/// Waits until the issuer has been asked so many times more.
+fn until_fetched(stage: &EnvoyStage, times: usize) {
+    let wanted = fetches(&stage.origin) + times;
+    let deadline = proxy::deadline::Deadline::after(Duration::from_secs(20));
+    assert!(deadline.wait_until(|| fetches(&stage.origin) >= wanted), "{}", stage.envoy.log());
+}
+
+/// Waits until so many requests more have passed, fetches included.
+fn until_served(stage: &EnvoyStage, times: usize) {
+    let wanted = stage.origin.received().len() + times;
+    assert!(stage.origin.wait_for(wanted, Duration::from_secs(20)) >= wanted, "{}", stage.envoy.log());
 }
 
 #[test]
@@ -84,20 +88,19 @@ fn a_rotation_with_overlap_loses_no_request() {
     let is_new = AtomicBool::new(false);
     let (old, new) = (token(), mint(Algorithm::Es256, r#""sub": "alice""#));
     publish(&stage.origin, &[Algorithm::EdDsa]);
+    settle(&stage);
     let bearer = || if is_new.load(Ordering::Relaxed) { new.clone() } else { old.clone() };
     let counts = under_load(&stage, bearer, || {
-        pass(1.0);
+        // The second one begins when all workers know the first.
         publish(&stage.origin, &[Algorithm::EdDsa, Algorithm::Es256]);
-        pass(2.0);
+        until_fetched(&stage, 2);
         is_new.store(true, Ordering::Relaxed);
-        pass(0.5);
+        until_served(&stage, 100);
         publish(&stage.origin, &[Algorithm::Es256]);
-        pass(2.0);
+        until_fetched(&stage, 2);
     });
     all(&counts, 200, &stage);
     assert_eq!(ask(&stage, &old), 401, "the old key is gone");
-    let fetches = fetches(&stage.origin);
-    assert!((4..=8).contains(&fetches), "{fetches} fetches in five seconds for four workers");
 }
 
 #[test]
@@ -110,11 +113,10 @@ fn a_rotation_without_overlap_loses_no_request_that_may_wait() {
     let before = fetches(&stage.origin);
     let bearer = || if is_new.load(Ordering::Relaxed) { new.clone() } else { old.clone() };
     let counts = under_load(&stage, bearer, || {
-        pass(1.0);
-        // Tokens of the old key that are in flight may find the new set.
+        until_served(&stage, 100);
         publish(&stage.origin, &[Algorithm::Es256]);
         is_new.store(true, Ordering::Relaxed);
-        pass(2.0);
+        until_served(&stage, 200);
     });
     all(&counts, 200, &stage);
     assert_eq!(fetches(&stage.origin) - before, 1);
@@ -131,7 +133,7 @@ fn a_flood_of_unknown_keys_makes_one_fetch_in_a_cooldown() {
         let header = format!(r#"{{"alg": "EdDSA", "kid": "k{}"}}"#, next.fetch_add(1, Ordering::Relaxed));
         sign(Algorithm::EdDsa, &header, r#"{"sub": "eve"}"#)
     };
-    let counts = under_load(&stage, other, || pass(5.0));
+    let counts = under_load(&stage, other, || until_fetched(&stage, 2));
     let (most, made) = (begun.elapsed().as_secs() / 2 + 1, fetches(&stage.origin) - before);
     all(&counts, 401, &stage);
     assert!(made >= 2 && made as u64 <= most, "{made} fetches, {counts:?}");
@@ -144,10 +146,11 @@ fn an_outage_is_survived_as_long_as_keys_are_kept() {
     publish(&stage.origin, &[Algorithm::EdDsa]);
     settle(&stage);
     stage.origin.answer(Some("/jwks.json"), Reply::status(503));
-    let counts = under_load(&stage, token, || pass(3.0));
+    let counts = under_load(&stage, token, || until_fetched(&stage, 2));
     all(&counts, 200, &stage);
-    pass(2.0);
-    let counts = under_load(&stage, token, || pass(0.2));
+    let deadline = proxy::deadline::Deadline::after(Duration::from_secs(20));
+    assert!(deadline.wait_until(|| (0..20).all(|_| ask(&stage, &token()) == 503)), "{}", stage.envoy.log());
+    let counts = under_load(&stage, token, || drop((0..20).map(|_| ask(&stage, &token())).collect::<Vec<_>>()));
     all(&counts, 503, &stage);
     publish(&stage.origin, &[Algorithm::EdDsa]);
     settle(&stage);
