@@ -20,7 +20,7 @@
 
 use std::time::Duration;
 
-use policy::Instant;
+use policy::{Instant, Seed};
 
 use crate::fetch::Fetch;
 
@@ -36,7 +36,7 @@ const NUMBERS: usize = 9;
 /// What is known of a fetched set beside the set itself.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Upkeep {
-    /// How often the document has changed; 0 as long as there is none.
+    /// Which document it is, by its content; 0 as long as there is none.
     pub version: u64,
     /// How many attempts have ended.
     pub ended: u64,
@@ -121,12 +121,11 @@ impl Upkeep {
         (self.tried, self.wanted) = (now, false);
     }
 
-    /// It brought a good document, which is another than before where `changed`, and which the issuer calls fresh for
-    /// `max_age`. `spread` is randomness: proxies that started together do not go on together.
-    pub fn succeed(&mut self, fetch: &Fetch, now: Instant, changed: bool, max_age: Option<Duration>, spread: u8) {
+    /// It brought a good document, which the issuer calls fresh for `max_age`. `spread` is randomness: proxies that started
+    /// together do not go on together.
+    pub fn succeed(&mut self, fetch: &Fetch, now: Instant, version: u64, max_age: Option<Duration>, spread: u8) {
         let length = max_age.map_or(fetch.refresh, |age| age.max(REFRESH_MIN).min(fetch.refresh));
-        self.version = self.version.saturating_add(u64::from(changed || self.version == 0));
-        (self.fetched, self.failures) = (now, 0);
+        (self.version, self.fetched, self.failures) = (version, now, 0);
         self.end(now + drawn(length, 10, spread));
     }
 
@@ -161,6 +160,13 @@ impl Upkeep {
 /// This length without a random share of one `part`-th of it.
 fn drawn(length: Duration, part: u32, spread: u8) -> Duration {
     length.saturating_sub(length / (part * 255) * u32::from(spread))
+}
+
+/// The version of a document: a print of its content, never 0. Whoever dies between sharing the document and its version
+/// leaves a version that differs from the next fetch's, so no worker misses the change.
+pub fn version(document: &[u8]) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = Seed::from_random([0; 16]).fingerprint([document]).to_bytes();
+    u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
 }
 
 /// What `Cache-Control` says in `max-age`, in seconds (RFC 9111 §5.2.2.1).

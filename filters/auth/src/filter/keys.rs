@@ -15,7 +15,7 @@ use crate::issuer::Issuer;
 use crate::keyring::{Keyring, News};
 use crate::keyset::Published;
 use crate::queue::Queue;
-use crate::upkeep::Upkeep;
+use crate::upkeep::{self, Upkeep};
 
 /// How often every worker looks at what all share. A look costs it a microsecond for each issuer.
 pub(super) const TICK: Duration = Duration::from_millis(100);
@@ -172,13 +172,11 @@ impl Keys {
         log::warn!("keys of {} not fetched: {reason}", issuer.name);
         self.failed.increment();
         let (now, [spread]) = (shell::now(), shell::random());
-        report(
-            issuer,
-            update(fetch, &mut |upkeep| {
-                upkeep.fail(now, spread);
-                true
-            }),
-        );
+        let shared = update(fetch, &mut |upkeep| {
+            upkeep.fail(now, spread);
+            true
+        });
+        report(issuer, shared);
     }
 
     /// Shares a good document: first itself, then that it has changed.
@@ -191,10 +189,7 @@ impl Keys {
             document.clone_from(&answer.body);
             Change::Store(true)
         });
-        let changed = match stored {
-            Ok(changed) => changed,
-            Err(failure) => return report(issuer, Err(failure)),
-        };
+        let Ok(changed) = stored else { return report(issuer, stored) };
         if changed {
             log::info!("keys of {}: {} fetched, {} skipped", issuer.name, published.keys.len(), published.skipped);
             if let Some(complaint) = &published.complaint {
@@ -202,13 +197,12 @@ impl Keys {
             }
         }
         let (now, [spread], age) = (shell::now(), shell::random(), max_age(&answer.headers));
-        report(
-            issuer,
-            update(fetch, &mut |upkeep| {
-                upkeep.succeed(fetch, now, changed, age, spread);
-                true
-            }),
-        );
+        let version = upkeep::version(&answer.body);
+        let shared = update(fetch, &mut |upkeep| {
+            upkeep.succeed(fetch, now, version, age, spread);
+            true
+        });
+        report(issuer, shared);
     }
 }
 
@@ -238,5 +232,5 @@ fn report(issuer: &Issuer, outcome: Result<bool, Failure>) {
 }
 
 fn max_age(headers: &Headers) -> Option<Duration> {
-    crate::upkeep::max_age(headers.first("cache-control")?)
+    upkeep::max_age(headers.first("cache-control")?)
 }

@@ -20,9 +20,8 @@ fn at(second: u64) -> Instant {
 /// A set that was fetched at this second.
 fn fetched(config: &Config, second: u64, version: u64) -> Upkeep {
     let mut upkeep = Upkeep::default();
-    upkeep.version = version - 1;
     upkeep.begin(at(second));
-    upkeep.succeed(config.issuers[1].fetch().unwrap(), at(second), true, None, 0);
+    upkeep.succeed(config.issuers[1].fetch().unwrap(), at(second), version, None, 0);
     upkeep
 }
 
@@ -98,7 +97,7 @@ fn a_request_waits_only_for_what_may_come_in_its_time() {
     upkeep.fail(at(1001), 0);
     ring.observe(1, fetch, upkeep, at(1001));
     assert!(soon(&ring, Lack::Key(1), Some(1001), 1001), "it is tried again in a second");
-    upkeep.succeed(fetch, at(1001), false, None, 0);
+    upkeep.succeed(fetch, at(1001), 1, None, 0);
     ring.observe(1, fetch, upkeep, at(1001));
     assert_eq!(ring.prospect(&config, Lack::Key(1), Some(at(1001)), at(1001)), Prospect::In(Duration::from_secs(29)));
     assert!(soon(&ring, Lack::Key(1), Some(1028), 1028), "another may be asked for in two seconds");

@@ -37,11 +37,11 @@ fn check(story: &str) {
                 String::new()
             }
             "another" => {
-                upkeep.succeed(&fetch, now, true, None, 0);
+                upkeep.succeed(&fetch, now, upkeep.version + 1, None, 0);
                 String::new()
             }
             "the same" => {
-                upkeep.succeed(&fetch, now, false, None, 0);
+                upkeep.succeed(&fetch, now, upkeep.version.max(1), None, 0);
                 String::new()
             }
             other => panic!("{other}"),
@@ -194,7 +194,7 @@ fn the_issuer_may_shorten_the_time_and_randomness_takes_a_tenth() {
     ] {
         let mut upkeep = Upkeep::default();
         upkeep.begin(now);
-        upkeep.succeed(&fetch, now, true, age.map(Duration::from_secs), spread);
+        upkeep.succeed(&fetch, now, 1, age.map(Duration::from_secs), spread);
         let seconds = upkeep.next(&fetch, now, false).since(now).as_secs_f64().round();
         assert!((seconds - f64::from(expected)).abs() < 0.5, "{age:?} {spread}: {seconds}");
     }
@@ -214,4 +214,11 @@ fn max_age_is_found_among_directives() {
     ] {
         assert_eq!(max_age(value), expected.map(Duration::from_secs), "{value:?}");
     }
+}
+
+#[test]
+fn a_documents_content_is_its_version() {
+    assert_eq!(version(b"a"), version(b"a"));
+    assert_ne!(version(b"a"), version(b"b"));
+    assert_ne!(version(b""), 0);
 }
