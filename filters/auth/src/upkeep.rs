@@ -165,8 +165,8 @@ fn drawn(length: Duration, part: u32, spread: u8) -> Duration {
 /// The version of a document: a print of its content, never 0. Whoever dies between sharing the document and its version
 /// leaves a version that differs from the next fetch's, so no worker misses the change.
 pub fn version(document: &[u8]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = Seed::from_random([0; 16]).fingerprint([document]).to_bytes();
-    u64::from_le_bytes([a, b, c, d, e, f, g, h]).max(1)
+    let print = Seed::from_random([0; 16]).fingerprint([document]).to_bytes();
+    print.first_chunk().map_or(1, |bytes| u64::from_le_bytes(*bytes).max(1))
 }
 
 /// What `Cache-Control` says in `max-age`, in seconds (RFC 9111 §5.2.2.1).

@@ -232,6 +232,21 @@ fn a_bad_document_never_replaces_a_good_one() {
 }
 
 #[test]
+fn what_is_no_key_set_is_told_to_the_log() {
+    scenario("", "").check(
+        r#"
+        origin /jwks.json 302 location=/elsewhere
+        log~"keys of https://id.example/ not fetched: status 302"
+        origin /jwks.json 200 body="x"*2000000
+        log~"keys of https://id.example/ not fetched: the answer broke off, or is too long"
+        origin /jwks.json reset
+        log~"keys of https://id.example/ not fetched: status 503"
+        saw GET /jwks.json host=id.example !authorization
+        "#,
+    );
+}
+
+#[test]
 fn while_the_issuer_is_down_keys_are_kept_for_a_time_and_no_longer() {
     let token = token();
     scenario(r#", "refresh": "10m", "keep": "1h""#, "").host_only("it is about an hour").check(&format!(
