@@ -25,7 +25,7 @@ fn fetched(config: &Config, second: u64, version: u64) -> Upkeep {
     upkeep
 }
 
-fn key_set(key: String) -> Option<KeySet> {
+fn key_set(key: &str) -> Option<KeySet> {
     Published::read(format!(r#"{{"keys": [{key}]}}"#).as_bytes()).ok().map(|published| published.keys)
 }
 
@@ -40,7 +40,7 @@ fn a_lack_of_fetched_keys_is_told_from_a_bad_token() {
     assert_eq!(find(&config, &ring, 0, Some("k"), "EdDSA"), Ok(1));
     assert_eq!(find(&config, &ring, 0, Some("x"), "EdDSA"), Err(Refusal::Key));
     assert_eq!(find(&config, &ring, 1, Some("k"), "EdDSA"), Err(Refusal::Lacking(Lack::Keys(1))));
-    ring.install(1, 1, key_set(sample::okp(Some("k"))));
+    ring.install(1, 1, key_set(&sample::okp(Some("k"))));
     for (kid, alg, expected) in [
         (Some("k"), "EdDSA", Ok(1)),
         (Some("k"), "HS256", Err(Refusal::Algorithm)),
@@ -60,7 +60,7 @@ fn a_document_is_read_when_it_has_changed_and_dropped_when_it_is_too_old() {
     let day = 24 * 3600;
     assert_eq!(ring.observe(1, fetch, Upkeep::default(), at(1000)), News::None);
     assert_eq!(ring.observe(1, fetch, fetched(&config, 1000, 1), at(1000)), News::Changed);
-    ring.install(1, 1, key_set(sample::okp(None)));
+    ring.install(1, 1, key_set(&sample::okp(None)));
     assert_eq!(ring.observe(1, fetch, fetched(&config, 1000, 1), at(1000 + day - 1)), News::None);
     assert_eq!(ring.observe(1, fetch, fetched(&config, 1000, 1), at(1000 + day)), News::Expired);
     assert_eq!(ring.observe(1, fetch, fetched(&config, 1000, 1), at(1000 + day)), News::None);

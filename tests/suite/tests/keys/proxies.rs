@@ -52,7 +52,9 @@ fn under_load(stage: &EnvoyStage, token: impl Fn() -> String + Sync, meanwhile: 
         clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
     });
     let mut counts = BTreeMap::new();
-    statuses.into_iter().for_each(|status| *counts.entry(status).or_default() += 1);
+    for status in statuses {
+        *counts.entry(status).or_default() += 1;
+    }
     counts
 }
 
