@@ -301,6 +301,36 @@ routes:
 }
 
 #[test]
+fn a_mistake_about_keys_that_are_fetched_is_said_where_it_is() {
+    let policy = |jwks: &str| {
+        format!(
+            "\
+version: 1
+identity: {{jwt: [{{issuer: i, audiences: [], jwks: {jwks}}}]}}
+upstreams: {{a: {{url: http://127.0.0.1:1}}}}
+routes: [{{match: GET /a, upstream: a}}]
+"
+        )
+    };
+    for (jwks, expected) in [
+        (
+            "{url: id.example}",
+            "2:57 `id.example` is not the URL of a key set | expected http:// or https://, a host, \
+             and perhaps a port and a path",
+        ),
+        (
+            "{url: https://a/, cluster: b}",
+            "2:69 unknown key `cluster` | expected `file`, `url`, `refresh`, `timeout`, `keep`, `cooldown`, `wait`, `waiting_max` or `bytes_max`",
+        ),
+        ("{url: https://a/, keys: []}", "2:69 unknown key `keys` | did you mean `keep`?"),
+        ("{url: https://a/, refresh: 10m, keep: 1m}", "2:89 `keep`: must not be shorter than refresh | "),
+        ("{url: https://a/, wait: 2}", "2:75 `wait`: must be a string | "),
+    ] {
+        check(&[(&policy(jwks), &[expected])]);
+    }
+}
+
+#[test]
 fn a_limit_that_would_count_another_routes_requests_is_refused() {
     check(&[(
         "\

@@ -29,6 +29,9 @@ identity:
       require_expiry: false
       required_claims: [jti]
       jwks: {keys: [{kty: oct, kid: a, alg: HS256, env: WEIR_SECRET}]}
+    - {issuer: b, audiences: [], jwks: {url: "https://id.example/jwks.json?app=1", refresh: 5m, keep: 1d, wait: 1s, waiting_max: 9}}
+    - {issuer: c, audiences: [], jwks: {url: "https://id.example:443/c"}}
+    - {issuer: d, audiences: [], jwks: {url: "http://[::1]:9400/keys"}}
   tokens: {from: [{header: authorization}, {header: x-token}, {cookie: session}, {query: access_token}]}
   api_keys:
     query: key
@@ -177,6 +180,26 @@ fn a_secret_of_the_environment_is_named_and_never_written() {
     assert!(bootstrap.contains("%ENVIRONMENT(WEIR_SECRET)%"));
     assert!(!bootstrap.contains(SECRET));
     assert!(bootstrap.contains("100%% weir"), "a percent sign is no command");
+}
+
+#[test]
+fn keys_are_fetched_through_clusters_that_are_named_after_their_addresses() {
+    let document = read("everything.yaml", EVERYTHING);
+    let bootstrap = rendered(&document);
+    let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
+    let find = |name: &str| clusters.iter().filter(|cluster| cluster["name"] == name).collect::<Vec<_>>();
+    let [https] = find("jwks.https.id.example.443")[..] else { panic!("one for both issuers: {clusters:?}") };
+    assert_eq!((&https["type"], &https["connect_timeout"]), (&"STRICT_DNS".into(), &"1s".into()));
+    assert_eq!(https.pointer("/transport_socket/typed_config/sni").unwrap(), "id.example");
+    let [plain] = find("jwks.http.::1.9400")[..] else { panic!("{clusters:?}") };
+    assert_eq!((&plain["type"], plain.get("transport_socket")), (&"STATIC".into(), None));
+    let auth = document.filters.iter().find(|filter| filter.name == "auth").unwrap();
+    let expected = serde_json::json!({
+        "url": "https://id.example/jwks.json?app=1", "cluster": "jwks.https.id.example.443",
+        "refresh": "5m", "keep": "1d", "wait": "1s", "waiting_max": 9,
+    });
+    assert_eq!(auth.config.pointer("/issuers/1/jwks"), Some(&expected));
+    assert_eq!(auth.config.pointer("/issuers/3/jwks/cluster").unwrap(), "jwks.http.::1.9400");
 }
 
 #[test]

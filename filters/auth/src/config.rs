@@ -19,7 +19,16 @@
 //! |---|---|---|
 //! | `issuers[].issuer` | what `iss` must be, byte for byte | – |
 //! | `issuers[].audiences` | one of these must be in `aud`; an empty list accepts tokens that are for anybody | – |
-//! | `issuers[].jwks` | a JSON Web Key Set; keys of kty `oct` may name an environment variable instead of holding a secret | – |
+//! | `issuers[].jwks` | a JSON Web Key Set; keys of kty `oct` may name an environment variable instead of holding a secret; or how the issuer's set is fetched, with the members below | – |
+//! | `….jwks.url` | where the issuer publishes its set; `http://` or `https://`, which Envoy's cluster makes of it | – |
+//! | `….jwks.cluster` | Envoy's cluster that leads there | – |
+//! | `….jwks.refresh` | how old the set may get before it is fetched again, up to a day; the issuer's `max-age` may shorten it, to 30 seconds at the least | `10m` |
+//! | `….jwks.timeout` | how long one answer may take, up to 30 seconds | `2s` |
+//! | `….jwks.keep` | how old the last good set may get while the issuer is down, up to 30 days | `24h` |
+//! | `….jwks.cooldown` | the least time between two fetches that tokens of unknown keys cause, up to a day | `30s` |
+//! | `….jwks.wait` | how long a request may wait for the first set, or for a new key, up to a minute | `2s` |
+//! | `….jwks.waiting_max` | how many requests of each worker may wait for this issuer's keys, up to 65536 | `256` |
+//! | `….jwks.bytes_max` | a longer document is refused, 256 to 1048576 | `65536` |
 //! | `issuers[].typ` | what the header's `typ` may be; tokens without one are then refused | `JWT`, `at+jwt` or none |
 //! | `issuers[].max_age` | how long after `iat`, which there must be then, a token is believed, at most 366 days | – |
 //! | `issuers[].require_expiry` | whether there must be an `exp`; `false` needs a `max_age` | `true` |

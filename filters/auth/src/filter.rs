@@ -3,6 +3,8 @@
 mod counted;
 mod denial;
 mod gate;
+mod handing;
+mod keys;
 
 use std::rc::Rc;
 
@@ -13,33 +15,52 @@ use shell::HostError;
 use shell::headers::Map;
 
 use crate::config::Config;
-use crate::request::Request;
 use gate::Gate;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { gate: None }));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, gate: None }));
 }}
 
 struct Root {
+    id: u32,
     gate: Option<Rc<Gate>>,
 }
 
 struct Stream {
+    id: u32,
     gate: Option<Rc<Gate>>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(gate) = &self.gate {
+            gate.answered(self.id, token, headers, body_bytes);
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let config = shell::configure(size, |json| Config::with_environment(json, &shell::environment));
         self.gate = config.map(|config| Rc::new(Gate::new(config)));
+        if self.gate.as_ref().is_some_and(|gate| gate.needs_ticks()) {
+            shell::tick(keys::FIRST_TICK);
+        }
         self.gate.is_some()
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { gate: self.gate.clone() }))
+    fn on_tick(&mut self) {
+        if let Some(gate) = &self.gate {
+            if let Some(period) = gate.keys.wake() {
+                shell::tick(period);
+            }
+            gate.tick(self.id);
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { id, gate: self.gate.clone() }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -56,23 +77,26 @@ impl HttpContext for Stream {
             Err(error) => return undecided(&Headers::default(), error),
         };
         // A host that makes streams without a configuration gets no stream through.
-        let Some(gate) = &self.gate else { return shell::reject(&Rejection::Internal, &headers, &[]) };
-        let request = Request::read(&headers, &gate.config);
-        let decision = gate.judge(&request);
-        gate.count(&decision);
-        if let Err(error) = gate.conceal(&request, &decision) {
-            return undecided(&headers, error);
+        match &self.gate {
+            Some(gate) => gate.pass(self.id, None, &headers),
+            None => shell::reject(&Rejection::Internal, &headers, &[]),
         }
-        if let Some(rejection) = decision.rejection(&gate.config) {
-            if let Rejection::AuthFailed { reason, .. } = &rejection {
-                log::info!("credential refused: {reason}");
-            }
-            return shell::reject(&rejection, &headers, &[]);
-        }
-        match gate.hand_on(&request, &decision) {
-            Ok(()) => Action::Continue,
-            Err(error) => undecided(&headers, error),
-        }
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        self.hold()
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.hold()
+    }
+}
+
+impl Stream {
+    /// What follows headers that wait must wait too: letting it pass would let the headers pass before it.
+    fn hold(&self) -> Action {
+        let is_held = self.gate.as_ref().is_some_and(|gate| gate.holds(self.id));
+        if is_held { Action::Pause } else { Action::Continue }
     }
 }
 

@@ -8,6 +8,7 @@ use policy::{Instant, Rejection};
 use crate::apikey;
 use crate::config::Config;
 use crate::credential::Shown;
+use crate::keyring::{Keyring, Lack, Prospect};
 use crate::memory::Memory;
 use crate::refusal::{self, Refusal};
 use crate::route::{Mode, Route};
@@ -30,13 +31,18 @@ pub enum Decision {
     Missing,
     /// Its credential is bad, on whichever route that judges it.
     Refused(Refusal),
+    /// It cannot be judged yet: what it lacks is about to be fetched.
+    Wait(Lack),
+    /// It needs a credential, and none can be judged now; it is worth trying again after this long.
+    Unavailable(Duration),
 }
 
 impl Decision {
     /// What a request that may not pass is answered.
     pub fn rejection(&self, config: &Config) -> Option<Rejection> {
         match self {
-            Self::Unjudged | Self::Anonymous | Self::Allowed(_) => None,
+            Self::Unjudged | Self::Anonymous | Self::Allowed(_) | Self::Wait(_) => None,
+            Self::Unavailable(retry_after) => Some(Rejection::Unavailable { retry_after: Some(*retry_after) }),
             Self::Forbidden(_) => Some(Rejection::Forbidden),
             Self::Missing => Some(refusal::demand(&config.realm, &config.kinds)),
             Self::Refused(refusal) => Some(refusal.rejection(&config.realm)),
@@ -50,8 +56,12 @@ pub struct Judge<'a> {
     pub config: &'a Config,
     /// What this worker remembers.
     pub memory: &'a mut Memory,
+    /// The keys of issuers that publish them.
+    pub keyring: &'a Keyring,
     /// Checks the signatures.
     pub verifier: &'a dyn Verifier,
+    /// When the request came, where it may wait for keys.
+    pub since: Option<Instant>,
     /// When it is.
     pub now: Instant,
 }
@@ -72,9 +82,20 @@ impl Judge<'_> {
             }),
         };
         match allowed {
-            Err(refusal) => Decision::Refused(refusal),
+            Err(refusal) => self.refuse(route.mode, refusal),
             Ok(verified) if route.forbids(verified.granted) => Decision::Forbidden(verified),
             Ok(verified) => Decision::Allowed(verified),
+        }
+    }
+
+    /// What a lack of keys means depends on the route: where a credential is required, the gateway cannot do its work;
+    /// where it is not, the client has shown one that nobody can verify.
+    fn refuse(&self, mode: Mode, refusal: Refusal) -> Decision {
+        let Refusal::Lacking(lack) = refusal else { return Decision::Refused(refusal) };
+        match (self.keyring.prospect(self.config, lack, self.since, self.now), lack, mode) {
+            (Prospect::Soon, ..) => Decision::Wait(lack),
+            (Prospect::In(wait), Lack::Keys(_), Mode::Required) => Decision::Unavailable(wait),
+            (Prospect::In(_), ..) => Decision::Refused(refusal),
         }
     }
 
@@ -91,7 +112,7 @@ impl Judge<'_> {
             return Err(refusal);
         }
         let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
-        let opened = token::open(self.config, text, self.verifier).map(Rc::new);
+        let opened = token::open(self.config, self.keyring, text, self.verifier).map(Rc::new);
         let judged = opened.and_then(|opened| {
             let valid = opened.check(self.now, self.config.leeway);
             // What is not valid yet is genuine all the same; what has ended needs no place among the good.

@@ -14,17 +14,24 @@
 //!    check.
 //! 5. The token's form: its length, three parts of canonical base64url, strict JSON without duplicates, no header
 //!    parameter that brings a key or changes what the rest means.
-//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for.
+//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for. Keys
+//!    that the issuer publishes are fetched beside the requests, once per proxy, and kept while it is down.
 //! 7. The signature, by Envoy's crypto where the host offers it, else by pure Rust.
 //! 8. `iss`, `aud`, `typ`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf`, `iat` and age.
 //! 9. What the route demands of its callers: one bit for each rule, decided when the token was opened. Who may not gets 403
 //!    `FORBIDDEN`, and what was missing is in the log alone; a rule in the shadow is only counted and logged.
 //!
-//! It does not fetch keys or revoke tokens.
+//! A request whose keys are not there yet, or whose key is new, waits for them as long as it may, if they may come in that
+//! time. Without keys, a token gets 503 with `Retry-After` where one is required, and 401 where none was needed: there it
+//! is a credential like any other that cannot be verified. A key that stays unknown is 401.
 //!
-//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`judge`], [`token`], [`issuer`] with [`expectation`] and [`window`], [`key`] with [`secret`] and
-//! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`permission`] with `predicate` and [`subject`], [`refusal`],
-//! [`request`], and last the filter.
+//! It does not revoke tokens.
+//!
+//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`request`] with [`source`] and [`credential`], [`judge`];
+//! of tokens [`token`], [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
+//! [`verifier`] (with `rsa`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`], [`upkeep`], [`keyring`] and
+//! [`queue`]; [`apikey`]; [`memory`], [`identity`] with [`claim`] and [`attribute`], [`permission`] with `predicate` and
+//! [`subject`], [`refusal`], and last the filter.
 
 pub mod algorithm;
 pub mod apikey;
@@ -35,6 +42,7 @@ pub mod credential;
 pub mod delegate;
 mod der;
 pub mod expectation;
+pub mod fetch;
 mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
@@ -43,10 +51,13 @@ pub mod issuer;
 mod json;
 pub mod judge;
 pub mod key;
+pub mod keyring;
+pub mod keyset;
 pub mod memory;
 mod moment;
 pub mod permission;
 mod predicate;
+pub mod queue;
 pub mod refusal;
 pub mod request;
 pub mod route;
@@ -59,6 +70,7 @@ pub mod subject;
 #[cfg(any(test, target_os = "wasi"))]
 mod throttle;
 pub mod token;
+pub mod upkeep;
 pub mod verifier;
 pub mod window;
 

@@ -101,15 +101,10 @@ impl Memory {
         }
     }
 
-    /// Forgets which tokens were refused: an issuer's keys are others now.
-    pub fn forget_refusals(&mut self) {
-        self.refused.sets.fill_with(Default::default);
-    }
-
-    /// Forgets everything, as when a key is not to be trusted any more.
+    /// Forgets everything: an issuer's keys are others now.
     pub fn clear(&mut self) {
-        self.genuine.sets.fill_with(Default::default);
-        self.forget_refusals();
+        self.genuine.clear();
+        self.refused.clear();
     }
 }
 
@@ -144,6 +139,10 @@ impl Table {
         if let Some(slot) = slot {
             *slot = Some(entry);
         }
+    }
+
+    fn clear(&mut self) {
+        self.sets.fill_with(Default::default);
     }
 
     fn set(&mut self, print: Fingerprint) -> Option<&mut [Option<Entry>; WAYS]> {

@@ -2,6 +2,7 @@
 
 use policy::Rejection;
 
+use crate::keyring::Lack;
 use crate::source::Kind;
 
 /// Why a credential is refused.
@@ -25,6 +26,8 @@ pub enum Refusal {
     Issuer,
     /// Its issuer has no key of that name.
     Key,
+    /// Its issuer's fetched keys are not there, or not among them the one that it names; which may change any moment.
+    Lacking(Lack),
     /// It names no key, and its issuer has too many that it could be.
     Ambiguous,
     /// It says another algorithm than its key is for; `none` is always another.
@@ -72,6 +75,8 @@ impl Refusal {
             Self::Type => "unsupported_type",
             Self::Issuer => "unknown_issuer",
             Self::Key => "unknown_key",
+            Self::Lacking(Lack::Keys(_)) => "keys_not_fetched",
+            Self::Lacking(Lack::Key(_)) => "unlisted_key",
             Self::Ambiguous => "ambiguous_key",
             Self::Algorithm => "wrong_algorithm",
             Self::Signature => "wrong_signature",

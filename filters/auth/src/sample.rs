@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use crate::algorithm::Algorithm;
 use crate::config::Config;
+use crate::keyring::Keyring;
 use crate::token::Verified;
 
 /// RFC 7515 A.1.1, 64 bytes.
@@ -151,7 +152,8 @@ pub(crate) fn verified(user: &str) -> Verified {
     static TEMPLATE: OnceLock<Verified> = OnceLock::new();
     let template = TEMPLATE.get_or_init(|| {
         let claims = r#"{"iss":"i","aud":"us","exp":2000000000,"sub":"template"}"#;
-        crate::token::open(&config(""), &token(Algorithm::Hs256, claims), &crate::verifier::Crates).unwrap()
+        let (config, token) = (config(""), token(Algorithm::Hs256, claims));
+        crate::token::open(&config, &Keyring::default(), &token, &crate::verifier::Crates).unwrap()
     });
     let mut verified = template.clone();
     user.clone_into(&mut verified.identity.user);

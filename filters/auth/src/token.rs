@@ -16,6 +16,7 @@ use crate::identity::Identity;
 use crate::issuer::Issuer;
 use crate::json::{Json, Members};
 use crate::key::Key;
+use crate::keyring::Keyring;
 use crate::permission::Granted;
 use crate::refusal::Refusal;
 use crate::source::Kind;
@@ -52,7 +53,12 @@ impl Verified {
 }
 
 /// Opens a token: its form, its issuer, its signature, its audience, its claims; [`Verified::check`] asks for the time.
-pub(crate) fn open(config: &Config, text: &str, verifier: &dyn Verifier) -> Result<Verified, Refusal> {
+pub(crate) fn open(
+    config: &Config,
+    keyring: &Keyring,
+    text: &str,
+    verifier: &dyn Verifier,
+) -> Result<Verified, Refusal> {
     let token: UntrustedToken<'_, Members> = text.try_into().map_err(|error| match error {
         ParseError::UnsupportedContentType(_) => Refusal::Parameter,
         _ => Refusal::Token,
@@ -67,9 +73,10 @@ pub(crate) fn open(config: &Config, text: &str, verifier: &dyn Verifier) -> Resu
     }
     // Parsed once, before the signature is checked, since they say whose keys are to check it.
     let claims: Claims<Members> = token.deserialize_claims_unchecked().map_err(|_| Refusal::Token)?;
-    let issuer = config.issuers.iter().find(|issuer| is_issued(&claims, issuer)).ok_or(Refusal::Issuer)?;
+    let mut issuers = config.issuers.iter().enumerate();
+    let (index, issuer) = issuers.find(|(_, issuer)| is_issued(&claims, issuer)).ok_or(Refusal::Issuer)?;
     issuer.expectation.check_type(header.token_type.as_deref())?;
-    let (algorithm, keys) = issuer.candidates(header.key_id.as_deref(), token.algorithm())?;
+    let (algorithm, keys) = keyring.candidates(index, issuer, header.key_id.as_deref(), token.algorithm())?;
     let (message, _) = text.rsplit_once('.').ok_or(Refusal::Token)?;
     let signature = Signature::try_from_slice(token.signature_bytes()).map_err(|_| Refusal::Token)?;
     if !(Scheme { algorithm, verifier }).verify_signature(&signature, &Candidates(keys), message.as_bytes()) {

@@ -11,7 +11,7 @@
 //! - [`reply`]: answering in the upstream's place.
 //! - [`stream`]: body bytes, filter state and properties; going on with a request that was held.
 //! - [`metric`]: counters, gauges and histograms, defined once and used by number.
-//! - [`plugin`]: the configuration, the clock, randomness, the environment.
+//! - [`plugin`]: the configuration, the clock, ticks, randomness, the environment.
 //! - [`foreign`]: functions that Envoy offers to Wasm filters beyond the ABI.
 
 #[cfg(target_os = "wasi")]
@@ -38,6 +38,6 @@ pub mod stream;
 #[cfg(target_os = "wasi")]
 pub use abi::HostError;
 #[cfg(target_os = "wasi")]
-pub use plugin::{configure, environment, now, random, seed};
+pub use plugin::{configure, environment, now, random, seed, tick};
 #[cfg(target_os = "wasi")]
 pub use reply::reject;

@@ -18,7 +18,7 @@ use crate::stage::{Sending, Stage, Ticket};
 use crate::step;
 use crate::verdict::Seen;
 
-/// Between two attempts of `eventually`.
+/// Between two attempts of `eventually`, and two looks at what happens beside a request.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The upstream's script: the same rules as those of [`proxy::Origin`].
@@ -67,6 +67,8 @@ pub struct HostStage {
     tickets: usize,
     /// The last stream that ended.
     last: Option<StreamId>,
+    /// How long to wait for what happens beside a request, by the host's clock.
+    patience: Duration,
 }
 
 impl fmt::Debug for HostStage {
@@ -93,7 +95,31 @@ impl HostStage {
         }
         let host = builder.start().map_err(|error| error.to_string())?;
         let (routes, workers) = (scenario.routes(), scenario.worker_count());
-        Ok(Self { host, script, routes, workers, streams: BTreeMap::new(), tickets: 0, last: None })
+        Ok(Self {
+            host,
+            script,
+            routes,
+            workers,
+            streams: BTreeMap::new(),
+            tickets: 0,
+            last: None,
+            patience: scenario.waits(),
+        })
+    }
+
+    /// Lets the clock go on, as long as there is patience, until this has happened.
+    fn wait_until(&mut self, mut happened: impl FnMut(&mut Self) -> bool) -> bool {
+        let mut waited = Duration::ZERO;
+        loop {
+            if happened(self) {
+                return true;
+            }
+            if waited >= self.patience {
+                return false;
+            }
+            self.host.advance(PAUSE);
+            waited += PAUSE;
+        }
     }
 
     /// Lets the upstream answer what no rule holds any more.
@@ -167,6 +193,7 @@ impl Stage for HostStage {
     fn finish(&mut self, ticket: Ticket) -> Result<Seen, String> {
         let stream = self.streams.remove(&ticket).ok_or("this request has ended already")?;
         self.last = Some(stream);
+        self.wait_until(|stage| seen(&stage.host.exchange(stream)).is_ok());
         seen(&self.host.exchange(stream))
     }
 
@@ -201,7 +228,8 @@ impl Stage for HostStage {
         self.answer_released();
     }
 
-    fn received(&mut self, _count: usize) -> Vec<Seen> {
+    fn received(&mut self, count: usize) -> Vec<Seen> {
+        self.wait_until(|stage| stage.host.arrivals().len() >= count);
         self.host.arrivals().iter().map(arrived).collect()
     }
 
@@ -213,13 +241,19 @@ impl Stage for HostStage {
     fn expect_metric(&mut self, metric: &step::Metric) -> Result<(), String> {
         #[allow(clippy::cast_precision_loss, reason = "a test counts to less than 2^52")]
         let value = |metric: &Metric| metric.value() as f64;
-        let all: Vec<series::Series> =
-            self.host.metrics().iter().map(|(name, metric)| (name.clone(), value(metric))).collect();
-        series::judge(metric, &all)
+        let mut outcome = Ok(());
+        self.wait_until(|stage| {
+            let all = stage.host.metrics();
+            let all: Vec<series::Series> = all.iter().map(|(name, metric)| (name.clone(), value(metric))).collect();
+            outcome = series::judge(metric, &all);
+            outcome.is_ok()
+        });
+        outcome
     }
 
-    fn logged(&mut self, text: &[u8], _wanted: bool) -> bool {
-        self.log().contains(&*String::from_utf8_lossy(text))
+    fn logged(&mut self, text: &[u8], wanted: bool) -> bool {
+        let text = String::from_utf8_lossy(text).into_owned();
+        if wanted { self.wait_until(|stage| stage.log().contains(&text)) } else { self.log().contains(&text) }
     }
 
     fn log(&self) -> String {

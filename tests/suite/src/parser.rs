@@ -64,6 +64,8 @@
 //! upstream has the request.
 //!
 //! # Looking inside
+//! What is looked for may take some seconds to come about; the host's clock goes on by 100 ms until it has. The same
+//! holds for an answer that is waited for.
 //! ```text
 //! state wasm.key=value                 # filter state at the end of the last request
 //! metric name_total{provider=x} 3      # the sum over all series with these labels; also `>=3`, `<=3`

@@ -1,12 +1,12 @@
-//! Where requests go: one cluster for each upstream.
+//! Where requests go: one cluster for each upstream, and one for each place that issuers publish their keys at.
 
 use std::path::Path;
 
+use policy::Period;
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, duration, set, typed};
-use crate::policy::Upstream;
-use crate::policy::upstream::Name;
+use crate::policy::upstream::{Address, Name, Pool};
 
 /// Where the certificates of public authorities are, on the systems that keep them in one file.
 const AUTHORITIES: [&str; 4] = [
@@ -16,28 +16,38 @@ const AUTHORITIES: [&str; 4] = [
     "/etc/ssl/cert.pem",
 ];
 
-/// All clusters.
+/// How long a connection to where an issuer publishes its keys may take: less than the filter waits for an answer.
+const CONNECT_TIMEOUT: Period = Period::of_seconds(1);
+/// One worker at a time fetches keys.
+const POOL: Pool = Pool { connections: 4, pending: 16, requests: 16 };
+
+/// All clusters: the upstreams', then those that keys are fetched through.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
-    plan.policy.upstreams.iter().map(render).collect()
+    let upstreams = plan
+        .policy
+        .upstreams
+        .iter()
+        .map(|upstream| render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool));
+    let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
+    let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL));
+    upstreams.chain(publishers).collect()
 }
 
-fn render(upstream: &Upstream) -> Json {
-    let address = &upstream.address;
+fn render(name: &str, address: &Address, connect_timeout: Period, pool: Pool) -> Json {
     let (kind, host) = match &address.host {
         Name::Domain(name) => ("STRICT_DNS", name.clone()),
         Name::Ip(ip) => ("STATIC", ip.to_string()),
     };
     let endpoint = json!({"endpoint": {"address": {"socket_address": {"address": host, "port_value": address.port}}}});
-    let name = upstream.name.value.as_str();
     let mut cluster = json!({
         "name": name,
         "type": kind,
-        "connect_timeout": duration(upstream.connect_timeout),
+        "connect_timeout": duration(connect_timeout),
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "circuit_breakers": {"thresholds": [{
-            "max_connections": upstream.pool.connections,
-            "max_pending_requests": upstream.pool.pending,
-            "max_requests": upstream.pool.requests,
+            "max_connections": pool.connections,
+            "max_pending_requests": pool.pending,
+            "max_requests": pool.requests,
             "retry_budget": {"budget_percent": {"value": 20.0}, "min_retry_concurrency": 3},
         }]},
         "upstream_connection_options": {

@@ -5,6 +5,7 @@ use std::fs;
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::policy::Surroundings;
+use crate::policy::upstream::{Address, Name};
 use crate::reader::{self, Fields};
 use crate::yaml::{Node, Value};
 
@@ -19,9 +20,24 @@ pub struct Identity {
     pub headers: Vec<String>,
     /// Whether credentials are read from queries.
     pub reads_queries: bool,
+    /// Where issuers publish their keys, each address once.
+    pub publishers: Vec<Publisher>,
     /// Whether nothing was wrong with it so far. What is missing has been said; the filter need not say it again.
     pub whole: bool,
 }
+
+/// Where an issuer publishes its keys.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Publisher {
+    /// Envoy's cluster. It is named after the address: whatever order issuers are in, and whatever a changed policy says
+    /// of them, one issuer's keys are never fetched from another.
+    pub cluster: String,
+    /// The address.
+    pub address: Address,
+}
+
+/// What a policy may say about keys that are fetched, as the auth filter reads it.
+const FETCH: [&str; 7] = ["refresh", "timeout", "keep", "cooldown", "wait", "waiting_max", "bytes_max"];
 
 /// Keys that the auth filter understands and the policy hands on as they are.
 const HANDED_ON: [&str; 10] = [
@@ -49,6 +65,7 @@ impl Identity {
             variables: Vec::new(),
             headers: Vec::new(),
             reads_queries: false,
+            publishers: Vec::new(),
             whole: false,
         };
         let keys = member(node, "api_keys");
@@ -104,7 +121,7 @@ impl Identity {
         Some(issuer)
     }
 
-    /// A JSON Web Key Set, written here or in a file.
+    /// A JSON Web Key Set, written here, in a file, or published by the issuer.
     fn key_set(&mut self, node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Draft> {
         let mut fields = Fields::of(node, "a key set", mistakes)?;
         if let Some(file) = fields.optional("file") {
@@ -126,12 +143,43 @@ impl Identity {
                 }
             };
         }
+        if let Some(url) = fields.optional("url") {
+            for key in FETCH {
+                let _ = fields.optional(key);
+            }
+            fields.finish(mistakes);
+            return self.published(node, url, mistakes);
+        }
         let keys = fields.required("keys", mistakes)?;
         fields.finish(mistakes);
         for key in reader::items(keys, "keys", mistakes)? {
             self.variables.extend(text(key, "env"));
         }
         Some(Draft::of(node))
+    }
+
+    /// A key set that is fetched through a cluster of its own.
+    fn published(&mut self, node: &Node, url: &Node, mistakes: &mut Mistakes) -> Option<Draft> {
+        let text = reader::text(url, mistakes)?;
+        let address = match Address::parse(&text.value) {
+            Ok((address, _)) => Address { base: String::new(), ..address },
+            Err(why) => {
+                mistakes.add(&text.span, format!("`{}` is not the URL of a key set", text.value), why);
+                return None;
+            }
+        };
+        let host = match &address.host {
+            Name::Domain(name) => name.clone(),
+            Name::Ip(ip) => ip.to_string(),
+        };
+        let cluster = format!("jwks.{}.{host}.{}", if address.tls { "https" } else { "http" }, address.port);
+        let mut draft = Draft::of(node);
+        draft.set("cluster", Draft::leaf(cluster.as_str(), &text.span));
+        let publisher = Publisher { cluster, address };
+        if !self.publishers.contains(&publisher) {
+            self.publishers.push(publisher);
+        }
+        Some(draft)
     }
 }
 

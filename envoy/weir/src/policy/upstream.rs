@@ -152,32 +152,40 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
 
 fn address(node: &Node, mistakes: &mut Mistakes) -> Option<Address> {
     let text = reader::text(node, mistakes)?;
-    let mut refuse = |why: &str| {
-        mistakes.add(&text.span, format!("`{}` is not an upstream's URL", text.value), why);
-        None
-    };
-    let Ok(url) = Url::parse(&text.value) else {
-        return refuse("expected http:// or https://, a host, and perhaps a port and a path");
-    };
-    let tls = match url.scheme() {
-        "http" => false,
-        "https" => true,
-        _ => return refuse("expected http:// or https://"),
-    };
-    if !url.username().is_empty() || url.password().is_some() {
-        return refuse("a URL is no place for a password; use `headers` with a value from the environment");
+    let parsed = Address::parse(&text.value).and_then(|(address, url)| match url.query().or(url.fragment()) {
+        Some(_) => Err("expected no query and no fragment"),
+        None => Ok(address),
+    });
+    let refuse = |why| mistakes.add(&text.span, format!("`{}` is not an upstream's URL", text.value), why);
+    parsed.map_err(refuse).ok()
+}
+
+impl Address {
+    /// Takes a URL apart.
+    ///
+    /// # Errors
+    /// What was expected instead.
+    pub fn parse(text: &str) -> Result<(Self, Url), &'static str> {
+        let Ok(url) = Url::parse(text) else {
+            return Err("expected http:// or https://, a host, and perhaps a port and a path");
+        };
+        let tls = match url.scheme() {
+            "http" => false,
+            "https" => true,
+            _ => return Err("expected http:// or https://"),
+        };
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err("a URL is no place for a password; use `headers` with a value from the environment");
+        }
+        let host = match url.host() {
+            Some(Host::Domain(name)) => Name::Domain(name.to_owned()),
+            Some(Host::Ipv4(ip)) => Name::Ip(ip.into()),
+            Some(Host::Ipv6(ip)) => Name::Ip(ip.into()),
+            None => return Err("expected a host"),
+        };
+        let port = url.port_or_known_default().unwrap_or(if tls { 443 } else { 80 });
+        Ok((Self { tls, host, port, base: url.path().trim_end_matches('/').to_owned() }, url))
     }
-    if url.query().is_some() || url.fragment().is_some() {
-        return refuse("expected no query and no fragment");
-    }
-    let host = match url.host() {
-        Some(Host::Domain(name)) => Name::Domain(name.to_owned()),
-        Some(Host::Ipv4(ip)) => Name::Ip(ip.into()),
-        Some(Host::Ipv6(ip)) => Name::Ip(ip.into()),
-        None => return refuse("expected a host"),
-    };
-    let port = url.port_or_known_default().unwrap_or(if tls { 443 } else { 80 });
-    Some(Address { tls, host, port, base: url.path().trim_end_matches('/').to_owned() })
 }
 
 fn retry(node: &Node, mistakes: &mut Mistakes) -> Option<Retry> {

@@ -2,32 +2,37 @@
 
 use std::cell::RefCell;
 
-use policy::Seed;
-use policy::handover::{header, state};
-use shell::HostError;
+use policy::{Headers, Instant, Rejection, Seed};
+use proxy_wasm::types::Action;
 use shell::headers::Map;
 use shell::metric::Counter;
 
 use super::counted::Counted;
 use super::denial::Denials;
-use crate::config::{ANONYMOUS, Config};
-use crate::credential::{Shown, without_cookie};
-use crate::identity::Identity;
+use super::keys::{Keys, fetched};
+use crate::config::Config;
+use crate::issuer::Issuer;
 use crate::judge::{Decision, Judge};
+use crate::keyring::Lack;
 use crate::memory::Memory;
+use crate::queue::Waiting;
+use crate::refusal::Refusal;
 use crate::request::Request;
-use crate::source::{Place, Source};
+use crate::route::Route;
+use crate::source::Place;
 
 /// What all requests of a worker share.
 pub(super) struct Gate {
     pub(super) config: Config,
-    reads_queries: bool,
+    pub(super) keys: Keys,
+    pub(super) reads_queries: bool,
     memory: RefCell<Memory>,
     verifier: Counted,
     allowed: Counter,
     anonymous: Counter,
     forbidden: Counter,
     refused: Counter,
+    unavailable: Counter,
     denials: Denials,
 }
 
@@ -38,6 +43,7 @@ impl Gate {
             .with_refused(config.refused_slots, config.refused_for);
         let request = |outcome| Counter::new("api_gateway_auth_requests_total", &[("outcome", outcome)]);
         Self {
+            keys: Keys::new(&config),
             reads_queries: config.sources.iter().any(|source| source.place == Place::Query),
             config,
             memory: RefCell::new(memory),
@@ -46,98 +52,132 @@ impl Gate {
             anonymous: request("anonymous"),
             forbidden: request("forbidden"),
             refused: request("refused"),
+            unavailable: request("unavailable"),
             denials: Denials::new(),
         }
     }
 
-    pub(super) fn judge(&self, request: &Request<'_>) -> Decision {
-        let mut memory = self.memory.borrow_mut();
-        let now = shell::now();
-        let mut judge = Judge { config: &self.config, memory: &mut memory, verifier: &self.verifier, now };
+    /// Judges the current request, that of context `context`, and acts on it; `since` is when it came, where it has waited.
+    /// Where it is to pause, it has been answered or waits for keys.
+    pub(super) fn pass(&self, context: u32, since: Option<Instant>, headers: &Headers) -> Action {
+        let (request, now) = (Request::read(headers, &self.config), shell::now());
         let route = self.config.route(&request.target);
-        let decision = judge.judge(route, &request.shown);
+        let since = since.unwrap_or(now);
+        let mut decision = self.judge(route, &request, Some(since), now);
+        if let Decision::Wait(lack) | Decision::Refused(Refusal::Lacking(lack)) = decision {
+            self.keys.ring.borrow_mut().miss(lack);
+        }
+        if let Decision::Wait(lack) = decision {
+            if self.hold(context, lack, since) {
+                return Action::Pause;
+            }
+            decision = self.judge(route, &request, None, now);
+        }
+        self.count(&decision);
         if !route.allow.is_empty() {
             self.denials.record(&self.config, route, &decision, now);
         }
-        decision
+        if let Err(error) = self.conceal(&request, &decision) {
+            return super::undecided(headers, error);
+        }
+        if let Some(rejection) = decision.rejection(&self.config) {
+            if let Rejection::AuthFailed { reason, .. } = &rejection {
+                log::info!("credential refused: {reason}");
+            }
+            return shell::reject(&rejection, headers, &[]);
+        }
+        match self.hand_on(&request, &decision) {
+            Ok(()) => Action::Continue,
+            Err(error) => super::undecided(headers, error),
+        }
     }
 
-    pub(super) fn count(&self, decision: &Decision) {
+    fn judge(&self, route: &Route, request: &Request<'_>, since: Option<Instant>, now: Instant) -> Decision {
+        let mut judge = Judge {
+            config: &self.config,
+            memory: &mut self.memory.borrow_mut(),
+            keyring: &self.keys.ring.borrow(),
+            verifier: &self.verifier,
+            since,
+            now,
+        };
+        judge.judge(route, &request.shown)
+    }
+
+    /// Lets a request wait, where there is room.
+    fn hold(&self, context: u32, lack: Lack, since: Instant) -> bool {
+        let (ended, _) = self.keys.ring.borrow().progress(lack.issuer());
+        let fetch = self.config.issuers.get(lack.issuer()).and_then(Issuer::fetch);
+        let waiting = Waiting { context, lack, since, ended };
+        fetch.is_some_and(|fetch| self.keys.queue.borrow_mut().admit(waiting, fetch.waiting_max))
+    }
+
+    /// Whether the request of this context waits for keys: its body waits with it.
+    pub(super) fn holds(&self, context: u32) -> bool {
+        self.keys.queue.borrow().has(context)
+    }
+
+    /// Whether this worker has anything to look after beside requests.
+    pub(super) fn needs_ticks(&self) -> bool {
+        fetched(&self.config).next().is_some()
+    }
+
+    /// Looks after the keys, then judges the requests that have waited for them. The root context's number is `root`.
+    pub(super) fn tick(&self, root: u32) {
+        let changed = self.keys.tick(&self.config);
+        self.release(root, changed);
+    }
+
+    /// Takes in the answer to a callout of `root`.
+    pub(super) fn answered(&self, root: u32, token: u32, headers: usize, body_bytes: usize) {
+        let changed = self.keys.answered(&self.config, token, headers, body_bytes);
+        self.release(root, changed);
+    }
+
+    /// Goes on with the requests that can be judged now. What was remembered of tokens is worth nothing where keys have
+    /// changed: one of them may be gone.
+    fn release(&self, root: u32, changed: bool) {
+        if changed {
+            self.memory.borrow_mut().clear();
+        }
+        if self.keys.queue.borrow().is_empty() {
+            return;
+        }
+        let ready = self.keys.queue.borrow_mut().ready(&self.config, &self.keys.ring.borrow(), shell::now());
+        for waiting in ready {
+            // A stream that cannot be selected has ended: its client did not wait.
+            if shell::stream::select(waiting.context).is_ok() {
+                self.resume(&waiting);
+            }
+        }
+        // Those that still wait keep their places only as long as their clients do.
+        self.keys.queue.borrow_mut().retain(|context| shell::stream::select(context).is_ok());
+        if let Err(error) = shell::stream::select(root) {
+            log::error!("no way back to the root context: {error}");
+        }
+    }
+
+    /// Judges the current request again, which has waited.
+    fn resume(&self, waiting: &Waiting) {
+        let action = match shell::headers::read(Map::Request) {
+            Ok(headers) => self.pass(waiting.context, Some(waiting.since), &headers),
+            Err(error) => super::undecided(&Headers::default(), error),
+        };
+        if action == Action::Continue
+            && let Err(error) = shell::stream::resume_request()
+        {
+            log::error!("request not resumed: {error}");
+        }
+    }
+
+    fn count(&self, decision: &Decision) {
         match decision {
-            Decision::Unjudged => {}
+            Decision::Unjudged | Decision::Wait(_) => {}
             Decision::Anonymous => self.anonymous.increment(),
             Decision::Allowed(_) => self.allowed.increment(),
             Decision::Forbidden(_) => self.forbidden.increment(),
             Decision::Missing | Decision::Refused(_) => self.refused.increment(),
-        }
-    }
-
-    /// Leaves the access log a query without credentials, whatever becomes of the request. A path that goes nowhere loses
-    /// them too, for logs that know no better.
-    pub(super) fn conceal(&self, request: &Request<'_>, decision: &Decision) -> Result<(), HostError> {
-        if !self.reads_queries || request.path.len() == request.target.path.len() {
-            return Ok(());
-        }
-        let clean = request.path_without(|_| false);
-        let path = clean.as_deref().unwrap_or(request.path);
-        let query = path.get(request.target.path.len() + 1..).unwrap_or_default();
-        shell::stream::set_state(state::QUERY, query)?;
-        match (decision, &clean) {
-            (Decision::Missing | Decision::Refused(_), Some(path)) => shell::headers::set(Map::Request, ":path", path),
-            _ => Ok(()),
-        }
-    }
-
-    /// Replaces what the client claims by what is known of it.
-    pub(super) fn hand_on(&self, request: &Request<'_>, decision: &Decision) -> Result<(), HostError> {
-        for name in &request.claimed {
-            shell::headers::remove(Map::Request, name)?;
-        }
-        match decision {
-            Decision::Anonymous => shell::headers::add(Map::Request, header::TIER, ANONYMOUS),
-            Decision::Allowed(verified) => {
-                if let Shown::One(credential) = request.shown
-                    && !credential.source.forward
-                {
-                    strip(request, credential.source)?;
-                }
-                self.introduce(&verified.identity)
-            }
-            Decision::Unjudged | Decision::Forbidden(_) | Decision::Missing | Decision::Refused(_) => Ok(()),
-        }
-    }
-
-    /// The client's own headers of these names are gone by now, so adding is setting.
-    fn introduce(&self, identity: &Identity) -> Result<(), HostError> {
-        shell::headers::add(Map::Request, header::USER, &identity.user)?;
-        shell::headers::add(Map::Request, header::TIER, &identity.tier)?;
-        if let Some(roles) = &identity.roles {
-            shell::headers::add(Map::Request, header::ROLES, roles)?;
-        }
-        for (index, value) in &identity.handed {
-            if let Some(attribute) = self.config.attributes.get(*index) {
-                shell::headers::add(Map::Request, &attribute.header, value)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Takes the credential out of the request, and nothing beside it.
-fn strip(request: &Request<'_>, source: &Source) -> Result<(), HostError> {
-    match source.place {
-        Place::Header => shell::headers::remove(Map::Request, &source.name),
-        Place::Query => match request.path_without(|other| other != source) {
-            Some(path) => shell::headers::set(Map::Request, ":path", path),
-            None => Ok(()),
-        },
-        Place::Cookie => {
-            let cookies = request.target.headers.all("cookie");
-            shell::headers::remove(Map::Request, "cookie")?;
-            for left in cookies.filter_map(|header| without_cookie(header, &source.name)) {
-                shell::headers::add(Map::Request, "cookie", left)?;
-            }
-            Ok(())
+            Decision::Unavailable(_) => self.unavailable.increment(),
         }
     }
 }

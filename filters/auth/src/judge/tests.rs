@@ -1,5 +1,8 @@
 //! Tests of the module around this one.
 
+mod apikey;
+mod permission;
+
 use std::cell::Cell;
 
 use super::*;
@@ -20,6 +23,8 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 struct Court {
     config: Config,
     memory: Memory,
+    keyring: Keyring,
+    may_wait: bool,
     checks: Cell<u32>,
 }
 
@@ -32,10 +37,14 @@ impl Verifier for Cell<u32> {
 
 impl Court {
     fn new(more: &str) -> Self {
-        let config = sample::config(more);
+        Self::of(sample::config(more))
+    }
+
+    fn of(config: Config) -> Self {
         let memory = Memory::new(Seed::from_random([7; 16]), config.slots, config.lifetime)
             .with_refused(config.refused_slots, config.refused_for);
-        Self { config, memory, checks: Cell::new(0) }
+        let keyring = Keyring::new(&config.issuers);
+        Self { config, memory, keyring, may_wait: true, checks: Cell::new(0) }
     }
 
     fn judge(&mut self, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
@@ -43,9 +52,20 @@ impl Court {
     }
 
     fn judge_at(&mut self, source: &Source, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
+        self.judge_on(&Route::of_the_rest(mode), &shown(source, credential), seconds)
+    }
+
+    fn judge_on(&mut self, route: &Route, shown: &Shown<'_>, seconds: u64) -> Decision {
         let now = Instant::from_unix_seconds(seconds);
-        let mut judge = Judge { config: &self.config, memory: &mut self.memory, verifier: &self.checks, now };
-        judge.judge(&Route::of_the_rest(mode), &shown(source, credential))
+        let mut judge = Judge {
+            config: &self.config,
+            memory: &mut self.memory,
+            keyring: &self.keyring,
+            verifier: &self.checks,
+            since: self.may_wait.then_some(now),
+            now,
+        };
+        judge.judge(route, shown)
     }
 
     fn reason(&mut self, value: &[u8]) -> &'static str {
@@ -97,6 +117,7 @@ fn a_route_says_what_a_request_needs() {
             Decision::Missing => "missing",
             Decision::Allowed(verified) => verified.identity.user.as_str(),
             Decision::Refused(refusal) => refusal.reason(),
+            Decision::Wait(_) | Decision::Unavailable(_) => "without keys",
         };
         assert_eq!(found, expected, "{mode:?} {credential:?}");
         let passes = matches!(expected, "unjudged" | "anonymous" | "alice");
@@ -244,70 +265,6 @@ fn a_flood_of_bad_tokens_leaves_the_good_ones_remembered() {
     assert_eq!(court.checks.get(), 2001);
 }
 
-/// What becomes of a caller on a route with this `auth` and `allow`, as a word, and how many of its demands are unmet.
-fn permitted(auth: &str, allow: &str, claims: Option<&str>) -> (&'static str, usize) {
-    let more = format!(
-        r#","permissions":{{"editors":{{"role":"editor"}},"trial":{{"role":"owner","shadow":true}}}},
-            "routes":[{{"match":{{}},"auth":"{auth}","allow":{allow}}}]"#
-    );
-    let mut court = Court::new(&more);
-    let route = court.config.route(&Target::of(&Headers::default())).clone();
-    let value = claims.map(|claims| {
-        let claims = format!(r#"{{"iss":"i","aud":"us","exp":1000,"sub":"alice",{claims}}}"#);
-        format!("Bearer {}", sample::token(Algorithm::Hs256, &claims))
-    });
-    let credential = value.as_ref().map_or(Sole::Absent, |value| Sole::Value(value.as_bytes()));
-    let source = Source::bearer(false);
-    let mut judge = || {
-        let now = Instant::from_unix_seconds(500);
-        let mut judge = Judge { config: &court.config, memory: &mut court.memory, verifier: &court.checks, now };
-        judge.judge(&route, &shown(&source, credential))
-    };
-    let decision = judge();
-    // The second time, from memory.
-    assert_eq!(judge(), decision);
-    match decision {
-        Decision::Allowed(verified) => ("allowed", route.unmet(verified.granted).count()),
-        Decision::Forbidden(verified) => ("forbidden", route.unmet(verified.granted).count()),
-        Decision::Anonymous => ("anonymous", route.unmet(court.config.anonymous).count()),
-        Decision::Missing => ("missing", 0),
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_route_says_what_its_callers_must_be() {
-    let (editor, user) = (Some(r#""roles":["user","editor"]"#), Some(r#""roles":["user"]"#));
-    let mfa = r#"["editors", {"claim": "amr", "contains": "mfa"}]"#;
-    let not = r#"{"not": {"role": "user"}}"#;
-    for (auth, allow, claims, expected) in [
-        ("required", r#""editors""#, editor, ("allowed", 0)),
-        ("required", r#""editors""#, user, ("forbidden", 1)),
-        ("required", r#""editors""#, None, ("missing", 0)),
-        ("required", mfa, editor, ("forbidden", 1)),
-        ("required", mfa, user, ("forbidden", 2)),
-        ("required", mfa, Some(r#""roles":"editor","amr":["pwd","mfa"]"#), ("allowed", 0)),
-        ("optional", r#""editors""#, editor, ("allowed", 0)),
-        ("optional", r#""editors""#, user, ("forbidden", 1)),
-        // Whoever shows nothing may be allowed more once it shows something.
-        ("optional", r#""editors""#, None, ("missing", 0)),
-        ("optional", not, None, ("anonymous", 0)),
-        ("optional", not, user, ("forbidden", 1)),
-        ("optional", r#"{"tier": "anonymous"}"#, None, ("anonymous", 0)),
-        // What is only tried turns nobody away.
-        ("required", r#""trial""#, user, ("allowed", 1)),
-        ("optional", r#""trial""#, None, ("anonymous", 1)),
-        ("required", r#"["editors", "trial"]"#, editor, ("allowed", 1)),
-        ("required", r#"["editors", "trial"]"#, user, ("forbidden", 2)),
-    ] {
-        assert_eq!(permitted(auth, allow, claims), expected, "{auth} {allow} {claims:?}");
-    }
-    assert_eq!(
-        Decision::Forbidden(Rc::new(sample::verified("a"))).rejection(&sample::config("")),
-        Some(Rejection::Forbidden)
-    );
-}
-
 #[test]
 fn a_token_is_as_long_as_the_configuration_allows() {
     let value = bearer_of(Algorithm::Rs256);
@@ -323,61 +280,29 @@ fn a_token_is_as_long_as_the_configuration_allows() {
     }
 }
 
-const KEYS: &str = r#","api_keys":{"keys":[{"id":"scraper","expires":1000,
-    "sha256":"9acb86f2472661ce269c1e8b69d916ca2c4b7cdbbae3a2d36bcde4b02e35d31c"}]}"#;
-
-/// What becomes of a request that shows a key in `x-api-key`.
-fn outcome(court: &mut Court, key: &[u8], seconds: u64) -> String {
-    let source = court.config.api_keys.sources[0].clone();
-    match court.judge_at(&source, Sole::Value(key), Mode::Optional, seconds) {
-        Decision::Allowed(verified) => verified.identity.user.clone(),
-        Decision::Refused(refusal) => refusal.reason().to_owned(),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
-fn an_api_key_is_judged_by_its_form_its_digest_and_its_time() {
-    let mut court = Court::new(KEYS);
-    let long = vec![b'a'; 60_000];
-    let rows: [(&[u8], u64, &str); 10] = [
-        (b"key-of-the-scraper", 999, "scraper"),
-        (b"key-of-the-scraper", 999, "scraper"),
-        // No leeway: the clock that ends it is this one.
-        (b"key-of-the-scraper", 1000, "api_key_expired"),
-        (b"key-of-the-scraper", 1, "scraper"),
-        (b"key-of-the-scrapes", 1, "unknown_api_key"),
-        (b"short", 1, "malformed_api_key"),
-        (b"key-of-the-scraper\xff\xfe", 1, "malformed_api_key"),
-        (b"key-of-the-scraper,key-of-the-scraper", 1, "repeated_credential"),
-        (b"", 1, "malformed_credential"),
-        (&long, 1, "malformed_api_key"),
+fn without_keys_a_required_credential_is_unavailable_and_an_optional_one_refused() {
+    let fetched = r#"{"issuer": "i", "audiences": [], "jwks": {"url": "http://id.example/", "cluster": "id"}}"#;
+    let config = sample::read(&format!(r#"{{"issuers": [{fetched}]}}"#));
+    let mut court = Court::of(config);
+    let value = bearer_of(Algorithm::EdDsa);
+    let good = Sole::Value(value.as_bytes());
+    let lacking = Refusal::Lacking(Lack::Keys(0));
+    assert_eq!(court.judge(good, Mode::Required, 500), Decision::Wait(Lack::Keys(0)));
+    assert_eq!(court.judge(good, Mode::Optional, 500), Decision::Wait(Lack::Keys(0)));
+    court.may_wait = false;
+    let rows = [
+        (good, Mode::Required, Decision::Unavailable(Duration::ZERO)),
+        (good, Mode::Optional, Decision::Refused(lacking)),
+        (good, Mode::Off, Decision::Unjudged),
+        (Sole::Absent, Mode::Required, Decision::Missing),
+        (Sole::Absent, Mode::Optional, Decision::Anonymous),
+        (Sole::Value(b"Bearer x"), Mode::Required, Decision::Refused(Refusal::Token)),
     ];
-    for (key, seconds, expected) in rows {
-        assert_eq!(outcome(&mut court, key, seconds), expected, "{}", key[..key.len().min(40)].escape_ascii());
+    for (credential, mode, expected) in rows {
+        assert_eq!(court.judge(credential, mode, 500), expected, "{credential:?} {mode:?}");
     }
-}
-
-#[test]
-fn a_key_seen_before_is_remembered_for_its_time() {
-    let mut court = Court::new(&format!(r#","remember":{{"for":"5m"}}{KEYS}"#));
-    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 100), "scraper");
-    // Nothing but the memory knows it now.
-    let sources = std::mem::take(&mut court.config.api_keys.sources);
-    court.config.api_keys = ApiKeys::default();
-    court.config.api_keys.sources = sources;
-    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 399), "scraper");
-    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 400), "unknown_api_key");
-}
-
-#[test]
-fn a_remembered_credential_is_none_of_another_kind() {
-    let mut court = Court::new(KEYS);
-    assert_eq!(outcome(&mut court, b"key-of-the-scraper", 100), "scraper");
-    assert_eq!(court.reason(b"Bearer key-of-the-scraper"), "malformed_token");
-    let token = bearer_of(Algorithm::Hs256);
-    assert!(matches!(court.judge(Sole::Value(token.as_bytes()), Mode::Required, 500), Decision::Allowed(_)));
-    let token = token.trim_start_matches("Bearer ");
-    assert!(token.len() <= 256);
-    assert_eq!(outcome(&mut court, token.as_bytes(), 500), "unknown_api_key");
+    let unavailable = Decision::Unavailable(Duration::from_secs(3)).rejection(&sample::config(""));
+    assert_eq!(unavailable, Some(Rejection::Unavailable { retry_after: Some(Duration::from_secs(3)) }));
+    assert_eq!(Decision::Wait(Lack::Keys(0)).rejection(&sample::config("")), None);
 }

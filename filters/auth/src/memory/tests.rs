@@ -120,7 +120,7 @@ fn only_what_stays_bad_is_remembered_as_bad() {
         assert_eq!(memory.recall_refusal(print, at(0)), Some(refusal), "{refusal:?}");
     }
     // Other keys may think otherwise.
-    memory.forget_refusals();
+    memory.clear();
     let print = memory.fingerprint(Refusal::Signature.reason().as_bytes());
     assert_eq!(memory.recall_refusal(print, at(0)), None);
 }

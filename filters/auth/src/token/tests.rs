@@ -10,7 +10,7 @@ const HEADER: &str = r#"{"alg":"HS256","kid":"HS256"}"#;
 const CLAIMS: &str = r#"{"iss":"i","aud":"us","exp":1000,"sub":"alice"}"#;
 
 fn opened(text: &str) -> Result<Verified, Refusal> {
-    open(&sample::config(""), text, &Crates)
+    open(&sample::config(""), &Keyring::default(), text, &Crates)
 }
 
 fn of_claims(claims: &str) -> Result<Verified, Refusal> {
@@ -50,7 +50,7 @@ fn an_audience_may_stand_among_others() {
     }
     let anybody = sample::issuer("i", "[]", &[sample::jwk(Algorithm::Hs256)]);
     let config = sample::read(&format!(r#"{{"issuers":[{anybody}]}}"#));
-    assert!(open(&config, &token(Algorithm::Hs256, &claims("")), &Crates).is_ok());
+    assert!(open(&config, &Keyring::default(), &token(Algorithm::Hs256, &claims("")), &Crates).is_ok());
 }
 
 #[test]
@@ -276,11 +276,11 @@ fn a_token_is_judged_by_its_own_issuers_keys_alone() {
         (Algorithm::Hs256, "c", Err(Refusal::Issuer)),
         (Algorithm::Hs256, "", Err(Refusal::Issuer)),
     ] {
-        let found = open(&config, &token(algorithm, &claims(iss)), &Crates).map(|_| ());
+        let found = open(&config, &Keyring::default(), &token(algorithm, &claims(iss)), &Crates).map(|_| ());
         assert_eq!(found, expected, "{} {iss}", algorithm.name());
     }
     let silent = token(Algorithm::Hs256, r#"{"exp":1000,"sub":"alice"}"#);
-    assert_eq!(open(&config, &silent, &Crates), Err(Refusal::Issuer));
+    assert_eq!(open(&config, &Keyring::default(), &silent, &Crates), Err(Refusal::Issuer));
 }
 
 #[test]

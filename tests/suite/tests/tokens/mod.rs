@@ -86,13 +86,26 @@ impl Algorithm {
 
 /// The issuer as the configuration of `auth` writes it, with a key for each algorithm.
 pub(crate) fn issuer() -> String {
-    format!(
-        r#"{{"issuer": "{ISSUER}", "audiences": ["{AUDIENCE}"], "jwks": {{"keys": [
-            {{"kty": "oct", "kid": "HS256", "alg": "HS256", "k": "{SECRET}"}},
-            {{"kty": "RSA", "kid": "RS256", "use": "sig", "n": "{RSA_N}", "e": "AQAB"}},
-            {{"kty": "EC", "kid": "ES256", "crv": "P-256", "x": "{P256_X}", "y": "{P256_Y}"}},
-            {{"kty": "OKP", "kid": "EdDSA", "crv": "Ed25519", "x": "{ED25519_X}"}}]}}}}"#
-    )
+    let keys = Algorithm::ALL.map(|algorithm| jwk(algorithm, algorithm.name())).join(",\n");
+    format!(r#"{{"issuer": "{ISSUER}", "audiences": ["{AUDIENCE}"], "jwks": {{"keys": [{keys}]}}}}"#)
+}
+
+/// The key of an algorithm under a name.
+pub(crate) fn jwk(algorithm: Algorithm, kid: &str) -> String {
+    match algorithm {
+        Algorithm::Hs256 => format!(r#"{{"kty": "oct", "kid": "{kid}", "alg": "HS256", "k": "{SECRET}"}}"#),
+        Algorithm::Rs256 => format!(r#"{{"kty": "RSA", "kid": "{kid}", "use": "sig", "n": "{RSA_N}", "e": "AQAB"}}"#),
+        Algorithm::Es256 => {
+            format!(r#"{{"kty": "EC", "kid": "{kid}", "crv": "P-256", "x": "{P256_X}", "y": "{P256_Y}"}}"#)
+        }
+        Algorithm::EdDsa => format!(r#"{{"kty": "OKP", "kid": "{kid}", "crv": "Ed25519", "x": "{ED25519_X}"}}"#),
+    }
+}
+
+/// The key set that the issuer publishes with the keys of these algorithms, each under its name.
+pub(crate) fn published(algorithms: &[Algorithm]) -> String {
+    let keys: Vec<_> = algorithms.iter().map(|algorithm| jwk(*algorithm, algorithm.name())).collect();
+    format!(r#"{{"keys": [{}]}}"#, keys.join(", "))
 }
 
 /// A token of [`ISSUER`] for [`AUDIENCE`] that is valid until the year 2100, with more `claims` as JSON members.
