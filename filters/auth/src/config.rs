@@ -28,18 +28,28 @@
 //! | `default_tier` | the tier of tokens that have none | `free` |
 //! | `claims` | the names of the claims for `user`, `tier` and `roles` | `sub`, `tier`, `roles` |
 //! | `token_bytes_max` | longer tokens are refused, 256 to 65536 | `8192` |
+//! | `revoked` | what is revoked whatever the store says: `tokens` (each a `jti`, or `{"jti", "issuer"}`), `subjects` (a user, or `{"sub", "before", "issuer"}`, in seconds since the epoch) and `keys` (a `kid` or the id of an API key, or `{"kid", "issuer"}`) | `{}` |
+//! | `state` | where the state store is: `cluster`, `dialect` (`webdis`, `upstash`), `path`, `authority`, `user`, `env` (the variable with webdis's password or Upstash's token), `timeout`, `prefix` | `state`, `webdis`, `/`, the cluster, `weir`, –, `250ms`, `weir` |
+//! | `revocation` | follows the revocations in the state store (see [`crate::feed`]): the members below | – |
+//! | `revocation.refresh` | how often, 100 ms to an hour | `1s` |
+//! | `revocation.unavailable_after` | after how long without an answer the last one is too old | `5m` |
+//! | `revocation.when_unavailable` | then, and before the first answer: `stop` answers a request whose credential is good with 503, `continue` lets it pass | `stop` |
+//! | `revocation.keep` | for how long a token or a user stays revoked where the entry does not say: no token may live longer | `30d` |
+//! | `revocation.entries_max` | how many are kept, 16 bytes each in every worker, 1 to 1000000 | `100000` |
+//! | `revocation.when_full` | when there are more: `stop` or `continue`, as above | `stop` |
 //! | `remember` | `slots` (tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day) | `1024`, `5m` |
 
 use std::time::Duration;
 
 use policy::config::each;
 use policy::route::Target;
-use policy::{ConfigError, Period};
+use policy::{ConfigError, Period, Seed};
 
 use crate::fields::Fields;
 use crate::identity::is_safe;
 use crate::issuer::Issuer;
 use crate::key::Environment;
+use crate::revocation::settings::{Following, Listed};
 use crate::route::{Mode, Route};
 
 /// How far clocks may differ.
@@ -73,6 +83,12 @@ pub struct Config {
     pub slots: u32,
     /// For how long at most.
     pub lifetime: Duration,
+    /// What is revoked whatever the state store says.
+    pub revoked: Vec<Listed>,
+    /// How the revocations of the state store are followed, if at all.
+    pub following: Option<Following>,
+    /// Under which fingerprints of what may be revoked are taken: the proxy's, set by who has a host to ask.
+    pub seed: Seed,
     routes: Vec<Route>,
     rest: Route,
 }
@@ -131,6 +147,9 @@ impl Config {
             token_bytes_max: fields.number("token_bytes_max", 256, 65_536)?.unwrap_or(8192) as usize,
             slots: memory.number("slots", 0, SLOTS_MAX).map_err(inside)?.unwrap_or(1024),
             lifetime: memory.period("for", REMEMBERED_MAX).map_err(inside)?.unwrap_or(REMEMBERED).length(),
+            revoked: Listed::read_all(fields.object("revoked")?).map_err(|mistake| mistake.inside("revoked"))?,
+            following: Following::read(&mut fields, environment)?,
+            seed: Seed::from_random([0; 16]),
             routes: each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?,
             rest: Route::of_the_rest(Mode::read(&mut fields, "default")?.unwrap_or(Mode::Required)),
         };

@@ -2,6 +2,7 @@
 
 mod counted;
 mod gate;
+mod revocations;
 
 use std::rc::Rc;
 
@@ -28,13 +29,28 @@ struct Stream {
     gate: Option<Rc<Gate>>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(gate) = &self.gate {
+            gate.revocations.received(token, headers, body_bytes);
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let config = shell::configure(size, |json| Config::with_environment(json, &shell::environment));
-        self.gate = config.map(|config| Rc::new(Gate::new(config)));
+        self.gate = config.and_then(Gate::new).map(Rc::new);
+        if self.gate.as_ref().is_some_and(|gate| gate.config.following.is_some()) {
+            shell::tick(revocations::TICK);
+        }
         self.gate.is_some()
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(gate) = &self.gate {
+            gate.revocations.tick();
+        }
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {

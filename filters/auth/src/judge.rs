@@ -1,6 +1,7 @@
 //! The decision about one request.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use policy::headers::Sole;
 use policy::{Instant, Rejection};
@@ -8,6 +9,7 @@ use policy::{Instant, Rejection};
 use crate::config::Config;
 use crate::memory::Memory;
 use crate::refusal::{self, Refusal};
+use crate::revocation::{Revoked, Standing};
 use crate::route::{Mode, Route};
 use crate::token::{self, Verified};
 use crate::verifier::Verifier;
@@ -25,6 +27,8 @@ pub enum Decision {
     Missing,
     /// Its credential is bad, on whichever route that judges it.
     Refused(Refusal),
+    /// Nobody can say now whether its credential is good; asking again is worth it after this long.
+    Unavailable(Duration),
 }
 
 impl Decision {
@@ -32,6 +36,7 @@ impl Decision {
     pub fn rejection(&self, realm: &str) -> Option<Rejection> {
         match self {
             Self::Unjudged | Self::Anonymous | Self::Allowed(_) => None,
+            Self::Unavailable(retry_after) => Some(Rejection::Unavailable { retry_after: Some(*retry_after) }),
             Self::Missing => Some(refusal::demand(realm)),
             Self::Refused(refusal) => Some(refusal.rejection(realm)),
         }
@@ -46,6 +51,8 @@ pub struct Judge<'a> {
     pub memory: &'a mut Memory,
     /// Checks the signatures.
     pub verifier: &'a dyn Verifier,
+    /// What is revoked.
+    pub revoked: &'a Revoked,
     /// When it is.
     pub now: Instant,
 }
@@ -60,7 +67,11 @@ impl Judge<'_> {
             (_, Sole::Repeated) => Err(Refusal::Repeated),
             (_, Sole::Value(value)) => bearer(value).and_then(|token| self.admit(token)),
         };
-        allowed.map_or_else(Decision::Refused, Decision::Allowed)
+        match (allowed, self.revoked.standing) {
+            (Ok(_), Standing::Unknown(retry_after)) => Decision::Unavailable(retry_after),
+            (Ok(verified), Standing::Known) => Decision::Allowed(verified),
+            (Err(refusal), _) => Decision::Refused(refusal),
+        }
     }
 
     fn admit(&mut self, token: &[u8]) -> Result<Rc<Verified>, Refusal> {
@@ -70,12 +81,15 @@ impl Judge<'_> {
         let print = self.memory.fingerprint(token);
         if let Some(known) = self.memory.recall(print, self.now) {
             known.check(self.now, self.config.leeway)?;
+            self.revoked.check(&known.marks, self.now)?;
             return Ok(known);
         }
         let text = std::str::from_utf8(token).map_err(|_| Refusal::Malformed)?;
         let opened = Rc::new(token::open(self.config, text, self.verifier)?);
         opened.check(self.now, self.config.leeway)?;
         self.memory.learn(print, Rc::clone(&opened), self.now);
+        // A token that is revoked now may not be so later, and is remembered all the same.
+        self.revoked.check(&opened.marks, self.now)?;
         Ok(opened)
     }
 }

@@ -16,17 +16,19 @@
 //! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for.
 //! 7. The signature, by Envoy's crypto where the host offers it, else by pure Rust.
 //! 8. `iss`, `aud`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf` and `iat`.
+//! 9. Whether the token, its user or its key was revoked; where nobody knows, 503 `SERVICE_UNAVAILABLE`.
 //!
-//! It does not fetch keys, revoke tokens, or decide what a known caller may do.
+//! It does not fetch keys, or decide what a known caller may do.
 //!
 //! Reading order: [`config`] (with `fields` and `json`), [`route`], [`judge`], [`token`], [`issuer`], [`key`] with [`secret`] and
-//! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`refusal`],
+//! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`revocation`], [`feed`], [`refusal`],
 //! [`request`], and last the filter.
 
 pub mod algorithm;
 pub mod config;
 pub mod delegate;
 mod der;
+pub mod feed;
 mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
@@ -38,6 +40,7 @@ pub mod key;
 pub mod memory;
 pub mod refusal;
 pub mod request;
+pub mod revocation;
 pub mod route;
 mod rsa;
 #[cfg(test)]

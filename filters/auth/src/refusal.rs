@@ -41,6 +41,8 @@ pub enum Refusal {
     User,
     /// A claim has a value that cannot be handed on.
     Claim,
+    /// It, its user or its key was revoked.
+    Revoked,
 }
 
 impl Refusal {
@@ -65,6 +67,7 @@ impl Refusal {
             Self::Future => "token_from_the_future",
             Self::User => "token_without_user",
             Self::Claim => "unusable_claim",
+            Self::Revoked => "token_revoked",
         }
     }
 

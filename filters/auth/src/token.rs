@@ -3,6 +3,7 @@
 //! Nothing of a token is believed before its signature fits, except what is needed to find the key: `iss`, `kid`, `alg`.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -16,6 +17,7 @@ use crate::issuer::Issuer;
 use crate::json::{Json, Members};
 use crate::key::Key;
 use crate::refusal::Refusal;
+use crate::revocation::{Kind, Marks};
 use crate::verifier::{Verdict, Verifier};
 
 /// Header parameters that change what a token means (RFC 7515 §4.1.11, RFC 7797, RFC 7516) or bring a key of the
@@ -27,6 +29,8 @@ const PARAMETERS_REFUSED: [&str; 5] = ["b64", "crit", "enc", "jwk", "zip"];
 pub struct Verified {
     /// Whom it speaks of.
     pub identity: Identity,
+    /// By what it may be revoked.
+    pub marks: Marks,
     window: Window,
 }
 
@@ -74,12 +78,15 @@ pub(crate) fn open(config: &Config, text: &str, verifier: &dyn Verifier) -> Resu
     let issuer = issuer(config, &token)?;
     let (algorithm, keys) = issuer.candidates(header.key_id.as_deref(), token.algorithm())?;
     let scheme = Scheme { algorithm, verifier };
-    let opened = scheme.validator::<Members>(&Candidates(keys)).validate(&token).map_err(|error| match error {
+    let candidates = Candidates { keys, found: Cell::new(None) };
+    let opened = scheme.validator::<Members>(&candidates).validate(&token).map_err(|error| match error {
         ValidationError::AlgorithmMismatch { .. } => Refusal::Algorithm,
         ValidationError::MalformedClaims(_) => Refusal::Token,
         _ => Refusal::Signature,
     })?;
-    read(config, issuer, opened.claims())
+    // What a key is called counts, not what a token calls it; a key without a name is called as the token says.
+    let key = candidates.found.get().and_then(|key| key.id.as_deref()).or(header.key_id.as_deref());
+    read(config, issuer, key, opened.claims())
 }
 
 /// The issuer that a token says it is of. Whether it says the truth, that issuer's keys decide.
@@ -95,7 +102,7 @@ fn issuer<'a>(config: &'a Config, token: &UntrustedToken<'_, Members>) -> Result
 }
 
 /// Reads what a token whose signature fits says.
-fn read(config: &Config, issuer: &Issuer, claims: &Claims<Members>) -> Result<Verified, Refusal> {
+fn read(config: &Config, issuer: &Issuer, key: Option<&str>, claims: &Claims<Members>) -> Result<Verified, Refusal> {
     let members = &claims.custom;
     if !is_issued(claims, issuer) {
         return Err(Refusal::Issuer);
@@ -110,7 +117,15 @@ fn read(config: &Config, issuer: &Issuer, claims: &Claims<Members>) -> Result<Ve
         issued: claims.issued_at.map(|moment| moment.timestamp()),
     };
     let identity = Identity::read(&config.claims, &config.default_tier, members)?;
-    Ok(Verified { identity, window })
+    let jti = match members.find("jti") {
+        None => None,
+        Some(Json::Text(jti)) => Some(jti.as_str()),
+        // RFC 7519 §4.1.7: what cannot be read could not be revoked.
+        Some(_) => return Err(Refusal::Claim),
+    };
+    let named = [(Kind::Token, jti), (Kind::Subject, Some(identity.user.as_str())), (Kind::Key, key)];
+    let marks = Marks::of_token(&config.seed, &issuer.name, named, window.issued);
+    Ok(Verified { identity, marks, window })
 }
 
 /// Whether claims say that they are of this issuer.
@@ -130,7 +145,11 @@ fn is_meant(aud: Option<&Json>, audiences: &[String]) -> bool {
 }
 
 /// Keys for one algorithm, as jwt-compact wants them.
-struct Candidates<'a>(Vec<&'a Key>);
+struct Candidates<'a> {
+    keys: Vec<&'a Key>,
+    /// The one whose signature it was.
+    found: Cell<Option<&'a Key>>,
+}
 
 /// One algorithm, checked by a verifier.
 struct Scheme<'a> {
@@ -167,7 +186,10 @@ impl<'a> jwt_compact::Algorithm for Scheme<'a> {
     }
 
     fn verify_signature(&self, signature: &Signature, keys: &Candidates<'a>, message: &[u8]) -> bool {
-        keys.0.iter().any(|key| self.verifier.verify(key, message, &signature.0) == Verdict::Genuine)
+        let fits = |key: &&&Key| self.verifier.verify(key, message, &signature.0) == Verdict::Genuine;
+        let found = keys.keys.iter().find(fits).copied();
+        keys.found.set(found);
+        found.is_some()
     }
 }
 

@@ -8,10 +8,11 @@
 //! - [`shared`]: shared data, read, created and updated by compare-and-swap.
 //! - [`lease`]: leadership of the proxy's workers, by a lease in shared data.
 //! - [`callout`]: HTTP requests of a filter's own.
+//! - [`state`]: questions to the state store.
 //! - [`reply`]: answering in the upstream's place.
 //! - [`stream`]: body bytes, filter state and properties; going on with a request that was held.
 //! - [`metric`]: counters, gauges and histograms, defined once and used by number.
-//! - [`plugin`]: the configuration, the clock, randomness, the environment.
+//! - [`plugin`]: the configuration, the clock, ticks, randomness, the environment.
 //! - [`foreign`]: functions that Envoy offers to Wasm filters beyond the ABI.
 
 #[cfg(target_os = "wasi")]
@@ -33,11 +34,13 @@ pub mod reply;
 #[cfg(target_os = "wasi")]
 pub mod shared;
 #[cfg(target_os = "wasi")]
+pub mod state;
+#[cfg(target_os = "wasi")]
 pub mod stream;
 
 #[cfg(target_os = "wasi")]
 pub use abi::HostError;
 #[cfg(target_os = "wasi")]
-pub use plugin::{configure, environment, now, random, seed};
+pub use plugin::{configure, environment, now, random, seed, tick};
 #[cfg(target_os = "wasi")]
 pub use reply::reject;

@@ -1,6 +1,8 @@
 //! What a plugin has from its host outside any stream: configuration, clock, randomness, the proxy's seed.
 #![allow(unsafe_code)]
 
+use std::time::Duration;
+
 use policy::{ConfigError, Instant, Seed, handover};
 
 use crate::abi;
@@ -32,6 +34,17 @@ pub fn now() -> Instant {
     // SAFETY: the pointer is valid for the call. A host without a clock leaves the epoch, at which nothing expires.
     unsafe { abi::proxy_get_current_time_nanoseconds(&raw mut nanos) };
     Instant::from_nanos(nanos)
+}
+
+/// Has `on_tick` called on the root context every `period` from now on, rounded down to whole milliseconds; never, where
+/// that is none.
+pub fn tick(period: Duration) {
+    let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+    // SAFETY: no pointers.
+    let status = unsafe { abi::proxy_set_tick_period_milliseconds(millis) };
+    if let Err(error) = abi::check("proxy_set_tick_period_milliseconds", status) {
+        log::error!("no ticks: {error}");
+    }
 }
 
 /// The variable `name` of the VM's environment (`environment_variables` of its configuration), where it is set and is

@@ -15,6 +15,7 @@ use wasm_bindgen_test::wasm_bindgen_test as test;
 struct Court {
     config: Config,
     memory: Memory,
+    revoked: Revoked,
     checks: Cell<u32>,
 }
 
@@ -29,12 +30,14 @@ impl Court {
     fn new(more: &str) -> Self {
         let config = sample::config(more);
         let memory = Memory::new(Seed::from_random([7; 16]), config.slots, config.lifetime);
-        Self { config, memory, checks: Cell::new(0) }
+        let revoked = Revoked::new(config.seed, config.leeway, &config.revoked);
+        Self { config, memory, revoked, checks: Cell::new(0) }
     }
 
     fn judge(&mut self, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
         let now = Instant::from_unix_seconds(seconds);
-        let mut judge = Judge { config: &self.config, memory: &mut self.memory, verifier: &self.checks, now };
+        let (config, memory, revoked) = (&self.config, &mut self.memory, &self.revoked);
+        let mut judge = Judge { config, memory, verifier: &self.checks, revoked, now };
         judge.judge(&Route::of_the_rest(mode), credential)
     }
 
@@ -78,6 +81,7 @@ fn a_route_says_what_a_request_needs() {
             Decision::Missing => "missing",
             Decision::Allowed(verified) => verified.identity.user.as_str(),
             Decision::Refused(refusal) => refusal.reason(),
+            Decision::Unavailable(_) => "unavailable",
         };
         assert_eq!(found, expected, "{mode:?} {credential:?}");
         let passes = matches!(expected, "unjudged" | "anonymous" | "alice");
