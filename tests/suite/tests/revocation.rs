@@ -1,0 +1,191 @@
+//! Revocation: how a token stops being good before it expires, on every worker and soon.
+
+mod tokens;
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proxy::deadline::{Deadline, PATIENCE};
+use proxy::{Client, Redis, Request, Webdis};
+use suite::{EnvoyStage, Scenario, check};
+use tokens::{Algorithm, mint};
+
+/// The password that the shipped configuration of webdis is to be given another one for.
+const PASSWORD: &str = "change-me";
+/// More than refresh, timeout and two ticks, which is the bound; the rest is what a busy machine may take.
+const BOUND: Duration = Duration::from_millis(200 + 1000 + 200);
+
+/// The configuration of a filter that believes [`tokens::ISSUER`], and more of it.
+fn config(more: &str) -> String {
+    format!(r#"{{"issuers": [{}], {more}}}"#, tokens::issuer())
+}
+
+/// One that follows the state store.
+fn following(more: &str) -> String {
+    let state = r#""state": {"env": "STATE_PASSWORD", "timeout": "1s"}"#;
+    config(&format!(r#"{state}, "revocation": {{"refresh": "200ms"{more}}}"#))
+}
+
+/// A real Redis behind a real webdis, as it is configured to run in production.
+struct Store {
+    redis: Redis,
+    webdis: Webdis,
+}
+
+impl Store {
+    fn start() -> Self {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/state/webdis.json");
+        let settings = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
+        let redis = Redis::start().unwrap();
+        let webdis = Webdis::start(redis.port(), &settings).unwrap();
+        Self { redis, webdis }
+    }
+
+    fn add(&self, fields: &[&str]) {
+        let command = [&["XADD", "weir:revoked", "*"], fields].concat();
+        self.redis.call(&command).unwrap();
+    }
+
+    fn scenario(&self, config: &str) -> Scenario {
+        Scenario::new(&[("auth", config)])
+            .environment("STATE_PASSWORD", PASSWORD)
+            .cluster_at("state", self.webdis.address())
+            .workers(4)
+            .envoy_only("the host reaches no Redis")
+    }
+}
+
+/// Sends a token on a connection of its own and says what it is answered.
+fn status(stage: &EnvoyStage, token: &str) -> u16 {
+    let mut client = Client::connect(stage.envoy.address()).unwrap();
+    client.send(&Request::get("/").header("authorization", format!("Bearer {token}")));
+    client.receive().unwrap().status
+}
+
+/// Waits until so many new connections in a row are all answered so: the kernel spreads them over the workers.
+fn settles(stage: &EnvoyStage, token: &str, expected: u16) -> Duration {
+    let since = Instant::now();
+    let settled = Deadline::after(PATIENCE).wait_until(|| (0..40).all(|_| status(stage, token) == expected));
+    assert!(settled, "expected {expected}, got {}\n{}", status(stage, token), stage.envoy.log());
+    since.elapsed()
+}
+
+#[test]
+fn what_the_configuration_lists_is_refused() {
+    let claims = |more: &str| mint(Algorithm::Hs256, &format!(r#""sub": "alice", {more}"#));
+    let (listed, other) = (claims(r#""jti": "t-1", "iat": 1767000001"#), claims(r#""jti": "t-2", "iat": 1767000001"#));
+    let (old, undated) = (claims(r#""jti": "t-3", "iat": 1766999999"#), claims(r#""jti": "t-4""#));
+    let key = mint(Algorithm::Es256, r#""sub": "bob", "iat": 1767000001"#);
+    let config = config(
+        r#""revoked": {"tokens": ["t-1"], "subjects": [{"sub": "alice", "before": 1767000000}], "keys": ["ES256"]}"#,
+    );
+    let lines = format!(
+        r#"
+        GET / authorization="Bearer {listed}" -> 401 body.error.code=AUTH_FAILED \
+            www-authenticate='Bearer realm="weir", error="invalid_token"'
+        log~"credential refused: token_revoked"
+        3 times GET / authorization="Bearer {other}" -> 200
+        GET / authorization="Bearer {old}" -> 401
+        GET / authorization="Bearer {undated}" -> 401
+        GET / authorization="Bearer {key}" -> 401
+        "#
+    );
+    check("auth", &config, &lines);
+}
+
+#[test]
+fn what_redis_revokes_every_worker_refuses_within_the_bound() {
+    let store = Store::start();
+    let stage = store.scenario(&following("")).envoy().unwrap();
+    let subject = |name: &str| mint(Algorithm::Hs256, &format!(r#""sub": "{name}", "jti": "jti-{name}""#));
+    let (alice, bob, carol) = (subject("alice"), subject("bob"), subject("carol"));
+    let key = mint(Algorithm::Es256, r#""sub": "dora""#);
+    for token in [&alice, &bob, &carol, &key] {
+        settles(&stage, token, 200);
+    }
+    for (fields, token) in [
+        (&["token", "jti-alice", "until", "4102444800"][..], &alice),
+        (&["subject", "bob"], &bob),
+        (&["key", "ES256", "issuer", tokens::ISSUER], &key),
+    ] {
+        store.add(fields);
+        std::thread::sleep(BOUND);
+        assert!((0..40).all(|_| status(&stage, token) == 401), "{fields:?}\n{}", stage.envoy.log());
+    }
+    settles(&stage, &carol, 200);
+    store.add(&["key", "ES256", "issuer", tokens::ISSUER, "until", "0"]);
+    settles(&stage, &key, 200);
+}
+
+#[test]
+fn what_was_known_holds_while_the_store_is_away_and_no_longer_than_configured() {
+    let mut store = Store::start();
+    store.add(&["subject", "alice", "before", "4102444800"]);
+    let stage = store.scenario(&following(r#", "unavailable_after": "2s""#)).envoy().unwrap();
+    let (alice, bob) = (mint(Algorithm::Hs256, r#""sub": "alice""#), mint(Algorithm::Hs256, r#""sub": "bob""#));
+    settles(&stage, &bob, 200);
+    settles(&stage, &alice, 401);
+    store.redis.kill();
+    assert_eq!((status(&stage, &alice), status(&stage, &bob)), (401, 200));
+    settles(&stage, &bob, 503);
+    // What is revoked is revoked, whoever is away.
+    settles(&stage, &alice, 401);
+    assert!(stage.envoy.wait_for_log("the store is away"));
+    // It comes back, and has lost everything.
+    store.redis.restart().unwrap();
+    settles(&stage, &bob, 200);
+    settles(&stage, &alice, 401);
+    assert!(stage.envoy.wait_for_log("has lost what was read from it"));
+    store.add(&["subject", "bob"]);
+    settles(&stage, &bob, 401);
+    for line in ["the store is away", "does not answer", "has lost what was read"] {
+        assert_eq!(stage.envoy.log().matches(line).count(), 1, "{line}\n{}", stage.envoy.log());
+    }
+}
+
+#[test]
+fn a_store_that_is_away_may_stop_nothing() {
+    let store = Store::start();
+    let config = following(r#", "unavailable_after": "200ms", "when_unavailable": "continue""#);
+    let scenario = Scenario::new(&[("auth", &config)]).environment("STATE_PASSWORD", "wrong");
+    let scenario = scenario.cluster_at("state", store.webdis.address()).envoy_only("the host reaches no Redis");
+    let stage = scenario.envoy().unwrap();
+    settles(&stage, &mint(Algorithm::Hs256, r#""sub": "alice""#), 200);
+    assert!(stage.envoy.wait_for_log("state does not answer: access denied"));
+}
+
+#[test]
+fn a_flood_of_revocations_is_read_in_pages_and_swept_when_it_has_ended() {
+    let store = Store::start();
+    let script = "for i=1,20000 do redis.call('XADD',KEYS[1],'*','token','t-'..i,'until',ARGV[1]) end";
+    store.redis.call(&["EVAL", script, "1", "weir:revoked", "4102444800"]).unwrap();
+    store.redis.call(&["EVAL", script, "1", "weir:revoked", "1000000000"]).unwrap();
+    let first = store.scenario(&following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
+    let second = store.scenario(&following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
+    let token = |jti: &str| mint(Algorithm::Hs256, &format!(r#""sub": "alice", "jti": "{jti}""#));
+    for stage in [&first, &second] {
+        settles(stage, &token("none"), 200);
+        settles(stage, &token("t-20000"), 401);
+        settles(stage, &token("t-1"), 401);
+    }
+    let length = || store.redis.call(&["XLEN", "weir:revoked"]).unwrap();
+    let swept = Deadline::after(PATIENCE * 3).wait_until(|| length() == proxy::redis::Value::Integer(20_000));
+    assert!(swept, "{:?}", length());
+}
+
+#[test]
+fn more_revocations_than_fit_stop_requests_until_there_is_room() {
+    let store = Store::start();
+    store.add(&["token", "a"]);
+    store.add(&["token", "b"]);
+    let stop = store.scenario(&following(r#", "entries_max": 2"#)).workers(2).envoy().unwrap();
+    let go_on =
+        store.scenario(&following(r#", "entries_max": 2, "when_full": "continue""#)).workers(2).envoy().unwrap();
+    let token = |jti: &str| mint(Algorithm::Hs256, &format!(r#""sub": "alice", "jti": "{jti}""#));
+    settles(&stop, &token("c"), 200);
+    store.add(&["token", "c"]);
+    settles(&stop, &token("other"), 503);
+    settles(&stop, &token("a"), 401);
+    settles(&go_on, &token("a"), 401);
+    settles(&go_on, &token("c"), 200);
+}
