@@ -18,12 +18,15 @@ admin: "[::1]:0"
 clients: {connections: 7, trusted_hops: 2, idle_timeout: 1m, request_timeout: 5s, headers: 50, header_bytes: 16KiB}
 correlation: {client_ids: replace, client_traces: restart, agents: [MyBot]}
 ratelimit: {slots: 128}
+state: {store: redis, url: http://127.0.0.1:7379/, password: {env: WEIR_SECRET}, timeout: 500ms, prefix: fleet}
 cache: {budget_bytes: 16MiB}
 identity:
   jwt:
     - issuer: https://id.example/
       audiences: [gateway]
       jwks: {keys: [{kty: oct, kid: a, alg: HS256, env: WEIR_SECRET}]}
+  revoked: {tokens: [t-1], subjects: [{sub: alice, before: 1767225600}], keys: [old]}
+  revocation: {refresh: 2s, unavailable_after: 1m, when_unavailable: continue}
 tiers: {anonymous: {per_second: 5, burst: 10}, pro: {per_minute: 100}}
 upstreams:
   api:
@@ -136,6 +139,21 @@ fn a_secret_of_the_environment_is_named_and_never_written() {
     assert!(bootstrap.contains("%ENVIRONMENT(WEIR_SECRET)%"));
     assert!(!bootstrap.contains(SECRET));
     assert!(bootstrap.contains("100%% weir"), "a percent sign is no command");
+}
+
+#[test]
+fn the_state_store_is_a_cluster_of_its_own_that_the_filter_knows() {
+    let bootstrap = rendered(&read("everything.yaml", EVERYTHING));
+    let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
+    let state = clusters.iter().find(|cluster| cluster["name"] == "state").unwrap();
+    assert_eq!(state.pointer("/circuit_breakers/thresholds/0/max_connections").unwrap(), 8);
+    let auth = &manager(&bootstrap)["http_filters"][1]["typed_config"]["config"]["configuration"]["value"];
+    let config: Json = serde_json::from_str(auth.as_str().unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "cluster": "state", "dialect": "webdis", "env": "WEIR_SECRET", "timeout": "500ms", "prefix": "fleet",
+        "authority": "127.0.0.1:7379", "path": "/",
+    });
+    assert_eq!((&config["state"], &config["revocation"]["refresh"]), (&expected, &"2s".into()));
 }
 
 #[test]

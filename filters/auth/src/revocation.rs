@@ -109,14 +109,10 @@ impl Entry {
         self.parts().0
     }
 
-    /// Whether it takes back what another said before.
-    const fn is_withdrawal(self) -> bool {
-        self.parts().2 == 0
-    }
-
-    fn has_ended(self, now: u32) -> bool {
+    /// Whether it takes back what another said before, or has ended long ago: it need not be kept.
+    const fn is_past(self, now: u32) -> bool {
         let (_, _, until) = self.parts();
-        until != NEVER && until.saturating_add(GRACE_SECONDS) < now
+        until == 0 || (until != NEVER && until.saturating_add(GRACE_SECONDS) < now)
     }
 }
 
@@ -144,14 +140,14 @@ impl Table {
         }
         let now = u32::try_from(now.unix_seconds()).unwrap_or(NEVER);
         let mut new: Vec<Entry> = Vec::new();
-        self.0.retain(|entry| !entry.has_ended(now));
+        self.0.retain(|entry| !entry.is_past(now));
         let mut count = self.0.len();
         let mut taken = 0;
         for change in changes {
             let known = self.place(change.print()).is_ok();
             match new.binary_search_by_key(&change.print(), |entry| entry.print()) {
                 Ok(at) => new.get_mut(at).into_iter().for_each(|entry| *entry = *change),
-                Err(_) if !known && change.is_withdrawal() => {}
+                Err(_) if !known && change.is_past(now) => {}
                 Err(_) if !known && count >= entries_max => break,
                 Err(at) => {
                     count += usize::from(!known);
@@ -160,11 +156,11 @@ impl Table {
             }
             taken += 1;
         }
-        self.merge(&new);
+        self.merge(&new, now);
         taken
     }
 
-    fn merge(&mut self, new: &[Entry]) {
+    fn merge(&mut self, new: &[Entry], now: u32) {
         let mut merged = Vec::with_capacity(self.0.len() + new.len());
         let mut old = self.0.iter().peekable();
         for change in new {
@@ -172,7 +168,7 @@ impl Table {
                 merged.push(*entry);
             }
             old.next_if(|entry| entry.print() == change.print());
-            if !change.is_withdrawal() {
+            if !change.is_past(now) {
                 merged.push(*change);
             }
         }

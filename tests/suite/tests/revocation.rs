@@ -157,9 +157,9 @@ fn a_store_that_is_away_may_stop_nothing() {
 #[test]
 fn a_flood_of_revocations_is_read_in_pages_and_swept_when_it_has_ended() {
     let store = Store::start();
-    let script = "for i=1,20000 do redis.call('XADD',KEYS[1],'*','token','t-'..i,'until',ARGV[1]) end";
-    store.redis.call(&["EVAL", script, "1", "weir:revoked", "4102444800"]).unwrap();
-    store.redis.call(&["EVAL", script, "1", "weir:revoked", "1000000000"]).unwrap();
+    let script = "for i=1,20000 do redis.call('XADD',KEYS[1],'*','token',ARGV[1]..i,'until',ARGV[2]) end";
+    store.redis.call(&["EVAL", script, "1", "weir:revoked", "t-", "4102444800"]).unwrap();
+    store.redis.call(&["EVAL", script, "1", "weir:revoked", "old-", "1000000000"]).unwrap();
     let first = store.scenario(&following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
     let second = store.scenario(&following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
     let token = |jti: &str| mint(Algorithm::Hs256, &format!(r#""sub": "alice", "jti": "{jti}""#));
@@ -188,4 +188,99 @@ fn more_revocations_than_fit_stop_requests_until_there_is_room() {
     settles(&stop, &token("a"), 401);
     settles(&go_on, &token("a"), 401);
     settles(&go_on, &token("c"), 200);
+}
+
+/// An answer of the store's script, as webdis gives it: the newest id, the broom's place, then six texts for each entry.
+fn answer(newest: &str, entries: &[[&str; 6]]) -> String {
+    let texts = [newest, "0-0"].into_iter().chain(entries.iter().flatten().copied());
+    let texts: Vec<String> = texts.map(|text| format!("\\${}\\r\\n{text}\\r\\n", text.len())).collect();
+    format!("*{}\\r\\n{}", texts.len(), texts.concat())
+}
+
+/// The lines are played on `workers` workers; whatever is asked at `/` goes to the script of the store, too.
+fn scripted(config: &str, workers: usize, lines: &str) {
+    let scenario = Scenario::new(&[("auth", config)]).environment("STATE_PASSWORD", PASSWORD).cluster("state");
+    scenario.workers(workers).check(lines);
+}
+
+#[test]
+fn a_store_answers_and_every_worker_takes_over() {
+    let (alice, bob) = (mint(Algorithm::Hs256, r#""sub": "alice""#), mint(Algorithm::Hs256, r#""sub": "bob""#));
+    let config = following("").replace(r#""timeout""#, r#""path": "/store", "timeout""#);
+    let revoked = answer("1767225600000-0", &[["1767225600000-0", "subject", "alice", "", "4102444800", ""]]);
+    let lines = format!(
+        r#"
+        origin /store 200 body="{revoked}"
+        eventually GET / authorization="Bearer {bob}" @1 -> 200
+        eventually GET / authorization="Bearer {bob}" @2 -> 200
+        GET / authorization="Bearer {alice}" @1 -> 401
+        GET / authorization="Bearer {alice}" @2 -> 401
+        metric api_gateway_auth_revocations 1
+        log~"revocations: known"
+        "#
+    );
+    scripted(&config, 2, &lines);
+}
+
+#[test]
+fn what_a_store_must_not_answer_leaves_nothing_known() {
+    let token = mint(Algorithm::Hs256, r#""sub": "alice""#);
+    let config = following("").replace(r#""timeout""#, r#""path": "/store", "timeout""#);
+    for (reply, said) in [
+        ("200 body=\"-NOAUTH Authentication required.\\r\\n\"", "access denied"),
+        ("200 body=\"-LOADING Redis is loading\\r\\n\"", "Redis is loading"),
+        ("200 body=\"-READONLY no\\r\\n\"", "Redis is read-only"),
+        ("200 body=\"*2\\r\\n\\$3\\r\\n0-0\\r\\n\"", "not of this dialect"),
+        ("200 body=\"<html>\"", "not of this dialect"),
+        ("200 body=abcdef cut", "no whole answer"),
+        ("500 body=x", "status 500"),
+        ("403", "access denied"),
+        ("reset", "status 503"),
+    ] {
+        let lines = format!(
+            r#"
+            origin /store {reply}
+            advance 1s
+            GET / authorization="Bearer {token}" -> 503 body.error.code=SERVICE_UNAVAILABLE retry-after=1
+            GET / -> 401
+            GET / authorization="Bearer x" -> 401
+            log~"revocations: state does not answer: {said}"
+            GET / authorization="Bearer {token}" -> 503
+            "#
+        );
+        scripted(&config, 1, &lines);
+    }
+}
+
+#[test]
+fn a_clock_that_steps_back_keeps_what_is_known_and_stops_no_questions() {
+    let (alice, bob) = (mint(Algorithm::Hs256, r#""sub": "alice""#), mint(Algorithm::Hs256, r#""sub": "bob""#));
+    let config = following(r#", "unavailable_after": "1m""#).replace(r#""timeout""#, r#""path": "/store", "timeout""#);
+    let row = |millis: &str, user| [millis, "subject", user, "", "4102444800", ""].map(str::to_owned);
+    let of = |rows: &[[String; 6]]| {
+        let rows: Vec<[&str; 6]> = rows.iter().map(|row| row.each_ref().map(String::as_str)).collect();
+        answer(rows.last().unwrap()[0], &rows)
+    };
+    let (first, second) = (of(&[row("5-0", "alice")]), of(&[row("6-0", "bob")]));
+    let lines = format!(
+        r#"
+        origin /store 200 body="{first}"
+        eventually GET / authorization="Bearer {bob}" @1 -> 200
+        eventually GET / authorization="Bearer {bob}" @2 -> 200
+        back 1h
+        GET / authorization="Bearer {bob}" @1 -> 200
+        GET / authorization="Bearer {alice}" @1 -> 401
+        origin /store 200 body="{second}"
+        eventually GET / authorization="Bearer {bob}" @1 -> 401
+        eventually GET / authorization="Bearer {bob}" @2 -> 401
+        back 1h
+        origin /store reset
+        advance 59s
+        GET / authorization="Bearer {alice}" @2 -> 401
+        advance 3s
+        GET / authorization="Bearer {alice}" @2 -> 401
+        log~"the store is away"
+        "#
+    );
+    scripted(&config, 2, &lines);
 }

@@ -1,4 +1,4 @@
-//! Where requests go: one cluster for each upstream.
+//! Where requests go: one cluster for each upstream, and one for the state store.
 
 use std::path::Path;
 
@@ -18,7 +18,8 @@ const AUTHORITIES: [&str; 4] = [
 
 /// All clusters.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
-    plan.policy.upstreams.iter().map(render).collect()
+    let state = plan.policy.state.as_ref().map(|state| &state.upstream);
+    plan.policy.upstreams.iter().chain(state).map(render).collect()
 }
 
 fn render(upstream: &Upstream) -> Json {

@@ -20,7 +20,8 @@ pub struct Identity {
 }
 
 /// Keys that the auth filter understands and the policy hands on as they are.
-const HANDED_ON: [&str; 7] = ["realm", "leeway", "forward", "default_tier", "claims", "token_bytes_max", "remember"];
+const HANDED_ON: [&str; 9] =
+    ["realm", "leeway", "forward", "default_tier", "claims", "token_bytes_max", "remember", "revoked", "revocation"];
 
 impl Identity {
     /// Reads the mapping `identity`.
