@@ -14,7 +14,7 @@
 //! ```
 //!
 //! Moments are seconds since the epoch. A later entry about the same thing replaces the earlier one. A token or a user stays
-//! revoked until `until`, and without it for `keep` after the entry was made, which must be as long as the longest life of a
+//! revoked until `until`, and without it for `keep` after the entry was made (after `before`, where that is later), which must be as long as the longest life of a
 //! token; a key stays revoked until it is taken back. In bulk: `redis-cli --pipe`, or one `XADD` a line into `redis-cli`.
 //!
 //! # How it is read
@@ -71,7 +71,7 @@ if #dust==100 then r[2]=dust[100][1] end
 for _,e in ipairs(dust) do
 local x=row(e)
 local ends=tonumber(x[6])
-if not ends and x[2]~='key' then ends=tonumber(string.match(e[1],'%d+'))/1000+tonumber(a[3]) end
+if not ends and x[2]~='key' then ends=math.max(string.match(e[1],'%d+')/1000,tonumber(x[5]) or 0)+a[3] end
 if ends and ends>0 and ends<past then redis.call('XDEL',k,e[1]) end
 end
 for _,e in ipairs(redis.call('XRANGE',k,'('..a[1],'+','COUNT',a[4])) do
@@ -222,7 +222,8 @@ fn entry(row: &[Vec<u8>], keep_seconds: u32, seed: &Seed) -> Option<Entry> {
     let until = match (kind, number(until)) {
         (_, Some(until)) => until,
         (Kind::Key, None) => NEVER,
-        (_, None) => made.saturating_add(keep_seconds),
+        (Kind::Token, None) => made.saturating_add(keep_seconds),
+        (Kind::Subject, None) => made.max(before).saturating_add(keep_seconds),
     };
     Some(Entry::new(seed, kind, issuer, name, before, until))
 }

@@ -207,7 +207,7 @@ fn scripted(config: &str, workers: usize, lines: &str) {
 fn a_store_answers_and_every_worker_takes_over() {
     let (alice, bob) = (mint(Algorithm::Hs256, r#""sub": "alice""#), mint(Algorithm::Hs256, r#""sub": "bob""#));
     let config = following("").replace(r#""timeout""#, r#""path": "/store", "timeout""#);
-    let revoked = answer("1767225600000-0", &[["1767225600000-0", "subject", "alice", "", "4102444800", ""]]);
+    let revoked = answer("1767225600000-0", &[["1767225600000-0", "subject", "alice", "", "4102444800", "4102444800"]]);
     let lines = format!(
         r#"
         origin /store 200 body="{revoked}"
@@ -230,8 +230,8 @@ fn what_a_store_must_not_answer_leaves_nothing_known() {
         ("200 body=\"-NOAUTH Authentication required.\\r\\n\"", "access denied"),
         ("200 body=\"-LOADING Redis is loading\\r\\n\"", "Redis is loading"),
         ("200 body=\"-READONLY no\\r\\n\"", "Redis is read-only"),
-        ("200 body=\"*2\\r\\n\\$3\\r\\n0-0\\r\\n\"", "not of this dialect"),
-        ("200 body=\"<html>\"", "not of this dialect"),
+        ("200 body=\"*2\\r\\n\\$3\\r\\n0-0\\r\\n\"", "the answer is not of this dialect"),
+        ("200 body=\"<html>\"", "the answer is not of this dialect"),
         ("200 body=abcdef cut", "no whole answer"),
         ("500 body=x", "status 500"),
         ("403", "access denied"),
@@ -256,7 +256,7 @@ fn what_a_store_must_not_answer_leaves_nothing_known() {
 fn a_clock_that_steps_back_keeps_what_is_known_and_stops_no_questions() {
     let (alice, bob) = (mint(Algorithm::Hs256, r#""sub": "alice""#), mint(Algorithm::Hs256, r#""sub": "bob""#));
     let config = following(r#", "unavailable_after": "1m""#).replace(r#""timeout""#, r#""path": "/store", "timeout""#);
-    let row = |millis: &str, user| [millis, "subject", user, "", "4102444800", ""].map(str::to_owned);
+    let row = |millis: &str, user| [millis, "subject", user, "", "4102444800", "4102444800"].map(str::to_owned);
     let of = |rows: &[[String; 6]]| {
         let rows: Vec<[&str; 6]> = rows.iter().map(|row| row.each_ref().map(String::as_str)).collect();
         answer(rows.last().unwrap()[0], &rows)
