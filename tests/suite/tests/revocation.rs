@@ -5,8 +5,9 @@ mod tokens;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use policy::state::{Fault, RawStore, Reply, Store as Bridge};
 use proxy::deadline::{Deadline, PATIENCE};
-use proxy::{Client, Redis, Request, Webdis};
+use proxy::{Client, Redis, Request, Upstash, Webdis};
 use suite::{EnvoyStage, Scenario, check};
 use tokens::{Algorithm, mint};
 
@@ -283,4 +284,66 @@ fn a_clock_that_steps_back_keeps_what_is_known_and_stops_no_questions() {
         "#
     );
     scripted(&config, 2, &lines);
+}
+
+/// Asks a bridge as the filters do, without a proxy between.
+fn ask(bridge: &Bridge, address: std::net::SocketAddr, words: &[&[u8]]) -> Result<Reply, Fault> {
+    let asked = bridge.request(words)?;
+    let mut request = Request::new("POST", "/").body(asked.body);
+    for (name, value) in asked.headers.iter().filter(|(name, _)| !name.starts_with(':')) {
+        request = request.header(*name, *value);
+    }
+    let answer = proxy::client::call(address, &request).unwrap();
+    bridge.reply(answer.status, &answer.body)
+}
+
+#[test]
+fn any_bytes_survive_the_way_to_redis_and_back() {
+    let store = Store::start();
+    let upstash = Upstash::start(store.redis.address(), PASSWORD);
+    for (dialect, address) in [("webdis", store.webdis.address()), ("upstash", upstash.address())] {
+        let raw = |env: &str| RawStore { dialect: Some(dialect.into()), env: Some(env.into()), ..RawStore::default() };
+        let secret = |name: &str| Some(if name == "GOOD" { PASSWORD.to_owned() } else { "wrong".to_owned() });
+        let bridge = Bridge::new(raw("GOOD"), Some(&secret)).ok().unwrap();
+        let ask = |words: &[&[u8]]| ask(&bridge, address, words);
+        let text: &[u8] = "/ % \0 \r\n .raw . \" \\ é + ? # &".as_bytes();
+        let any: Vec<u8> = (0..=255).collect();
+        for value in [text, b"", &any] {
+            let is_text = std::str::from_utf8(value).is_ok();
+            let stored = ask(&[b"SET", b"k/%.raw", value, b"PX", b"60000"]);
+            if dialect == "upstash" && !is_text {
+                assert_eq!(stored, Err(Fault::Unsendable));
+                continue;
+            }
+            assert_eq!(stored, Ok(Reply::Status("OK".into())), "{dialect}");
+            assert_eq!(ask(&[b"GET", b"k/%.raw"]), Ok(Reply::Bytes(value.to_vec())), "{dialect}");
+        }
+        let bytes = b"return string.char(0,255,13,10,37,47)";
+        assert_eq!(ask(&[b"EVAL", bytes, b"0"]), Ok(Reply::Bytes(b"\0\xff\r\n%/".to_vec())), "{dialect}");
+        let list = Reply::List(vec![Reply::Bytes(b"a".to_vec()), Reply::Bytes(Vec::new())]);
+        assert_eq!(ask(&[b"EVAL", b"return {'a',''}", b"0"]), Ok(list), "{dialect}");
+        assert_eq!(ask(&[b"GET", b"none"]), Ok(Reply::Nil), "{dialect}");
+        assert_eq!(ask(&[b"EVALSHA", b"abc", b"0"]), Err(Fault::NoScript), "{dialect}");
+        let read_only = b"return redis.error_reply('READONLY no')";
+        assert_eq!(ask(&[b"EVAL", read_only, b"0"]), Err(Fault::ReadOnly), "{dialect}");
+        let stranger = Bridge::new(raw("BAD"), Some(&secret)).ok().unwrap();
+        assert_eq!(self::ask(&stranger, address, &[b"GET", b"k"]), Err(Fault::Denied), "{dialect}");
+    }
+    let shipped = RawStore { env: Some("E".into()), ..RawStore::default() };
+    let bridge = Bridge::new(shipped, Some(&|_| Some(PASSWORD.into()))).ok().unwrap();
+    assert_eq!(ask(&bridge, store.webdis.address(), &[b"FLUSHALL"]), Err(Fault::Denied));
+}
+
+#[test]
+fn a_bridge_of_the_other_dialect_revokes_as_well() {
+    let redis = Redis::start().unwrap();
+    let upstash = Upstash::start(redis.address(), PASSWORD);
+    let config = following("").replace(r#""timeout""#, r#""dialect": "upstash", "timeout""#);
+    let scenario = Scenario::new(&[("auth", &config)]).environment("STATE_PASSWORD", PASSWORD);
+    let stage =
+        scenario.cluster_at("state", upstash.address()).envoy_only("the host reaches no Redis").envoy().unwrap();
+    let token = mint(Algorithm::Hs256, r#""sub": "José", "jti": "t-1""#);
+    settles(&stage, &token, 200);
+    redis.call(&["XADD", "weir:revoked", "*", "subject", "José"]).unwrap();
+    settles(&stage, &token, 401);
 }
