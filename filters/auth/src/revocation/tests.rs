@@ -105,7 +105,7 @@ fn a_flood_takes_no_more_room_than_there_is_and_what_has_ended_gives_way() {
 
 #[test]
 fn a_token_that_was_opened_has_the_marks_of_what_it_says() {
-    let revokes = |list: &str| sample::config(&format!(r#","revoked":{list}"#));
+    let listing = |list: &str| sample::config(&format!(r#","revoked":{list}"#));
     let rows = [
         (r#"{"tokens": ["t-1"]}"#, true),
         (r#"{"tokens": [{"jti": "t-1", "issuer": "i"}]}"#, true),
@@ -116,14 +116,14 @@ fn a_token_that_was_opened_has_the_marks_of_what_it_says() {
         (r#"{"subjects": ["bob"], "keys": ["no"]}"#, false),
     ];
     for (list, expected) in rows {
-        let config = revokes(list);
+        let config = listing(list);
         let claims = r#"{"iss":"i","aud":"us","exp":1000,"iat":500,"sub":"alice","jti":"t-1"}"#;
         let token = sample::token(crate::algorithm::Algorithm::Hs256, claims);
         let opened = crate::token::open(&config, &token, &crate::verifier::Crates).unwrap();
         let revoked = Revoked::new(config.seed, config.leeway, &config.revoked);
         assert_eq!(revoked.check(&opened.marks, at(600)).is_err(), expected, "{list}");
     }
-    let config = revokes("{}");
+    let config = listing("{}");
     for jti in ["7", "null", "[]"] {
         let claims = format!(r#"{{"iss":"i","aud":"us","exp":1000,"sub":"alice","jti":{jti}}}"#);
         let token = sample::token(crate::algorithm::Algorithm::Hs256, &claims);
