@@ -1,5 +1,8 @@
 //! Revocation: how a token stops being good before it expires, on every worker and soon.
 
+// A test stops by panicking.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 mod tokens;
 
 use std::path::Path;
