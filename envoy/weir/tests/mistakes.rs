@@ -98,7 +98,31 @@ fn a_key_of_the_policy_is_checked_by_its_type() {
             &["6:8 the administration port must not be reachable from outside | \
                expected a loopback address, like 127.0.0.1:9901"],
         ),
-        ("state: {store: redis}", &["6:16 `redis` is not known here | expected `memory`"]),
+        ("state: {store: disk}", &["6:16 `disk` is not known here | expected `memory` or `redis`"]),
+        ("state: {store: redis}", &["6:1 `url` is missing | expected the key `url` here"]),
+        ("state: {store: memory, url: http://a}", &["6:24 unknown key `url` | expected `store`"]),
+        (
+            "state: {store: redis, url: 'redis://a', dialect: resp}",
+            &[
+                "6:28 `redis://a` is not an upstream's URL | expected http:// or https://",
+                "6:50 `resp` is not known here | expected `webdis` or `upstash`",
+            ],
+        ),
+        (
+            "state: {store: redis, url: http://a, password: secret}",
+            &["6:48 `secret` is not a mapping | expected the keys of `{env: NAME}`"],
+        ),
+        (
+            "state: {store: redis, url: http://a, password: {env: WEIR_NO_SUCH}}",
+            &["6:54 the environment has no variable `WEIR_NO_SUCH` | set it"],
+        ),
+        (
+            "state: {store: redis, url: http://a, token: {env: PATH}}",
+            &[
+                "6:38 unknown key `token` | expected `store`, `url`, `dialect`, `user`, `password`, `timeout` or `prefix`",
+            ],
+        ),
+        ("state: {store: redis, url: http://a, timeout: 2m}", &["6:47 `2m` is out of range | expected 1ms to 1m"]),
         ("state: {}", &["6:1 `store` is missing | expected the key `store` here"]),
         (
             "clients: {connections: 0, idle_timeout: 5, header_bytes: 1MiB}",

@@ -19,6 +19,7 @@ admin: "[::1]:0"
 clients: {connections: 7, trusted_hops: 2, idle_timeout: 1m, request_timeout: 5s, headers: 50, header_bytes: 16KiB}
 correlation: {client_ids: replace, client_traces: restart, agents: [MyBot]}
 ratelimit: {slots: 128}
+state: {store: redis, url: http://127.0.0.1:7379/, password: {env: WEIR_SECRET}, timeout: 500ms, prefix: fleet}
 cache: {budget_bytes: 16MiB}
 identity:
   jwt:
@@ -29,6 +30,8 @@ identity:
       require_expiry: false
       required_claims: [jti]
       jwks: {keys: [{kty: oct, kid: a, alg: HS256, env: WEIR_SECRET}]}
+  revoked: {tokens: [t-1], subjects: [{sub: alice, before: 1767225600}], keys: [old]}
+  revocation: {refresh: 2s, unavailable_after: 1m, when_unavailable: continue}
     - {issuer: b, audiences: [], jwks: {url: "https://id.example/jwks.json?app=1", refresh: 5m, keep: 1d, wait: 1s, waiting_max: 9}}
     - {issuer: c, audiences: [], jwks: {url: "https://id.example:443/c"}}
     - {issuer: d, audiences: [], jwks: {url: "http://[::1]:9400/keys"}}
@@ -200,6 +203,21 @@ fn keys_are_fetched_through_clusters_that_are_named_after_their_addresses() {
     });
     assert_eq!(auth.config.pointer("/issuers/1/jwks"), Some(&expected));
     assert_eq!(auth.config.pointer("/issuers/3/jwks/cluster").unwrap(), "jwks.http.::1.9400");
+}
+
+#[test]
+fn the_state_store_is_a_cluster_of_its_own_that_the_filter_knows() {
+    let bootstrap = rendered(&read("everything.yaml", EVERYTHING));
+    let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
+    let state = clusters.iter().find(|cluster| cluster["name"] == "state").unwrap();
+    assert_eq!(state.pointer("/circuit_breakers/thresholds/0/max_connections").unwrap(), 8);
+    let auth = &manager(&bootstrap)["http_filters"][1]["typed_config"]["config"]["configuration"]["value"];
+    let config: Json = serde_json::from_str(auth.as_str().unwrap()).unwrap();
+    let expected = serde_json::json!({
+        "cluster": "state", "dialect": "webdis", "env": "WEIR_SECRET", "timeout": "500ms", "prefix": "fleet",
+        "authority": "127.0.0.1:7379", "path": "/",
+    });
+    assert_eq!((&config["state"], &config["revocation"]["refresh"]), (&expected, &"2s".into()));
 }
 
 #[test]

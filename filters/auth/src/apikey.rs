@@ -26,6 +26,7 @@ use crate::key::Environment;
 use crate::moment;
 use crate::permission::Permissions;
 use crate::refusal::Refusal;
+use crate::revocation::Marks;
 use crate::secret::Secret;
 use crate::source::{Kind, Place, Source};
 use crate::subject::{self, Subject};
@@ -126,6 +127,15 @@ impl ApiKeys {
         at
     }
 
+    /// Notes by what each key may be revoked, under the proxy's own seed.
+    pub(crate) fn mark(&mut self, seed: &Seed) {
+        for known in self.table.iter_mut().flatten() {
+            if let Some(verified) = Rc::get_mut(&mut known.verified) {
+                verified.marks = Marks::of_key(seed, &known.id);
+            }
+        }
+    }
+
     /// Whose key this is, whether or not it has expired.
     pub(crate) fn find(&self, key: &[u8]) -> Option<Rc<Verified>> {
         let plain = if self.plain { self.verified(Sha256::digest(key).into()) } else { None };
@@ -150,6 +160,7 @@ pub(crate) fn check(key: &[u8]) -> Result<(), Refusal> {
 
 /// An entry of the configuration.
 struct Known {
+    id: String,
     digest: [u8; 32],
     is_plain: bool,
     verified: Rc<Verified>,
@@ -198,8 +209,10 @@ impl Rules<'_> {
             scopes: subject::scopes(&claims),
             claims: Some(&claims),
         });
+        // Until the proxy's seed is known: see `ApiKeys::mark`.
+        let marks = Marks::of_key(&Seed::from_random([0; 16]), &id);
         let identity = Identity { kind: Kind::ApiKey, user, tier, roles, handed };
-        Ok(Known { digest, is_plain, verified: Rc::new(Verified::of_key(identity, granted, expires)) })
+        Ok(Known { id, digest, is_plain, verified: Rc::new(Verified::of_key(identity, granted, marks, expires)) })
     }
 
     fn digest(&self, fields: &mut Fields) -> Result<([u8; 32], bool), ConfigError> {

@@ -48,6 +48,15 @@
 //! | `claims` | the claims for `user`, `tier` and `roles`; `realm_access.roles` is a claim inside a claim, `["a.b"]` one whose name has a dot | `sub`, `tier`, `roles` |
 //! | `hand_on` | a list of `claim` and `header`: the upstream gets the claim in that header, which no client can send itself | `[]` |
 //! | `token_bytes_max` | longer tokens are refused, 256 to 65536 | `8192` |
+//! | `revoked` | what is revoked whatever the store says: `tokens` (each a `jti`, or `{"jti", "issuer"}`), `subjects` (a user, or `{"sub", "before", "issuer"}`, in seconds since the epoch) and `keys` (a `kid` or the id of an API key, or `{"kid", "issuer"}`) | `{}` |
+//! | `state` | where the state store is: `cluster`, `dialect` (`webdis`, `upstash`), `path`, `authority`, `user`, `env` (the variable with webdis's password or Upstash's token), `timeout`, `prefix` | `state`, `webdis`, `/`, the cluster, `weir`, –, `250ms`, `weir` |
+//! | `revocation` | follows the revocations in the state store (see [`crate::feed`]): the members below | – |
+//! | `revocation.refresh` | how often, 100 ms to an hour | `1s` |
+//! | `revocation.unavailable_after` | after how long without an answer the last one is too old | `5m` |
+//! | `revocation.when_unavailable` | then, and before the first answer: `stop` answers a request whose credential is good with 503, `continue` lets it pass | `stop` |
+//! | `revocation.keep` | for how long a token or a user stays revoked where the entry does not say: no token may live longer | `30d` |
+//! | `revocation.entries_max` | how many are kept, 16 bytes each in every worker, 1 to 1000000 | `100000` |
+//! | `revocation.when_full` | when there are more: `stop` or `continue`, as above | `stop` |
 //! | `remember` | `slots` (genuine tokens kept by each worker, 0 to 65536) and `for` (how long at most, up to a day); `refused_slots` and `refused_for` (up to 5 minutes) for tokens that were refused | `1024`, `5m`, `256`, `10s` |
 //!
 //! A slot takes 48 bytes of a worker's memory, and a genuine token some 150 more with its user, tier and roles.
@@ -77,7 +86,7 @@ use std::time::Duration;
 
 use policy::config::each;
 use policy::route::Target;
-use policy::{ConfigError, Period};
+use policy::{ConfigError, Period, Seed};
 
 use crate::apikey::{ApiKeys, Grants};
 use crate::attribute::{ATTRIBUTES_MAX, Attribute};
@@ -88,6 +97,7 @@ use crate::issuer::Issuer;
 use crate::key::Environment;
 use crate::permission::{Granted, Permissions};
 use crate::request::is_alias;
+use crate::revocation::settings::{Following, Listed};
 use crate::route::{Mode, Route};
 use crate::source::{self, Kind, Place, Source};
 use crate::subject::Subject;
@@ -146,6 +156,12 @@ pub struct Config {
     pub permissions: Permissions,
     /// What those may do who show nothing.
     pub anonymous: Granted,
+    /// What is revoked whatever the state store says.
+    pub revoked: Vec<Listed>,
+    /// How the revocations of the state store are followed, if at all.
+    pub following: Option<Following>,
+    /// Under which fingerprints of what may be revoked are taken: the proxy's, set by who has a host to ask.
+    pub seed: Seed,
     routes: Vec<Route>,
     rest: Route,
 }
@@ -183,6 +199,12 @@ impl Config {
     /// The first mistake, with its place; a variable that is not set is one.
     pub fn with_environment(json: &[u8], environment: &dyn Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         Self::read(json, &Environment::Variables(environment))
+    }
+
+    /// Takes over the proxy's seed, for fingerprints of what may be revoked.
+    pub fn seal(&mut self, seed: Seed) {
+        self.seed = seed;
+        self.api_keys.mark(&seed);
     }
 
     /// The route that a request is on.
@@ -224,6 +246,9 @@ impl Config {
             refused_for: memory.period("refused_for", REFUSED_MAX).map_err(inside)?.unwrap_or(REFUSED).length(),
             anonymous: permissions.decide(&Subject::anonymous(ANONYMOUS)),
             permissions,
+            revoked: Listed::read_all(fields.object("revoked")?).map_err(|mistake| mistake.inside("revoked"))?,
+            following: Following::read(&mut fields, environment)?,
+            seed: Seed::from_random([0; 16]),
             routes,
             rest: Route::of_the_rest(Mode::read(&mut fields, "default")?.unwrap_or(Mode::Required)),
         };

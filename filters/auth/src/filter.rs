@@ -5,6 +5,7 @@ mod denial;
 mod gate;
 mod handing;
 mod keys;
+mod revocations;
 
 use std::rc::Rc;
 
@@ -43,7 +44,7 @@ impl Context for Root {
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let config = shell::configure(size, |json| Config::with_environment(json, &shell::environment));
-        self.gate = config.map(|config| Rc::new(Gate::new(config)));
+        self.gate = config.and_then(Gate::new).map(Rc::new);
         if self.gate.as_ref().is_some_and(|gate| gate.needs_ticks()) {
             shell::tick(keys::FIRST_TICK);
         }

@@ -11,6 +11,7 @@ use crate::credential::Shown;
 use crate::keyring::{Keyring, Lack, Prospect};
 use crate::memory::Memory;
 use crate::refusal::{self, Refusal};
+use crate::revocation::{Revoked, Standing};
 use crate::route::{Mode, Route};
 use crate::source::Kind;
 use crate::token::{self, Verified};
@@ -62,6 +63,8 @@ pub struct Judge<'a> {
     pub verifier: &'a dyn Verifier,
     /// When the request came, where it may wait for keys.
     pub since: Option<Instant>,
+    /// What is revoked.
+    pub revoked: &'a Revoked,
     /// When it is.
     pub now: Instant,
 }
@@ -81,10 +84,11 @@ impl Judge<'_> {
                 Kind::ApiKey => self.admit_key(&bytes),
             }),
         };
-        match allowed {
-            Err(refusal) => self.refuse(route.mode, refusal),
-            Ok(verified) if route.forbids(verified.granted) => Decision::Forbidden(verified),
-            Ok(verified) => Decision::Allowed(verified),
+        match (allowed, self.revoked.standing) {
+            (Err(refusal), _) => self.refuse(route.mode, refusal),
+            (Ok(_), Standing::Unknown(retry_after)) => Decision::Unavailable(retry_after),
+            (Ok(verified), Standing::Known) if route.forbids(verified.granted) => Decision::Forbidden(verified),
+            (Ok(verified), Standing::Known) => Decision::Allowed(verified),
         }
     }
 
@@ -106,6 +110,7 @@ impl Judge<'_> {
         let print = self.memory.fingerprint(token);
         if let Some(known) = self.memory.recall(print, self.now) {
             known.check(self.now, self.config.leeway)?;
+            self.revoked.check(&known.marks, self.now)?;
             return Ok(known);
         }
         if let Some(refusal) = self.memory.recall_refusal(print, self.now) {
@@ -121,10 +126,13 @@ impl Judge<'_> {
             }
             valid.map(|()| opened)
         });
-        if let Err(refusal) = judged {
-            self.memory.learn_refusal(print, refusal, self.now);
+        if let Err(refusal) = &judged {
+            self.memory.learn_refusal(print, *refusal, self.now);
         }
-        judged
+        let opened = judged?;
+        // A token that is revoked now may not be so later, and is remembered all the same.
+        self.revoked.check(&opened.marks, self.now)?;
+        Ok(opened)
     }
 
     /// A key seen before costs no hash. Its time ends by this clock alone, so there is no leeway.
@@ -136,6 +144,7 @@ impl Judge<'_> {
             None => (self.config.api_keys.find(key).ok_or(Refusal::KeyUnknown)?, false),
         };
         known.check(self.now, Duration::ZERO).map_err(|_| Refusal::KeyExpired)?;
+        self.revoked.check(&known.marks, self.now).map_err(|_| Refusal::KeyRevoked)?;
         if !seen {
             self.memory.learn(print, Rc::clone(&known), self.now);
         }

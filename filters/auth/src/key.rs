@@ -39,6 +39,16 @@ pub(crate) enum Environment<'a> {
     Absent,
 }
 
+impl<'a> Environment<'a> {
+    /// What answers with the text of a variable, where there is an environment.
+    pub(crate) fn variables(&self) -> Option<policy::state::Variables<'a>> {
+        match self {
+            Self::Variables(variables) => Some(*variables),
+            Self::Absent => None,
+        }
+    }
+}
+
 impl Key {
     /// Reads a key; `None` for one whose secret is in an environment that is absent.
     pub(crate) fn read(json: Json, environment: &Environment<'_>) -> Result<Option<Self>, ConfigError> {

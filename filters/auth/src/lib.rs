@@ -18,19 +18,18 @@
 //!    that the issuer publishes are fetched beside the requests, once per proxy, and kept while it is down.
 //! 7. The signature, by Envoy's crypto where the host offers it, else by pure Rust.
 //! 8. `iss`, `aud`, `typ`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf`, `iat` and age.
-//! 9. What the route demands of its callers: one bit for each rule, decided when the token was opened. Who may not gets 403
-//!    `FORBIDDEN`, and what was missing is in the log alone; a rule in the shadow is only counted and logged.
+//! 9. Whether the token, its user or its key was revoked; where nobody knows, 503 `SERVICE_UNAVAILABLE`.
+//! 10. What the route demands of its callers: one bit for each rule, decided when the token was opened. Who may not gets 403
+//!     `FORBIDDEN`, and what was missing is in the log alone; a rule in the shadow is only counted and logged.
 //!
 //! A request whose keys are not there yet, or whose key is new, waits for them as long as it may, if they may come in that
 //! time. Without keys, a token gets 503 with `Retry-After` where one is required, and 401 where none was needed: there it
 //! is a credential like any other that cannot be verified. A key that stays unknown is 401.
 //!
-//! It does not revoke tokens.
-//!
 //! Reading order: [`config`] (with `fields` and `json`), [`route`], [`request`] with [`source`] and [`credential`], [`judge`];
 //! of tokens [`token`], [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
 //! [`verifier`] (with `rsa`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`], [`upkeep`], [`keyring`] and
-//! [`queue`]; [`apikey`]; [`memory`], [`identity`] with [`claim`] and [`attribute`], [`permission`] with `predicate` and
+//! [`queue`]; [`apikey`]; [`revocation`] and [`feed`]; [`memory`], [`identity`] with [`claim`] and [`attribute`], [`permission`] with `predicate` and
 //! [`subject`], [`refusal`], and last the filter.
 
 pub mod algorithm;
@@ -42,6 +41,7 @@ pub mod credential;
 pub mod delegate;
 mod der;
 pub mod expectation;
+pub mod feed;
 pub mod fetch;
 mod fields;
 #[cfg(target_os = "wasi")]
@@ -60,6 +60,7 @@ mod predicate;
 pub mod queue;
 pub mod refusal;
 pub mod request;
+pub mod revocation;
 pub mod route;
 mod rsa;
 #[cfg(test)]

@@ -60,6 +60,10 @@ pub enum Refusal {
     KeyUnknown,
     /// An API key whose time is over.
     KeyExpired,
+    /// An API key that was revoked.
+    KeyRevoked,
+    /// It, its user or its key was revoked.
+    Revoked,
 }
 
 impl Refusal {
@@ -93,6 +97,8 @@ impl Refusal {
             Self::KeyForm => "malformed_api_key",
             Self::KeyUnknown => "unknown_api_key",
             Self::KeyExpired => "api_key_expired",
+            Self::KeyRevoked => "api_key_revoked",
+            Self::Revoked => "token_revoked",
         }
     }
 
@@ -126,7 +132,7 @@ impl Refusal {
         let error = match self {
             Self::Scheme => "",
             Self::Repeated | Self::Malformed => r#", error="invalid_request""#,
-            Self::KeyForm | Self::KeyUnknown | Self::KeyExpired => {
+            Self::KeyForm | Self::KeyUnknown | Self::KeyExpired | Self::KeyRevoked => {
                 return Rejection::AuthFailed { challenge: challenge(Kind::ApiKey, realm), reason: self.reason() };
             }
             _ => r#", error="invalid_token""#,

@@ -3,6 +3,7 @@
 //! Nothing of a token is believed before its signature fits, except what is needed to find the key: `iss`, `kid`, `alg`.
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::time::Duration;
 
@@ -19,6 +20,7 @@ use crate::key::Key;
 use crate::keyring::Keyring;
 use crate::permission::Granted;
 use crate::refusal::Refusal;
+use crate::revocation::{Marks, Named};
 use crate::source::Kind;
 use crate::subject::{self, Subject};
 use crate::verifier::{Verdict, Verifier};
@@ -35,15 +37,17 @@ pub struct Verified {
     pub identity: Identity,
     /// What it may do.
     pub granted: Granted,
+    /// By what it may be revoked.
+    pub marks: Marks,
     window: Window,
 }
 
 impl Verified {
     /// What an API key stands for, which knows no other time than the end of its own, in seconds since the epoch.
-    pub(crate) fn of_key(identity: Identity, granted: Granted, expires: Option<i64>) -> Self {
+    pub(crate) fn of_key(identity: Identity, granted: Granted, marks: Marks, expires: Option<i64>) -> Self {
         let expires = expires.unwrap_or(i64::MAX);
         let window = Window { expires, stale: i64::MAX, not_before: None, issued: None };
-        Self { identity, granted, window }
+        Self { identity, granted, marks, window }
     }
 
     /// Whether it is valid now; clocks may differ by `leeway`.
@@ -79,14 +83,17 @@ pub(crate) fn open(
     let (algorithm, keys) = keyring.candidates(index, issuer, header.key_id.as_deref(), token.algorithm())?;
     let (message, _) = text.rsplit_once('.').ok_or(Refusal::Token)?;
     let signature = Signature::try_from_slice(token.signature_bytes()).map_err(|_| Refusal::Token)?;
-    if !(Scheme { algorithm, verifier }).verify_signature(&signature, &Candidates(keys), message.as_bytes()) {
+    let candidates = Candidates { keys, found: Cell::new(None) };
+    if !(Scheme { algorithm, verifier }).verify_signature(&signature, &candidates, message.as_bytes()) {
         return Err(Refusal::Signature);
     }
-    read(config, issuer, &claims)
+    // What a key is called counts, not what a token calls it; a key without a name is called as the token says.
+    let key = candidates.found.get().and_then(|key| key.id.as_deref()).or(header.key_id.as_deref());
+    read(config, issuer, key, &claims)
 }
 
 /// Reads what a token whose signature fits says.
-fn read(config: &Config, issuer: &Issuer, claims: &Claims<Members>) -> Result<Verified, Refusal> {
+fn read(config: &Config, issuer: &Issuer, key: Option<&str>, claims: &Claims<Members>) -> Result<Verified, Refusal> {
     let members = &claims.custom;
     // The crate's own checks subtract a leeway from any moment at all, and panic where that underflows.
     let times = Times {
@@ -104,7 +111,15 @@ fn read(config: &Config, issuer: &Issuer, claims: &Claims<Members>) -> Result<Ve
         scopes: subject::scopes(members),
         claims: Some(members),
     });
-    Ok(Verified { identity, granted, window })
+    let jti = match members.find("jti") {
+        None => None,
+        Some(Json::Text(jti)) => Some(jti.as_str()),
+        // RFC 7519 §4.1.7: what cannot be read could not be revoked.
+        Some(_) => return Err(Refusal::Claim),
+    };
+    let named = Named { token: jti, subject: Some(&identity.user), key };
+    let marks = Marks::of_token(&config.seed, &issuer.name, &named, window.issued);
+    Ok(Verified { identity, granted, marks, window })
 }
 
 /// Whether claims say that they are of this issuer.
@@ -113,7 +128,11 @@ fn is_issued(claims: &Claims<Members>, issuer: &Issuer) -> bool {
 }
 
 /// Keys for one algorithm, as jwt-compact wants them.
-struct Candidates<'a>(Vec<&'a Key>);
+struct Candidates<'a> {
+    keys: Vec<&'a Key>,
+    /// The one whose signature it was.
+    found: Cell<Option<&'a Key>>,
+}
 
 /// One algorithm, checked by a verifier.
 struct Scheme<'a> {
@@ -150,7 +169,10 @@ impl<'a> jwt_compact::Algorithm for Scheme<'a> {
     }
 
     fn verify_signature(&self, signature: &Signature, keys: &Candidates<'a>, message: &[u8]) -> bool {
-        keys.0.iter().any(|key| self.verifier.verify(key, message, &signature.0) == Verdict::Genuine)
+        let fits = |key: &&&Key| self.verifier.verify(key, message, &signature.0) == Verdict::Genuine;
+        let found = keys.keys.iter().find(fits).copied();
+        keys.found.set(found);
+        found.is_some()
     }
 }
 

@@ -10,7 +10,8 @@
 //! 5. [`id`]: identifiers that are safe to log, [`fingerprint`]: keys of bounded size for whatever clients send.
 //! 6. [`rejection`]: what a client is told when a filter answers in the upstream's place.
 //! 7. [`lease`]: who does what must be done once per proxy.
-//! 8. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
+//! 8. [`state`]: how the store that a fleet shares is asked, and what it answers.
+//! 9. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
 //!    [`metric`]: how a metric with labels is named.
 
 pub mod config;
@@ -25,6 +26,7 @@ mod path;
 pub mod period;
 pub mod rejection;
 pub mod route;
+pub mod state;
 
 pub use config::ConfigError;
 pub use fingerprint::{Fingerprint, Seed};

@@ -8,6 +8,7 @@
 //! - [`shared`]: shared data, read, created and updated by compare-and-swap.
 //! - [`lease`]: leadership of the proxy's workers, by a lease in shared data.
 //! - [`callout`]: HTTP requests of a filter's own.
+//! - [`state`]: questions to the state store.
 //! - [`reply`]: answering in the upstream's place.
 //! - [`stream`]: body bytes, filter state and properties; going on with a request that was held.
 //! - [`metric`]: counters, gauges and histograms, defined once and used by number.
@@ -32,6 +33,8 @@ pub mod plugin;
 pub mod reply;
 #[cfg(target_os = "wasi")]
 pub mod shared;
+#[cfg(target_os = "wasi")]
+pub mod state;
 #[cfg(target_os = "wasi")]
 pub mod stream;
 

@@ -5,7 +5,7 @@
 //! value that stands for it, or with the test's process if that ends first. Every wait has a deadline; none is a
 //! blind sleep.
 //!
-//! Reading order: [`deadline`], [`child`] (what all processes share), [`envoy`], [`redis`], [`webdis`]; then
+//! Reading order: [`deadline`], [`child`] (what all processes share), [`envoy`], [`redis`], [`webdis`], [`upstash`]; then
 //! [`message`], [`wire`] (HTTP/1.1 as bytes), [`client`], [`origin`].
 
 // A test's library stops a test by panicking; that is how it reports.
@@ -20,6 +20,7 @@ pub mod message;
 pub mod origin;
 pub mod process;
 pub mod redis;
+pub mod upstash;
 pub mod webdis;
 pub mod wire;
 
@@ -28,4 +29,5 @@ pub use envoy::{Envoy, Options};
 pub use message::{Answer, Request};
 pub use origin::{Origin, Reply};
 pub use redis::Redis;
+pub use upstash::Upstash;
 pub use webdis::Webdis;

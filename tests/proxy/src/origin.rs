@@ -72,7 +72,7 @@ impl Reply {
     }
 
     /// The bytes on the wire, as far as they are sent.
-    fn encode(&self, bodiless: bool) -> Vec<u8> {
+    pub(crate) fn encode(&self, bodiless: bool) -> Vec<u8> {
         let mut bytes = format!("HTTP/1.1 {} -\r\n", self.status).into_bytes();
         if bodiless {
             let mut headers = self.headers.clone();
@@ -253,7 +253,7 @@ fn serve(stream: TcpStream, shared: &Shared) {
 }
 
 /// The next request, whole; `None` when the connection ends.
-fn receive(wire: &mut Wire) -> Option<Request> {
+pub(crate) fn receive(wire: &mut Wire) -> Option<Request> {
     let head = wire.head(Deadline::after(IDLE)).ok()?;
     let mut words = head.start.split(|byte| *byte == b' ');
     let (method, target) = (words.next()?.to_vec(), words.next()?.to_vec());

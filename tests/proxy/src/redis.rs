@@ -108,7 +108,7 @@ pub fn on_free_port<T>(start: impl Fn(u16) -> Result<T, Failure>) -> Result<T, F
     }
 }
 
-fn call(address: SocketAddr, command: &[&str]) -> std::io::Result<Value> {
+pub(crate) fn call(address: SocketAddr, command: &[&str]) -> std::io::Result<Value> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let words = command.iter().map(|word| format!("${}\r\n{word}\r\n", word.len())).collect::<Vec<_>>().concat();

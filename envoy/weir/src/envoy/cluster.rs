@@ -1,4 +1,5 @@
-//! Where requests go: one cluster for each upstream, and one for each place that issuers publish their keys at.
+//! Where requests go: one cluster for each upstream, one for each place that issuers publish their keys at, and one for the
+//! state store.
 
 use std::path::Path;
 
@@ -21,12 +22,10 @@ const CONNECT_TIMEOUT: Period = Period::of_seconds(1);
 /// One worker at a time fetches keys.
 const POOL: Pool = Pool { connections: 4, pending: 16, requests: 16 };
 
-/// All clusters: the upstreams', then those that keys are fetched through.
+/// All clusters: the upstreams', the state store's, then those that keys are fetched through.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
-    let upstreams = plan
-        .policy
-        .upstreams
-        .iter()
+    let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
+    let upstreams = upstreams
         .map(|upstream| render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool));
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL));

@@ -40,7 +40,7 @@ pub struct Publisher {
 const FETCH: [&str; 7] = ["refresh", "timeout", "keep", "cooldown", "wait", "waiting_max", "bytes_max"];
 
 /// Keys that the auth filter understands and the policy hands on as they are.
-const HANDED_ON: [&str; 10] = [
+const HANDED_ON: [&str; 12] = [
     "api_keys",
     "claims",
     "default_tier",
@@ -49,6 +49,8 @@ const HANDED_ON: [&str; 10] = [
     "leeway",
     "realm",
     "remember",
+    "revocation",
+    "revoked",
     "token_bytes_max",
     "tokens",
 ];

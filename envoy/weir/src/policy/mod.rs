@@ -1,7 +1,7 @@
 //! The policy file: what an operator writes, read into types, with every mistake noted.
 //!
 //! One file of this folder for each noun of the policy: [`client`], [`upstream`], [`route`] with its [`matcher`],
-//! [`identity`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
+//! [`identity`], [`state`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
 //! written, and read by the filter's own code in [`crate::translate`].
 
 pub mod client;
@@ -10,6 +10,7 @@ pub mod header;
 pub mod identity;
 pub mod matcher;
 pub mod route;
+pub mod state;
 pub mod upstream;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ pub use example::Example;
 pub use identity::Identity;
 pub use matcher::{Matcher, Pattern};
 pub use route::Route;
+pub use state::Store;
 pub use upstream::{Address, Upstream};
 
 /// A whole policy.
@@ -34,6 +36,8 @@ pub struct Policy {
     pub listen: Spanned<SocketAddr>,
     /// Where Envoy's administration interface is; always on the loopback.
     pub admin: Spanned<SocketAddr>,
+    /// Where state is kept that a fleet shares; without it, in this proxy's memory.
+    pub state: Option<Store>,
     /// What clients may do before any rule looks at them.
     pub clients: Clients,
     /// What the operator says to a filter itself, by the filter's name; the rest of its configuration is translated.
@@ -88,9 +92,7 @@ impl Policy {
             let expected = "expected a loopback address, like 127.0.0.1:9901";
             mistakes.add(&admin.span, "the administration port must not be reachable from outside", expected);
         }
-        if let Some(node) = fields.optional("state") {
-            state(node, mistakes);
-        }
+        let state = fields.optional("state").and_then(|node| Store::read(node, surroundings, mistakes));
         let clients = fields.optional("clients").map(|node| Clients::read(node, mistakes)).unwrap_or_default();
         let identity = fields.optional("identity").and_then(|node| Identity::read(node, surroundings, mistakes));
         let permissions = fields.optional("permissions").map(Draft::of);
@@ -98,12 +100,17 @@ impl Policy {
         let options = FILTERS.into_iter().filter_map(|name| Some((name, Draft::of(fields.optional(name)?)))).collect();
         let upstreams = fields.required("upstreams", mistakes).map(|node| upstream::read(node, surroundings, mistakes));
         let upstreams = upstreams.unwrap_or_default();
+        if let Some(taken) = upstreams.iter().find(|upstream| state.is_some() && upstream.name.value == state::CLUSTER)
+        {
+            mistakes.add(&taken.name.span, "`state` is what the state store is called", "expected another name");
+        }
         let routes = fields.required("routes", mistakes).map(|node| route::read(node, &upstreams, mistakes));
         let examples = fields.optional("examples").map(|node| example::read(node, mistakes));
         fields.finish(mistakes);
         Some(Self {
             listen,
             admin,
+            state,
             clients,
             options,
             identity,
@@ -120,14 +127,6 @@ impl Policy {
     pub fn upstream(&self, name: &str) -> Option<&Upstream> {
         self.upstreams.iter().find(|upstream| upstream.name.value == name)
     }
-}
-
-fn state(node: &Node, mistakes: &mut Mistakes) {
-    let Some(mut fields) = Fields::of(node, "the state store", mistakes) else { return };
-    if let Some(store) = fields.required("store", mistakes) {
-        reader::word(store, &[("memory", ())], mistakes);
-    }
-    fields.finish(mistakes);
 }
 
 fn tiers(node: &Node, mistakes: &mut Mistakes) -> Vec<(Spanned<String>, Draft)> {

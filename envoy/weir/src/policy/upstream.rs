@@ -51,6 +51,19 @@ pub struct Address {
     pub base: String,
 }
 
+impl Address {
+    /// What stands in `Host`: the host, and the port where it is not the usual one.
+    pub fn authority(&self) -> String {
+        let host = match &self.host {
+            Name::Domain(name) => name.clone(),
+            Name::Ip(IpAddr::V4(ip)) => ip.to_string(),
+            Name::Ip(IpAddr::V6(ip)) => format!("[{ip}]"),
+        };
+        let usual = if self.tls { 443 } else { 80 };
+        if self.port == usual { host } else { format!("{host}:{}", self.port) }
+    }
+}
+
 /// A host.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Name {
@@ -150,7 +163,8 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
     })
 }
 
-fn address(node: &Node, mistakes: &mut Mistakes) -> Option<Address> {
+/// Reads a URL that leads to a service.
+pub fn address(node: &Node, mistakes: &mut Mistakes) -> Option<Address> {
     let text = reader::text(node, mistakes)?;
     let parsed = Address::parse(&text.value).and_then(|(address, url)| match url.query().or(url.fragment()) {
         Some(_) => Err("expected no query and no fragment"),

@@ -11,6 +11,9 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         Some(identity) => identity.draft.clone(),
         None => Draft::object(&policy.span),
     };
+    if let (Some(_), Some(state)) = (&policy.identity, &policy.state) {
+        draft.set("state", state.draft.clone());
+    }
     // Where nobody can show a token, no route needs one; where somebody can, every route does that does not say
     // otherwise.
     let unsaid = if policy.identity.is_some() { Auth::Required } else { Auth::Off };

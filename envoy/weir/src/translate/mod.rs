@@ -42,7 +42,13 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     let quota = ratelimit::quota(policy, mistakes);
     let breaker = breaker::draft(policy, mistakes);
     let filter = |name, module, draft: &Draft| Filter { name, module, config: draft.to_json(), variables: Vec::new() };
-    let variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
+    let mut variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
+    if policy.identity.is_some() {
+        variables.extend(policy.state.as_ref().and_then(|state| state.variable.clone()));
+    }
+    // Envoy refuses a name that stands twice.
+    variables.sort();
+    variables.dedup();
     let filters = vec![
         filter("correlation", "correlation", &correlation),
         Filter { variables, ..filter("auth", "auth", &auth) },

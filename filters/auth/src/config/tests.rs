@@ -239,6 +239,37 @@ fn a_mistake_is_said_with_its_place() {
         ),
         (with(r#""permissions": []"#), "permissions: must be an object"),
         (with(r#""permissions": {"editors": {"rol": "x"}}"#), "permissions.editors.rol: is not known here"),
+        (with(r#""revocation": {}"#), "state: is missing, as long as there is `revocation`"),
+        (with(r#""state": {"dialect": "redis"}"#), r#"state.dialect: must be webdis or upstash, got "redis""#),
+        (with(r#""state": {"clutser": "a"}"#), "state.clutser: is not known here"),
+        (with(r#""revoked": {"tokens": [7]}"#), "revoked.tokens[0]: must be an object"),
+        (with(r#""revoked": {"tokens": [""]}"#), "revoked.tokens[0].jti: must not be empty"),
+        (with(r#""revoked": {"keys": [{"kid": "a", "before": 5}]}"#), "revoked.keys[0].before: is not known here"),
+        (with(r#""revoked": {"subjects": [{}]}"#), "revoked.subjects[0].sub: is missing"),
+        (
+            with(r#""revoked": {"subjects": [{"sub": "a", "before": 0}]}"#),
+            "revoked.subjects[0].before: must be a whole number from 1 to 4294967294",
+        ),
+        (with(r#""revoked": {"users": []}"#), "revoked.users: is not known here"),
+    ];
+    check(&rows);
+}
+
+#[test]
+fn following_the_state_store_has_limits() {
+    let with = |more: &str| format!(r#"{{"default": "off", "state": {{}}, "revocation": {{{more}}}}}"#);
+    let rows = [
+        (with(r#""refresh": "50ms""#), "revocation.refresh: must be at least 100ms"),
+        (
+            with(r#""refresh": "2h""#),
+            r#"revocation.refresh: must be a length of time like "250ms" or "30s", at most 1h"#,
+        ),
+        (with(r#""refresh": "10s", "unavailable_after": "5s""#), "revocation.unavailable_after: must be at least 10s"),
+        (with(r#""keep": "0""#), "revocation.keep: must be at least 1s"),
+        (with(r#""when_full": "drop""#), r#"revocation.when_full: must be stop or continue, got "drop""#),
+        (with(r#""when_unavailable": 1"#), "revocation.when_unavailable: must be a string"),
+        (with(r#""entries_max": 0"#), "revocation.entries_max: must be a whole number from 1 to 1000000"),
+        (with(r#""refrseh": "1s""#), "revocation.refrseh: is not known here"),
     ];
     check(&rows);
 }

@@ -1,6 +1,7 @@
 //! What a worker has at hand for every request: the configuration, its memory, its verifier, its counters.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use policy::{Headers, Instant, Rejection, Seed};
 use proxy_wasm::types::Action;
@@ -10,6 +11,7 @@ use shell::metric::Counter;
 use super::counted::Counted;
 use super::denial::Denials;
 use super::keys::{Keys, fetched};
+use super::revocations::Revocations;
 use crate::config::Config;
 use crate::issuer::Issuer;
 use crate::judge::{Decision, Judge};
@@ -23,9 +25,10 @@ use crate::source::Place;
 
 /// What all requests of a worker share.
 pub(super) struct Gate {
-    pub(super) config: Config,
+    pub(super) config: Rc<Config>,
     pub(super) keys: Keys,
     pub(super) reads_queries: bool,
+    pub(super) revocations: Revocations,
     memory: RefCell<Memory>,
     verifier: Counted,
     allowed: Counter,
@@ -37,13 +40,21 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    pub(super) fn new(config: Config) -> Self {
+    /// `None`, with a line in the log, where the host has no seed to share.
+    pub(super) fn new(mut config: Config) -> Option<Self> {
+        let Ok(seed) = shell::seed() else {
+            log::error!("no seed for fingerprints");
+            return None;
+        };
+        config.seal(seed);
+        let config = Rc::new(config);
         // Each worker has its own memory, so its fingerprints need not be those of other workers.
         let memory = Memory::new(Seed::from_random(shell::random()), config.slots, config.lifetime)
             .with_refused(config.refused_slots, config.refused_for);
         let request = |outcome| Counter::new("api_gateway_auth_requests_total", &[("outcome", outcome)]);
-        Self {
+        Some(Self {
             keys: Keys::new(&config),
+            revocations: Revocations::new(&config),
             reads_queries: config.sources.iter().any(|source| source.place == Place::Query),
             config,
             memory: RefCell::new(memory),
@@ -54,7 +65,7 @@ impl Gate {
             refused: request("refused"),
             unavailable: request("unavailable"),
             denials: Denials::new(),
-        }
+        })
     }
 
     /// Judges the current request, that of context `context`, and acts on it; `since` is when it came, where it has waited.
@@ -98,6 +109,7 @@ impl Gate {
             memory: &mut self.memory.borrow_mut(),
             keyring: &self.keys.ring.borrow(),
             verifier: &self.verifier,
+            revoked: &self.revocations.known(),
             since,
             now,
         };
@@ -119,17 +131,19 @@ impl Gate {
 
     /// Whether this worker has anything to look after beside requests.
     pub(super) fn needs_ticks(&self) -> bool {
-        fetched(&self.config).next().is_some()
+        fetched(&self.config).next().is_some() || self.config.following.is_some()
     }
 
     /// Looks after the keys, then judges the requests that have waited for them. The root context's number is `root`.
     pub(super) fn tick(&self, root: u32) {
         let changed = self.keys.tick(&self.config);
         self.release(root, changed);
+        self.revocations.tick();
     }
 
     /// Takes in the answer to a callout of `root`.
     pub(super) fn answered(&self, root: u32, token: u32, headers: usize, body_bytes: usize) {
+        self.revocations.received(token, headers, body_bytes);
         let changed = self.keys.answered(&self.config, token, headers, body_bytes);
         self.release(root, changed);
     }

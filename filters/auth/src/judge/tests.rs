@@ -25,6 +25,7 @@ struct Court {
     memory: Memory,
     keyring: Keyring,
     may_wait: bool,
+    revoked: Revoked,
     checks: Cell<u32>,
 }
 
@@ -43,8 +44,9 @@ impl Court {
     fn of(config: Config) -> Self {
         let memory = Memory::new(Seed::from_random([7; 16]), config.slots, config.lifetime)
             .with_refused(config.refused_slots, config.refused_for);
+        let revoked = Revoked::new(&config.seed, config.leeway, &config.revoked);
         let keyring = Keyring::new(&config.issuers);
-        Self { config, memory, keyring, may_wait: true, checks: Cell::new(0) }
+        Self { config, memory, keyring, may_wait: true, revoked, checks: Cell::new(0) }
     }
 
     fn judge(&mut self, credential: Sole<'_>, mode: Mode, seconds: u64) -> Decision {
@@ -62,6 +64,7 @@ impl Court {
             memory: &mut self.memory,
             keyring: &self.keyring,
             verifier: &self.checks,
+            revoked: &self.revoked,
             since: self.may_wait.then_some(now),
             now,
         };
