@@ -11,6 +11,7 @@ use shell::HostError;
 use shell::headers::Map;
 use shell::metric::Counter;
 
+use crate::algorithm::Algorithm;
 use crate::config::Config;
 use crate::delegate::{Answer, Delegate, FUNCTION};
 use crate::identity::Identity;
@@ -184,8 +185,8 @@ fn ask_host(question: &[u8]) -> Answer {
 }
 
 impl<Inner: Verifier> Verifier for Counted<Inner> {
-    fn verify(&self, key: &Key, message: &[u8], signature: &[u8]) -> Verdict {
-        let verdict = self.inner.verify(key, message, signature);
+    fn verify(&self, key: &Key, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Verdict {
+        let verdict = self.inner.verify(key, algorithm, message, signature);
         match verdict {
             Verdict::Genuine => self.genuine.increment(),
             Verdict::Forged => self.forged.increment(),

@@ -50,7 +50,7 @@ impl Issuer {
         Ok(Self { name, audiences, keys: keys.into_iter().flatten().collect() })
     }
 
-    /// The keys that may have signed a token with this `kid` and this `alg`: all for one algorithm, a few at most.
+    /// The keys that may have signed a token with this `kid` and this `alg`: all for that algorithm, a few at most.
     ///
     /// A `kid` selects the keys of that name, or where there is none the keys without a name; without a `kid`, all are
     /// candidates. The token's `alg` chooses nothing: it is compared with what each key is for.
@@ -65,7 +65,7 @@ impl Issuer {
             return Err(Refusal::Key);
         }
         let algorithm = Algorithm::parse(alg).ok_or(Refusal::Algorithm)?;
-        let keys: Vec<_> = self.keys.iter().filter(selected).filter(|key| key.algorithm == algorithm).collect();
+        let keys: Vec<_> = self.keys.iter().filter(selected).filter(|key| key.allows(algorithm)).collect();
         match keys.len() {
             0 => Err(Refusal::Algorithm),
             1..=TRIES_MAX => Ok((algorithm, keys)),
@@ -75,7 +75,7 @@ impl Issuer {
 }
 
 fn is_same(one: &Key, other: &Key) -> bool {
-    one.id == other.id && one.algorithm == other.algorithm
+    one.id == other.id && !one.algorithms().and(other.algorithms()).is_empty()
 }
 
 #[cfg(test)]
@@ -118,7 +118,7 @@ mod tests {
             let issuer = issuer(unnamed);
             let found = issuer.candidates(kid, alg).map(|(algorithm, keys)| {
                 assert_eq!(algorithm.name(), alg);
-                assert!(keys.iter().all(|key| key.algorithm == algorithm));
+                assert!(keys.iter().all(|key| key.allows(algorithm)));
                 keys.len()
             });
             assert_eq!(found, expected, "{unnamed} {kid:?} {alg}");

@@ -20,22 +20,25 @@
 //! It does not fetch keys, revoke tokens, or decide what a known caller may do.
 //!
 //! Reading order: [`config`] (with `fields` and `json`), [`judge`], [`token`], [`issuer`], [`key`] with [`secret`] and
-//! [`algorithm`], [`verifier`] (with `rsa`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`refusal`],
+//! [`algorithm`], [`verifier`] (with `rsa`, `ecdsa`, `modulus` and `hash`) and [`delegate`] (with `der`), [`memory`], [`identity`], [`refusal`],
 //! [`request`], and last the filter.
 
 pub mod algorithm;
 pub mod config;
 pub mod delegate;
 mod der;
+mod ecdsa;
 mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
+mod hash;
 pub mod identity;
 pub mod issuer;
 mod json;
 pub mod judge;
 pub mod key;
 pub mod memory;
+mod modulus;
 pub mod refusal;
 pub mod request;
 mod rsa;

@@ -167,7 +167,8 @@ impl<'a> jwt_compact::Algorithm for Scheme<'a> {
     }
 
     fn verify_signature(&self, signature: &Signature, keys: &Candidates<'a>, message: &[u8]) -> bool {
-        keys.0.iter().any(|key| self.verifier.verify(key, message, &signature.0) == Verdict::Genuine)
+        let genuine = |key: &&Key| self.verifier.verify(key, self.algorithm, message, &signature.0) == Verdict::Genuine;
+        keys.0.iter().any(genuine)
     }
 }
 
