@@ -13,7 +13,7 @@
 //! 4. A token that this worker has found genuine before is known by its fingerprint: no parsing, no signature check.
 //! 5. The token's form: its length, three parts of canonical base64url, strict JSON without duplicates, no header
 //!    parameter that brings a key or changes what the rest means.
-//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for.
+//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the algorithms that it was read for.
 //! 7. The signature, by Envoy's crypto where the host offers it, else by pure Rust.
 //! 8. `iss`, `aud`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf` and `iat`.
 //!

@@ -141,3 +141,16 @@ fn no_key_but_a_secret_is_for_hmac() {
         assert_eq!(key.algorithms().and(Algorithms::HMAC).is_empty(), !is_secret);
     }
 }
+
+/// The keys that the scenarios use beside the table are the sample keys.
+#[test]
+fn the_written_keys_are_the_sample_keys() {
+    let written: serde_json::Value = serde_json::from_str(include_str!("tests/keys.json")).unwrap();
+    for (written, algorithm) in written["keys"].as_array().unwrap().iter().zip(Algorithm::ALL) {
+        let mut expected: serde_json::Value = serde_json::from_str(&sample::jwk(algorithm)).unwrap();
+        if let Some(alg) = written.get("alg") {
+            expected["alg"] = alg.clone();
+        }
+        assert_eq!(*written, expected);
+    }
+}
