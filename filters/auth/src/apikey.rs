@@ -11,15 +11,14 @@
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
-use hmac::digest::CtOutput;
-use hmac::{Hmac, Mac};
 use policy::config::each;
 use policy::{ConfigError, Seed};
-use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::attribute::Attribute;
 use crate::fields::Fields;
+use crate::hash::Hash;
 use crate::identity::{Identity, is_safe, joined};
 use crate::json::{Json, Members};
 use crate::key::Environment;
@@ -93,7 +92,7 @@ impl ApiKeys {
         let known = each("keys", list, |json| rules.read(json))?;
         let digests: Vec<u8> = known.iter().flat_map(|known| known.digest).collect();
         let mut random = [0; 16];
-        random.iter_mut().zip(Sha256::digest(digests)).for_each(|(byte, hashed)| *byte = hashed);
+        random.iter_mut().zip(Hash::Sha256.digest(&[&digests]).as_ref()).for_each(|(byte, hashed)| *byte = *hashed);
         let mut keys = Self { sources, seed: Seed::from_random(random), plain: false, pepper, table: Vec::new() };
         // At most half full, so that a search is over soon.
         keys.table.resize_with(2 * known.len(), || None);
@@ -116,9 +115,9 @@ impl ApiKeys {
     }
 
     /// Where a digest is, or where it would be.
-    fn place(&self, digest: &[u8; 32]) -> usize {
+    fn place(&self, digest: &[u8]) -> usize {
         let slots = u32::try_from(self.table.len()).ok().and_then(NonZeroU32::new);
-        let mut at = slots.map_or(0, |slots| self.seed.fingerprint([digest.as_slice()]).slot(slots) as usize);
+        let mut at = slots.map_or(0, |slots| self.seed.fingerprint([digest]).slot(slots) as usize);
         while let Some(Some(known)) = self.table.get(at)
             && !known.is(digest)
         {
@@ -138,16 +137,12 @@ impl ApiKeys {
 
     /// Whose key this is, whether or not it has expired.
     pub(crate) fn find(&self, key: &[u8]) -> Option<Rc<Verified>> {
-        let plain = if self.plain { self.verified(Sha256::digest(key).into()) } else { None };
-        if plain.is_some() {
-            return plain;
-        }
-        let mac = <Hmac<Sha256> as Mac>::new_from_slice(self.pepper.as_ref()?.bytes()).ok()?;
-        self.verified(mac.chain_update(key).finalize().into_bytes().into())
+        let plain = if self.plain { self.verified(Hash::Sha256.digest(&[key]).as_ref()) } else { None };
+        plain.or_else(|| self.verified(Hash::Sha256.code(self.pepper.as_ref()?.bytes(), key).as_ref()))
     }
 
-    fn verified(&self, digest: [u8; 32]) -> Option<Rc<Verified>> {
-        let known = self.table.get(self.place(&digest))?.as_ref()?;
+    fn verified(&self, digest: &[u8]) -> Option<Rc<Verified>> {
+        let known = self.table.get(self.place(digest))?.as_ref()?;
         Some(Rc::clone(&known.verified))
     }
 }
@@ -168,8 +163,8 @@ struct Known {
 
 impl Known {
     /// Compares in constant time.
-    fn is(&self, digest: &[u8; 32]) -> bool {
-        CtOutput::<Sha256>::new(self.digest.into()) == CtOutput::new((*digest).into())
+    fn is(&self, digest: &[u8]) -> bool {
+        self.digest.as_slice().ct_eq(digest).into()
     }
 }
 

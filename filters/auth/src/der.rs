@@ -13,22 +13,35 @@ const P256: &[u8] = &[
     0x30, 0x13, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03,
     0x01, 0x07,
 ];
+/// `id-ecPublicKey` on `secp384r1` (RFC 5480 §2.1.1).
+const P384: &[u8] =
+    &[0x30, 0x10, 0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22];
 
 /// The public key of these numbers, in big-endian bytes.
 pub(crate) fn rsa_key(modulus: &[u8], exponent: &[u8]) -> Vec<u8> {
-    let numbers = [integer(modulus), integer(exponent)].concat();
+    let mut numbers = Vec::with_capacity(modulus.len() + exponent.len() + 10);
+    integer(&mut numbers, modulus);
+    integer(&mut numbers, exponent);
     key(RSA, &element(SEQUENCE, &numbers))
 }
 
-/// The public key of this uncompressed point (SEC 1 §2.3.3).
-pub(crate) fn p256_key(point: &[u8]) -> Vec<u8> {
-    key(P256, point)
+/// The public key at these coordinates, of P-256 or of P-384 by their length, as an uncompressed point (SEC 1 §2.3.3).
+pub(crate) fn ec_key(x: &[u8], y: &[u8]) -> Vec<u8> {
+    key(if x.len() == 32 { P256 } else { P384 }, &[&[4], x, y].concat())
 }
 
 /// The signature whose halves stand one after the other (RFC 7518 §3.4), as `Ecdsa-Sig-Value` (RFC 3279 §2.2.3).
+///
+/// Halves have no more than 48 bytes, so the length of both takes one byte.
 pub(crate) fn ecdsa_signature(halves: &[u8]) -> Vec<u8> {
     let (r, s) = halves.split_at(halves.len() / 2);
-    element(SEQUENCE, &[integer(r), integer(s)].concat())
+    let mut bytes = Vec::with_capacity(halves.len() + 8);
+    bytes.extend([SEQUENCE, 0]);
+    integer(&mut bytes, r);
+    integer(&mut bytes, s);
+    let [.., length] = bytes.len().saturating_sub(2).to_be_bytes();
+    bytes.iter_mut().skip(1).take(1).for_each(|byte| *byte = length);
+    bytes
 }
 
 fn key(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
@@ -37,71 +50,34 @@ fn key(algorithm: &[u8], bits: &[u8]) -> Vec<u8> {
     element(SEQUENCE, &[algorithm, &bits].concat())
 }
 
-/// A number that is not negative, in as few bytes as it needs.
-fn integer(bytes: &[u8]) -> Vec<u8> {
-    let zeros = bytes.iter().take_while(|&&byte| byte == 0).count();
-    let digits = bytes.get(zeros..).unwrap_or_default();
+/// Writes a number that is not negative, in as few bytes as it needs.
+fn integer(bytes: &mut Vec<u8>, number: &[u8]) {
+    let zeros = number.iter().take_while(|&&byte| byte == 0).count();
+    let digits = number.get(zeros..).unwrap_or_default();
     // The highest bit is the sign.
     let sign: &[u8] = if digits.first().is_none_or(|&byte| byte >= 0x80) { &[0] } else { &[] };
-    element(INTEGER, &[sign, digits].concat())
+    head(bytes, INTEGER, sign.len().saturating_add(digits.len()));
+    bytes.extend_from_slice(sign);
+    bytes.extend_from_slice(digits);
 }
 
-fn element(tag: u8, content: &[u8]) -> Vec<u8> {
-    let [.., high, low] = content.len().to_be_bytes();
-    let mut bytes = Vec::with_capacity(content.len() + 4);
+/// Writes a tag and how long its content is.
+fn head(bytes: &mut Vec<u8>, tag: u8, length: usize) {
+    let [.., high, low] = length.to_be_bytes();
     bytes.push(tag);
     match (high, low) {
         (0, 0..0x80) => bytes.push(low),
-        (0, _) => bytes.extend([0x81, low]),
-        _ => bytes.extend([0x82, high, low]),
+        (0, _) => bytes.extend_from_slice(&[0x81, low]),
+        _ => bytes.extend_from_slice(&[0x82, high, low]),
     }
+}
+
+fn element(tag: u8, content: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(content.len() + 4);
+    head(&mut bytes, tag, content.len());
     bytes.extend_from_slice(content);
     bytes
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sample;
-    use ::rsa::pkcs8::DecodePublicKey;
-    use ::rsa::traits::PublicKeyParts;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    #[test]
-    fn another_reader_finds_the_same_rsa_key() {
-        let key =
-            ::rsa::RsaPublicKey::from_public_key_der(&rsa_key(&sample::bytes(sample::RSA_N), &[1, 0, 1])).unwrap();
-        assert_eq!(key.n().to_bytes_be(), sample::bytes(sample::RSA_N));
-        assert_eq!(key.e().to_bytes_be(), [1, 0, 1]);
-    }
-
-    #[test]
-    fn another_reader_finds_the_same_p256_key() {
-        let point = [&[4][..], &sample::bytes(sample::P256_X), &sample::bytes(sample::P256_Y)].concat();
-        let key = p256::ecdsa::VerifyingKey::from_public_key_der(&p256_key(&point)).unwrap();
-        assert_eq!(key.to_encoded_point(false).as_bytes(), point);
-    }
-
-    #[test]
-    fn another_reader_finds_the_same_signature() {
-        let mut halves = [0x80; 64];
-        halves[..32].copy_from_slice(&[[0; 31].as_slice(), &[7]].concat());
-        let read = p256::ecdsa::Signature::from_der(&ecdsa_signature(&halves)).unwrap();
-        assert_eq!(read.to_bytes().as_slice(), halves);
-    }
-
-    #[test]
-    fn a_number_takes_as_few_bytes_as_it_needs() {
-        let rows: [(&[u8], &[u8]); 5] = [
-            (&[], &[2, 1, 0]),
-            (&[0, 0], &[2, 1, 0]),
-            (&[0, 1], &[2, 1, 1]),
-            (&[0x7f], &[2, 1, 0x7f]),
-            (&[0x80], &[2, 2, 0, 0x80]),
-        ];
-        for (bytes, expected) in rows {
-            assert_eq!(integer(bytes), expected);
-        }
-    }
-}
+mod tests;

@@ -2,6 +2,7 @@
 
 use policy::ConfigError;
 
+use crate::algorithm::Algorithms;
 use crate::expectation::Expectation;
 use crate::fetch::Fetch;
 use crate::fields::Fields;
@@ -15,6 +16,8 @@ pub struct Issuer {
     pub name: String,
     /// What its tokens must say besides.
     pub expectation: Expectation,
+    /// What it signs with: its keys are for nothing else.
+    pub algorithms: Algorithms,
     /// Where its keys come from.
     pub keys: Keys,
 }
@@ -43,19 +46,29 @@ impl Issuer {
             return Err(ConfigError::at("issuer", "must not be empty"));
         }
         let expectation = Expectation::read(&mut fields)?;
-        let keys = Keys::read(fields.object("jwks")?, environment).map_err(|mistake| mistake.inside("jwks"))?;
+        let algorithms = algorithms(&mut fields)?;
+        let keys =
+            Keys::read(fields.object("jwks")?, algorithms, environment).map_err(|mistake| mistake.inside("jwks"))?;
         fields.end()?;
-        Ok(Self { name, expectation, keys })
+        Ok(Self { name, expectation, algorithms, keys })
     }
 }
 
 impl Keys {
-    fn read(mut jwks: Fields, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+    fn read(mut jwks: Fields, issued: Algorithms, environment: &Environment<'_>) -> Result<Self, ConfigError> {
         if jwks.has("url") {
             return Ok(Self::Fetched(Fetch::read(jwks)?));
         }
         // Other members of a set are ignored (RFC 7517 §5).
         let keys = jwks.list("keys")?.unwrap_or_default();
-        Ok(Self::Inline(KeySet::read(keys, environment)?))
+        Ok(Self::Inline(KeySet::read(keys, issued, environment)?))
     }
+}
+/// What an issuer signs with, where it says so.
+fn algorithms(fields: &mut Fields) -> Result<Algorithms, ConfigError> {
+    let Some(names) = fields.texts("algorithms")? else { return Ok(Algorithms::ALL) };
+    if names.is_empty() {
+        return Err(ConfigError::at("algorithms", "must name one; leave it out for what each key is for"));
+    }
+    Algorithms::read(&names).map_err(|mistake| mistake.inside("algorithms"))
 }

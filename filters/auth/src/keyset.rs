@@ -2,7 +2,7 @@
 
 use policy::ConfigError;
 
-use crate::algorithm::Algorithm;
+use crate::algorithm::{Algorithm, Algorithms};
 use crate::fields::Fields;
 use crate::json::{Json, Members};
 use crate::key::{Environment, Key};
@@ -27,12 +27,17 @@ pub struct Published {
 }
 
 impl KeySet {
-    /// Reads the list `keys` of a set in the configuration, where every mistake is one.
-    pub(crate) fn read(list: Vec<Json>, environment: &Environment<'_>) -> Result<Self, ConfigError> {
+    /// Reads the list `keys` of a set in the configuration, where every mistake is one. Keys are for nothing but what is
+    /// `issued`.
+    pub(crate) fn read(
+        list: Vec<Json>,
+        issued: Algorithms,
+        environment: &Environment<'_>,
+    ) -> Result<Self, ConfigError> {
         if list.is_empty() || list.len() > KEYS_MAX {
             return Err(ConfigError::at("keys", format!("must have 1 to {KEYS_MAX} keys")));
         }
-        let found = Published::collect(list, environment, false);
+        let found = Published::collect(list, issued, Some(environment));
         found.complaint.map_or(Ok(found.keys), Err)
     }
 
@@ -61,7 +66,7 @@ impl KeySet {
             return Err(Refusal::Key);
         }
         let algorithm = Algorithm::parse(alg).ok_or(Refusal::Algorithm)?;
-        let keys: Vec<_> = self.0.iter().filter(selected).filter(|key| key.algorithm == algorithm).collect();
+        let keys: Vec<_> = self.0.iter().filter(selected).filter(|key| key.allows(algorithm)).collect();
         match keys.len() {
             0 => Err(Refusal::Algorithm),
             1..=TRIES_MAX => Ok((algorithm, keys)),
@@ -76,21 +81,22 @@ impl Published {
     ///
     /// # Errors
     /// The document is not a key set, or has no key that can be used.
-    pub fn read(document: &[u8]) -> Result<Self, ConfigError> {
+    pub fn read(document: &[u8], issued: Algorithms) -> Result<Self, ConfigError> {
         let members: Members =
             serde_json::from_slice(document).map_err(|error| ConfigError::at("", error.to_string()))?;
         let list = Fields::of(Json::Object(members))?.list("keys")?.unwrap_or_default();
-        let mut found = Self::collect(list, &Environment::Absent, true);
+        let mut found = Self::collect(list, issued, None);
         if found.keys.is_empty() {
             return Err(found.complaint.take().unwrap_or_else(|| ConfigError::at("keys", "has none")));
         }
         Ok(found)
     }
 
-    fn collect(list: Vec<Json>, environment: &Environment<'_>, is_public: bool) -> Self {
+    /// `environment` is where a configuration's secrets may come from; a published set has none.
+    fn collect(list: Vec<Json>, issued: Algorithms, environment: Option<&Environment<'_>>) -> Self {
         let mut found = Self { keys: KeySet(Vec::new()), skipped: 0, complaint: None };
         for (index, json) in list.into_iter().enumerate() {
-            match found.keys.join(json, environment, is_public) {
+            match found.keys.join(json, issued, environment) {
                 Ok(()) => {}
                 Err(mistake) => {
                     found.skipped += 1;
@@ -104,16 +110,25 @@ impl Published {
 
 impl KeySet {
     /// Reads one more key. One whose secret is in an environment that is absent is left out.
-    fn join(&mut self, json: Json, environment: &Environment<'_>, is_public: bool) -> Result<(), ConfigError> {
-        let is_secret = |kty: Option<&Json>| matches!(kty, Some(Json::Text(kty)) if kty == "oct");
-        if is_public && matches!(&json, Json::Object(members) if is_secret(members.find("kty"))) {
-            return Err(ConfigError::at("kty", "oct is a secret, and no secret is published"));
-        }
+    fn join(
+        &mut self,
+        json: Json,
+        issued: Algorithms,
+        environment: Option<&Environment<'_>>,
+    ) -> Result<(), ConfigError> {
         if self.0.len() >= KEYS_MAX {
             return Err(ConfigError::at("", format!("is one of more than {KEYS_MAX}")));
         }
-        let Some(key) = Key::read(json, environment)? else { return Ok(()) };
-        if key.id.is_some() && self.0.iter().any(|other| other.id == key.id && other.algorithm == key.algorithm) {
+        let mut key = match environment {
+            None => Key::published(json)?,
+            Some(environment) => match Key::read(json, environment)? {
+                Some(key) => key,
+                None => return Ok(()),
+            },
+        };
+        key.narrow(issued)?;
+        let same = |other: &Key| other.id == key.id && !other.algorithms().and(key.algorithms()).is_empty();
+        if key.id.is_some() && self.0.iter().any(same) {
             return Err(ConfigError::at("kid", "is the kid of another key for the same algorithm"));
         }
         self.0.push(key);
@@ -133,7 +148,7 @@ mod tests {
         let named = [sample::oct("HS256", Some("a")), sample::oct("HS256", Some("b")), sample::okp(Some("a"))];
         let more = std::iter::repeat_with(|| sample::oct("HS256", None)).take(unnamed);
         let keys = named.into_iter().chain(more).map(|key| serde_json::from_str(&key).unwrap()).map(Json::Object);
-        KeySet::read(keys.collect(), &Environment::Absent).ok().unwrap()
+        KeySet::read(keys.collect(), Algorithms::ALL, &Environment::Absent).ok().unwrap()
     }
 
     #[test]
@@ -160,7 +175,7 @@ mod tests {
             let set = set(unnamed);
             let found = set.candidates(kid, alg).map(|(algorithm, keys)| {
                 assert_eq!(algorithm.name(), alg);
-                assert!(keys.iter().all(|key| key.algorithm == algorithm));
+                assert!(keys.iter().all(|key| key.allows(algorithm)));
                 keys.len()
             });
             assert_eq!(found, expected, "{unnamed} {kid:?} {alg}");
@@ -169,7 +184,7 @@ mod tests {
 
     /// How many keys of a document can be used, how many cannot, and what is said of them.
     fn published(keys: &[String]) -> String {
-        match Published::read(format!(r#"{{"keys": [{}], "more": 1}}"#, keys.join(",")).as_bytes()) {
+        match Published::read(format!(r#"{{"keys": [{}], "more": 1}}"#, keys.join(",")).as_bytes(), Algorithms::ALL) {
             Ok(found) => {
                 let complaint = found.complaint.map(|mistake| mistake.to_string()).unwrap_or_default();
                 format!("{} {} {complaint}", found.keys.len(), found.skipped)
@@ -183,8 +198,11 @@ mod tests {
         let (ed, ec, secret) = (sample::okp(Some("a")), sample::ec(None), sample::oct("HS256", Some("s")));
         let rows = [
             (vec![ed.clone(), ec.clone()], "2 0 "),
-            (vec![secret.clone(), ed.clone()], "1 1 keys[0].kty: oct is a secret, and no secret is published"),
-            (vec![secret], "keys[0].kty: oct is a secret, and no secret is published"),
+            (
+                vec![secret.clone(), ed.clone()],
+                "1 1 keys[0].kty: must not be oct in a set that is published: a secret there is none",
+            ),
+            (vec![secret], "keys[0].kty: must not be oct in a set that is published: a secret there is none"),
             (
                 vec![ed.clone(), ed.clone(), r#"{"kty": "RSA", "use": "enc"}"#.into()],
                 "1 2 keys[1].kid: is the kid of another key for the same algorithm",
@@ -209,7 +227,7 @@ mod tests {
             (br#"{"keys": [], "keys": []}"#, "a name stands twice"),
             (b"\xff\xfe", "expected value"),
         ] {
-            let said = Published::read(document).err().unwrap().to_string();
+            let said = Published::read(document, Algorithms::ALL).err().unwrap().to_string();
             assert!(said.starts_with(expected), "{said}");
         }
     }

@@ -14,7 +14,7 @@
 //!    check.
 //! 5. The token's form: its length, three parts of canonical base64url, strict JSON without duplicates, no header
 //!    parameter that brings a key or changes what the rest means.
-//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the one algorithm that it was made for. Keys
+//! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the algorithms that it was read for. Keys
 //!    that the issuer publishes are fetched beside the requests, once per proxy, and kept while it is down.
 //! 7. The signature, by Envoy's crypto where the host offers it, else by pure Rust.
 //! 8. `iss`, `aud`, `typ`, and an identity that is safe to hand on; then, remembered or not, `exp`, `nbf`, `iat` and age.
@@ -28,7 +28,7 @@
 //!
 //! Reading order: [`config`] (with `fields` and `json`), [`route`], [`request`] with [`source`] and [`credential`], [`judge`];
 //! of tokens [`token`], [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
-//! [`verifier`] (with `rsa`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`], [`upkeep`], [`keyring`] and
+//! [`verifier`] (with `rsa`, `ecdsa`, `modulus` and `hash`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`], [`upkeep`], [`keyring`] and
 //! [`queue`]; [`apikey`]; [`revocation`] and [`feed`]; [`memory`], [`identity`] with [`claim`] and [`attribute`], [`permission`] with `predicate` and
 //! [`subject`], [`refusal`], and last the filter.
 
@@ -40,12 +40,14 @@ pub mod config;
 pub mod credential;
 pub mod delegate;
 mod der;
+mod ecdsa;
 pub mod expectation;
 pub mod feed;
 pub mod fetch;
 mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
+mod hash;
 pub mod identity;
 pub mod issuer;
 mod json;
@@ -54,6 +56,7 @@ pub mod key;
 pub mod keyring;
 pub mod keyset;
 pub mod memory;
+mod modulus;
 mod moment;
 pub mod permission;
 mod predicate;

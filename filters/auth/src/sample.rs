@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use ::rsa::{BigUint, Pkcs1v15Sign, RsaPrivateKey};
+use ::rsa::rand_core::{CryptoRng, RngCore};
+use ::rsa::{BigUint, Pkcs1v15Sign, Pss, RsaPrivateKey};
 use base64ct::{Base64UrlUnpadded, Encoding};
 use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -35,9 +36,14 @@ pub(crate) const P256_X: &str = "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU";
 /// RFC 7515 A.3.1.
 pub(crate) const P256_Y: &str = "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0";
 const P256_D: &str = "jpsQnnGQmL-YBIffH1136cspYG6-0iY7X1fCE9-E9LI";
+/// RFC 6979 A.2.6.
+pub(crate) const P384_X: &str = "7DpOQVtOGaRWhhgCn0J_pdqai8SukuAuBqrlKGswDGTe-PDqkFWGYGSiVFFUgLwT";
+/// RFC 6979 A.2.6.
+pub(crate) const P384_Y: &str = "gBXZty19VyROqO-awMYhiWcIpZNn-d-59UyoSz8cnbEoiyMcOuDU_nNE_SUzJkcg";
+const P384_D: &str = "a509rS4bjBwFsZh1tmWfTeI8O2Z78pe6mqR3QHhxN9iW1XJOTHCoJfhyyepg0u31";
 /// RFC 8037 A.2.
 pub(crate) const ED25519_X: &str = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
-const ED25519_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
+pub(crate) const ED25519_D: &str = "nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A";
 
 /// The bytes that base64url text stands for.
 pub(crate) fn bytes(text: &str) -> Vec<u8> {
@@ -68,6 +74,11 @@ pub(crate) fn ec(id: Option<&str>) -> String {
     format!(r#"{{"kty":"EC","crv":"P-256","x":"{P256_X}","y":"{P256_Y}"{}}}"#, kid(id))
 }
 
+/// The P-384 key as a JSON Web Key.
+pub(crate) fn ec384(id: Option<&str>) -> String {
+    format!(r#"{{"kty":"EC","crv":"P-384","x":"{P384_X}","y":"{P384_Y}"{}}}"#, kid(id))
+}
+
 /// The Ed25519 key as a JSON Web Key.
 pub(crate) fn okp(id: Option<&str>) -> String {
     format!(r#"{{"kty":"OKP","crv":"Ed25519","x":"{ED25519_X}"{}}}"#, kid(id))
@@ -79,7 +90,11 @@ pub(crate) fn jwk(algorithm: Algorithm) -> String {
     match algorithm {
         Algorithm::Hs256 | Algorithm::Hs384 | Algorithm::Hs512 => oct(name, Some(name)),
         Algorithm::Rs256 => rsa(Some(name)),
+        Algorithm::Rs384 | Algorithm::Rs512 | Algorithm::Ps256 | Algorithm::Ps384 | Algorithm::Ps512 => {
+            rsa(Some(name)).replace('}', &format!(r#","alg":"{name}"}}"#))
+        }
         Algorithm::Es256 => ec(Some(name)),
+        Algorithm::Es384 => ec384(Some(name)),
         Algorithm::EdDsa => okp(Some(name)),
     }
 }
@@ -109,15 +124,22 @@ pub(crate) fn sign(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
         Algorithm::Hs256 => mac::<Hmac<Sha256>>(message),
         Algorithm::Hs384 => mac::<Hmac<Sha384>>(message),
         Algorithm::Hs512 => mac::<Hmac<Sha512>>(message),
-        Algorithm::Rs256 => {
-            let [n, d, p, q] = [RSA_N, RSA_D, RSA_P, RSA_Q].map(|text| BigUint::from_bytes_be(&bytes(text)));
-            let key = RsaPrivateKey::from_components(n, 65_537_u32.into(), d, vec![p, q]).unwrap();
-            key.sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)).unwrap()
-        }
+        Algorithm::Rs256 => private().sign(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(message)).unwrap(),
+        Algorithm::Rs384 => private().sign(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(message)).unwrap(),
+        Algorithm::Rs512 => private().sign(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(message)).unwrap(),
+        Algorithm::Ps256 => pss::<Sha256>(message, 32),
+        Algorithm::Ps384 => pss::<Sha384>(message, 48),
+        Algorithm::Ps512 => pss::<Sha512>(message, 64),
         Algorithm::Es256 => {
             use p256::ecdsa::signature::Signer;
             let key = p256::ecdsa::SigningKey::from_slice(&bytes(P256_D)).unwrap();
             let signature: p256::ecdsa::Signature = key.sign(message);
+            signature.to_bytes().to_vec()
+        }
+        Algorithm::Es384 => {
+            use p384::ecdsa::signature::Signer;
+            let key = p384::ecdsa::SigningKey::from_slice(&bytes(P384_D)).unwrap();
+            let signature: p384::ecdsa::Signature = key.sign(message);
             signature.to_bytes().to_vec()
         }
         Algorithm::EdDsa => {
@@ -127,6 +149,52 @@ pub(crate) fn sign(algorithm: Algorithm, message: &[u8]) -> Vec<u8> {
         }
     }
 }
+
+fn private() -> RsaPrivateKey {
+    let [n, d, p, q] = [RSA_N, RSA_D, RSA_P, RSA_Q].map(|text| BigUint::from_bytes_be(&bytes(text)));
+    RsaPrivateKey::from_components(n, 65_537_u32.into(), d, vec![p, q]).unwrap()
+}
+
+/// The RSA key's signature with PSS and a salt of so many bytes.
+pub(crate) fn pss<D>(message: &[u8], salt_bytes: usize) -> Vec<u8>
+where
+    D: 'static + Digest + ::rsa::sha2::digest::DynDigest + Send + Sync,
+{
+    pss_by::<D>(&private(), message, salt_bytes)
+}
+
+/// The same of another key.
+pub(crate) fn pss_by<D>(key: &RsaPrivateKey, message: &[u8], salt_bytes: usize) -> Vec<u8>
+where
+    D: 'static + Digest + ::rsa::sha2::digest::DynDigest + Send + Sync,
+{
+    key.sign_with_rng(&mut Counter(1), Pss::new_with_salt::<D>(salt_bytes), &D::digest(message)).unwrap()
+}
+
+/// Salts for tests, each time the same.
+struct Counter(u64);
+
+impl RngCore for Counter {
+    fn next_u32(&mut self) -> u32 {
+        u32::try_from(self.next_u64() >> 32).unwrap()
+    }
+
+    fn next_u64(&mut self) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0
+    }
+
+    fn fill_bytes(&mut self, bytes: &mut [u8]) {
+        bytes.fill_with(|| self.next_u64().to_be_bytes()[0]);
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), ::rsa::rand_core::Error> {
+        self.fill_bytes(bytes);
+        Ok(())
+    }
+}
+
+impl CryptoRng for Counter {}
 
 /// What the RSA key makes of a block that somebody else padded.
 pub(crate) fn raw_rsa(block: &[u8]) -> Vec<u8> {

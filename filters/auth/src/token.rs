@@ -169,7 +169,7 @@ impl<'a> jwt_compact::Algorithm for Scheme<'a> {
     }
 
     fn verify_signature(&self, signature: &Signature, keys: &Candidates<'a>, message: &[u8]) -> bool {
-        let fits = |key: &&&Key| self.verifier.verify(key, message, &signature.0) == Verdict::Genuine;
+        let fits = |key: &&&Key| self.verifier.verify(key, self.algorithm, message, &signature.0) == Verdict::Genuine;
         let found = keys.keys.iter().find(fits).copied();
         keys.found.set(found);
         found.is_some()

@@ -24,10 +24,10 @@ fn verify_signature(arguments: &[u8]) -> Result<Vec<u8>, Status> {
     }
     let [hash, key, signature, text, pem] = fields;
     // A key in PEM, which Envoy accepts instead, is what no filter here sends.
-    if !pem.is_empty() {
+    if key.is_empty() || !pem.is_empty() {
         return Err(Status::BadArgument);
     }
-    Ok(match signature::verify(hash, key, signature, text).map_err(|_| Status::BadArgument)? {
+    Ok(match signature::verify(hash, key, signature, text) {
         Ok(()) => vec![0x08, 1],
         // Protobuf leaves out what has its default value: `false`.
         Err(reason) => {

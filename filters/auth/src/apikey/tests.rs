@@ -1,5 +1,8 @@
 //! Tests of the module around this one.
 
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+
 use super::*;
 use crate::config::Config;
 use crate::json::Members;

@@ -7,7 +7,7 @@ use crate::verifier::tests::{check, key};
 use ::rsa::Pkcs1v15Sign;
 use ::rsa::pkcs8::DecodePublicKey;
 use p256::ecdsa::signature::Verifier as _;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, Sha384, Sha512};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -30,12 +30,20 @@ fn host(question: &[u8]) -> Answer {
     let numbers: Vec<_> = fields.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, [1, 2, 3, 4]);
     let [hash, der, signature, text] = [0, 1, 2, 3].map(|field: usize| fields[field].1.as_slice());
-    assert_eq!(hash, b"sha256");
     let fits = if let Ok(key) = ::rsa::RsaPublicKey::from_public_key_der(der) {
-        key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(text), signature).is_ok()
-    } else {
-        let key = p256::ecdsa::VerifyingKey::from_public_key_der(der).unwrap();
+        match hash {
+            b"sha256" => key.verify(Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(text), signature).is_ok(),
+            b"sha384" => key.verify(Pkcs1v15Sign::new::<Sha384>(), &Sha384::digest(text), signature).is_ok(),
+            b"sha512" => key.verify(Pkcs1v15Sign::new::<Sha512>(), &Sha512::digest(text), signature).is_ok(),
+            other => panic!("{other:?}"),
+        }
+    } else if let Ok(key) = p256::ecdsa::VerifyingKey::from_public_key_der(der) {
+        assert_eq!(hash, b"sha256");
         p256::ecdsa::Signature::from_der(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
+    } else {
+        assert_eq!(hash, b"sha384");
+        let key = p384::ecdsa::VerifyingKey::from_public_key_der(der).unwrap();
+        p384::ecdsa::Signature::from_der(signature).is_ok_and(|signature| key.verify(text, &signature).is_ok())
     };
     Answer::Message(if fits { vec![8, 1] } else { b"\x12\x03no!".to_vec() })
 }
@@ -64,15 +72,19 @@ fn an_answer_that_is_none_leaves_the_verdict_to_the_crates() {
 }
 
 #[test]
-fn the_host_is_asked_about_rsa_and_p256_alone() {
+fn the_host_is_asked_about_what_it_can_tell_alone() {
     let verifier = Delegate::new(|_: &[u8]| Answer::Message(vec![8, 1]));
-    for (algorithm, expected) in [
-        (Algorithm::Hs256, Verdict::Forged),
-        (Algorithm::EdDsa, Verdict::Forged),
-        (Algorithm::Rs256, Verdict::Genuine),
-        (Algorithm::Es256, Verdict::Genuine),
-    ] {
-        assert_eq!(verifier.verify(&key(&sample::jwk(algorithm)), b"text", &[1; 64]), expected);
+    for algorithm in Algorithm::ALL {
+        let name = algorithm.name();
+        let asked = name.starts_with("RS") || name.starts_with("ES");
+        let expected = if asked { Verdict::Genuine } else { Verdict::Forged };
+        let signature = vec![1; algorithm.hash().length() * 2];
+        let key = key(&sample::jwk(algorithm));
+        assert_eq!(verifier.verify(&key, algorithm, b"text", &signature), expected, "{name}");
+        // Nor about an algorithm that the key is not for.
+        for other in Algorithm::ALL.into_iter().filter(|other| !key.allows(*other)) {
+            assert_eq!(verifier.verify(&key, other, b"text", &signature), Verdict::Forged);
+        }
     }
 }
 

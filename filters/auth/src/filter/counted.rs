@@ -3,6 +3,7 @@
 use shell::HostError;
 use shell::metric::Counter;
 
+use crate::algorithm::Algorithm;
 use crate::delegate::{Answer, Delegate, FUNCTION};
 use crate::key::Key;
 use crate::verifier::{Verdict, Verifier};
@@ -28,8 +29,8 @@ impl Counted {
 }
 
 impl Verifier for Counted {
-    fn verify(&self, key: &Key, message: &[u8], signature: &[u8]) -> Verdict {
-        let verdict = self.inner.verify(key, message, signature);
+    fn verify(&self, key: &Key, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Verdict {
+        let verdict = self.inner.verify(key, algorithm, message, signature);
         match verdict {
             Verdict::Genuine => self.genuine.increment(),
             Verdict::Forged => self.forged.increment(),

@@ -105,7 +105,7 @@ impl Keys {
             }
             News::Changed => {
                 let document = shared::read(&key(fetch, " document")).map(|(document, _)| document).unwrap_or_default();
-                let keys = Published::read(&document).map(|published| published.keys);
+                let keys = Published::read(&document, issuer.algorithms).map(|published| published.keys);
                 if let Err(mistake) = &keys {
                     log::error!("keys of {} cannot be used here: {mistake}", issuer.name);
                 }
@@ -156,7 +156,7 @@ impl Keys {
         let published = match callout::answer(headers, body_bytes, fetch.bytes_max) {
             None => Err("the answer broke off, or is too long".to_owned()),
             Some(answer) if answer.status != 200 => Err(format!("status {}", answer.status)),
-            Some(answer) => match Published::read(&answer.body) {
+            Some(answer) => match Published::read(&answer.body, issuer.algorithms) {
                 Err(mistake) => Err(mistake.to_string()),
                 Ok(published) => Ok((published, answer)),
             },

@@ -30,9 +30,9 @@ struct Court {
 }
 
 impl Verifier for Cell<u32> {
-    fn verify(&self, key: &Key, message: &[u8], signature: &[u8]) -> Verdict {
+    fn verify(&self, key: &Key, algorithm: Algorithm, message: &[u8], signature: &[u8]) -> Verdict {
         self.set(self.get() + 1);
-        Crates.verify(key, message, signature)
+        Crates.verify(key, algorithm, message, signature)
     }
 }
 

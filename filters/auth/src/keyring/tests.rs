@@ -1,6 +1,7 @@
 //! Tests of the module around this one.
 
 use super::*;
+use crate::algorithm::Algorithms;
 use crate::keyset::Published;
 use crate::sample;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -26,7 +27,7 @@ fn fetched(config: &Config, second: u64, version: u64) -> Upkeep {
 }
 
 fn key_set(key: &str) -> Option<KeySet> {
-    Published::read(format!(r#"{{"keys": [{key}]}}"#).as_bytes()).ok().map(|published| published.keys)
+    Published::read(format!(r#"{{"keys": [{key}]}}"#).as_bytes(), Algorithms::ALL).ok().map(|published| published.keys)
 }
 
 fn find(config: &Config, ring: &Keyring, place: usize, kid: Option<&str>, alg: &str) -> Result<usize, Refusal> {

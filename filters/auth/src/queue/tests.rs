@@ -1,6 +1,7 @@
 //! Tests of the module around this one.
 
 use super::*;
+use crate::algorithm::Algorithms;
 use crate::keyset::Published;
 use crate::sample;
 use crate::upkeep::Upkeep;
@@ -52,7 +53,7 @@ fn a_request_is_ready_when_keys_come_or_an_attempt_ends_or_its_time_does() {
     assert_eq!(ready(&mut queue, &config, &ring, 102), [1], "its time is over");
     queue.admit(waiting(3, Lack::Keys(0), 102), 9);
     let document = format!(r#"{{"keys": [{}]}}"#, sample::okp(None));
-    ring.install(0, 1, Published::read(document.as_bytes()).ok().map(|published| published.keys));
+    ring.install(0, 1, Published::read(document.as_bytes(), Algorithms::ALL).ok().map(|published| published.keys));
     assert_eq!(ready(&mut queue, &config, &ring, 102), [3], "there are keys");
     let mut upkeep = Upkeep::default();
     upkeep.begin(Instant::from_unix_seconds(102));

@@ -1,11 +1,13 @@
-//! Tests of the module around this one.
+//! Tests of the module around this one. What padding passes is in the table of the verifiers.
 
 use super::*;
-use crate::algorithm::Algorithm;
 use crate::sample;
+use ::rsa::BigUint;
 use ::rsa::traits::PublicKeyParts;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const HASHES: [Hash; 3] = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
 
 fn key() -> PublicKey {
     PublicKey::new(&sample::bytes(sample::RSA_N), &[1, 0, 1]).unwrap()
@@ -13,21 +15,14 @@ fn key() -> PublicKey {
 
 /// Bytes without a pattern, from a seed.
 fn noise(seed: u64, length: usize) -> Vec<u8> {
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-    std::iter::repeat_with(|| {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[3]
-    })
-    .take(length)
-    .collect()
+    let counted = (0_u64..)
+        .flat_map(|counter| Hash::Sha256.digest(&[&seed.to_be_bytes(), &counter.to_be_bytes()]).as_ref().to_vec());
+    counted.take(length).collect()
 }
 
 #[test]
 fn powers_are_those_of_a_crate_for_big_numbers() {
-    use ::rsa::BigUint;
-    for (seed, length) in [(1, 256), (2, 257), (3, 258), (4, 259), (5, 260), (6, 384), (7, 511), (8, 512)] {
+    for (seed, length) in [(1, 256), (2, 257), (3, 258), (4, 259), (5, 260), (6, 384), (7, 511), (8, 512), (9, 1024)] {
         let mut modulus = noise(seed, length);
         *modulus.first_mut().unwrap() |= 0x80;
         *modulus.last_mut().unwrap() |= 1;
@@ -47,39 +42,84 @@ fn powers_are_those_of_a_crate_for_big_numbers() {
 }
 
 #[test]
-fn only_the_right_padding_passes() {
-    let message = b"text";
-    let good = sample::sign(Algorithm::Rs256, message);
-    assert!(key().verify(message, &good));
-    // The same number plus the modulus is congruent, and no signature.
-    let (number, modulus) =
-        (::rsa::BigUint::from_bytes_be(&good), ::rsa::BigUint::from_bytes_be(&sample::bytes(sample::RSA_N)));
-    let congruent = (number + &modulus).to_bytes_be();
-    assert!(!key().verify(message, &congruent));
-    assert!(!key().verify(message, &[&[0], good.as_slice()].concat()));
-    // Signed by the right key, with what is not the padding of this hash.
-    for block in [
-        [&[0, 1], [0xff; 202].as_slice(), &[0], &DIGEST_INFO, &Sha256::digest(b"texts")].concat(),
-        [&[0, 1], [0xff; 201].as_slice(), &[0, 0], &DIGEST_INFO, &Sha256::digest(message)].concat(),
-        [&[0, 1], [0xff; 8].as_slice(), &[0], &DIGEST_INFO, &Sha256::digest(message), &[7; 194]].concat(),
-        [&[0, 2], [0xff; 202].as_slice(), &[0], &DIGEST_INFO, &Sha256::digest(message)].concat(),
-        [&[0, 1], [0xff; 221].as_slice(), &[0], &Sha256::digest(message)].concat(),
-    ] {
+fn the_name_of_a_hash_is_as_rfc_8017_prints_it() {
+    let unhex = |text: &str| -> Vec<u8> {
+        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect()
+    };
+    let names = [
+        "3031300d060960864801650304020105000420",
+        "3041300d060960864801650304020205000430",
+        "3051300d060960864801650304020305000440",
+    ];
+    for (hash, name) in HASHES.into_iter().zip(names) {
+        let digest = hash.digest(&[b"text"]);
+        let block = pkcs1(hash, digest.as_ref(), 256);
         assert_eq!(block.len(), 256);
-        assert!(!key().verify(message, &sample::raw_rsa(&block)));
+        assert!(block.ends_with(&[&[0], unhex(name).as_slice(), digest.as_ref()].concat()), "{hash:?}");
+        assert_eq!(block[..3], [0, 1, 0xff]);
     }
-    let block = [&[0, 1], [0xff; 202].as_slice(), &[0], &DIGEST_INFO, &Sha256::digest(message)].concat();
-    assert_eq!(sample::raw_rsa(&block), good);
+}
+
+/// The encoded message of PSS has a bit less than the modulus, which is a byte less for one size of eight.
+#[test]
+fn moduli_of_any_number_of_bits_check_pss() {
+    for (bits, p, q) in sized_primes() {
+        let (p, q) = (BigUint::from_bytes_be(&sample::bytes(p)), BigUint::from_bytes_be(&sample::bytes(q)));
+        let private = ::rsa::RsaPrivateKey::from_p_q(p, q, 65_537_u32.into()).unwrap();
+        assert_eq!(private.n().bits(), bits);
+        let key = PublicKey::new(&private.n().to_bytes_be(), &[1, 0, 1]).unwrap();
+        for message in [b"one".as_slice(), b"two", b"three"] {
+            let signature = sample::pss_by::<sha2::Sha256>(&private, message, 32);
+            assert!(key.verify(Padding::Pss, Hash::Sha256, message, &signature), "{bits}");
+            assert!(!key.verify(Padding::Pss, Hash::Sha256, b"four", &signature));
+            assert!(!key.verify(Padding::Pss, Hash::Sha384, message, &signature));
+            assert!(!key.verify(Padding::Pkcs1, Hash::Sha256, message, &signature));
+        }
+    }
+}
+
+/// The bits of a modulus, and its two primes.
+fn sized_primes() -> [(usize, &'static str, &'static str); 3] {
+    [
+        (
+            2049,
+            "\
+                9zkDBQPL6C3lONrVWoLppFWBi86u-9kmUBGSudq90CdOsEaxPvwt3GiRuslGwjEURjDzZ-nLKhrSxlxKFucYv0hLV_09IzkRwvKiAwCxAZ_prb\
+                k7D3mZsncQSnQvAr2hOGhC9lehdMJbib8RdhyldEWSiAknkawXi-5nEy3lG68",
+            "\
+                AcJsJ-n8N6HcdNMWS8t74SiMZkei7Lrp9VnXYCscTat-wGzKVgVR_QbWe8ICbo06S3fYXQuHWt5TnPr3lUV-fq-oxo-ZTWMhxThiCP7VCqh3gV\
+                qhH0koU1Ol-InhENDGwK5VnlCROAdFxo7MbmGgzcAOBGfAbKIqT2bnz-k4awkH",
+        ),
+        (
+            2050,
+            "\
+                AabAIZfzzs2I0XGXaS2J74r_UIL9x0nXbLPSZAWTRnQ2ZwOhtWkOS_pociUMDqDSiry2M0F5vaPMiBQpZUMdSmVjLjCpg9Swfy38jE05yClxxG\
+                k2AGdtsisICFyyk1diLIoUmc8rf30r_tMeiXJZlIabf1hlsFeYtvHFvfhOUtyn",
+            "\
+                AYB3ZeQGjyFi3o8U7QRimSRuZNXz1BIo1kOfz1sMqK5ZePwLp-w5dXXIJ5ldBOCVCdv_X-zz1RVtMBBbqwEOASOXeCCX8kGLIJ3NZi5k2GlebN\
+                ciw4GdNrSB7CNowHvVrgnQ2ZeBQu3xmDoMJusHYp5hqL1dsxpZWWOsyJ31st5z",
+        ),
+        (
+            2056,
+            "\
+                DPPZAhrFVqez7vCelLqpvg6cgzbLbDwOf6UN3Awo7TC1URuyRyT9-2PLX1EMjPUEI2Om9J6OLoP1p0knT9Uj0rEn1QGaFVGLXVzCEOcZo5avdK\
+                AEWmEtY4rUGLK-fKsujKKawMJrhvjpoKFbRg3RRQxb9LQ3DX0SjJ15qmu5Obs5",
+            "\
+                DyHtEbDUlOo894altFvUl5RyvFGbUSmEV1Bxd8DEE6Br2pM1b4un7aTfWwJlXJ8Opd8u8T5ewT-aArGFFF8rVbZr4s7e39pbgT23rJYxeV7Tp2\
+                NpDnKDAWhNISArorP-SR-OApUA0RUvsjCwjK7BnnfRB6X4DyW337Rs1aTt-y3v",
+        ),
+    ]
 }
 
 #[test]
 fn a_modulus_may_have_leading_zeros_and_any_number_of_bits() {
     let padded = [&[0, 0], sample::bytes(sample::RSA_N).as_slice()].concat();
     let key = PublicKey::new(&padded, &[0, 1, 0, 1]).unwrap();
-    assert!(key.verify(b"text", &sample::sign(Algorithm::Rs256, b"text")));
-    let other = ::rsa::RsaPublicKey::new(::rsa::BigUint::from_bytes_be(&padded), 65_537_u32.into()).unwrap();
-    assert_eq!(key.byte_length(), other.size());
-    for (bits, expected) in [(2047, false), (2048, true), (2049, true), (3000, true), (4096, true), (4097, false)] {
+    let signature = sample::sign(Algorithm::Rs256, b"text");
+    assert!(key.verify(Padding::Pkcs1, Hash::Sha256, b"text", &signature));
+    assert_eq!(key.bits, self::key().bits);
+    let rows = [(2047, false), (2048, true), (2049, true), (3000, true), (4096, true), (8192, true), (8193, false)];
+    for (bits, expected) in rows {
         let mut modulus = vec![0xff; usize::div_ceil(bits, 8)];
         modulus[0] = 0xff >> (7 - (bits - 1) % 8);
         assert_eq!(PublicKey::new(&modulus, &[3]).is_ok(), expected, "{bits}");

@@ -117,9 +117,16 @@ fn signatures_of_ecdsa_hold_or_do_not() {
 }
 
 #[test]
-fn a_key_that_cannot_be_read_is_a_bad_argument_and_an_absent_function_not_found() {
+fn a_key_that_cannot_be_read_finds_nothing_genuine() {
     let mut host = verifier(true);
-    check(&mut host, arguments("sha256", b"no key", b"", b""), &["2"]);
+    check(&mut host, arguments("sha256", b"no key", b"", b""), &["0", "0"]);
+    check(&mut host, arguments("md5", b"no key", b"", b""), &["0", "0"]);
+}
+
+#[test]
+fn no_key_is_a_bad_argument_and_an_absent_function_not_found() {
+    let mut host = verifier(true);
+    check(&mut host, arguments("sha256", b"", b"", b""), &["2"]);
     check(&mut host, b"\xff".to_vec(), &["2"]);
     check(&mut verifier(false), arguments("sha256", b"no key", b"", b""), &["1"]);
 }
