@@ -20,12 +20,21 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// A mistake at `path`.
-    pub fn at(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into() }
+    pub fn at(path: impl AsRef<str>, reason: impl AsRef<str>) -> Self {
+        Self::of(path.as_ref(), reason.as_ref())
+    }
+
+    /// Out of line: a filter has a hundred places that say what is wrong, and each would allocate for itself.
+    #[cold]
+    #[inline(never)]
+    fn of(path: &str, reason: &str) -> Self {
+        Self { path: path.to_owned(), reason: reason.to_owned() }
     }
 
     /// The same mistake, seen from outside: `burst` inside `rules[2]` is `rules[2].burst`.
     #[must_use]
+    #[cold]
+    #[inline(never)]
     pub fn inside(self, outer: impl fmt::Display) -> Self {
         let path = match self.path.as_str() {
             "" => outer.to_string(),
