@@ -1,17 +1,18 @@
 //! Who is calling: the filter that checks bearer tokens and tells everybody behind it whose they are.
 //!
-//! A client shows a JSON Web Token in `Authorization: Bearer …`. Where the token is good, the request goes on with
-//! `x-weir-user`, `x-weir-tier` and `x-weir-roles`, which no client can set itself; where it is not, the client gets 401
-//! with a challenge (RFC 6750) and the log gets the reason. A route may require a token, accept one, or not look at it.
+//! A client shows a JSON Web Token in `Authorization: Bearer …`, in another header, in a cookie or in the query; a service may
+//! show an API key. Where it is good, the request goes on without it and with `x-weir-user`, `x-weir-tier`, `x-weir-roles` and
+//! the claims that the operator chose, in headers that no client can set itself; where it is not, the client gets 401 with
+//! a challenge (RFC 6750) and the log gets the reason. A route may require a credential, accept one, or not look at it.
 //!
 //! In this order:
 //!
 //! 1. The handover headers that the client sent are marked for removal, on every route.
 //! 2. The route says `required`, `optional` or `off`; `off` ends here.
 //! 3. No credential: 401 `UNAUTHORIZED` where one is required, else the caller is anonymous. A credential that is
-//!    repeated, malformed or of another scheme is refused on optional routes too.
-//! 4. A token that this worker has seen before is known by its fingerprint, be it genuine or bad: no parsing, no signature
-//!    check.
+//!    malformed, of another scheme or beside another one, be they equal, is refused on optional routes too.
+//! 4. What this worker has seen before is known by its fingerprint, be it genuine or bad: no parsing, no signature check,
+//!    no hash. An API key that is new is looked up by its digest, and judged from step 9 on.
 //! 5. The token's form: its length, three parts of canonical base64url, strict JSON without duplicates, no header
 //!    parameter that brings a key or changes what the rest means.
 //! 6. Its issuer, and that issuer's keys alone: selected by `kid`, each for the algorithms that it was read for. Keys
@@ -26,11 +27,11 @@
 //! time. Without keys, a token gets 503 with `Retry-After` where one is required, and 401 where none was needed: there it
 //! is a credential like any other that cannot be verified. A key that stays unknown is 401.
 //!
-//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`request`] with [`source`] and [`credential`], [`judge`];
-//! of tokens [`token`], [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
-//! [`verifier`] (with `rsa`, `ecdsa`, `modulus` and `hash`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`], [`upkeep`], [`keyring`] and
-//! [`queue`]; [`apikey`]; [`revocation`] and [`feed`]; [`memory`], [`identity`] with [`claim`] and [`attribute`], [`permission`] with `predicate` and
-//! [`subject`], [`refusal`], and last the filter.
+//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`source`] and [`credential`], [`judge`]; of tokens
+//! [`token`], [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
+//! [`verifier`] (with `rsa`, `ecdsa`, `modulus` and `hash`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`],
+//! [`upkeep`], [`keyring`] and [`queue`]; [`apikey`] (with `moment`); [`revocation`] and [`feed`]; [`memory`], [`identity`] with
+//! [`claim`] and [`attribute`], [`permission`] with `predicate` and [`subject`], [`refusal`], [`request`], and last the filter.
 
 pub mod algorithm;
 pub mod apikey;

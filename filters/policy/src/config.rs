@@ -20,11 +20,15 @@ pub struct ConfigError {
 
 impl ConfigError {
     /// A mistake at `path`.
-    // Called in very many places, and never on a hot path: out of line, a filter is some kilobytes smaller.
+    pub fn at(path: impl AsRef<str>, reason: impl AsRef<str>) -> Self {
+        Self::of(path.as_ref(), reason.as_ref())
+    }
+
+    /// Out of line: a filter has a hundred places that say what is wrong, and each would allocate for itself.
     #[cold]
     #[inline(never)]
-    pub fn at(path: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { path: path.into(), reason: reason.into() }
+    fn of(path: &str, reason: &str) -> Self {
+        Self { path: path.to_owned(), reason: reason.to_owned() }
     }
 
     /// The same mistake, seen from outside: `burst` inside `rules[2]` is `rules[2].burst`.

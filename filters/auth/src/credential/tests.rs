@@ -4,7 +4,10 @@ use super::*;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-fn check(place: Place, scheme: Option<&str>, rows: &[(&[u8], Result<&[u8], Refusal>)]) {
+/// What stands somewhere, and the credential that it is.
+type Row<'a> = (&'a [u8], Result<&'a [u8], Refusal>);
+
+fn check(place: Place, scheme: Option<&str>, rows: &[Row]) {
     let scheme = scheme.map(str::to_owned);
     let source = Source { kind: Kind::Token, place, name: "a".to_owned(), scheme, forward: false };
     for (raw, expected) in rows {
@@ -15,7 +18,7 @@ fn check(place: Place, scheme: Option<&str>, rows: &[(&[u8], Result<&[u8], Refus
 
 #[test]
 fn a_scheme_stands_before_a_credential_where_one_is_expected() {
-    let rows: &[(&[u8], Result<&[u8], Refusal>)] = &[
+    let rows: &[Row] = &[
         (b"Key abc", Ok(b"abc")),
         (b"kEY   abc", Ok(b"abc")),
         (b"Key abc def", Ok(b"abc def")),
@@ -29,7 +32,7 @@ fn a_scheme_stands_before_a_credential_where_one_is_expected() {
         (b"Key \xff\xfe", Ok(b"\xff\xfe")),
     ];
     check(Place::Header, Some("Key"), rows);
-    let rows: &[(&[u8], Result<&[u8], Refusal>)] = &[
+    let rows: &[Row] = &[
         (b"abc", Ok(b"abc")),
         (b"Key abc", Ok(b"Key abc")),
         (b"abc,abc", Err(Refusal::Repeated)),
@@ -41,7 +44,7 @@ fn a_scheme_stands_before_a_credential_where_one_is_expected() {
 
 #[test]
 fn a_parameter_is_decoded_strictly() {
-    let rows: &[(&[u8], Result<&[u8], Refusal>)] = &[
+    let rows: &[Row] = &[
         (b"abc", Ok(b"abc")),
         (b"%61b%43", Ok(b"abC")),
         (b"a+b%2B", Ok(b"a b+")),

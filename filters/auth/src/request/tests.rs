@@ -34,6 +34,9 @@ fn one_pass_finds_everything() {
     assert_eq!(request.claimed, ["x-weir-user", "x_weir-tier", "x-weir-roles", "x_user_email"]);
 }
 
+/// A path, further headers, and what they show.
+type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+
 /// What a request with these headers shows: the name of the source and the bytes there, `-` or `several`.
 fn shown(config: &Config, path: &str, pairs: &[(&str, &str)]) -> String {
     let mut all: Vec<(&[u8], &[u8])> = vec![(b":path", path.as_bytes())];
@@ -49,7 +52,7 @@ fn shown(config: &Config, path: &str, pairs: &[(&str, &str)]) -> String {
 #[test]
 fn a_credential_is_found_wherever_it_may_be() {
     let config = sample::config(TOKENS);
-    let rows: [(&str, &[(&str, &str)], &str); 20] = [
+    let rows: [Row; 20] = [
         ("/", &[], "-"),
         ("/?Access_token=a&token=b", &[("cookie", "Session=a; sessions=b"), ("x-tokens", "c")], "-"),
         ("/access_token=a", &[("cookie", "")], "-"),
