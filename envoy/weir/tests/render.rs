@@ -25,16 +25,17 @@ identity:
   jwt:
     - issuer: https://id.example/
       audiences: [gateway]
+      algorithms: [HS256]
       typ: [JWT]
       max_age: 12h
       require_expiry: false
       required_claims: [jti]
       jwks: {keys: [{kty: oct, kid: a, alg: HS256, env: WEIR_SECRET}]}
-  revoked: {tokens: [t-1], subjects: [{sub: alice, before: 1767225600}], keys: [old]}
-  revocation: {refresh: 2s, unavailable_after: 1m, when_unavailable: continue}
     - {issuer: b, audiences: [], jwks: {url: "https://id.example/jwks.json?app=1", refresh: 5m, keep: 1d, wait: 1s, waiting_max: 9}}
     - {issuer: c, audiences: [], jwks: {url: "https://id.example:443/c"}}
     - {issuer: d, audiences: [], jwks: {url: "http://[::1]:9400/keys"}}
+  revoked: {tokens: [t-1], subjects: [{sub: alice, before: 1767225600}], keys: [old]}
+  revocation: {refresh: 2s, unavailable_after: 1m, when_unavailable: continue}
   tokens: {from: [{header: authorization}, {header: x-token}, {cookie: session}, {query: access_token}]}
   api_keys:
     query: key
@@ -179,7 +180,7 @@ fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
 #[test]
 fn a_secret_of_the_environment_is_named_and_never_written() {
     let bootstrap = rendered(&read("everything.yaml", EVERYTHING)).to_string();
-    assert!(bootstrap.contains(r#""host_env_keys":["WEIR_SECRET","WEIR_PEPPER"]"#));
+    assert!(bootstrap.contains(r#""host_env_keys":["WEIR_PEPPER","WEIR_SECRET"]"#), "{bootstrap}");
     assert!(bootstrap.contains("%ENVIRONMENT(WEIR_SECRET)%"));
     assert!(!bootstrap.contains(SECRET));
     assert!(bootstrap.contains("100%% weir"), "a percent sign is no command");
@@ -211,8 +212,10 @@ fn the_state_store_is_a_cluster_of_its_own_that_the_filter_knows() {
     let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
     let state = clusters.iter().find(|cluster| cluster["name"] == "state").unwrap();
     assert_eq!(state.pointer("/circuit_breakers/thresholds/0/max_connections").unwrap(), 8);
-    let auth = &manager(&bootstrap)["http_filters"][1]["typed_config"]["config"]["configuration"]["value"];
-    let config: Json = serde_json::from_str(auth.as_str().unwrap()).unwrap();
+    let filters = manager(&bootstrap)["http_filters"].as_array().unwrap();
+    let auth = filters.iter().find(|filter| filter["name"] == "auth").unwrap();
+    let config = auth["typed_config"]["config"]["configuration"]["value"].as_str().unwrap();
+    let config: Json = serde_json::from_str(config).unwrap();
     let expected = serde_json::json!({
         "cluster": "state", "dialect": "webdis", "env": "WEIR_SECRET", "timeout": "500ms", "prefix": "fleet",
         "authority": "127.0.0.1:7379", "path": "/",

@@ -8,7 +8,7 @@ use crate::json::{Json, Members};
 /// Claims are not nested deeper than this.
 const NAMES_MAX: usize = 8;
 /// From here on, a double leaves whole numbers out.
-const EXACT: f64 = 9_007_199_254_740_992.0;
+pub(crate) const EXACT: f64 = 9_007_199_254_740_992.0;
 /// A number has no more digits behind its point than this; ten to this power is a `u32`.
 const DECIMALS_MAX: usize = 9;
 

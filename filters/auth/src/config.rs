@@ -29,6 +29,7 @@
 //! | `….jwks.wait` | how long a request may wait for the first set, or for a new key, up to a minute | `2s` |
 //! | `….jwks.waiting_max` | how many requests of each worker may wait for this issuer's keys, up to 65536 | `256` |
 //! | `….jwks.bytes_max` | a longer document is refused, 256 to 1048576 | `65536` |
+//! | `issuers[].algorithms` | the algorithms of this issuer's tokens, such as `["RS256"]`; a key for another is left out | what each key is for |
 //! | `issuers[].typ` | what the header's `typ` may be; tokens without one are then refused | `JWT`, `at+jwt` or none |
 //! | `issuers[].max_age` | how long after `iat`, which there must be then, a token is believed, at most 366 days | – |
 //! | `issuers[].require_expiry` | whether there must be an `exp`; `false` needs a `max_age` | `true` |

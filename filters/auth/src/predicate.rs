@@ -3,15 +3,13 @@
 //! Whatever a caller's claims are, a predicate is either true or false: a claim that is missing, null or of another type
 //! than is asked for makes it false, and is no error.
 
-use crate::claim::Path;
+use crate::claim::{EXACT, Path};
 use crate::json::Json;
 use crate::source::Kind;
 use crate::subject::Subject;
 
 /// So many values may be asked for at once.
 const VALUES_MAX: usize = 64;
-/// From here on, a double leaves whole numbers out.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// One thing that may be true of a caller.
 pub(crate) enum Predicate {

@@ -8,7 +8,7 @@ mod tokens;
 mod proxies;
 
 use suite::Scenario;
-use tokens::{Algorithm, mint, sign};
+use tokens::{Algorithm, mint};
 
 /// Where the scenarios' issuer publishes its keys: on the cluster `id`, which is the scenario's upstream too.
 const URL: &str = "http://id.example/jwks.json";
@@ -162,7 +162,7 @@ fn places_to_wait_are_bounded_and_given_up_by_clients_that_leave() {
 #[test]
 fn rotation_is_seen_when_the_first_token_of_a_new_key_comes() {
     let (old, new) = (token(), mint(Algorithm::Es256, r#""sub": "bob""#));
-    let other = sign(Algorithm::EdDsa, r#"{"alg": "EdDSA", "kid": "never"}"#, r#"{"sub": "eve"}"#);
+    let other = tokens::mint_under("never");
     scenario(r#", "wait": "5s""#, "").check(&format!(
         r#"
         {before}
@@ -302,7 +302,7 @@ fn keys_are_fetched_again_before_they_are_stale() {
 
 #[test]
 fn a_flood_of_unknown_keys_costs_one_fetch_in_a_cooldown() {
-    let other = sign(Algorithm::EdDsa, r#"{"alg": "EdDSA", "kid": "never"}"#, r#"{"sub": "eve"}"#);
+    let other = tokens::mint_under("never");
     scenario(r#", "cooldown": "30s", "wait": "1s""#, "").host_only("it is about minutes").check(&format!(
         r#"
         {}

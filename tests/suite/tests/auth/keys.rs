@@ -192,3 +192,20 @@ fn thousands_of_keys_and_a_flood_of_guesses_leave_the_filter_working() {
     }
     check("auth", &config, &lines);
 }
+
+#[test]
+fn a_key_is_revoked_by_its_id_however_many_follow_it() {
+    let more = format!(r#"}}, {{"id": "scraper", "sha256": "{}""#, sha256(NEW));
+    check(
+        "auth",
+        &keys(&more, r#", "revoked": {"keys": ["scraper"]}"#),
+        &format!(
+            r#"
+            2 times GET / x-api-key={OLD} -> 401 body.error.code=AUTH_FAILED
+            GET / x-api-key={NEW} -> 401 body.error.code=AUTH_FAILED
+            log~"credential refused: api_key_revoked"
+            saw nothing
+            "#
+        ),
+    );
+}

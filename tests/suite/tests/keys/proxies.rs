@@ -1,6 +1,7 @@
 //! What no line can say: keys under continuous load in a real Envoy, and workers of the host that die.
 
 use std::collections::BTreeMap;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,7 +10,7 @@ use proxy::{Client, Origin, Reply, Request};
 use suite::EnvoyStage;
 
 use super::{config, scenario, token, tokens};
-use crate::tokens::{Algorithm, mint, sign};
+use crate::tokens::{Algorithm, mint};
 
 /// How many clients ask at once.
 const CLIENTS: usize = 8;
@@ -47,8 +48,10 @@ fn under_load(stage: &EnvoyStage, token: impl Fn() -> String + Sync, meanwhile: 
     };
     let statuses: Vec<u16> = thread::scope(|scope| {
         let clients: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(client)).collect();
-        meanwhile();
+        let outcome = panic::catch_unwind(AssertUnwindSafe(meanwhile));
+        // Whatever went wrong meanwhile: clients that went on forever would hide it.
         is_over.store(true, Ordering::Relaxed);
+        outcome.unwrap_or_else(|cause| panic::resume_unwind(cause));
         clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
     });
     let mut counts = BTreeMap::new();
@@ -131,10 +134,7 @@ fn a_flood_of_unknown_keys_makes_one_fetch_in_a_cooldown() {
     settle(&stage);
     let (begun, before) = (Instant::now(), fetches(&stage.origin));
     let next = AtomicUsize::new(0);
-    let other = || {
-        let header = format!(r#"{{"alg": "EdDSA", "kid": "k{}"}}"#, next.fetch_add(1, Ordering::Relaxed));
-        sign(Algorithm::EdDsa, &header, r#"{"sub": "eve"}"#)
-    };
+    let other = || tokens::mint_under(&format!("k{}", next.fetch_add(1, Ordering::Relaxed)));
     let counts = under_load(&stage, other, || until_fetched(&stage, 2));
     let (most, made) = (begun.elapsed().as_secs() / 2 + 1, fetches(&stage.origin) - before);
     all(&counts, 401, &stage);

@@ -114,6 +114,12 @@ pub(crate) fn mint(algorithm: Algorithm, claims: &str) -> String {
     sign(algorithm, &format!(r#"{{"alg": "{0}", "kid": "{0}"}}"#, algorithm.name()), &claims)
 }
 
+/// A token of [`ISSUER`] that names a key it may not have.
+pub(crate) fn mint_under(kid: &str) -> String {
+    let claims = format!(r#"{{"iss": "{ISSUER}", "sub": "eve", "exp": 4102444800}}"#);
+    sign(Algorithm::EdDsa, &format!(r#"{{"alg": "EdDSA", "kid": "{kid}"}}"#), &claims)
+}
+
 /// A token of exactly this header and these claims.
 pub(crate) fn sign(algorithm: Algorithm, header: &str, claims: &str) -> String {
     let message = format!("{}.{}", text(header.as_bytes()), text(claims.as_bytes()));
