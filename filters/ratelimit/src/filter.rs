@@ -1,31 +1,28 @@
 //! The filter: fetches a request, asks the rules, acts on the answer.
 
-use std::cell::OnceCell;
+mod limiter;
+mod meters;
+
 use std::rc::Rc;
 use std::time::Duration;
 
+use policy::Headers;
+use policy::Rejection;
 use policy::route::Target;
-use policy::{Headers, Instant, Rejection, Seed};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
-use shell::HostError;
 use shell::headers::Map;
-use shell::metric::{Counter, Gauge};
-use shell::shared::{self, Failure, Version};
-use shell::stream;
 
-use crate::charge::{self, Charge, Store, Swap, Undecided};
-use crate::config::{Config, WhenUndecided};
+use self::limiter::{Decided, Limiter};
+use self::meters::Status;
+use crate::charge::Undecided;
+use crate::config::Config;
 use crate::fields::{self, Fields};
-use crate::key::Client;
 use crate::limit::{Outcome, tighter};
-use crate::rule::{Asked, Plan, Rule};
+use crate::rule::{Asked, Rule};
 
 /// How often the tokens of shared buckets are measured, which come back without a request.
 const MEASURED_EVERY: Duration = Duration::from_secs(1);
-
-/// What a client is told when nobody knows how long the state will be away.
-const UNDECIDED_RETRY_AFTER: Duration = Duration::from_secs(1);
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -34,14 +31,6 @@ proxy_wasm::main! {{
 
 struct Root {
     limiter: Option<Rc<Limiter>>,
-}
-
-/// What all requests of a worker share.
-struct Limiter {
-    config: Config,
-    meters: Meters,
-    /// `None` where shared data failed: then nobody knows which slot is whose.
-    seed: Option<Seed>,
 }
 
 struct Stream {
@@ -126,77 +115,6 @@ fn tell(fields: Fields) {
     }
 }
 
-/// The rules' answers to one request, and when they were given.
-struct Decided<'a> {
-    outcomes: Vec<Outcome<'a>>,
-    plans: Vec<&'a Plan>,
-    now: Instant,
-}
-
-impl Limiter {
-    fn new(config: Config) -> Self {
-        let seed = match shell::seed() {
-            Ok(seed) => Some(seed),
-            Err(failure) => {
-                log::error!("no seed, so no limit can be kept: {failure:?}");
-                None
-            }
-        };
-        Self { meters: Meters::new(&config.rules), config, seed }
-    }
-
-    /// The request's headers, where a rule looks at any: reading them is the dearest of the calls that can be saved.
-    fn headers(&self) -> Result<Headers, HostError> {
-        if self.config.reads_headers() { shell::headers::read(Map::Request) } else { Ok(Headers::default()) }
-    }
-
-    /// Answers a request in the form that its headers ask for.
-    fn reject(&self, rejection: &Rejection, headers: &Headers, extra: &[(&str, &str)]) -> Action {
-        if self.config.reads_headers() {
-            return shell::reject(rejection, headers, extra);
-        }
-        let headers = shell::headers::read(Map::Request).unwrap_or_default();
-        shell::reject(rejection, &headers, extra)
-    }
-
-    /// Asks every rule for this request's tokens.
-    fn decide<'a>(&self, asked: &[Asked<'a>], headers: &Headers) -> Result<Decided<'a>, Undecided> {
-        let client = OnceCell::new();
-        let plans: Vec<_> = asked.iter().map(|(rule, _)| rule.plan(headers)).collect();
-        let charges: Option<Vec<Charge<'a>>> = asked
-            .iter()
-            .zip(&plans)
-            .map(|((rule, _), plan)| rule.charge(plan, self.seed.as_ref(), headers, || client.get_or_init(downstream)))
-            .collect();
-        let mut host = Host { now: Instant::EPOCH };
-        let outcomes = charge::settle(&mut host, &charges.ok_or(Undecided)?)?;
-        Ok(Decided { outcomes, plans, now: host.now })
-    }
-
-    /// What becomes of a request that cannot be decided on.
-    fn give_up(&self, asked: &[Asked<'_>], headers: &Headers) -> Action {
-        self.meters.count(asked, Status::Undecided);
-        match self.config.undecided {
-            WhenUndecided::Allow => Action::Continue,
-            WhenUndecided::Refuse => {
-                let refusal = Rejection::Unavailable { retry_after: Some(UNDECIDED_RETRY_AFTER) };
-                self.reject(&refusal, headers, &[])
-            }
-        }
-    }
-
-    /// Says how many tokens the shared buckets hold now.
-    fn measure(&self) {
-        for rule in &self.config.rules {
-            if let Some((key, taker)) = rule.shared_bucket()
-                && let Ok((bytes, _)) = shared::read(&key)
-            {
-                self.meters.tokens(rule, crate::set::Set::read(&bytes, shell::now()).tokens(&taker));
-            }
-        }
-    }
-}
-
 impl Stream {
     /// Lets the request pass or turns it away, and keeps in mind what its response is to say.
     fn act(&mut self, limiter: &Limiter, asked: &[Asked<'_>], decided: &Decided<'_>, headers: &Headers) -> Action {
@@ -215,128 +133,5 @@ impl Stream {
         let pairs = fields.map(Fields::into_pairs);
         let extra: Vec<_> = pairs.iter().flatten().map(|(name, value)| (*name, value.as_str())).collect();
         limiter.reject(&Rejection::RateLimited { retry_after: worst.reset_in }, headers, &extra)
-    }
-}
-
-/// What became of a request.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Status {
-    /// It passed.
-    Allowed,
-    /// A limit was spent.
-    Limited,
-    /// The limits could not be looked up.
-    Undecided,
-}
-
-/// The metrics of every provider that the rules name.
-struct Meters(Vec<Meter>);
-
-struct Meter {
-    provider: String,
-    allowed: Counter,
-    limited: Counter,
-    undecided: Counter,
-    /// The name of the rule with the provider's shared bucket, where there is one.
-    shared: Option<(String, Gauge)>,
-}
-
-impl Meters {
-    fn new(rules: &[Rule]) -> Self {
-        let mut meters: Vec<Meter> = Vec::new();
-        for provider in rules.iter().flat_map(Rule::accounts).map(|account| account.provider.as_str()) {
-            if !meters.iter().any(|meter| meter.provider == provider) {
-                let is_its = |rule: &&Rule| rule.accounts().any(|account| account.provider == provider);
-                let shared = rules.iter().find(|rule| is_its(rule) && rule.shared_bucket().is_some());
-                meters.push(Meter::new(provider, shared));
-            }
-        }
-        Self(meters)
-    }
-
-    /// Whether there are tokens to be measured.
-    fn any_gauge(&self) -> bool {
-        self.0.iter().any(|meter| meter.shared.is_some())
-    }
-
-    /// Counts a request once for each provider that its rules are about.
-    fn count(&self, asked: &[Asked<'_>], status: Status) {
-        for meter in &self.0 {
-            let here = |(_, account): &Asked<'_>| {
-                (account.allowed || status != Status::Allowed) && account.provider == meter.provider
-            };
-            if asked.iter().any(here) {
-                match status {
-                    Status::Allowed => meter.allowed.increment(),
-                    Status::Limited => meter.limited.increment(),
-                    Status::Undecided => meter.undecided.increment(),
-                }
-            }
-        }
-    }
-
-    /// Says how many tokens are left in a rule's bucket, if all callers share it.
-    fn tokens(&self, rule: &Rule, tokens: u32) {
-        let named = |(name, _): &&(String, Gauge)| name == rule.name();
-        if let Some((_, gauge)) = self.0.iter().filter_map(|meter| meter.shared.as_ref()).find(named) {
-            gauge.set(u64::from(tokens));
-        }
-    }
-}
-
-impl Meter {
-    fn new(provider: &str, shared: Option<&Rule>) -> Self {
-        let counter = |status| {
-            Counter::new("api_gateway_rate_limit_requests_total", &[("provider", provider), ("status", status)])
-        };
-        let gauge = |rule: &Rule| {
-            let gauge = Gauge::new("api_gateway_rate_limit_tokens", &[("provider", provider)]);
-            (rule.name().to_owned(), gauge)
-        };
-        Self {
-            provider: provider.to_owned(),
-            allowed: counter("allowed"),
-            limited: counter("limited"),
-            undecided: counter("undecided"),
-            shared: shared.map(gauge),
-        }
-    }
-}
-
-/// The client as Envoy sees it, behind the proxies that it trusts.
-fn downstream() -> Client {
-    Client::parse(stream::property(&["source", "address"]).ok().flatten().as_deref())
-}
-
-/// Shared data and the host's clock.
-struct Host {
-    /// What the clock said last.
-    now: Instant,
-}
-
-impl Store for Host {
-    type Version = Version;
-
-    fn read(&mut self, key: &str) -> Result<(Vec<u8>, Version), Undecided> {
-        shared::read(key).map_err(|error| {
-            log::debug!("{key} not readable: {error}");
-            Undecided
-        })
-    }
-
-    fn swap(&mut self, key: &str, value: &[u8], version: Version) -> Result<Swap, Undecided> {
-        match shared::store(key, value, version) {
-            Ok(()) => Ok(Swap::Done),
-            Err(Failure::Contended) => Ok(Swap::Lost),
-            Err(Failure::Host(error)) => {
-                log::debug!("{key} not writable: {error}");
-                Err(Undecided)
-            }
-        }
-    }
-
-    fn now(&mut self) -> Instant {
-        self.now = shell::now();
-        self.now
     }
 }

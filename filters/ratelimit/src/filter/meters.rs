@@ -1,0 +1,90 @@
+//! What is counted: requests by what became of them, and the tokens of shared buckets.
+
+use shell::metric::{Counter, Gauge};
+
+use crate::rule::{Asked, Rule};
+
+/// What became of a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Status {
+    /// It passed.
+    Allowed,
+    /// A limit was spent.
+    Limited,
+    /// The limits could not be looked up.
+    Undecided,
+}
+
+/// The metrics of every provider that the rules name.
+pub(super) struct Meters(Vec<Meter>);
+
+struct Meter {
+    provider: String,
+    allowed: Counter,
+    limited: Counter,
+    undecided: Counter,
+    /// The name of the rule with the provider's shared bucket, where there is one.
+    shared: Option<(String, Gauge)>,
+}
+
+impl Meters {
+    pub(super) fn new(rules: &[Rule]) -> Self {
+        let mut meters: Vec<Meter> = Vec::new();
+        for provider in rules.iter().flat_map(Rule::accounts).map(|account| account.provider.as_str()) {
+            if !meters.iter().any(|meter| meter.provider == provider) {
+                let is_its = |rule: &&Rule| rule.accounts().any(|account| account.provider == provider);
+                let shared = rules.iter().find(|rule| is_its(rule) && rule.shared_bucket().is_some());
+                meters.push(Meter::new(provider, shared));
+            }
+        }
+        Self(meters)
+    }
+
+    /// Whether there are tokens to be measured.
+    pub(super) fn any_gauge(&self) -> bool {
+        self.0.iter().any(|meter| meter.shared.is_some())
+    }
+
+    /// Counts a request once for each provider that its rules are about.
+    pub(super) fn count(&self, asked: &[Asked<'_>], status: Status) {
+        for meter in &self.0 {
+            let here = |(_, account): &Asked<'_>| {
+                (account.allowed || status != Status::Allowed) && account.provider == meter.provider
+            };
+            if asked.iter().any(here) {
+                match status {
+                    Status::Allowed => meter.allowed.increment(),
+                    Status::Limited => meter.limited.increment(),
+                    Status::Undecided => meter.undecided.increment(),
+                }
+            }
+        }
+    }
+
+    /// Says how many tokens are left in a rule's bucket, if all callers share it.
+    pub(super) fn tokens(&self, rule: &Rule, tokens: u32) {
+        let named = |(name, _): &&(String, Gauge)| name == rule.name();
+        if let Some((_, gauge)) = self.0.iter().filter_map(|meter| meter.shared.as_ref()).find(named) {
+            gauge.set(u64::from(tokens));
+        }
+    }
+}
+
+impl Meter {
+    fn new(provider: &str, shared: Option<&Rule>) -> Self {
+        let counter = |status| {
+            Counter::new("api_gateway_rate_limit_requests_total", &[("provider", provider), ("status", status)])
+        };
+        let gauge = |rule: &Rule| {
+            let gauge = Gauge::new("api_gateway_rate_limit_tokens", &[("provider", provider)]);
+            (rule.name().to_owned(), gauge)
+        };
+        Self {
+            provider: provider.to_owned(),
+            allowed: counter("allowed"),
+            limited: counter("limited"),
+            undecided: counter("undecided"),
+            shared: shared.map(gauge),
+        }
+    }
+}
