@@ -54,15 +54,17 @@ use std::num::NonZeroU32;
 
 use policy::Match;
 use policy::config::{self, ConfigError};
-use policy::route::{self, RawMatch};
+use policy::route::RawMatch;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::bucket::Quota;
-use crate::key::{Key, Part};
-use crate::limit::{Limit, Limits};
-use crate::rate::{Rate, Unit};
-use crate::rule::{ANONYMOUS, Account, Allowance, Plan, Route, Rule, longest};
+mod allowance;
+mod key;
+mod terms;
+
+use self::terms::RawTier;
+
+use crate::rule::{ANONYMOUS, Account, Route, Rule, longest};
 
 /// What the filter does, valid by construction.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -97,16 +99,6 @@ struct Raw {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RawTier {
-    per_second: Option<u32>,
-    per_minute: Option<u32>,
-    per_hour: Option<u32>,
-    per_day: Option<u32>,
-    burst: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct RawRule {
     name: String,
     /// An object or a list of them.
@@ -116,7 +108,14 @@ struct RawRule {
     key: Vec<String>,
     #[serde(default)]
     tiers: bool,
-    limit: Option<RawLimit>,
+    /// A [`terms::RawLimit`].
+    limit: Option<Box<RawValue>>,
+    /// A list of them.
+    limits: Option<Box<RawValue>>,
+    /// A list of [`allowance::RawOverride`].
+    overrides: Option<Box<RawValue>>,
+    #[serde(default)]
+    shadow: bool,
     upstream: Option<String>,
     headers: Option<bool>,
     cost: Option<u32>,
@@ -128,14 +127,7 @@ struct RawRoute {
     r#match: Option<Box<RawValue>>,
     upstream: String,
     count_allowed: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimit {
-    rate: String,
-    burst: Option<u32>,
-    when_empty: Option<String>,
+    cost: Option<u32>,
 }
 
 const SLOTS: u32 = 2048;
@@ -161,7 +153,7 @@ impl Config {
         };
         for (name, tier) in &raw.tiers {
             // Read once for their own mistakes, which are no rule's.
-            let limits = named("", name).and_then(|name| tier_limits(&name, tier, NonZeroU32::MIN));
+            let limits = named("", name).and_then(|name| terms::of_tier(&name, tier, NonZeroU32::MIN));
             limits.map_err(|mistake| mistake.inside(format_args!("tiers.{name}")))?;
         }
         if !raw.tiers.is_empty() && !raw.tiers.contains_key(ANONYMOUS) {
@@ -189,33 +181,26 @@ impl Config {
 fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32) -> Result<Rule, ConfigError> {
     let name = named("name", &raw.name)?;
     let upstream = raw.upstream.map(|upstream| named("upstream", &upstream)).transpose()?;
-    let key = valid_key(&raw.key, upstream.is_some())?;
-    let routes = if let Some(routes) = raw.routes {
-        upstreams(routes.get().as_bytes(), raw.r#match.is_some(), upstream.is_some())?
-    } else {
-        let account = Account { provider: upstream.unwrap_or_else(|| name.clone()), allowed: true };
-        matches(raw.r#match.as_deref(), &account)?
-    };
+    let key = key::valid(&raw.key, upstream.is_some(), raw.routes.is_some())?;
     let cost = positive("cost", raw.cost.unwrap_or(1))?;
-    let allowance = match (raw.tiers, raw.limit) {
-        (true, Some(_)) => return Err(ConfigError::at("limit", "must be left out where the tiers say it")),
-        (false, None) => return Err(ConfigError::at("", "needs a limit, or tiers: true")),
-        (true, None) if key.is_shared() => {
-            return Err(ConfigError::at("tiers", "must be left out where all callers share one bucket"));
-        }
-        (true, None) => tiered(&name, tiers, cost)?,
-        (false, Some(limit)) => {
-            let limit = valid_limit(&name, &limit, cost).map_err(|mistake| mistake.inside("limit"))?;
-            Allowance::Same(Plan::new(Limits::new(limit, Vec::new())))
-        }
+    let routes = if let Some(routes) = raw.routes {
+        upstreams(routes.get().as_bytes(), raw.r#match.is_some(), upstream.is_some(), cost)?
+    } else {
+        let provider = upstream.unwrap_or_else(|| name.clone());
+        matches(raw.r#match.as_deref(), &Account { provider, allowed: true, cost, pattern: String::new() })?
     };
-    let longest = longest(allowance.plans());
-    let headers = raw.headers.unwrap_or(!key.is_shared());
-    Ok(Rule { name, routes, key, allowance, cost, headers, longest, slots })
+    key::check(&key, &routes)?;
+    let dearest = routes.iter().map(|route| route.account.cost).max().unwrap_or(cost);
+    let written =
+        allowance::Written { tiered: raw.tiers, limit: raw.limit, limits: raw.limits, overrides: raw.overrides };
+    let allowance = allowance::valid(&name, written, tiers, &key, dearest)?;
+    let longest = longest(&allowance.plans);
+    let headers = raw.headers.unwrap_or(!key.is_shared() && !raw.shadow);
+    Ok(Rule { name, routes, key, allowance, headers, shadow: raw.shadow, longest, slots })
 }
 
 /// Reads `routes`, which each say where their requests go.
-fn upstreams(json: &[u8], has_match: bool, has_upstream: bool) -> Result<Vec<Route>, ConfigError> {
+fn upstreams(json: &[u8], has_match: bool, has_upstream: bool, cost: NonZeroU32) -> Result<Vec<Route>, ConfigError> {
     for (present, member) in [(has_match, "match"), (has_upstream, "upstream")] {
         if present {
             return Err(ConfigError::at(member, "must be left out where the rule has routes, which say it each"));
@@ -224,7 +209,8 @@ fn upstreams(json: &[u8], has_match: bool, has_upstream: bool) -> Result<Vec<Rou
     routes("routes", json, &|json| {
         let raw: RawRoute = config::read(json)?;
         let provider = named("upstream", &raw.upstream)?;
-        let account = Account { provider, allowed: raw.count_allowed.unwrap_or(true) };
+        let cost = raw.cost.map_or(Ok(cost), |cost| positive("cost", cost))?;
+        let account = Account { provider, allowed: raw.count_allowed.unwrap_or(true), cost, pattern: String::new() };
         one_match(raw.r#match.as_deref(), &account).map_err(|mistake| mistake.inside("match"))
     })
 }
@@ -243,11 +229,24 @@ fn routes(
     json: &[u8],
     valid: &dyn Fn(&[u8]) -> Result<Route, ConfigError>,
 ) -> Result<Vec<Route>, ConfigError> {
-    let list: Vec<Box<RawValue>> = config::read(json).map_err(|mistake| mistake.inside(name))?;
-    if list.is_empty() {
+    let mut routes = Vec::new();
+    each(name, json, &mut |json| {
+        routes.push(valid(json)?);
+        Ok(())
+    })?;
+    if routes.is_empty() {
         return Err(ConfigError::at(name, "must not be empty; leave it out for every request"));
     }
-    config::each(name, list, |text| valid(text.get().as_bytes()))
+    Ok(routes)
+}
+
+/// Reads a list, one element after the other; each mistake is placed.
+fn each(name: &str, json: &[u8], read: &mut dyn FnMut(&[u8]) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
+    let list: Vec<Box<RawValue>> = config::read(json).map_err(|mistake| mistake.inside(name))?;
+    for (index, element) in list.iter().enumerate() {
+        read(element.get().as_bytes()).map_err(|mistake| mistake.inside(format_args!("{name}[{index}]")))?;
+    }
+    Ok(())
 }
 
 /// Reads one match; nothing at all stands for every request.
@@ -256,97 +255,9 @@ fn one_match(json: Option<&RawValue>, account: &Account) -> Result<Route, Config
 }
 
 fn route(json: &[u8], account: &Account) -> Result<Route, ConfigError> {
-    let matcher = Match::try_from(config::read::<RawMatch>(json)?)?;
-    Ok(Route { matcher, account: account.clone() })
-}
-
-fn valid_key(words: &[String], has_upstream: bool) -> Result<Key, ConfigError> {
-    if words.is_empty() {
-        return Err(ConfigError::at("key", "must name user, address, upstream or header:name"));
-    }
-    let mut parts: Vec<Part> = Vec::with_capacity(words.len());
-    for (index, word) in words.iter().enumerate() {
-        let place = || format!("key[{index}]");
-        let part = match (word.as_str(), word.strip_prefix("header:")) {
-            ("user", _) => Part::User,
-            ("address", _) => Part::Address,
-            ("upstream", _) if has_upstream => Part::Upstream,
-            ("upstream", _) => return Err(ConfigError::at(place(), "needs the rule's `upstream`")),
-            (_, Some(name)) => {
-                route::lower_case(name).map_err(|mistake| mistake.inside(place()))?;
-                Part::Header(name.to_owned())
-            }
-            (other, None) => return Err(wrong(&place(), "must be user, address, upstream or header:name", other)),
-        };
-        if parts.contains(&part) {
-            return Err(ConfigError::at(place(), "is there twice"));
-        }
-        parts.push(part);
-    }
-    Ok(Key::new(parts))
-}
-
-fn tiered(rule: &str, tiers: &BTreeMap<String, RawTier>, cost: NonZeroU32) -> Result<Allowance, ConfigError> {
-    let mut anonymous = None;
-    let mut others = Vec::with_capacity(tiers.len());
-    for (name, tier) in tiers {
-        let limits = tier_limits(rule, tier, cost);
-        // The tiers are right by themselves, so this rule's cost is not.
-        let limits = limits.map_err(|mistake| ConfigError::at("cost", format!("tiers.{name}.{mistake}")))?;
-        if name == ANONYMOUS {
-            anonymous = Some(Plan::new(limits));
-        } else {
-            others.push((name.clone(), Plan::new(limits)));
-        }
-    }
-    let anonymous = anonymous.ok_or_else(|| ConfigError::at("tiers", "needs the document's `tiers`"))?;
-    Ok(Allowance::Tiered { anonymous, others })
-}
-
-fn tier_limits(rule: &str, tier: &RawTier, cost: NonZeroU32) -> Result<Limits, ConfigError> {
-    if tier.burst.is_some() && tier.per_second.is_none() {
-        return Err(ConfigError::at("burst", "needs per_second"));
-    }
-    let counts = [
-        ("per_second", tier.per_second, Unit::Second),
-        ("per_minute", tier.per_minute, Unit::Minute),
-        ("per_hour", tier.per_hour, Unit::Hour),
-        ("per_day", tier.per_day, Unit::Day),
-    ];
-    let mut limits = Vec::with_capacity(counts.len());
-    for (field, count, unit) in counts {
-        let Some(count) = count else { continue };
-        let rate = Rate::new(positive(field, count)?, unit)
-            .ok_or_else(|| ConfigError::at(field, "must be at most a million a second"))?;
-        let (field, burst) = tier.burst.filter(|_| unit == Unit::Second).map_or((field, count), |n| ("burst", n));
-        limits.push(limit_of(rule, field, rate, positive(field, burst)?, cost)?);
-    }
-    let mut limits = limits.into_iter();
-    let first = limits.next();
-    let first =
-        first.ok_or_else(|| ConfigError::at("", "needs one of per_second, per_minute, per_hour and per_day"))?;
-    Ok(Limits::new(first, limits.collect()))
-}
-
-fn valid_limit(rule: &str, raw: &RawLimit, cost: NonZeroU32) -> Result<Limit, ConfigError> {
-    const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";
-    if let Some(other) = raw.when_empty.as_deref().filter(|word| *word != "refuse") {
-        return Err(wrong("when_empty", "must be \"refuse\"", other));
-    }
-    let rate = Rate::parse(&raw.rate).ok_or_else(|| wrong("rate", RATE, &raw.rate))?;
-    let (field, burst) = raw.burst.map_or(("rate", rate.count().get()), |burst| ("burst", burst));
-    limit_of(rule, field, rate, positive(field, burst)?, cost)
-}
-
-/// A limit whose burst is said by `field`.
-fn limit_of(rule: &str, field: &str, rate: Rate, burst: NonZeroU32, cost: NonZeroU32) -> Result<Limit, ConfigError> {
-    let quota = Quota::new(rate, burst).ok_or_else(|| {
-        ConfigError::at(field, format!("must come back within a year at {rate}, which {burst} does not"))
-    })?;
-    if burst < cost {
-        return Err(ConfigError::at(field, format!("must be at least what a request costs, {cost}, got {burst}")));
-    }
-    Ok(Limit { name: format!("{rule}-{}", rate.unit().noun()), unit: rate.unit(), quota })
+    let raw = config::read::<RawMatch>(json)?;
+    let pattern = raw.template.as_ref().or(raw.path.as_ref()).or(raw.prefix.as_ref()).cloned().unwrap_or_default();
+    Ok(Route { matcher: Match::try_from(raw)?, account: Account { pattern, ..account.clone() } })
 }
 
 fn positive(field: &str, number: u32) -> Result<NonZeroU32, ConfigError> {

@@ -1,7 +1,7 @@
 //! What an operator reads about a mistake, and what a right configuration does.
 
 use super::*;
-use crate::rate::PerUnit;
+use crate::debt::Buckets;
 use policy::{Headers, Instant};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -44,19 +44,19 @@ fn a_mistake_is_said_with_its_place() {
         (named(""), r#"rules[0].name: must be 1 to 64 letters, digits, `-`, `_` or `.`, got """#),
         (named("a/b"), "rules[0].name: must be 1 to 64 letters"),
         (two.into(), r#"rules[1].name: is the name of rules[0] too, got "a""#),
-        (keyed("[]"), "rules[0].key: must name user, address, upstream or header:name"),
-        (keyed(r#"["caller"]"#), r#"rules[0].key[0]: must be user, address, upstream or header:name, got "caller""#),
+        (keyed("[]"), "rules[0].key: must name user, address, upstream, header:name or another part of a request"),
+        (keyed(r#"["caller"]"#), r#"rules[0].key[0]: must be user, api_key, tier, address, header:name, path, method or upstream, got "caller""#),
         (keyed(r#"["user", "user"]"#), "rules[0].key[1]: is there twice"),
         (keyed(r#"["upstream"]"#), "rules[0].key[0]: needs the rule's `upstream`"),
         (keyed(r#"["header:X-Key"]"#), r#"rules[0].key[0]: must be a header name in lower case, got "X-Key""#),
         (rule(r#""headers": true"#), "rules[0]: needs a limit, or tiers: true"),
         (rule(r#""tiers": true"#), "rules[0].tiers: needs the document's `tiers`"),
         (rule(r#""tiers": true, "limit": {"rate": "1/s"}"#), "rules[0].limit: must be left out where the tiers say it"),
-        (rule(r#""limit": {}"#), "rules[0].limit: missing field `rate`"),
+        (rule(r#""limit": {}"#), "rules[0].limit: needs a rate, or a count and a window"),
         (rule(r#""limit": {"rate": "1/w"}"#), r#"rules[0].limit.rate: must be a rate like "10/s""#),
         (rule(r#""limit": {"rate": "1/s", "burst": 0}"#), "rules[0].limit.burst: must be at least 1"),
         (rule(r#""limit": {"rate": "1/s", "burst": -1}"#), "rules[0].limit.burst: invalid value: integer `-1`"),
-        (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1/d"),
+        (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1 in 1d"),
         (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse""#),
         (rule(r#""limit": {"rate": "1/s"}, "cost": 0"#), "rules[0].cost: must be at least 1"),
         (
@@ -130,8 +130,9 @@ fn no_configuration_limits_nothing() {
 /// What the first rule lets pass at once in a tier, and what it tells clients.
 fn check(config: &Config, tier: Option<&[u8]>, expected: (u32, &str)) {
     let pairs: Vec<(&[u8], &[u8])> = tier.iter().map(|tier| (b"x-weir-tier".as_slice(), *tier)).collect();
-    let plan = config.rules[0].plan(&Headers::from_pairs(&pairs));
-    let (now, mut buckets, mut passed) = (Instant::from_unix_seconds(1000), PerUnit::default(), 0);
+    let nobody = policy::Fingerprint::from_bytes([0; 16]);
+    let plan = config.rules[0].allowance.plan(nobody, &Headers::from_pairs(&pairs)).unwrap();
+    let (now, mut buckets, mut passed) = (Instant::from_unix_seconds(1000), Buckets::default(), 0);
     while !plan.limits.try_take(&mut buckets, now, NonZeroU32::MIN).is_denied() {
         passed += 1;
     }
