@@ -49,7 +49,6 @@
 //! to the provider, and not counted. Without a second limit the first counts whatever it lets pass, and what the cache
 //! answers is `allowed`, too. `limited` and `undecided` are always counted where they happen.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use policy::Match;
@@ -60,9 +59,10 @@ use serde_json::value::RawValue;
 
 mod allowance;
 mod key;
+mod members;
 mod terms;
 
-use self::terms::RawTier;
+use self::members::Members;
 
 use crate::rule::{ANONYMOUS, Account, Route, Rule, longest};
 
@@ -89,46 +89,30 @@ pub enum WhenUndecided {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    #[serde(default)]
-    tiers: BTreeMap<String, RawTier>,
-    #[serde(default)]
-    rules: Vec<RawRule>,
+    /// Each by its name.
+    tiers: Option<Box<RawValue>>,
+    rules: Option<Box<RawValue>>,
     slots: Option<u32>,
     undecided: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    name: String,
-    /// An object or a list of them.
-    r#match: Option<Box<RawValue>>,
-    /// A list of [`RawRoute`].
-    routes: Option<Box<RawValue>>,
-    key: Vec<String>,
-    #[serde(default)]
-    tiers: bool,
-    /// A [`terms::RawLimit`].
-    limit: Option<Box<RawValue>>,
-    /// A list of them.
-    limits: Option<Box<RawValue>>,
-    /// A list of [`allowance::RawOverride`].
-    overrides: Option<Box<RawValue>>,
-    #[serde(default)]
-    shadow: bool,
-    upstream: Option<String>,
-    headers: Option<bool>,
-    cost: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoute {
-    r#match: Option<Box<RawValue>>,
-    upstream: String,
-    count_allowed: Option<bool>,
-    cost: Option<u32>,
-}
+/// A rule's members.
+const RULE: [&str; 12] = [
+    "name",
+    "match",
+    "routes",
+    "key",
+    "tiers",
+    "limit",
+    "limits",
+    "overrides",
+    "shadow",
+    "upstream",
+    "headers",
+    "cost",
+];
+/// Those of one of its routes.
+const ROUTE: [&str; 4] = ["match", "upstream", "count_allowed", "cost"];
 
 const SLOTS: u32 = 2048;
 /// More slots would hold half a million callers in debt at once, in each rule.
@@ -151,18 +135,25 @@ impl Config {
             Some("refuse") | None => WhenUndecided::Refuse,
             Some(other) => return Err(wrong("undecided", "must be \"allow\" or \"refuse\"", other)),
         };
-        for (name, tier) in &raw.tiers {
+        let tiers = raw.tiers.as_deref().map_or("{}", RawValue::get);
+        let tiers = Members::any(tiers.as_bytes()).map_err(|mistake| mistake.inside("tiers"))?;
+        for (name, tier) in tiers.iter() {
             // Read once for their own mistakes, which are no rule's.
             let limits = named("", name).and_then(|name| terms::of_tier(&name, tier, NonZeroU32::MIN));
             limits.map_err(|mistake| mistake.inside(format_args!("tiers.{name}")))?;
         }
-        if !raw.tiers.is_empty() && !raw.tiers.contains_key(ANONYMOUS) {
+        if tiers.iter().next().is_some() && tiers.raw(ANONYMOUS).is_none() {
             return Err(ConfigError::at("tiers", "must have \"anonymous\", which stands for callers without a tier"));
         }
-        if raw.rules.len() > RULES_MAX {
-            return Err(ConfigError::at("rules", format!("must be at most {RULES_MAX}")));
-        }
-        let rules = config::each("rules", raw.rules, |rule| valid_rule(rule, &raw.tiers, slots))?;
+        let mut rules = Vec::new();
+        let list = raw.rules.as_deref().map_or("[]", RawValue::get);
+        each("rules", list.as_bytes(), &mut |rule| {
+            if rules.len() == RULES_MAX {
+                return Err(ConfigError::at("", format!("is one more than {RULES_MAX}")));
+            }
+            rules.push(valid_rule(&Members::read(rule, &RULE)?, &tiers, slots)?);
+            Ok(())
+        })?;
         for (index, rule) in rules.iter().enumerate() {
             if let Some(first) = rules.iter().take(index).position(|other| other.name == rule.name) {
                 let reason = format!("is the name of rules[{first}] too, got {:?}", rule.name);
@@ -178,46 +169,46 @@ impl Config {
     }
 }
 
-fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32) -> Result<Rule, ConfigError> {
-    let name = named("name", &raw.name)?;
-    let upstream = raw.upstream.map(|upstream| named("upstream", &upstream)).transpose()?;
-    let key = key::valid(&raw.key, upstream.is_some(), raw.routes.is_some())?;
-    let cost = positive("cost", raw.cost.unwrap_or(1))?;
-    let routes = if let Some(routes) = raw.routes {
-        upstreams(routes.get().as_bytes(), raw.r#match.is_some(), upstream.is_some(), cost)?
+fn valid_rule(raw: &Members, tiers: &Members, slots: NonZeroU32) -> Result<Rule, ConfigError> {
+    let name = named("name", &raw.required("name")?)?;
+    let upstream = raw.text("upstream")?.map(|upstream| named("upstream", &upstream)).transpose()?;
+    let key = key::valid(&raw.words("key")?, upstream.is_some(), raw.raw("routes").is_some())?;
+    let cost = raw.number("cost")?.map_or(Ok(NonZeroU32::MIN), |cost| positive("cost", cost))?;
+    let routes = if let Some(routes) = raw.raw("routes") {
+        upstreams(routes, raw, cost)?
     } else {
         let provider = upstream.unwrap_or_else(|| name.clone());
-        matches(raw.r#match.as_deref(), &Account { provider, allowed: true, cost, pattern: String::new() })?
+        matches(raw.raw("match"), &Account { provider, allowed: true, cost, pattern: String::new() })?
     };
     key::check(&key, &routes)?;
     let dearest = routes.iter().map(|route| route.account.cost).max().unwrap_or(cost);
-    let written =
-        allowance::Written { tiered: raw.tiers, limit: raw.limit, limits: raw.limits, overrides: raw.overrides };
-    let allowance = allowance::valid(&name, written, tiers, &key, dearest)?;
+    let allowance = allowance::valid(&name, raw, tiers, &key, dearest)?;
     let longest = longest(&allowance.plans);
-    let headers = raw.headers.unwrap_or(!key.is_shared() && !raw.shadow);
-    Ok(Rule { name, routes, key, allowance, headers, shadow: raw.shadow, longest, slots })
+    let shadow = raw.truth("shadow")?.unwrap_or(false);
+    let headers = raw.truth("headers")?.unwrap_or(!key.is_shared() && !shadow);
+    Ok(Rule { name, routes, key, allowance, headers, shadow, longest, slots })
 }
 
 /// Reads `routes`, which each say where their requests go.
-fn upstreams(json: &[u8], has_match: bool, has_upstream: bool, cost: NonZeroU32) -> Result<Vec<Route>, ConfigError> {
-    for (present, member) in [(has_match, "match"), (has_upstream, "upstream")] {
-        if present {
+fn upstreams(json: &[u8], rule: &Members, cost: NonZeroU32) -> Result<Vec<Route>, ConfigError> {
+    for member in ["match", "upstream"] {
+        if rule.raw(member).is_some() {
             return Err(ConfigError::at(member, "must be left out where the rule has routes, which say it each"));
         }
     }
     routes("routes", json, &|json| {
-        let raw: RawRoute = config::read(json)?;
-        let provider = named("upstream", &raw.upstream)?;
-        let cost = raw.cost.map_or(Ok(cost), |cost| positive("cost", cost))?;
-        let account = Account { provider, allowed: raw.count_allowed.unwrap_or(true), cost, pattern: String::new() };
-        one_match(raw.r#match.as_deref(), &account).map_err(|mistake| mistake.inside("match"))
+        let raw = Members::read(json, &ROUTE)?;
+        let provider = named("upstream", &raw.required("upstream")?)?;
+        let cost = raw.number("cost")?.map_or(Ok(cost), |cost| positive("cost", cost))?;
+        let allowed = raw.truth("count_allowed")?.unwrap_or(true);
+        let account = Account { provider, allowed, cost, pattern: String::new() };
+        one_match(raw.raw("match"), &account).map_err(|mistake| mistake.inside("match"))
     })
 }
 
 /// Reads `match`, one or a list, of requests that are all counted alike.
-fn matches(json: Option<&RawValue>, account: &Account) -> Result<Vec<Route>, ConfigError> {
-    match json.map(|json| json.get().as_bytes()) {
+fn matches(json: Option<&[u8]>, account: &Account) -> Result<Vec<Route>, ConfigError> {
+    match json {
         Some(list) if list.starts_with(b"[") => routes("match", list, &|json| route(json, account)),
         _ => one_match(json, account).map(|one| vec![one]).map_err(|mistake| mistake.inside("match")),
     }
@@ -250,8 +241,8 @@ fn each(name: &str, json: &[u8], read: &mut dyn FnMut(&[u8]) -> Result<(), Confi
 }
 
 /// Reads one match; nothing at all stands for every request.
-fn one_match(json: Option<&RawValue>, account: &Account) -> Result<Route, ConfigError> {
-    route(json.map_or("", RawValue::get).as_bytes(), account)
+fn one_match(json: Option<&[u8]>, account: &Account) -> Result<Route, ConfigError> {
+    route(json.unwrap_or_default(), account)
 }
 
 fn route(json: &[u8], account: &Account) -> Result<Route, ConfigError> {

@@ -4,36 +4,17 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use policy::Period;
-use policy::config::{self, ConfigError};
-use serde::Deserialize;
+use policy::config::ConfigError;
 
+use super::members::Members;
 use super::{positive, wrong};
 use crate::bucket::Quota;
 use crate::limit::{LIMITS_MAX, Limit, Limits, Terms};
 use crate::rate::{Rate, Unit};
 use crate::window::{Kind, Window};
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawTier {
-    per_second: Option<u32>,
-    per_minute: Option<u32>,
-    per_hour: Option<u32>,
-    per_day: Option<u32>,
-    burst: Option<u32>,
-    algorithm: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimit {
-    rate: Option<String>,
-    count: Option<u32>,
-    window: Option<String>,
-    burst: Option<u32>,
-    algorithm: Option<String>,
-    when_empty: Option<String>,
-}
+const TIER: [&str; 6] = ["per_second", "per_minute", "per_hour", "per_day", "burst", "algorithm"];
+const LIMIT: [&str; 6] = ["rate", "count", "window", "burst", "algorithm", "when_empty"];
 
 /// One limit as it is written: how many in what time, and the member that says how many there are at once.
 struct Written<'a> {
@@ -44,21 +25,17 @@ struct Written<'a> {
 }
 
 /// The limits of one tier.
-pub(super) fn of_tier(rule: &str, tier: &RawTier, cost: NonZeroU32) -> Result<Limits, ConfigError> {
-    let kind = kind(tier.algorithm.as_deref())?;
-    if tier.burst.is_some() && tier.per_second.is_none() {
+pub(super) fn of_tier(rule: &str, json: &[u8], cost: NonZeroU32) -> Result<Limits, ConfigError> {
+    let tier = Members::read(json, &TIER)?;
+    let kind = kind(tier.text("algorithm")?.as_deref())?;
+    let tiers_burst = tier.number("burst")?;
+    if tiers_burst.is_some() && tier.raw("per_second").is_none() {
         return Err(ConfigError::at("burst", "needs per_second"));
     }
-    let counts = [
-        ("per_second", tier.per_second, Unit::Second),
-        ("per_minute", tier.per_minute, Unit::Minute),
-        ("per_hour", tier.per_hour, Unit::Hour),
-        ("per_day", tier.per_day, Unit::Day),
-    ];
-    let mut limits = Vec::with_capacity(counts.len());
-    for (field, count, unit) in counts {
-        let Some(count) = count else { continue };
-        let burst = tier.burst.filter(|_| unit == Unit::Second);
+    let mut limits = Vec::with_capacity(Unit::ALL.len());
+    for (field, unit) in TIER.into_iter().zip(Unit::ALL) {
+        let Some(count) = tier.number(field)? else { continue };
+        let burst = tiers_burst.filter(|_| unit == Unit::Second);
         // Only a token bucket has a burst.
         let kind = kind.filter(|_| burst.is_none());
         add(&mut limits, rule, &Written { count, field, period: unit.length(), burst }, kind, cost)?;
@@ -86,16 +63,18 @@ pub(super) fn of_several(rule: &str, json: &[u8], cost: NonZeroU32) -> Result<Li
 }
 
 fn one(limits: &mut Vec<Limit>, rule: &str, json: &[u8], cost: NonZeroU32) -> Result<(), ConfigError> {
-    let raw: RawLimit = config::read(json)?;
+    let raw = Members::read(json, &LIMIT)?;
+    let burst = raw.number("burst")?;
     const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";
-    if let Some(other) = raw.when_empty.as_deref().filter(|word| *word != "refuse") {
+    if let Some(other) = raw.text("when_empty")?.as_deref().filter(|word| *word != "refuse") {
         return Err(wrong("when_empty", "must be \"refuse\"", other));
     }
-    let kind = kind(raw.algorithm.as_deref())?;
-    if kind.is_some() && raw.burst.is_some() {
+    let kind = kind(raw.text("algorithm")?.as_deref())?;
+    if kind.is_some() && burst.is_some() {
         return Err(ConfigError::at("burst", "is a token bucket's; a window takes what its rate says"));
     }
-    let (count, field, period) = match (raw.rate.as_deref(), raw.count, raw.window.as_deref()) {
+    let (rate, window) = (raw.text("rate")?, raw.text("window")?);
+    let (count, field, period) = match (rate.as_deref(), raw.number("count")?, window.as_deref()) {
         (Some(rate), None, None) => {
             let rate = Rate::parse(rate).ok_or_else(|| wrong("rate", RATE, rate))?;
             (rate.count().get(), "rate", rate.unit().length())
@@ -108,7 +87,7 @@ fn one(limits: &mut Vec<Limit>, rule: &str, json: &[u8], cost: NonZeroU32) -> Re
         }
         _ => return Err(ConfigError::at("", "needs a rate, or a count and a window")),
     };
-    add(limits, rule, &Written { count, field, period, burst: raw.burst }, kind, cost)
+    add(limits, rule, &Written { count, field, period, burst }, kind, cost)
 }
 
 /// The algorithm; `None` stands for the token bucket.
