@@ -290,6 +290,31 @@ mod tests {
     }
 
     #[test]
+    fn a_rule_in_the_shadow_refuses_nothing_and_takes_nothing_where_it_would_have() {
+        let rules = [("clients", limits("9/h")), ("shadow", limits("1/h"))];
+        let (shared, charges) = (Shared::default(), charges(&rules));
+        assert_eq!(shared.request(&charges), ["allow hour 8", "allow hour 0"]);
+        for left in [7, 6, 5] {
+            assert_eq!(shared.request(&charges), [format!("allow hour {left}"), "deny hour 0".into()]);
+        }
+        let away = |key: &str| if key == "shadow" { Err(Undecided) } else { Ok(()) };
+        assert_eq!(shared.disturbed(&charges[..1], away).unwrap(), ["allow hour 4"]);
+        shared.values.borrow_mut().remove("shadow");
+        assert_eq!(shared.disturbed(&charges, away).unwrap()[0], "allow hour 3");
+        assert_eq!(shared.request(&charges), ["allow hour 2", "allow hour 0"]);
+    }
+
+    #[test]
+    fn a_refusal_takes_nothing_from_a_rule_in_the_shadow() {
+        let rules = [("shadow", limits("9/h")), ("clients", limits("1/h"))];
+        let (shared, charges) = (Shared::default(), charges(&rules));
+        assert_eq!(shared.request(&charges), ["allow hour 8", "allow hour 0"]);
+        let before = shared.values.borrow().clone();
+        assert_eq!(shared.request(&charges), ["allow hour 8", "deny hour 0"]);
+        assert_eq!(*shared.values.borrow(), before);
+    }
+
+    #[test]
     fn a_store_that_fails_halfway_leaves_nothing_taken() {
         let rules = [("clients", limits("5/h")), ("provider", limits("5/h"))];
         let (shared, charges) = (Shared::default(), charges(&rules));

@@ -24,6 +24,7 @@
 //! | `tiers` | what the callers of each tier may; `anonymous` stands for those without a tier or with an unknown one | none |
 //! | `tiers.*.per_second`, `per_minute`, `per_hour`, `per_day` | a limit each, at least one; all of them hold at once | none |
 //! | `tiers.*.burst` | how many at once under `per_second` | as many as `per_second` |
+//! | `tiers.*.algorithm` | how its limits are counted, but for one with a burst: see `rules[].limit.algorithm` | `token_bucket` |
 //! | `slots` | keys of shared data for each rule, with up to 8 callers in each ([`crate::set`]) | 2048 |
 //! | `undecided` | what becomes of a request when shared data fails: `refuse` (503) or `allow` | `refuse` |
 //! | `rules[].name` | told to clients in `RateLimit-Policy`; renaming a rule starts its buckets anew, as does another `slots` | required |
@@ -32,22 +33,33 @@
 //! | `rules[].routes[].match` | which requests | every request |
 //! | `rules[].routes[].upstream` | where they go: the label `provider` of metrics | required |
 //! | `rules[].routes[].count_allowed` | whether those that pass are counted; see below | `true` |
-//! | `rules[].key` | what a bucket belongs to: `user`, `address`, `upstream`, `header:name`, or several of them together | required |
+//! | `rules[].routes[].cost` | how many tokens a request of this route takes | the rule's `cost` |
+//! | `rules[].key` | what a bucket belongs to, one or several together: `user`, `api_key`, `tier`, `address`, `header:name`, `path`, `method`, `upstream` ([`crate::key`]) | required |
 //! | `rules[].tiers` | `true` takes the limits from the caller's tier | `false` |
-//! | `rules[].limit.rate` | of every caller: `10/s`, `100/m`, `5/h`, `1000/d` | or `tiers` |
-//! | `rules[].limit.burst` | how many at once | as many as the rate says |
+//! | `rules[].limit` | the limit of every caller; `limits` is a list of up to 8 that hold all at once | or `tiers` |
+//! | `rules[].limit.rate` | `10/s`, `100/m`, `5/h`, `1000/d` | or `count` and `window` |
+//! | `rules[].limit.count`, `window` | so many in a time of whole seconds: `90` and `30s` | or `rate` |
+//! | `rules[].limit.algorithm` | `token_bucket`: a steady rate with a burst ([`crate::bucket`]); `sliding_window`: at most so many in any stretch of that time; `fixed_window`: in each such stretch of the clock ([`crate::window`]) | `token_bucket` |
+//! | `rules[].limit.burst` | how many at once, of a token bucket | as many as the rate says |
 //! | `rules[].limit.when_empty` | what becomes of a request then: `refuse` (429) | `refuse` |
+//! | `rules[].overrides` | callers with limits of their own: `{"key": ["alice"], "tier": "pro"}`, or with `limit` or `limits`; `key` has a word for each part of the rule's, and at most 1024 callers are named | none |
+//! | `rules[].shadow` | `true`: it is decided on and counted, and lets everything pass | `false` |
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
-//! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone |
+//! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone, or it is in the shadow |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
 //!
+//! `address` tells IPv4 clients apart by all 32 bits and IPv6 clients by the first 64; `address/56` says another prefix for
+//! IPv6, and `address/24/56` one for each. `path` is the template, path or prefix of the match, never a client's own path.
+//!
 //! **What is counted.** A request is counted once under each provider that its rules name, in
-//! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `limited` (429) or `undecided`. Where this
+//! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `shadow` (it passed, though a rule in the
+//! shadow would have refused it), `limited` (429) or `undecided`. Where this
 //! filter stands in a chain twice, in front of a cache with the callers' limits and behind it with an upstream's own, a
 //! request that passes both would be `allowed` twice under that upstream. `"count_allowed": false` in the first leaves
 //! that to the second, which alone knows what went on to the upstream: an answer from the cache is then no request
 //! to the provider, and not counted. Without a second limit the first counts whatever it lets pass, and what the cache
-//! answers is `allowed`, too. `limited` and `undecided` are always counted where they happen.
+//! answers is `allowed`, too. All others are always counted
+//! where they happen.
 
 use std::num::NonZeroU32;
 

@@ -2,12 +2,14 @@
 //!
 //! A table has a fixed number of slots, and a caller's keyed fingerprint says which one is its own. What a slot holds
 //! is a *set* of at most [`WAYS`] callers. Shared data has no eviction, so this is where memory is bounded: whatever
-//! clients send, a rule takes up at most `slots * (42 + WAYS * 73)` bytes, and what the host adds for each key.
+//! clients send, a rule takes up at most `slots * (9 + (WAYS + 1) * (18 + kinds))` bytes, and what the host adds for each key;
+//! `kinds` is 17 for each token bucket that some caller of the rule may have, and 223 for each window.
 //!
 //! **Who is forgotten.** A caller whose buckets are all full again needs no storing, and is dropped when its set is next
-//! written. Only where every caller of a set is in debt does a newcomer push one out: the one that would have been full
-//! soonest. Its debt stays. It goes into the set's *floor*, one instant for each unit of time, and whoever has no entry
-//! begins with buckets that lack what the floor says. An evicted caller that comes back is such a newcomer. So
+//! written. Only where every caller of a set is in debt does a newcomer push one out: the one that owes least (in windows the
+//! fewest requests; in buckets alone, what is paid soonest). Its debt stays. It goes into the set's *floor*: for each token
+//! bucket one instant, for each window a log that at no time counts less than that of any who was pushed out. Whoever has
+//! no entry begins with what the floor owes. An evicted caller that comes back is such a newcomer. So
 //!
 //! - being evicted is never a gain: as long as an evicted caller owes anything, the floor owes at least as much. Nobody
 //!   who is over a limit is let through sooner by a flood of other keys, however many;

@@ -87,3 +87,54 @@ fn only_an_upstream_is_shared_by_all_callers() {
     let address = || -> &Client { panic!("this key has no address") };
     Key::new(vec![Part::Upstream]).fingerprint(&SEED, &unasked, &account(""), address);
 }
+
+#[test]
+fn a_network_is_as_wide_as_its_prefix() {
+    for (prefixes, one, other, same) in [
+        ("/48", "[2001:db8:1:2::1]:1", "[2001:db8:1:3::1]:1", true),
+        ("/48", "[2001:db8:1::1]:1", "[2001:db8:2::1]:1", false),
+        ("/128", "[2001:db8::1]:1", "[2001:db8::2]:1", false),
+        ("/48", "192.0.2.1:1", "192.0.2.2:1", false),
+        ("/24/48", "192.0.2.1:1", "192.0.2.2:1", true),
+        ("/24/48", "192.0.2.1:1", "192.0.3.1:1", false),
+        ("/1/1", "10.0.0.1:1", "127.0.0.1:1", true),
+        ("/32/64", "192.0.2.1:1", "192.0.2.2:1", false),
+    ] {
+        let key = [Part::Address(Prefixes::parse(prefixes).unwrap())];
+        assert_eq!(print(&key, &[], one) == print(&key, &[], other), same, "{prefixes} {one} {other}");
+    }
+    for wrong in ["/", "/0", "/129", "/33/64", "/24/", "64", "/24/64/1"] {
+        assert!(Prefixes::parse(wrong).is_none(), "{wrong}");
+    }
+}
+
+#[test]
+fn made_up_methods_are_one_and_a_tier_is_nobodys_own() {
+    let key = [Part::Method, Part::Tier];
+    let of =
+        |method: &'static [u8], tier: &'static [u8]| print(&key, &[(":method", method), ("x-weir-tier", tier)], "");
+    assert_ne!(of(b"GET", b"pro"), of(b"POST", b"pro"));
+    assert_ne!(of(b"GET", b"pro"), of(b"GET", b"free"));
+    assert_eq!(of(b"MADE", b"pro"), of(b"UP", b"pro"));
+    assert_eq!(of(b"GET", b"anonymous"), print(&key, &[(":method", b"GET")], ""));
+}
+
+#[test]
+fn a_path_is_the_one_that_the_route_says() {
+    let client = Client::parse(None);
+    let of = |pattern: &str, path: &'static str| {
+        let headers = Headers::from_pairs(&[(b":path".as_slice(), path.as_bytes())]);
+        Key::new(vec![Part::Path]).fingerprint(&SEED, &headers, &account(pattern), || &client)
+    };
+    assert_eq!(of("/tracks/{id}", "/tracks/1"), of("/tracks/{id}", "/tracks/2"));
+    assert_ne!(of("/tracks/{id}", "/tracks/1"), of("/albums/{id}", "/albums/1"));
+}
+
+#[test]
+fn an_api_key_is_known_by_its_id_and_nobody_by_its_address() {
+    let key = [Part::ApiKey];
+    let robot = print(&key, &[("x-weir-api-key", b"robot")], "192.0.2.1:1");
+    assert_eq!(robot, print(&key, &[("x-weir-api-key", b"robot")], "192.0.2.2:1"));
+    assert_ne!(robot, print(&[Part::User], &[("x-weir-user", b"robot")], "192.0.2.1:1"));
+    assert_ne!(print(&key, &[], "192.0.2.1:1"), print(&key, &[], "192.0.2.2:1"));
+}

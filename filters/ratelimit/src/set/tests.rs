@@ -164,6 +164,72 @@ fn a_flood_frees_nobody_sooner() {
 }
 
 #[test]
+fn a_flood_frees_nobody_sooner_than_its_window() {
+    for (text, over) in [("3/h sliding", 3_600_000), ("3/h fixed", 800_000), ("9/s, 3/h sliding", 3_600_000)] {
+        let mut slot = Slot::new(text);
+        (0..3).for_each(|_| assert!(slot.admits(0, 0), "{text}"));
+        for key in 1..3_000 {
+            slot.admits(u64::from(key) * over / 3_000, key);
+            assert!(!slot.admits(u64::from(key) * over / 3_000, 0), "{text} after {key}");
+            assert!(slot.bytes.len() <= 9 + (WAYS + 1) * (18 + 17 + 223), "{text}: {}", slot.bytes.len());
+        }
+        assert!(!slot.admits(over - 1, 0), "{text}");
+        // The last newcomers' debts are the floor's, and are paid within one more window.
+        assert!(slot.admits(over + 3_600_000, 0), "{text}");
+    }
+}
+
+#[test]
+fn nobody_in_a_set_passes_more_often_than_its_window_allows() {
+    for (seed, text) in (0..20).zip(["5/m sliding", "5/m fixed", "2/s burst 3, 5/m sliding"].iter().cycle()) {
+        let mut dice = dice(seed);
+        let mut slot = Slot::new(text);
+        // When each was let through; START is 40 s into a minute.
+        let mut passed: Vec<Vec<u64>> = vec![Vec::new(); 40];
+        let (mut millis, mut admitted) = (0, 0);
+        for _ in 0..3_000 {
+            millis += u64::from(dice(300));
+            let key = if dice(2) == 0 { dice(3) } else { dice(40) };
+            if slot.admits(millis, key) {
+                admitted += 1;
+                let counts = |at: &&u64| match text.ends_with("fixed") {
+                    true => (**at + 40_000) / 60_000 == (millis + 40_000) / 60_000,
+                    false => **at + 60_000 > millis,
+                };
+                let its = &mut passed[key as usize];
+                assert!(its.iter().filter(counts).count() < 5, "seed {seed}: {key} at {millis}");
+                its.push(millis);
+            }
+        }
+        // No fewer than one caller alone may, and no more than those that are told apart and one.
+        let windows = millis / 60_000;
+        assert!(admitted >= 5 * windows / 2, "seed {seed}: {admitted} in {millis} ms");
+        assert!(admitted <= (WAYS as u64 + 1) * 5 * (windows + 2), "seed {seed}: {admitted} in {millis} ms");
+    }
+}
+
+#[test]
+fn a_windows_clock_that_steps_back_gives_no_tokens_and_locks_nobody_out() {
+    for text in ["2/m sliding", "2/m fixed"] {
+        let mut slot = Slot::new(text);
+        assert!(slot.admits(86_400_000, 1) && slot.admits(86_400_000, 1));
+        assert!(!slot.admits(0, 1), "{text}");
+        assert!(slot.admits(60_000, 1), "{text}");
+    }
+}
+
+#[test]
+fn a_floor_of_longer_windows_than_there_are_is_cut() {
+    let mut slot = Slot::new("1/d sliding");
+    (0..100).for_each(|key| _ = slot.admits(u64::from(key), key));
+    slot = Slot { bytes: slot.bytes, ..Slot::new("1/d sliding, 1/m") };
+    let shorter = Slot::new("1/h sliding");
+    slot.longest = vec![(slot.longest[0].0, shorter.longest[0].1), slot.longest[1]];
+    assert!(!slot.admits(100, 500));
+    assert!(slot.admits(100 + 3_600_000, 501));
+}
+
+#[test]
 fn whoever_a_set_admits_would_pass_with_a_bucket_of_its_own() {
     for seed in 0..20 {
         let mut dice = dice(seed);
