@@ -109,7 +109,9 @@ pub fn settle<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec
             Err(Undecided) => {}
         }
         if retaken.is_err() || charge.refuses(outcome) {
-            taken.into_iter().for_each(|taken| give_back(store, taken, now));
+            for taken in taken {
+                give_back(store, taken, now);
+            }
             retaken?;
             break;
         }

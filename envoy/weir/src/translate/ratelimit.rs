@@ -73,7 +73,9 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
             rule.set("key", Draft::list(vec![Draft::leaf("user", &first.span)], &first.span));
             rule.set("tiers", Draft::leaf(true, &first.span));
             for (name, said) in [("overrides", &overrides), ("shadow", &shadow)] {
-                said.iter().for_each(|said| rule.set(name, said.clone()));
+                if let Some(said) = said {
+                    rule.set(name, said.clone());
+                }
             }
             rule
         }));

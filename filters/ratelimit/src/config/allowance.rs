@@ -47,10 +47,8 @@ pub(super) fn valid(
         for (name, _) in tiers.iter() {
             reader.tier(name)?;
         }
-    } else {
-        if reader.own(raw)?.is_none() {
-            return Err(ConfigError::at("", "needs a limit, or tiers: true"));
-        }
+    } else if reader.own(raw)?.is_none() {
+        return Err(ConfigError::at("", "needs a limit, or tiers: true"));
     }
     let tiers = tiered.then(|| reader.known.clone());
     let overrides = raw.raw("overrides").map_or(Ok(Vec::new()), |json| reader.overrides(json, key))?;

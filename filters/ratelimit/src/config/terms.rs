@@ -16,6 +16,8 @@ use crate::window::{Kind, Window};
 const TIER: [&str; 6] = ["per_second", "per_minute", "per_hour", "per_day", "burst", "algorithm"];
 const LIMIT: [&str; 6] = ["rate", "count", "window", "burst", "algorithm", "when_empty"];
 
+const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";
+
 /// One limit as it is written: how many in what time, and the member that says how many there are at once.
 struct Written<'a> {
     count: u32,
@@ -65,7 +67,6 @@ pub(super) fn of_several(rule: &str, json: &[u8], cost: NonZeroU32) -> Result<Li
 fn one(limits: &mut Vec<Limit>, rule: &str, json: &[u8], cost: NonZeroU32) -> Result<(), ConfigError> {
     let raw = Members::read(json, &LIMIT)?;
     let burst = raw.number("burst")?;
-    const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";
     if let Some(other) = raw.text("when_empty")?.as_deref().filter(|word| *word != "refuse") {
         return Err(wrong("when_empty", "must be \"refuse\"", other));
     }

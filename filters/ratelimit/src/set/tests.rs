@@ -192,9 +192,9 @@ fn nobody_in_a_set_passes_more_often_than_its_window_allows() {
             let key = if dice(2) == 0 { dice(3) } else { dice(40) };
             if slot.admits(millis, key) {
                 admitted += 1;
-                let counts = |at: &&u64| match text.ends_with("fixed") {
-                    true => (**at + 40_000) / 60_000 == (millis + 40_000) / 60_000,
-                    false => **at + 60_000 > millis,
+                let counts = |at: &&u64| {
+                    let minute = |millis: u64| (millis + 40_000) / 60_000;
+                    if text.ends_with("fixed") { minute(**at) == minute(millis) } else { **at + 60_000 > millis }
                 };
                 let its = &mut passed[key as usize];
                 assert!(its.iter().filter(counts).count() < 5, "seed {seed}: {key} at {millis}");
