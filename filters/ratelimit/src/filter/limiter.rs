@@ -66,11 +66,11 @@ impl Limiter {
     /// Asks every rule for this request's tokens.
     pub(super) fn decide<'a>(&self, asked: &[Asked<'a>], headers: &Headers) -> Result<Decided<'a>, Undecided> {
         let client = OnceCell::new();
-        let charged = asked.iter().map(|(rule, account)| {
+        let each = asked.iter().map(|(rule, account)| {
             rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream))
         });
-        let charged: Option<(Vec<&'a Plan>, Vec<Charge<'a>>)> = charged.collect();
-        let (plans, charges) = charged.ok_or(Undecided)?;
+        let paid: Option<(Vec<&'a Plan>, Vec<Charge<'a>>)> = each.collect();
+        let (plans, charges) = paid.ok_or(Undecided)?;
         let mut host = Host { now: Instant::EPOCH };
         let outcomes = charge::settle(&mut host, &charges)?;
         Ok(Decided { outcomes, plans, now: host.now })
