@@ -90,6 +90,16 @@ impl Draft {
         matches!(&self.shape, Shape::Object(members) if members.iter().any(|member| member.key == key))
     }
 
+    /// Where it was written.
+    pub const fn span(&self) -> &Span {
+        &self.span
+    }
+
+    /// Whether it is a list.
+    pub const fn is_list(&self) -> bool {
+        matches!(self.shape, Shape::List(_))
+    }
+
     /// Takes a member out of an object.
     pub fn take(&mut self, key: &str) -> Option<Self> {
         let Shape::Object(members) = &mut self.shape else { return None };

@@ -18,7 +18,7 @@ listen: 127.0.0.1:0
 admin: "[::1]:0"
 clients: {connections: 7, trusted_hops: 2, idle_timeout: 1m, request_timeout: 5s, headers: 50, header_bytes: 16KiB}
 correlation: {client_ids: replace, client_traces: restart, agents: [MyBot]}
-ratelimit: {slots: 128}
+ratelimit: {slots: 128, per_address: {rate: 50/s, burst: 100}, overrides: [{key: [alice], tier: pro}], shadow: true}
 state: {store: redis, url: http://127.0.0.1:7379/, password: {env: WEIR_SECRET}, timeout: 500ms, prefix: fleet}
 cache: {budget_bytes: 16MiB}
 identity:
@@ -45,7 +45,7 @@ identity:
 permissions:
   editors: {any: [{role: editor}, {scope: "catalog:write"}, {claim: [https://id.example/roles], contains: editor}]}
   strong: {claim: amr, contains: mfa, shadow: true}
-tiers: {anonymous: {per_second: 5, burst: 10}, pro: {per_minute: 100}}
+tiers: {anonymous: {per_second: 5, burst: 10}, pro: {per_minute: 100, algorithm: sliding_window}}
 upstreams:
   api:
     url: https://api.example.com/v1
@@ -53,7 +53,7 @@ upstreams:
     timeout: 10s
     retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT]}
     pool: {connections: 10, pending: 20, requests: 30}
-    limit: {rate: 10/s, burst: 20}
+    limit: [{rate: 10/s, burst: 20}, {count: 90, window: 30s, algorithm: sliding_window}]
     breaker: {failure_rate: 50, minimum_calls: 10, window: 20, open_for: 5s}
   address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off}
   near: {url: http://localhost:9, internal: true}
@@ -62,7 +62,7 @@ routes:
     upstream: api
     strip: /api
     cache: {data_type: things, ttl: 1h}
-  - {match: "/things/{id}/parts", upstream: api, auth: optional, timeout: 1500ms}
+  - {match: "/things/{id}/parts", upstream: api, auth: optional, timeout: 1500ms, cost: 3}
   - {match: /below/*, upstream: address, auth: off, limit: off}
   - {match: GET|HEAD /one, upstream: near, auth: off}
   - {match: PUT /one, upstream: near, auth: required, allow: [editors, strong, {not: {claim: age, at_most: 17.5}}]}
@@ -152,6 +152,26 @@ fn every_limited_route_counts_under_its_upstream_and_is_allowed_by_one_filter() 
                 |quota: &Json| quota["match"].as_array().is_some_and(|matches| matches.contains(&entry["match"]));
             assert!(quota.is_none_or(behind), "{upstream}: nobody would count what passes");
         }
+    }
+}
+
+#[test]
+fn a_limit_on_addresses_stands_in_front_of_credentials_and_the_others_behind() {
+    let document = read("everything.yaml", EVERYTHING);
+    let names: Vec<_> = document.filters.iter().map(|filter| filter.name).collect();
+    assert_eq!(names, ["correlation", "front", "auth", "ratelimit", "cache", "quota", "breaker"]);
+    let front = &read_by(&document, "front")["rules"][0];
+    assert_eq!((&front["key"][0], &front["limit"]["burst"]), (&"address".into(), &100.into()));
+    assert!(front.get("overrides").is_none() && front.get("shadow").is_none());
+    let callers = &read_by(&document, "ratelimit")["rules"][0];
+    assert_eq!((&callers["shadow"], &callers["overrides"][0]["key"][0]), (&true.into(), &"alice".into()));
+    let costs: Vec<_> = callers["routes"].as_array().unwrap().iter().map(|route| route.get("cost")).collect();
+    assert_eq!(costs, [None, Some(&3.into()), None, None, None]);
+    assert_eq!(read_by(&document, "quota")["rules"][0]["limits"][1]["window"], "30s");
+    let bootstrap = rendered(&document);
+    let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    for (route, limited) in routes.iter().zip(document.policy.routes.iter().map(|route| route.limit == Limit::Tier)) {
+        assert_eq!(route.pointer("/typed_per_filter_config/front").is_none(), limited);
     }
 }
 

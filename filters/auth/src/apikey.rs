@@ -207,7 +207,8 @@ impl Rules<'_> {
         // Until the proxy's seed is known: see `ApiKeys::mark`.
         let marks = Marks::of_key(&Seed::from_random([0; 16]), &id);
         let identity = Identity { kind: Kind::ApiKey, user, tier, roles, handed };
-        Ok(Known { id, digest, is_plain, verified: Rc::new(Verified::of_key(identity, granted, marks, expires)) })
+        let verified = Rc::new(Verified::of_key(identity, granted, marks, &id, expires));
+        Ok(Known { id, digest, is_plain, verified })
     }
 
     fn digest(&self, fields: &mut Fields) -> Result<([u8; 32], bool), ConfigError> {

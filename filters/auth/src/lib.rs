@@ -1,7 +1,7 @@
 //! Who is calling: the filter that checks bearer tokens and tells everybody behind it whose they are.
 //!
 //! A client shows a JSON Web Token in `Authorization: Bearer …`, in another header, in a cookie or in the query; a service may
-//! show an API key. Where it is good, the request goes on without it and with `x-weir-user`, `x-weir-tier`, `x-weir-roles` and
+//! show an API key. Where it is good, the request goes on without it and with `x-weir-user`, `x-weir-tier`, `x-weir-roles`, `x-weir-api-key` and
 //! the claims that the operator chose, in headers that no client can set itself; where it is not, the client gets 401 with
 //! a challenge (RFC 6750) and the log gets the reason. A route may require a credential, accept one, or not look at it.
 //!

@@ -92,7 +92,7 @@ impl<'a> Request<'a> {
 
 /// Whether an upstream may take a header for one of those that only this filter sets.
 fn is_handed_on(name: &[u8], attributes: &[Attribute]) -> bool {
-    let own = || [header::USER, header::TIER, header::ROLES].into_iter();
+    let own = || [header::USER, header::TIER, header::ROLES, header::API_KEY].into_iter();
     name.starts_with(b"x") && own().any(|own| is_alias(own.as_bytes(), name))
         || attributes.iter().any(|attribute| is_alias(attribute.header.as_bytes(), name))
 }

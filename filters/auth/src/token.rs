@@ -39,15 +39,17 @@ pub struct Verified {
     pub granted: Granted,
     /// By what it may be revoked.
     pub marks: Marks,
+    /// The id of the API key that it is of; `None` of a token.
+    pub key: Option<String>,
     window: Window,
 }
 
 impl Verified {
     /// What an API key stands for, which knows no other time than the end of its own, in seconds since the epoch.
-    pub(crate) fn of_key(identity: Identity, granted: Granted, marks: Marks, expires: Option<i64>) -> Self {
+    pub(crate) fn of_key(identity: Identity, granted: Granted, marks: Marks, id: &str, expires: Option<i64>) -> Self {
         let expires = expires.unwrap_or(i64::MAX);
         let window = Window { expires, stale: i64::MAX, not_before: None, issued: None };
-        Self { identity, granted, marks, window }
+        Self { identity, granted, marks, key: Some(id.to_owned()), window }
     }
 
     /// Whether it is valid now; clocks may differ by `leeway`.
@@ -119,7 +121,7 @@ fn read(config: &Config, issuer: &Issuer, key: Option<&str>, claims: &Claims<Mem
     };
     let named = Named { token: jti, subject: Some(&identity.user), key };
     let marks = Marks::of_token(&config.seed, &issuer.name, &named, window.issued);
-    Ok(Verified { identity, granted, marks, window })
+    Ok(Verified { identity, granted, marks, key: None, window })
 }
 
 /// Whether claims say that they are of this issuer.

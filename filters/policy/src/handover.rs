@@ -19,6 +19,9 @@ pub mod header {
     pub const TIER: &str = "x-weir-tier";
     /// The caller's roles, comma-separated, as `auth` found; removed from whatever a client sends.
     pub const ROLES: &str = "x-weir-roles";
+    /// The id of the caller's API key, as `auth` found; absent where it showed something else. Removed from whatever a
+    /// client sends.
+    pub const API_KEY: &str = "x-weir-api-key";
 }
 
 /// Keys of filter state, as a filter sets them. The access log reads `%FILTER_STATE(wasm.<key>:PLAIN)%`.

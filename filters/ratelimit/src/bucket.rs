@@ -32,14 +32,19 @@ pub struct Quota {
 }
 
 /// A longer window is refused: nobody waits for a bucket to fill for more than a year, and sums stay within a `u64`.
-const WINDOW_MAX: u64 = 366 * 24 * 3_600_000_000_000;
+pub(crate) const WINDOW_MAX: u64 = 366 * 24 * 3_600_000_000_000;
 
 impl Quota {
     /// A bucket of `burst` tokens that is filled at `rate`; `None` where filling it takes more than a year.
     ///
     /// The time for one token is rounded up to a nanosecond, so that the rate is never exceeded.
     pub fn new(rate: Rate, burst: NonZeroU32) -> Option<Self> {
-        let refill = nanos(rate.unit().length()).div_ceil(u64::from(rate.count().get()));
+        Self::over(rate.count(), rate.unit().length(), burst)
+    }
+
+    /// A bucket of `burst` tokens that gains `count` in `length`; `None` where filling it takes more than a year.
+    pub fn over(count: NonZeroU32, length: Duration, burst: NonZeroU32) -> Option<Self> {
+        let refill = nanos(length).div_ceil(u64::from(count.get()));
         let window = refill.checked_mul(u64::from(burst.get()))?;
         (window <= WINDOW_MAX).then_some(Self { refill, burst })
     }
@@ -168,7 +173,7 @@ impl Bucket {
 }
 
 /// A length in nanoseconds: 584 years at most, which nothing here comes near.
-fn nanos(length: Duration) -> u64 {
+pub(crate) fn nanos(length: Duration) -> u64 {
     u64::try_from(length.as_nanos()).unwrap_or(u64::MAX)
 }
 

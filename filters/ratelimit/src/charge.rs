@@ -61,10 +61,18 @@ pub struct Charge<'a> {
     pub key: String,
     /// Who takes what.
     pub taker: Taker<'a>,
+    /// Whether its refusal refuses nothing.
+    pub shadow: bool,
+}
+
+impl Charge<'_> {
+    fn refuses(&self, outcome: &Outcome<'_>) -> bool {
+        outcome.is_denied() && !self.shadow
+    }
 }
 
 /// Takes all charges, where every rule allows it; otherwise takes none. One outcome for each charge, in their order:
-/// where one of them denies, nothing was taken from those that allow, either.
+/// where one of them denies (and not only in the shadow), nothing was taken from those that allow, either.
 ///
 /// # Errors
 /// [`Undecided`] where the store fails or is contended; then nothing was taken, either.
@@ -76,10 +84,11 @@ pub fn settle<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec
     let now = store.now();
     let mut sets: Vec<_> = slots.iter().map(|(bytes, _)| Set::read(bytes, now)).collect();
     let mut outcomes: Vec<_> = sets.iter_mut().zip(charges).map(|(set, charge)| set.try_take(&charge.taker)).collect();
-    let any_denied = outcomes.iter().any(Outcome::is_denied);
+    let any_denied = charges.iter().zip(&outcomes).any(|(charge, outcome)| charge.refuses(outcome));
+    let mut taken = Vec::with_capacity(charges.len());
     for (index, ((set, charge), (mut bytes, version))) in sets.iter().zip(charges).zip(slots).enumerate() {
         let Some(outcome) = outcomes.get_mut(index) else { break };
-        if any_denied {
+        if any_denied || outcome.is_denied() {
             // Nothing was taken from the set of a refusal.
             if outcome.is_denied() && set.upkeep() == Upkeep::Due {
                 set.write(&mut bytes);
@@ -89,16 +98,25 @@ pub fn settle<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec
         }
         set.write(&mut bytes);
         let retaken = match store.swap(&charge.key, &bytes, version) {
-            Ok(Swap::Done) => continue,
+            Ok(Swap::Done) => Ok(*outcome),
             Ok(Swap::Lost) => retake(store, charge),
             Err(Undecided) => Err(Undecided),
         };
-        if !matches!(retaken, Ok(Outcome::Allow(_))) {
-            charges.iter().take(index).for_each(|taken| give_back(store, taken, now));
+        match retaken {
+            Ok(retaken) => *outcome = retaken,
+            // What only watches stops nothing, whatever happens to it.
+            Err(Undecided) if charge.shadow => continue,
+            Err(Undecided) => {}
         }
-        *outcome = retaken?;
-        if outcome.is_denied() {
+        if retaken.is_err() || charge.refuses(outcome) {
+            for taken in taken {
+                give_back(store, taken, now);
+            }
+            retaken?;
             break;
+        }
+        if !outcome.is_denied() {
+            taken.push(charge);
         }
     }
     Ok(as_they_stand(outcomes, charges))
@@ -106,7 +124,7 @@ pub fn settle<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec
 
 /// Where one charge was denied, the others have not taken anything either.
 fn as_they_stand<'a>(outcomes: Vec<Outcome<'a>>, charges: &[Charge<'a>]) -> Vec<Outcome<'a>> {
-    if !outcomes.iter().any(Outcome::is_denied) {
+    if !charges.iter().zip(&outcomes).any(|(charge, outcome)| charge.refuses(outcome)) {
         return outcomes;
     }
     outcomes.into_iter().zip(charges).map(|(outcome, charge)| outcome.untaken(charge.taker.cost)).collect()
@@ -146,9 +164,9 @@ fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::debt::Longest;
     use crate::limit::Limits;
     use crate::limit::tests::{limits, say};
-    use crate::rate::PerUnit;
     use policy::Fingerprint;
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
@@ -157,7 +175,7 @@ mod tests {
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    const LONGEST: PerUnit<Duration> = PerUnit([Duration::from_hours(24); 4]);
+    const LONGEST: &Longest = &Longest::new();
 
     /// Shared data, and a clock that goes on by a microsecond whenever somebody looks.
     #[derive(Default)]
@@ -198,8 +216,15 @@ mod tests {
 
     fn charges<'a>(rules: &'a [(&str, Limits)]) -> Vec<Charge<'a>> {
         let print = Fingerprint::from_bytes([7; 16]);
-        let taker = |limits| Taker { print, limits, longest: &LONGEST, cost: NonZeroU32::MIN };
-        rules.iter().map(|(key, limits)| Charge { key: (*key).to_owned(), taker: taker(limits) }).collect()
+        let taker = |limits| Taker { print, limits, longest: LONGEST, cost: NonZeroU32::MIN };
+        rules
+            .iter()
+            .map(|(key, limits)| Charge {
+                key: (*key).to_owned(),
+                taker: taker(limits),
+                shadow: key.starts_with("shadow"),
+            })
+            .collect()
     }
 
     impl Shared {
@@ -264,6 +289,31 @@ mod tests {
         assert_eq!((said, rivals), (Err(Undecided), ATTEMPTS));
         shared.micros.set(1_000);
         assert_eq!(shared.request(&charges), ["allow hour 4", "allow hour 983"]);
+    }
+
+    #[test]
+    fn a_rule_in_the_shadow_refuses_nothing_and_takes_nothing_where_it_would_have() {
+        let rules = [("clients", limits("9/h")), ("shadow", limits("1/h"))];
+        let (shared, charges) = (Shared::default(), charges(&rules));
+        assert_eq!(shared.request(&charges), ["allow hour 8", "allow hour 0"]);
+        for left in [7, 6, 5] {
+            assert_eq!(shared.request(&charges), [format!("allow hour {left}"), "deny hour 0".into()]);
+        }
+        let away = |key: &str| if key == "shadow" { Err(Undecided) } else { Ok(()) };
+        assert_eq!(shared.disturbed(&charges[..1], away).unwrap(), ["allow hour 4"]);
+        shared.values.borrow_mut().remove("shadow");
+        assert_eq!(shared.disturbed(&charges, away).unwrap()[0], "allow hour 3");
+        assert_eq!(shared.request(&charges), ["allow hour 2", "allow hour 0"]);
+    }
+
+    #[test]
+    fn a_refusal_takes_nothing_from_a_rule_in_the_shadow() {
+        let rules = [("shadow", limits("9/h")), ("clients", limits("1/h"))];
+        let (shared, charges) = (Shared::default(), charges(&rules));
+        assert_eq!(shared.request(&charges), ["allow hour 8", "allow hour 0"]);
+        let before = shared.values.borrow().clone();
+        assert_eq!(shared.request(&charges), ["allow hour 8", "deny hour 0"]);
+        assert_eq!(*shared.values.borrow(), before);
     }
 
     #[test]

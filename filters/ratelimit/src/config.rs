@@ -24,6 +24,7 @@
 //! | `tiers` | what the callers of each tier may; `anonymous` stands for those without a tier or with an unknown one | none |
 //! | `tiers.*.per_second`, `per_minute`, `per_hour`, `per_day` | a limit each, at least one; all of them hold at once | none |
 //! | `tiers.*.burst` | how many at once under `per_second` | as many as `per_second` |
+//! | `tiers.*.algorithm` | how its limits are counted, but for one with a burst: see `rules[].limit.algorithm` | `token_bucket` |
 //! | `slots` | keys of shared data for each rule, with up to 8 callers in each ([`crate::set`]) | 2048 |
 //! | `undecided` | what becomes of a request when shared data fails: `refuse` (503) or `allow` | `refuse` |
 //! | `rules[].name` | told to clients in `RateLimit-Policy`; renaming a rule starts its buckets anew, as does another `slots` | required |
@@ -32,37 +33,50 @@
 //! | `rules[].routes[].match` | which requests | every request |
 //! | `rules[].routes[].upstream` | where they go: the label `provider` of metrics | required |
 //! | `rules[].routes[].count_allowed` | whether those that pass are counted; see below | `true` |
-//! | `rules[].key` | what a bucket belongs to: `user`, `address`, `upstream`, `header:name`, or several of them together | required |
+//! | `rules[].routes[].cost` | how many tokens a request of this route takes | the rule's `cost` |
+//! | `rules[].key` | what a bucket belongs to, one or several together: `user`, `api_key`, `tier`, `address`, `header:name`, `path`, `method`, `upstream` ([`crate::key`]) | required |
 //! | `rules[].tiers` | `true` takes the limits from the caller's tier | `false` |
-//! | `rules[].limit.rate` | of every caller: `10/s`, `100/m`, `5/h`, `1000/d` | or `tiers` |
-//! | `rules[].limit.burst` | how many at once | as many as the rate says |
+//! | `rules[].limit` | the limit of every caller; `limits` is a list of up to 8 that hold all at once | or `tiers` |
+//! | `rules[].limit.rate` | `10/s`, `100/m`, `5/h`, `1000/d` | or `count` and `window` |
+//! | `rules[].limit.count`, `window` | so many in a time of whole seconds: `90` and `30s` | or `rate` |
+//! | `rules[].limit.algorithm` | `token_bucket`: a steady rate with a burst ([`crate::bucket`]); `sliding_window`: at most so many in any stretch of that time; `fixed_window`: in each such stretch of the clock ([`crate::window`]) | `token_bucket` |
+//! | `rules[].limit.burst` | how many at once, of a token bucket | as many as the rate says |
 //! | `rules[].limit.when_empty` | what becomes of a request then: `refuse` (429) | `refuse` |
+//! | `rules[].overrides` | callers with limits of their own: `{"key": ["alice"], "tier": "pro"}`, or with `limit` or `limits`; `key` has a word for each part of the rule's, and at most 1024 callers are named | none |
+//! | `rules[].shadow` | `true`: it is decided on and counted, and lets everything pass | `false` |
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
-//! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone |
+//! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone, or it is in the shadow |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
 //!
+//! `address` tells IPv4 clients apart by all 32 bits and IPv6 clients by the first 64; `address/56` says another prefix for
+//! IPv6, and `address/24/56` one for each. `path` is the template, path or prefix of the match, never a client's own path.
+//!
 //! **What is counted.** A request is counted once under each provider that its rules name, in
-//! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `limited` (429) or `undecided`. Where this
+//! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `shadow` (it passed, though a rule in the
+//! shadow would have refused it), `limited` (429) or `undecided`. Where this
 //! filter stands in a chain twice, in front of a cache with the callers' limits and behind it with an upstream's own, a
 //! request that passes both would be `allowed` twice under that upstream. `"count_allowed": false` in the first leaves
 //! that to the second, which alone knows what went on to the upstream: an answer from the cache is then no request
 //! to the provider, and not counted. Without a second limit the first counts whatever it lets pass, and what the cache
-//! answers is `allowed`, too. `limited` and `undecided` are always counted where they happen.
+//! answers is `allowed`, too. All others are always counted
+//! where they happen.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use policy::Match;
 use policy::config::{self, ConfigError};
-use policy::route::{self, RawMatch};
+use policy::route::RawMatch;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::bucket::Quota;
-use crate::key::{Key, Part};
-use crate::limit::{Limit, Limits};
-use crate::rate::{Rate, Unit};
-use crate::rule::{ANONYMOUS, Account, Allowance, Plan, Route, Rule, longest};
+mod allowance;
+mod key;
+mod members;
+mod terms;
+
+use self::members::Members;
+
+use crate::rule::{ANONYMOUS, Account, Route, Rule, longest};
 
 /// What the filter does, valid by construction.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,56 +101,30 @@ pub enum WhenUndecided {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    #[serde(default)]
-    tiers: BTreeMap<String, RawTier>,
-    #[serde(default)]
-    rules: Vec<RawRule>,
+    /// Each by its name.
+    tiers: Option<Box<RawValue>>,
+    rules: Option<Box<RawValue>>,
     slots: Option<u32>,
     undecided: Option<String>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawTier {
-    per_second: Option<u32>,
-    per_minute: Option<u32>,
-    per_hour: Option<u32>,
-    per_day: Option<u32>,
-    burst: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRule {
-    name: String,
-    /// An object or a list of them.
-    r#match: Option<Box<RawValue>>,
-    /// A list of [`RawRoute`].
-    routes: Option<Box<RawValue>>,
-    key: Vec<String>,
-    #[serde(default)]
-    tiers: bool,
-    limit: Option<RawLimit>,
-    upstream: Option<String>,
-    headers: Option<bool>,
-    cost: Option<u32>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoute {
-    r#match: Option<Box<RawValue>>,
-    upstream: String,
-    count_allowed: Option<bool>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawLimit {
-    rate: String,
-    burst: Option<u32>,
-    when_empty: Option<String>,
-}
+/// A rule's members.
+const RULE: [&str; 12] = [
+    "name",
+    "match",
+    "routes",
+    "key",
+    "tiers",
+    "limit",
+    "limits",
+    "overrides",
+    "shadow",
+    "upstream",
+    "headers",
+    "cost",
+];
+/// Those of one of its routes.
+const ROUTE: [&str; 4] = ["match", "upstream", "count_allowed", "cost"];
 
 const SLOTS: u32 = 2048;
 /// More slots would hold half a million callers in debt at once, in each rule.
@@ -159,18 +147,25 @@ impl Config {
             Some("refuse") | None => WhenUndecided::Refuse,
             Some(other) => return Err(wrong("undecided", "must be \"allow\" or \"refuse\"", other)),
         };
-        for (name, tier) in &raw.tiers {
+        let tiers = raw.tiers.as_deref().map_or("{}", RawValue::get);
+        let tiers = Members::any(tiers.as_bytes()).map_err(|mistake| mistake.inside("tiers"))?;
+        for (name, tier) in tiers.iter() {
             // Read once for their own mistakes, which are no rule's.
-            let limits = named("", name).and_then(|name| tier_limits(&name, tier, NonZeroU32::MIN));
+            let limits = named("", name).and_then(|name| terms::of_tier(&name, tier, NonZeroU32::MIN));
             limits.map_err(|mistake| mistake.inside(format_args!("tiers.{name}")))?;
         }
-        if !raw.tiers.is_empty() && !raw.tiers.contains_key(ANONYMOUS) {
+        if tiers.iter().next().is_some() && tiers.raw(ANONYMOUS).is_none() {
             return Err(ConfigError::at("tiers", "must have \"anonymous\", which stands for callers without a tier"));
         }
-        if raw.rules.len() > RULES_MAX {
-            return Err(ConfigError::at("rules", format!("must be at most {RULES_MAX}")));
-        }
-        let rules = config::each("rules", raw.rules, |rule| valid_rule(rule, &raw.tiers, slots))?;
+        let mut rules = Vec::new();
+        let list = raw.rules.as_deref().map_or("[]", RawValue::get);
+        each("rules", list.as_bytes(), &mut |rule| {
+            if rules.len() == RULES_MAX {
+                return Err(ConfigError::at("", format!("is one more than {RULES_MAX}")));
+            }
+            rules.push(valid_rule(&Members::read(rule, &RULE)?, &tiers, slots)?);
+            Ok(())
+        })?;
         for (index, rule) in rules.iter().enumerate() {
             if let Some(first) = rules.iter().take(index).position(|other| other.name == rule.name) {
                 let reason = format!("is the name of rules[{first}] too, got {:?}", rule.name);
@@ -186,52 +181,46 @@ impl Config {
     }
 }
 
-fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32) -> Result<Rule, ConfigError> {
-    let name = named("name", &raw.name)?;
-    let upstream = raw.upstream.map(|upstream| named("upstream", &upstream)).transpose()?;
-    let key = valid_key(&raw.key, upstream.is_some())?;
-    let routes = if let Some(routes) = raw.routes {
-        upstreams(routes.get().as_bytes(), raw.r#match.is_some(), upstream.is_some())?
+fn valid_rule(raw: &Members, tiers: &Members, slots: NonZeroU32) -> Result<Rule, ConfigError> {
+    let name = named("name", &raw.required("name")?)?;
+    let upstream = raw.text("upstream")?.map(|upstream| named("upstream", &upstream)).transpose()?;
+    let key = key::valid(&raw.words("key")?, upstream.is_some(), raw.raw("routes").is_some())?;
+    let cost = raw.number("cost")?.map_or(Ok(NonZeroU32::MIN), |cost| positive("cost", cost))?;
+    let routes = if let Some(routes) = raw.raw("routes") {
+        upstreams(routes, raw, cost)?
     } else {
-        let account = Account { provider: upstream.unwrap_or_else(|| name.clone()), allowed: true };
-        matches(raw.r#match.as_deref(), &account)?
+        let provider = upstream.unwrap_or_else(|| name.clone());
+        matches(raw.raw("match"), &Account { provider, allowed: true, cost, pattern: String::new() })?
     };
-    let cost = positive("cost", raw.cost.unwrap_or(1))?;
-    let allowance = match (raw.tiers, raw.limit) {
-        (true, Some(_)) => return Err(ConfigError::at("limit", "must be left out where the tiers say it")),
-        (false, None) => return Err(ConfigError::at("", "needs a limit, or tiers: true")),
-        (true, None) if key.is_shared() => {
-            return Err(ConfigError::at("tiers", "must be left out where all callers share one bucket"));
-        }
-        (true, None) => tiered(&name, tiers, cost)?,
-        (false, Some(limit)) => {
-            let limit = valid_limit(&name, &limit, cost).map_err(|mistake| mistake.inside("limit"))?;
-            Allowance::Same(Plan::new(Limits::new(limit, Vec::new())))
-        }
-    };
-    let longest = longest(allowance.plans());
-    let headers = raw.headers.unwrap_or(!key.is_shared());
-    Ok(Rule { name, routes, key, allowance, cost, headers, longest, slots })
+    key::check(&key, &routes)?;
+    let dearest = routes.iter().map(|route| route.account.cost).max().unwrap_or(cost);
+    let allowance = allowance::valid(&name, raw, tiers, &key, dearest)?;
+    let longest = longest(&allowance.plans);
+    let shadow = raw.truth("shadow")?.unwrap_or(false);
+    let headers = raw.truth("headers")?.unwrap_or(!key.is_shared() && !shadow);
+    Ok(Rule { name, routes, key, allowance, headers, shadow, longest, slots })
 }
 
 /// Reads `routes`, which each say where their requests go.
-fn upstreams(json: &[u8], has_match: bool, has_upstream: bool) -> Result<Vec<Route>, ConfigError> {
-    for (present, member) in [(has_match, "match"), (has_upstream, "upstream")] {
-        if present {
+fn upstreams(json: &[u8], rule: &Members, cost: NonZeroU32) -> Result<Vec<Route>, ConfigError> {
+    for member in ["match", "upstream"] {
+        if rule.raw(member).is_some() {
             return Err(ConfigError::at(member, "must be left out where the rule has routes, which say it each"));
         }
     }
     routes("routes", json, &|json| {
-        let raw: RawRoute = config::read(json)?;
-        let provider = named("upstream", &raw.upstream)?;
-        let account = Account { provider, allowed: raw.count_allowed.unwrap_or(true) };
-        one_match(raw.r#match.as_deref(), &account).map_err(|mistake| mistake.inside("match"))
+        let raw = Members::read(json, &ROUTE)?;
+        let provider = named("upstream", &raw.required("upstream")?)?;
+        let cost = raw.number("cost")?.map_or(Ok(cost), |cost| positive("cost", cost))?;
+        let allowed = raw.truth("count_allowed")?.unwrap_or(true);
+        let account = Account { provider, allowed, cost, pattern: String::new() };
+        one_match(raw.raw("match"), &account).map_err(|mistake| mistake.inside("match"))
     })
 }
 
 /// Reads `match`, one or a list, of requests that are all counted alike.
-fn matches(json: Option<&RawValue>, account: &Account) -> Result<Vec<Route>, ConfigError> {
-    match json.map(|json| json.get().as_bytes()) {
+fn matches(json: Option<&[u8]>, account: &Account) -> Result<Vec<Route>, ConfigError> {
+    match json {
         Some(list) if list.starts_with(b"[") => routes("match", list, &|json| route(json, account)),
         _ => one_match(json, account).map(|one| vec![one]).map_err(|mistake| mistake.inside("match")),
     }
@@ -243,110 +232,35 @@ fn routes(
     json: &[u8],
     valid: &dyn Fn(&[u8]) -> Result<Route, ConfigError>,
 ) -> Result<Vec<Route>, ConfigError> {
-    let list: Vec<Box<RawValue>> = config::read(json).map_err(|mistake| mistake.inside(name))?;
-    if list.is_empty() {
+    let mut routes = Vec::new();
+    each(name, json, &mut |json| {
+        routes.push(valid(json)?);
+        Ok(())
+    })?;
+    if routes.is_empty() {
         return Err(ConfigError::at(name, "must not be empty; leave it out for every request"));
     }
-    config::each(name, list, |text| valid(text.get().as_bytes()))
+    Ok(routes)
+}
+
+/// Reads a list, one element after the other; each mistake is placed.
+fn each(name: &str, json: &[u8], read: &mut dyn FnMut(&[u8]) -> Result<(), ConfigError>) -> Result<(), ConfigError> {
+    let list: Vec<Box<RawValue>> = config::read(json).map_err(|mistake| mistake.inside(name))?;
+    for (index, element) in list.iter().enumerate() {
+        read(element.get().as_bytes()).map_err(|mistake| mistake.inside(format_args!("{name}[{index}]")))?;
+    }
+    Ok(())
 }
 
 /// Reads one match; nothing at all stands for every request.
-fn one_match(json: Option<&RawValue>, account: &Account) -> Result<Route, ConfigError> {
-    route(json.map_or("", RawValue::get).as_bytes(), account)
+fn one_match(json: Option<&[u8]>, account: &Account) -> Result<Route, ConfigError> {
+    route(json.unwrap_or_default(), account)
 }
 
 fn route(json: &[u8], account: &Account) -> Result<Route, ConfigError> {
-    let matcher = Match::try_from(config::read::<RawMatch>(json)?)?;
-    Ok(Route { matcher, account: account.clone() })
-}
-
-fn valid_key(words: &[String], has_upstream: bool) -> Result<Key, ConfigError> {
-    if words.is_empty() {
-        return Err(ConfigError::at("key", "must name user, address, upstream or header:name"));
-    }
-    let mut parts: Vec<Part> = Vec::with_capacity(words.len());
-    for (index, word) in words.iter().enumerate() {
-        let place = || format!("key[{index}]");
-        let part = match (word.as_str(), word.strip_prefix("header:")) {
-            ("user", _) => Part::User,
-            ("address", _) => Part::Address,
-            ("upstream", _) if has_upstream => Part::Upstream,
-            ("upstream", _) => return Err(ConfigError::at(place(), "needs the rule's `upstream`")),
-            (_, Some(name)) => {
-                route::lower_case(name).map_err(|mistake| mistake.inside(place()))?;
-                Part::Header(name.to_owned())
-            }
-            (other, None) => return Err(wrong(&place(), "must be user, address, upstream or header:name", other)),
-        };
-        if parts.contains(&part) {
-            return Err(ConfigError::at(place(), "is there twice"));
-        }
-        parts.push(part);
-    }
-    Ok(Key::new(parts))
-}
-
-fn tiered(rule: &str, tiers: &BTreeMap<String, RawTier>, cost: NonZeroU32) -> Result<Allowance, ConfigError> {
-    let mut anonymous = None;
-    let mut others = Vec::with_capacity(tiers.len());
-    for (name, tier) in tiers {
-        let limits = tier_limits(rule, tier, cost);
-        // The tiers are right by themselves, so this rule's cost is not.
-        let limits = limits.map_err(|mistake| ConfigError::at("cost", format!("tiers.{name}.{mistake}")))?;
-        if name == ANONYMOUS {
-            anonymous = Some(Plan::new(limits));
-        } else {
-            others.push((name.clone(), Plan::new(limits)));
-        }
-    }
-    let anonymous = anonymous.ok_or_else(|| ConfigError::at("tiers", "needs the document's `tiers`"))?;
-    Ok(Allowance::Tiered { anonymous, others })
-}
-
-fn tier_limits(rule: &str, tier: &RawTier, cost: NonZeroU32) -> Result<Limits, ConfigError> {
-    if tier.burst.is_some() && tier.per_second.is_none() {
-        return Err(ConfigError::at("burst", "needs per_second"));
-    }
-    let counts = [
-        ("per_second", tier.per_second, Unit::Second),
-        ("per_minute", tier.per_minute, Unit::Minute),
-        ("per_hour", tier.per_hour, Unit::Hour),
-        ("per_day", tier.per_day, Unit::Day),
-    ];
-    let mut limits = Vec::with_capacity(counts.len());
-    for (field, count, unit) in counts {
-        let Some(count) = count else { continue };
-        let rate = Rate::new(positive(field, count)?, unit)
-            .ok_or_else(|| ConfigError::at(field, "must be at most a million a second"))?;
-        let (field, burst) = tier.burst.filter(|_| unit == Unit::Second).map_or((field, count), |n| ("burst", n));
-        limits.push(limit_of(rule, field, rate, positive(field, burst)?, cost)?);
-    }
-    let mut limits = limits.into_iter();
-    let first = limits.next();
-    let first =
-        first.ok_or_else(|| ConfigError::at("", "needs one of per_second, per_minute, per_hour and per_day"))?;
-    Ok(Limits::new(first, limits.collect()))
-}
-
-fn valid_limit(rule: &str, raw: &RawLimit, cost: NonZeroU32) -> Result<Limit, ConfigError> {
-    const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";
-    if let Some(other) = raw.when_empty.as_deref().filter(|word| *word != "refuse") {
-        return Err(wrong("when_empty", "must be \"refuse\"", other));
-    }
-    let rate = Rate::parse(&raw.rate).ok_or_else(|| wrong("rate", RATE, &raw.rate))?;
-    let (field, burst) = raw.burst.map_or(("rate", rate.count().get()), |burst| ("burst", burst));
-    limit_of(rule, field, rate, positive(field, burst)?, cost)
-}
-
-/// A limit whose burst is said by `field`.
-fn limit_of(rule: &str, field: &str, rate: Rate, burst: NonZeroU32, cost: NonZeroU32) -> Result<Limit, ConfigError> {
-    let quota = Quota::new(rate, burst).ok_or_else(|| {
-        ConfigError::at(field, format!("must come back within a year at {rate}, which {burst} does not"))
-    })?;
-    if burst < cost {
-        return Err(ConfigError::at(field, format!("must be at least what a request costs, {cost}, got {burst}")));
-    }
-    Ok(Limit { name: format!("{rule}-{}", rate.unit().noun()), unit: rate.unit(), quota })
+    let raw = config::read::<RawMatch>(json)?;
+    let pattern = raw.template.as_ref().or(raw.path.as_ref()).or(raw.prefix.as_ref()).cloned().unwrap_or_default();
+    Ok(Route { matcher: Match::try_from(raw)?, account: Account { pattern, ..account.clone() } })
 }
 
 fn positive(field: &str, number: u32) -> Result<NonZeroU32, ConfigError> {

@@ -44,7 +44,7 @@ impl Fields {
         }
         let Standing { limit, remaining, reset_in } = *tightest.standing();
         Some(Self {
-            limit: limit.quota.burst().get(),
+            limit: limit.terms.most().get(),
             remaining,
             reset_at: (now + reset_in).unix_seconds_ceil(),
             reset_in: whole_seconds(reset_in),
@@ -70,7 +70,7 @@ impl Fields {
 /// The value of `RateLimit-Policy` for some limits. Their names hold nothing that would need an escape.
 pub fn policy(limits: &Limits) -> String {
     let item =
-        |limit: &Limit| format!("\"{}\";q={};w={}", limit.name, limit.quota.burst(), limit.quota.window_seconds());
+        |limit: &Limit| format!("\"{}\";q={};w={}", limit.name, limit.terms.most(), limit.terms.window_seconds());
     let items: Vec<_> = limits.iter().map(item).collect();
     items.join(", ")
 }
@@ -83,7 +83,7 @@ fn whole_seconds(length: std::time::Duration) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::Buckets;
+    use crate::debt::Buckets;
     use crate::limit::tests::limits;
     use std::num::NonZeroU32;
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]

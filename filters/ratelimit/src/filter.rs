@@ -124,8 +124,9 @@ impl Stream {
         }
         let shown = asked.iter().zip(outcomes).zip(plans).filter(|(((rule, _), _), _)| rule.is_shown());
         let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), *now);
-        let Some(Outcome::Deny(worst)) = outcomes.iter().copied().reduce(tighter) else {
-            limiter.meters.count(asked, Status::Allowed);
+        let enforced = asked.iter().zip(outcomes).filter(|((rule, _), _)| !rule.is_shadow());
+        let Some(Outcome::Deny(worst)) = enforced.map(|(_, outcome)| *outcome).reduce(tighter) else {
+            limiter.meters.count_pass(asked, outcomes);
             self.fields = fields;
             return Action::Continue;
         };

@@ -1,9 +1,13 @@
-//! Whose bucket a request takes from: the user, the client's address, a header, the upstream, or these together.
+//! Whose bucket a request takes from: the user's, the client address's, a header's, the upstream's, or that of several
+//! of these together.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use policy::handover::header;
+use policy::headers::Sole;
 use policy::{Fingerprint, Headers, Seed};
+
+use crate::rule::{ANONYMOUS, Account};
 
 /// What one bucket belongs to.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -14,19 +18,63 @@ pub struct Key(Vec<Part>);
 pub enum Part {
     /// The user that `auth` found; a caller without one is known by its address.
     User,
-    /// The client's address.
-    Address,
+    /// The API key that `auth` found, by its id; a caller without one is known by its address.
+    ApiKey,
+    /// The tier that `auth` found; a caller without one is anonymous.
+    Tier,
+    /// The client's address, or the network that it is in.
+    Address(Prefixes),
     /// Every value of a header, by its name in lower case; a caller that sends none is known by its address, so that
     /// leaving the header out evades nothing.
     Header(String),
-    /// The upstream: the same for every caller of a rule.
+    /// The template, path or prefix of the route that matched; never the path itself, of which a client has many.
+    Path,
+    /// The method; those that RFC 9110 and RFC 5789 do not name are one.
+    Method,
+    /// The upstream: of a rule without routes, the same for every caller.
     Upstream,
+}
+
+/// How many bits of an address tell clients apart.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Prefixes {
+    /// Of 32.
+    pub v4: u8,
+    /// Of 128.
+    pub v6: u8,
+}
+
+impl Default for Prefixes {
+    /// A whole IPv4 address, and of IPv6 what one customer is given, who could otherwise call from 2⁶⁴ addresses.
+    fn default() -> Self {
+        Self { v4: 32, v6: 64 }
+    }
+}
+
+impl Prefixes {
+    /// Reads what follows `address`: nothing, `/V6` or `/V4/V6`.
+    pub fn parse(text: &str) -> Option<Self> {
+        let bits = |text: &str, most: u8| text.parse().ok().filter(|bits| (1..=most).contains(bits));
+        if text.is_empty() {
+            return Some(Self::default());
+        }
+        let text = text.strip_prefix('/')?;
+        match text.split_once('/') {
+            Some((v4, v6)) => Some(Self { v4: bits(v4, 32)?, v6: bits(v6, 128)? }),
+            None => Some(Self { v6: bits(text, 128)?, ..Self::default() }),
+        }
+    }
 }
 
 impl Key {
     /// A key of these parts.
     pub const fn new(parts: Vec<Part>) -> Self {
         Self(parts)
+    }
+
+    /// Its parts.
+    pub fn parts(&self) -> &[Part] {
+        &self.0
     }
 
     /// Whether all callers share one bucket.
@@ -36,61 +84,139 @@ impl Key {
 
     /// Whether it is made of headers.
     pub fn reads_headers(&self) -> bool {
-        self.0.iter().any(|part| matches!(part, Part::User | Part::Header(_)))
+        self.0.iter().any(|part| !matches!(part, Part::Address(_) | Part::Path | Part::Upstream))
     }
 
     /// The fingerprint of a request's key. Client-chosen bytes are used for nothing else. `address` is asked only
     /// where the key needs it.
-    pub fn fingerprint<'a>(&self, seed: &Seed, headers: &Headers, address: impl FnOnce() -> &'a Client) -> Fingerprint {
-        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * self.0.len());
-        let mut by_address = false;
+    pub fn fingerprint<'a>(
+        &self,
+        seed: &Seed,
+        headers: &Headers,
+        account: &Account,
+        address: impl FnOnce() -> &'a Client,
+    ) -> Fingerprint {
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * self.0.len() + 2);
+        let mut prefixes = None;
         for part in &self.0 {
-            let (tag, name) = match part {
-                Part::User => (USER, header::USER),
-                Part::Header(name) => (name.as_bytes(), name.as_str()),
-                Part::Address => {
-                    by_address = true;
+            let tag = part.tag();
+            let name = match part {
+                Part::User => header::USER,
+                Part::ApiKey => header::API_KEY,
+                Part::Header(name) => name.as_str(),
+                Part::Tier => {
+                    parts.extend([tag, sole(headers, header::TIER).unwrap_or(ANONYMOUS.as_bytes())]);
                     continue;
                 }
-                Part::Upstream => continue,
+                Part::Path => {
+                    parts.extend([tag, account.pattern.as_bytes()]);
+                    continue;
+                }
+                Part::Method => {
+                    parts.extend([tag, method(sole(headers, ":method").unwrap_or_default())]);
+                    continue;
+                }
+                Part::Upstream => {
+                    parts.extend([tag, account.provider.as_bytes()]);
+                    continue;
+                }
+                Part::Address(own) => {
+                    prefixes = Some(*own);
+                    continue;
+                }
             };
             let before = parts.len();
             parts.extend(headers.all(name).flat_map(|value| [tag, value]));
-            by_address |= parts.len() == before;
+            if parts.len() == before {
+                prefixes = prefixes.or(Some(Prefixes::default()));
+            }
         }
-        if by_address {
-            parts.extend([ADDRESS, address().as_bytes()]);
+        let network = prefixes.map(|prefixes| address().network(prefixes));
+        if let Some(network) = &network {
+            parts.extend([ADDRESS, network]);
+        }
+        seed.fingerprint(parts)
+    }
+
+    /// The fingerprint of the caller whose parts are these words, one for each part.
+    pub fn fingerprint_of(&self, seed: &Seed, words: &[String]) -> Fingerprint {
+        let mut parts: Vec<&[u8]> = Vec::with_capacity(2 * self.0.len());
+        let mut network = None;
+        for (part, word) in self.0.iter().zip(words) {
+            match part {
+                Part::Address(prefixes) => network = Some(Client::parse(Some(word.as_bytes())).network(*prefixes)),
+                _ => parts.extend([part.tag(), word.as_bytes()]),
+            }
+        }
+        if let Some(network) = &network {
+            parts.extend([ADDRESS, network]);
         }
         seed.fingerprint(parts)
     }
 }
 
-// A colon begins no header's name, so these are no header's tags.
-const USER: &[u8] = b":user";
-const ADDRESS: &[u8] = b":address";
-
-/// A client's network address, without the port.
-///
-/// Of IPv6 only the first 64 bits count: that is what one customer is given, who could otherwise call from
-/// 2⁶⁴ addresses.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Client(Vec<u8>);
-
-impl Client {
-    /// Reads the property `source.address`: `192.0.2.1:5000`, `[2001:db8::1]:5000`. What is no IP address (a pipe, an
-    /// internal listener) counts as it stands, and what the host does not know is one client.
-    pub fn parse(property: Option<&[u8]>) -> Self {
-        let text = property.unwrap_or_default();
-        match std::str::from_utf8(text).ok().and_then(address) {
-            Some(IpAddr::V4(v4)) => Self(v4.octets().to_vec()),
-            Some(IpAddr::V6(v6)) => Self(network(v6).to_vec()),
-            None => Self(text.to_vec()),
+impl Part {
+    /// Tells the parts of a key apart. A colon begins no header's name, so the others are no header's tags.
+    fn tag(&self) -> &[u8] {
+        match self {
+            Self::User => b":user",
+            Self::ApiKey => b":api_key",
+            Self::Tier => b":tier",
+            Self::Address(_) => ADDRESS,
+            Self::Header(name) => name.as_bytes(),
+            Self::Path => b":path",
+            Self::Method => b":method",
+            Self::Upstream => b":upstream",
         }
     }
+}
 
-    /// What tells it from others: 4 bytes for IPv4, 8 for IPv6, and text for anything else.
-    pub fn as_bytes(&self) -> &[u8] {
-        &self.0
+const ADDRESS: &[u8] = b":address";
+
+fn sole<'a>(headers: &'a Headers, name: &'a str) -> Option<&'a [u8]> {
+    match headers.sole(name) {
+        Sole::Value(value) => Some(value),
+        Sole::Absent | Sole::Repeated => None,
+    }
+}
+
+/// A client that makes up methods gains nothing by it.
+fn method(said: &[u8]) -> &[u8] {
+    const KNOWN: [&[u8]; 9] = [b"GET", b"HEAD", b"POST", b"PUT", b"PATCH", b"DELETE", b"OPTIONS", b"CONNECT", b"TRACE"];
+    if KNOWN.contains(&said) { said } else { b"" }
+}
+
+/// A client's network address, without the port.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Client {
+    /// An IP address.
+    Ip(IpAddr),
+    /// What is none: a pipe, an internal listener, or nothing that the host knows.
+    Other(Vec<u8>),
+}
+
+impl Client {
+    /// Reads the property `source.address`: `192.0.2.1:5000`, `[2001:db8::1]:5000`. What is no IP address counts as it
+    /// stands, and what the host does not know is one client.
+    pub fn parse(property: Option<&[u8]>) -> Self {
+        let text = property.unwrap_or_default();
+        let ip = std::str::from_utf8(text).ok().and_then(address);
+        ip.map_or_else(|| Self::Other(text.to_vec()), Self::Ip)
+    }
+
+    /// What tells its network from others: 4 bytes for IPv4, 16 for IPv6, and text for anything else.
+    pub fn network(&self, prefixes: Prefixes) -> Vec<u8> {
+        match self {
+            Self::Ip(IpAddr::V4(v4)) => {
+                let mask = u32::MAX.checked_shl(32 - u32::from(prefixes.v4)).unwrap_or(0);
+                (u32::from(*v4) & mask).to_be_bytes().to_vec()
+            }
+            Self::Ip(IpAddr::V6(v6)) => {
+                let mask = u128::MAX.checked_shl(128 - u32::from(prefixes.v6)).unwrap_or(0);
+                Ipv6Addr::from_bits(v6.to_bits() & mask).octets().to_vec()
+            }
+            Self::Other(text) => text.clone(),
+        }
     }
 }
 
@@ -104,93 +230,5 @@ fn address(text: &str) -> Option<IpAddr> {
     without_port.parse().ok().map(|address: IpAddr| address.to_canonical())
 }
 
-fn network(address: Ipv6Addr) -> [u8; 8] {
-    let octets = address.octets();
-    octets.first_chunk().copied().unwrap_or_default()
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    const SEED: Seed = Seed::from_random([7; 16]);
-
-    /// The key's fingerprint for a request with these headers from this address.
-    fn print(key: &[Part], headers: &[(&str, &[u8])], from: &str) -> Fingerprint {
-        let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), *value)).collect();
-        let client = Client::parse(Some(from.as_bytes()));
-        Key::new(key.to_vec()).fingerprint(&SEED, &Headers::from_pairs(&pairs), || &client)
-    }
-
-    #[test]
-    fn an_address_is_known_without_its_port() {
-        for (one, other, same) in [
-            ("192.0.2.1:5000", "192.0.2.1:5001", true),
-            ("192.0.2.1:5000", "192.0.2.1", true),
-            ("192.0.2.1:5000", "192.0.2.2:5000", false),
-            ("[::ffff:192.0.2.1]:80", "192.0.2.1:80", true),
-            ("[2001:db8::1]:80", "[2001:db8::ffff:1]:81", true),
-            ("[2001:db8::1]:80", "2001:db8::2", true),
-            ("[2001:db8::1]:80", "[2001:db8:0:1::1]:80", false),
-            ("/run/gateway.sock", "/run/gateway.sock", true),
-            ("/run/gateway.sock", "/run/other.sock", false),
-            ("envoy://one/", "envoy://two/", false),
-            ("", "", true),
-            ("", "192.0.2.1:80", false),
-        ] {
-            let client = |text: &str| Client::parse(Some(text.as_bytes()));
-            assert_eq!(client(one) == client(other), same, "{one} {other}");
-        }
-        assert_eq!(Client::parse(None), Client::parse(Some(b"")));
-        assert_eq!(Client::parse(Some(b"\xff\xfe")).as_bytes(), b"\xff\xfe");
-    }
-
-    #[test]
-    fn a_user_is_the_same_from_everywhere_and_nobody_is_an_address() {
-        let key = [Part::User];
-        let alice = print(&key, &[("x-weir-user", b"alice")], "192.0.2.1:1");
-        assert_eq!(alice, print(&key, &[("x-weir-user", b"alice"), ("x-other", b"1")], "192.0.2.2:1"));
-        assert_ne!(alice, print(&key, &[("x-weir-user", b"bob")], "192.0.2.1:1"));
-        let nobody = print(&key, &[], "192.0.2.1:1");
-        assert_eq!(nobody, print(&key, &[], "192.0.2.1:2"));
-        assert_ne!(nobody, print(&key, &[], "192.0.2.2:1"));
-        assert_ne!(nobody, print(&key, &[("x-weir-user", &[192, 0, 2, 1])], "192.0.2.1:1"));
-        assert_ne!(nobody, print(&key, &[("x-weir-user", b"")], "192.0.2.1:1"));
-    }
-
-    #[test]
-    fn leaving_a_header_out_evades_nothing() {
-        let key = [Part::Header("x-api-key".into())];
-        let one = print(&key, &[("x-api-key", b"\xff\xfe")], "192.0.2.1:1");
-        assert_eq!(one, print(&key, &[("x-api-key", b"\xff\xfe")], "192.0.2.2:1"));
-        assert_ne!(one, print(&key, &[("x-api-key", b"\xff\xfe"), ("x-api-key", b"2")], "192.0.2.1:1"));
-        assert_eq!(print(&key, &[], "192.0.2.1:1"), print(&key, &[("x-other", b"1")], "192.0.2.1:9"));
-        assert_ne!(print(&key, &[], "192.0.2.1:1"), print(&key, &[], "192.0.2.2:1"));
-    }
-
-    #[test]
-    fn parts_together_tell_more_callers_apart() {
-        let key = [Part::Header("a".into()), Part::Header("b".into()), Part::Address, Part::Upstream];
-        let both = print(&key, &[("a", b"1"), ("b", b"2")], "192.0.2.1:1");
-        assert_eq!(both, print(&key, &[("b", b"2"), ("a", b"1")], "192.0.2.1:7"));
-        for other in [
-            print(&key, &[("a", b"2"), ("b", b"1")], "192.0.2.1:1"),
-            print(&key, &[("a", b"1"), ("b", b"2")], "192.0.2.2:1"),
-            print(&key, &[("a", b"1"), ("a", b"2")], "192.0.2.1:1"),
-            print(&key, &[("a", b"12"), ("b", b"")], "192.0.2.1:1"),
-        ] {
-            assert_ne!(both, other);
-        }
-    }
-
-    #[test]
-    fn only_an_upstream_is_shared_by_all_callers() {
-        assert!(Key::new(vec![Part::Upstream]).is_shared());
-        assert!(!Key::new(vec![Part::Upstream, Part::User]).is_shared());
-        let unasked = Headers::default();
-        let address = || -> &Client { panic!("this key has no address") };
-        Key::new(vec![Part::Upstream]).fingerprint(&SEED, &unasked, address);
-    }
-}
+mod tests;

@@ -3,8 +3,8 @@
 //! A request is checked in this order:
 //!
 //! 1. which rules are about it ([`rule`]): by path, method, host and headers. None: it passes untouched;
-//! 2. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, or by the
-//!    tier that `auth` found;
+//! 2. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, by the
+//!    tier that `auth` found, or its own;
 //! 3. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
 //!    `Retry-After`, and nothing was taken from any of them;
 //! 4. its response says how the caller stands with the tightest of its limits ([`fields`]);
@@ -17,14 +17,17 @@
 //!
 //! What it does not do: it trusts `x-weir-user` and `x-weir-tier`, which `auth` sets and keeps clients from setting.
 //! Without `auth` before it, key by address. It refuses when a bucket is empty and never lets a request wait. A token
-//! bucket is a steady rate with a burst, and not a count that starts over with the minute. Two proxies do not share buckets.
+//! bucket is a steady rate with a burst, and not a count that starts over with the minute: that is a window. Two proxies do
+//! not share buckets. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; who is refused
+//! by the second has paid the first.
 //!
-//! Reading order: [`rate`], [`bucket`] (the algorithm), [`limit`] (several buckets at once), [`set`] (many callers in
-//! bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`].
+//! Reading order: [`rate`], [`bucket`] and [`window`] (the algorithms), [`limit`] (several at once), [`debt`] and [`set`] (many
+//! callers in bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`].
 
 pub mod bucket;
 pub mod charge;
 pub mod config;
+pub mod debt;
 pub mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
@@ -33,5 +36,6 @@ pub mod limit;
 pub mod rate;
 pub mod rule;
 pub mod set;
+pub mod window;
 
 pub use config::Config;

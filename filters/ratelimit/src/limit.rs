@@ -1,29 +1,97 @@
-//! The limits of one rule for one caller: several buckets that let a request pass together or not at all.
+//! The limits of one rule for one caller: several of any algorithm that let a request pass together or not at all.
 
 use std::iter;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use policy::Instant;
+use policy::{Instant, Period};
 
-use crate::bucket::{Bucket, Decision, Quota};
-use crate::rate::{PerUnit, Unit};
+use crate::bucket::{Decision, Quota};
+use crate::debt::{Buckets, Owed, Place};
+use crate::rate::Unit;
+use crate::window::{Kind, Window};
 
-/// A caller's buckets, one for each unit of time.
-pub type Buckets = PerUnit<Bucket>;
+/// How much one limit allows, and how that is counted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Terms {
+    /// A steady rate with a burst.
+    Bucket(Quota),
+    /// So many in a window.
+    Window(Window),
+}
 
-/// One limit: a quota under a name.
+impl Terms {
+    /// How many tokens there are where nothing was taken.
+    pub const fn most(&self) -> NonZeroU32 {
+        match self {
+            Self::Bucket(quota) => quota.burst(),
+            Self::Window(window) => window.count(),
+        }
+    }
+
+    /// After this time without a request, all are there again.
+    pub const fn window(&self) -> Duration {
+        match self {
+            Self::Bucket(quota) => quota.window(),
+            Self::Window(window) => window.length(),
+        }
+    }
+
+    /// The same in whole seconds, as clients read it.
+    pub const fn window_seconds(&self) -> u64 {
+        match self {
+            Self::Bucket(quota) => quota.window_seconds(),
+            Self::Window(window) => window.length().as_secs(),
+        }
+    }
+
+    /// The token bucket's quota; `None` of a window.
+    pub const fn bucket(&self) -> Option<&Quota> {
+        match self {
+            Self::Bucket(quota) => Some(quota),
+            Self::Window(_) => None,
+        }
+    }
+}
+
+/// One limit: its terms under a name.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limit {
     /// As clients read it in `RateLimit-Policy`: the rule's name and the unit, `clients-minute`.
     pub name: String,
-    /// Which of a caller's buckets it is about.
-    pub unit: Unit,
+    /// Which of a caller's states it is about.
+    pub place: Place,
     /// How much.
-    pub quota: Quota,
+    pub terms: Terms,
 }
 
-/// At least one limit, at most one for each unit of time.
+impl Limit {
+    /// A limit of the rule `rule`, beside `others` of it. `period` is what its rate or window is given in: a second, 30 s.
+    pub fn new(rule: &str, terms: Terms, period: Duration, others: &[Self]) -> Self {
+        let algorithm = match &terms {
+            Terms::Bucket(_) => 0,
+            Terms::Window(window) if window.kind() == Kind::Sliding => 0x40,
+            Terms::Window(_) => 0x80,
+        };
+        let (index, unit) = Unit::within(period);
+        let length = if unit.length() == period { unit.noun().to_owned() } else { Period::of(period).to_string() };
+        let mut name = format!("{rule}-{length}");
+        let called_so = others.iter().filter(|other| other.name.starts_with(&name)).count();
+        if called_so > 0 {
+            name = format!("{name}-{}", called_so + 1);
+        }
+        let mut place = algorithm | index << 4;
+        while others.iter().any(|other| other.place.to_byte() == place) {
+            place += 1;
+        }
+        Self { name, place: Place::from_byte(place), terms }
+    }
+}
+
+/// More limits of one rule are refused.
+pub const LIMITS_MAX: usize = 8;
+
+/// At least one limit.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
     first: Limit,
@@ -37,7 +105,7 @@ pub struct Standing<'a> {
     pub limit: &'a Limit,
     /// Tokens that are left.
     pub remaining: u32,
-    /// For a request that passed, until the bucket is full again; for one that did not, until it would pass.
+    /// For a request that passed, until all are there again; for one that did not, until it would pass.
     pub reset_in: Duration,
 }
 
@@ -62,11 +130,15 @@ impl<'a> Outcome<'a> {
     #[must_use]
     pub fn untaken(self, n: NonZeroU32) -> Self {
         match self {
-            Self::Allow(Standing { limit, remaining, reset_in }) => Self::Allow(Standing {
-                limit,
-                remaining: remaining.saturating_add(n.get()),
-                reset_in: reset_in.saturating_sub(limit.quota.refill() * n.get()),
-            }),
+            Self::Allow(Standing { limit, remaining, reset_in }) => {
+                let remaining = remaining.saturating_add(n.get());
+                let reset_in = match &limit.terms {
+                    Terms::Bucket(quota) => reset_in.saturating_sub(quota.refill() * n.get()),
+                    Terms::Window(window) if remaining >= window.count().get() => Duration::ZERO,
+                    Terms::Window(_) => reset_in,
+                };
+                Self::Allow(Standing { limit, remaining, reset_in })
+            }
             Self::Deny(_) => self,
         }
     }
@@ -88,9 +160,9 @@ impl Limits {
         iter::once(&self.first).chain(&self.others)
     }
 
-    /// Takes `n` tokens from every bucket that has a limit, or none from any where one does not hold them.
+    /// Takes `n` tokens under every limit, or none where one does not hold them.
     pub fn try_take(&self, buckets: &mut Buckets, now: Instant, n: NonZeroU32) -> Outcome<'_> {
-        let mut after = *buckets;
+        let mut after = buckets.clone();
         let mut outcome = take(&self.first, &mut after, now, n);
         for limit in &self.others {
             outcome = tighter(outcome, take(limit, &mut after, now, n));
@@ -101,30 +173,58 @@ impl Limits {
         outcome
     }
 
-    /// Puts `n` tokens back into every bucket, taken `held_for` ago.
+    /// Puts `n` tokens back under every limit, taken `held_for` ago.
     pub fn give_back(&self, buckets: &mut Buckets, now: Instant, n: NonZeroU32, held_for: Duration) {
         for limit in self.iter() {
-            buckets.at_mut(limit.unit).give_back(&limit.quota, now, n, held_for);
+            buckets.change(limit.place, |owed| match (owed, &limit.terms) {
+                (Owed::Bucket(bucket), Terms::Bucket(quota)) => bucket.give_back(quota, now, n, held_for),
+                (Owed::Log(log), Terms::Window(window)) => log.give_back(window, now, n, held_for),
+                _ => {}
+            });
         }
     }
 
-    /// Brings buckets that were written under other quotas over to these. Says whether there were any.
+    /// Brings what was written under other terms over to these. Says whether there was any.
     pub fn adopt(&self, buckets: &mut Buckets, now: Instant) -> bool {
         let mut any = false;
         for limit in self.iter() {
-            any |= buckets.at_mut(limit.unit).adopt(&limit.quota, now);
+            buckets.change(limit.place, |owed| {
+                any |= match (owed, &limit.terms) {
+                    (Owed::Bucket(bucket), Terms::Bucket(quota)) => bucket.adopt(quota, now),
+                    (Owed::Log(log), Terms::Window(window)) => log.adopt(window, now),
+                    _ => false,
+                };
+            });
         }
         any
     }
 
-    /// Whole tokens in the bucket that holds fewest.
+    /// Whole tokens under the limit that leaves fewest.
     pub fn tokens(&self, buckets: &Buckets, now: Instant) -> u32 {
-        self.iter().map(|limit| buckets.at(limit.unit).tokens(&limit.quota, now)).min().unwrap_or(0)
+        let left = |limit: &Limit| match (&limit.terms, buckets.at(limit.place)) {
+            (Terms::Bucket(quota), Some(Owed::Bucket(bucket))) => bucket.tokens(quota, now),
+            (Terms::Window(window), Some(Owed::Log(log))) => log.tokens(window, now),
+            (terms, _) => terms.most().get(),
+        };
+        self.iter().map(left).min().unwrap_or(0)
     }
 }
 
 fn take<'a>(limit: &'a Limit, buckets: &mut Buckets, now: Instant, n: NonZeroU32) -> Outcome<'a> {
-    match buckets.at_mut(limit.unit).try_take(&limit.quota, now, n) {
+    let decision = match &limit.terms {
+        Terms::Bucket(quota) => {
+            let mut bucket = buckets.bucket(limit.place);
+            let decision = bucket.try_take(quota, now, n);
+            buckets.put(limit.place, Owed::Bucket(bucket));
+            decision
+        }
+        // A place is of one algorithm, so there always is a log.
+        Terms::Window(window) => match buckets.log_mut(limit.place) {
+            Some(log) => log.try_take(window, now, n),
+            None => Decision::Deny { remaining: 0, retry_after: window.length() },
+        },
+    };
+    match decision {
         Decision::Allow { remaining, full_in } => Outcome::Allow(Standing { limit, remaining, reset_in: full_in }),
         Decision::Deny { remaining, retry_after } => {
             Outcome::Deny(Standing { limit, remaining, reset_in: retry_after })
@@ -147,78 +247,4 @@ pub fn tighter<'a>(one: Outcome<'a>, other: Outcome<'a>) -> Outcome<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::rate::Rate;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    /// Limits such as `10/s burst 20, 100/m`, named by their unit.
-    pub(crate) fn limits(text: &str) -> Limits {
-        let limit = |text: &str| {
-            let (rate, burst) = text.split_once(" burst ").map_or((text, None), |(rate, burst)| (rate, Some(burst)));
-            let rate = Rate::parse(rate).unwrap();
-            let burst = burst.map_or(rate.count(), |burst| burst.parse().unwrap());
-            let quota = Quota::new(rate, burst).unwrap();
-            Limit { name: rate.unit().noun().into(), unit: rate.unit(), quota }
-        };
-        let mut limits = text.split(", ").map(limit);
-        Limits::new(limits.next().unwrap(), limits.collect())
-    }
-
-    /// Says `allow` or `deny`, the limit that is reported, its tokens, and the milliseconds until its reset.
-    pub(crate) fn say(outcome: &Outcome<'_>) -> String {
-        let word = if outcome.is_denied() { "deny" } else { "allow" };
-        let Standing { limit, remaining, reset_in } = outcome.standing();
-        format!("{word} {} {remaining} {}", limit.name, reset_in.as_millis())
-    }
-
-    fn check(limits: &Limits, rows: &[(u64, u32, &str)]) {
-        let mut buckets = Buckets::default();
-        for (millis, cost, expected) in rows {
-            let now = Instant::from_unix_seconds(1_000) + Duration::from_millis(*millis);
-            let outcome = limits.try_take(&mut buckets, now, NonZeroU32::new(*cost).unwrap());
-            assert_eq!(say(&outcome), *expected, "at {millis}");
-        }
-    }
-
-    #[test]
-    fn every_limit_must_hold_enough() {
-        check(
-            &limits("2/s, 3/m"),
-            &[
-                (0, 1, "allow second 1 500"),
-                (0, 1, "allow second 0 1000"),
-                (0, 1, "deny second 0 500"),
-                (1000, 1, "allow minute 0 59000"),
-                (1000, 1, "deny minute 0 19000"),
-            ],
-        );
-    }
-
-    #[test]
-    fn a_denied_request_costs_no_limit_anything() {
-        let limits = limits("5/s, 2/m");
-        let mut buckets = Buckets::default();
-        let now = Instant::from_unix_seconds(1_000);
-        for _ in 0..2 {
-            assert!(!limits.try_take(&mut buckets, now, NonZeroU32::MIN).is_denied());
-        }
-        let before = buckets;
-        for _ in 0..100 {
-            assert!(limits.try_take(&mut buckets, now, NonZeroU32::MIN).is_denied());
-        }
-        assert_eq!(buckets, before);
-        assert_eq!(limits.tokens(&buckets, now), 0);
-        limits.give_back(&mut buckets, now, NonZeroU32::MIN, Duration::ZERO);
-        assert_eq!(limits.tokens(&buckets, now), 1);
-    }
-
-    #[test]
-    fn the_refusal_that_lasts_longest_is_reported() {
-        check(
-            &limits("1/s, 1/h, 1/m"),
-            &[(0, 1, "allow hour 0 3600000"), (0, 1, "deny hour 0 3600000"), (1000, 1, "deny hour 0 3599000")],
-        );
-    }
-}
+pub(crate) mod tests;

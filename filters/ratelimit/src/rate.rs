@@ -8,7 +8,7 @@ use std::time::Duration;
 /// would show.
 const PER_SECOND_MAX: u32 = 1_000_000;
 
-/// The unit of time that a rate is given in. A rule has at most one limit for each.
+/// The unit of time that a rate is given in.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unit {
     /// `s`
@@ -45,40 +45,18 @@ impl Unit {
         }
     }
 
+    /// The longest unit that is no longer than `period`, and its index in [`Unit::ALL`]; a second at least.
+    pub fn within(period: Duration) -> (u8, Self) {
+        let longer = |(_, unit): &(u8, Self)| unit.length() <= period;
+        (0..).zip(Self::ALL).filter(longer).last().unwrap_or((0, Self::Second))
+    }
+
     const fn letter(self) -> &'static str {
         match self {
             Self::Second => "s",
             Self::Minute => "m",
             Self::Hour => "h",
             Self::Day => "d",
-        }
-    }
-}
-
-/// One value for each unit.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct PerUnit<T>(pub [T; 4]);
-
-impl<T> PerUnit<T> {
-    /// The value of `unit`.
-    pub const fn at(&self, unit: Unit) -> &T {
-        let [second, minute, hour, day] = &self.0;
-        match unit {
-            Unit::Second => second,
-            Unit::Minute => minute,
-            Unit::Hour => hour,
-            Unit::Day => day,
-        }
-    }
-
-    /// The value of `unit`, to be changed.
-    pub const fn at_mut(&mut self, unit: Unit) -> &mut T {
-        let [second, minute, hour, day] = &mut self.0;
-        match unit {
-            Unit::Second => second,
-            Unit::Minute => minute,
-            Unit::Hour => hour,
-            Unit::Day => day,
         }
     }
 }
@@ -165,9 +143,9 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_kept_for_each_unit() {
-        let mut values = PerUnit([1, 2, 3, 4]);
-        *values.at_mut(Unit::Hour) = 30;
-        assert_eq!(Unit::ALL.map(|unit| *values.at(unit)), [1, 2, 30, 4]);
+    fn a_period_is_of_the_longest_unit_within_it() {
+        for (seconds, unit) in [(0, 0), (1, 0), (59, 0), (60, 1), (90, 1), (3600, 2), (86_399, 2), (864_000, 3)] {
+            assert_eq!(Unit::within(Duration::from_secs(seconds)), (unit, Unit::ALL[usize::from(unit)]), "{seconds}");
+        }
     }
 }

@@ -2,7 +2,6 @@
 
 use std::fmt::Write;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use policy::handover::header;
 use policy::headers::Sole;
@@ -10,10 +9,10 @@ use policy::route::Target;
 use policy::{Fingerprint, Headers, Match, Seed};
 
 use crate::charge::Charge;
+use crate::debt::Longest;
 use crate::fields;
 use crate::key::{Client, Key};
 use crate::limit::Limits;
-use crate::rate::PerUnit;
 use crate::set::Taker;
 
 /// The tier of a caller that has none, or one that is not configured.
@@ -30,10 +29,11 @@ pub struct Rule {
     pub(crate) routes: Vec<Route>,
     pub(crate) key: Key,
     pub(crate) allowance: Allowance,
-    pub(crate) cost: NonZeroU32,
     pub(crate) headers: bool,
+    /// Whether it only says what it would have refused.
+    pub(crate) shadow: bool,
     /// The longest windows that any of its callers has.
-    pub(crate) longest: PerUnit<Duration>,
+    pub(crate) longest: Longest,
     pub(crate) slots: NonZeroU32,
 }
 
@@ -44,13 +44,17 @@ pub(crate) struct Route {
     pub(crate) account: Account,
 }
 
-/// Under what requests are counted in metrics.
+/// What a route says of its requests.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Account {
-    /// The label `provider`: the upstream, or the rule's own name.
+    /// The label `provider` of metrics: the upstream, or the rule's own name.
     pub provider: String,
     /// Whether one that passes is counted here. It is not where it comes to this filter once more, which then does.
     pub allowed: bool,
+    /// How many tokens one takes.
+    pub cost: NonZeroU32,
+    /// The template, path or prefix that the route matches, as it is configured.
+    pub pattern: String,
 }
 
 /// A rule that is about a request, and under what it counts that request.
@@ -58,21 +62,32 @@ pub type Asked<'a> = (&'a Rule, &'a Account);
 
 /// How much a caller may.
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Allowance {
-    /// As much as every other.
-    Same(Plan),
-    /// By its tier.
-    Tiered { anonymous: Plan, others: Vec<(String, Plan)> },
+pub(crate) struct Allowance {
+    /// Every plan; the first is that of callers for whom there is no other.
+    pub(crate) plans: Vec<Plan>,
+    /// The tiers that have a plan of their own, each with its index; `None` where the tier says nothing.
+    pub(crate) tiers: Option<Vec<(String, usize)>>,
+    /// The callers that have a plan of their own: the parts of their key, and the plan's index.
+    pub(crate) overrides: Vec<(Vec<String>, usize)>,
+    /// The same by fingerprint, in order, once there is a seed.
+    pub(crate) bound: Vec<(Fingerprint, usize)>,
 }
 
 impl Allowance {
-    /// What any caller may have.
-    pub(crate) fn plans(&self) -> impl Iterator<Item = &Plan> {
-        let (first, others): (_, &[(String, Plan)]) = match self {
-            Self::Same(plan) => (plan, &[]),
-            Self::Tiered { anonymous, others } => (anonymous, others),
+    /// The limits of a caller.
+    pub(crate) fn plan(&self, print: Fingerprint, headers: &Headers) -> Option<&Plan> {
+        let own = self.bound.binary_search_by_key(&print, |(bound, _)| *bound).ok();
+        let index = match (own.and_then(|at| self.bound.get(at)), &self.tiers) {
+            (Some((_, index)), _) => *index,
+            (None, None) => 0,
+            (None, Some(tiers)) => match headers.sole(header::TIER) {
+                Sole::Value(tier) => {
+                    tiers.iter().find(|(name, _)| name.as_bytes() == tier).map_or(0, |(_, index)| *index)
+                }
+                Sole::Absent | Sole::Repeated => 0,
+            },
         };
-        std::iter::once(first).chain(others.iter().map(|(_, plan)| plan))
+        self.plans.get(index)
     }
 }
 
@@ -107,9 +122,14 @@ impl Rule {
         self.headers
     }
 
+    /// Whether it only says what it would have refused, and lets everything pass.
+    pub const fn is_shadow(&self) -> bool {
+        self.shadow
+    }
+
     /// Whether it looks at a request's headers, its method and path among them.
     pub fn reads_headers(&self) -> bool {
-        let by_tier = matches!(self.allowance, Allowance::Tiered { .. });
+        let by_tier = self.allowance.tiers.is_some();
         by_tier || self.key.reads_headers() || self.routes.iter().any(|route| route.matcher != Match::default())
     }
 
@@ -118,43 +138,42 @@ impl Rule {
         self.routes.iter().find(|route| route.matcher.matches(target)).map(|route| &route.account)
     }
 
-    /// The limits of this request's caller.
-    pub fn plan(&self, headers: &Headers) -> &Plan {
-        match &self.allowance {
-            Allowance::Same(plan) => plan,
-            Allowance::Tiered { anonymous, others } => match headers.sole(header::TIER) {
-                Sole::Value(tier) => {
-                    others.iter().find(|(name, _)| name.as_bytes() == tier).map_or(anonymous, |(_, plan)| plan)
-                }
-                Sole::Absent | Sole::Repeated => anonymous,
-            },
+    /// Finds out under which fingerprints the callers come that have limits of their own.
+    pub fn bind(&mut self, seed: &Seed) {
+        let Self { key, allowance: Allowance { overrides, bound, .. }, .. } = self;
+        bound.clear();
+        for (words, plan) in overrides {
+            let print = key.fingerprint_of(seed, words);
+            // One at a time in its place: the compiler's sorting would be larger than all else here.
+            bound.insert(bound.partition_point(|(other, _)| *other < print), (print, *plan));
         }
     }
 
-    /// What a request under `plan` has to pay and where. `None` without the proxy's seed: then nobody knows which slot
-    /// is whose.
+    /// What a request has to pay and where, and the plan by which it does. `None` without the proxy's seed: then nobody
+    /// knows which slot is whose.
     pub fn charge<'a, 'c>(
         &'a self,
-        plan: &'a Plan,
+        account: &Account,
         seed: Option<&Seed>,
         headers: &Headers,
         client: impl FnOnce() -> &'c Client,
-    ) -> Option<Charge<'a>> {
+    ) -> Option<(&'a Plan, Charge<'a>)> {
         let (key, print) = if let Some(key) = self.own_key() {
             (key, SHARED)
         } else {
-            let print = self.key.fingerprint(seed?, headers, client);
+            let print = self.key.fingerprint(seed?, headers, account, client);
             (self.slot_key(print.slot(self.slots)), print)
         };
-        let taker = Taker { print, limits: &plan.limits, longest: &self.longest, cost: self.cost };
-        Some(Charge { key, taker })
+        let plan = self.allowance.plan(print, headers)?;
+        let taker = Taker { print, limits: &plan.limits, longest: &self.longest, cost: account.cost };
+        Some((plan, Charge { key, taker, shadow: self.shadow }))
     }
 
     /// Where all callers share one bucket: its key of shared data, and its limits. It has a key of its own, so a flood of
     /// clients cannot touch it.
     pub fn shared_bucket(&self) -> Option<(String, Taker<'_>)> {
-        let Allowance::Same(plan) = &self.allowance else { return None };
-        let taker = Taker { print: SHARED, limits: &plan.limits, longest: &self.longest, cost: self.cost };
+        let plan = self.allowance.plans.first()?;
+        let taker = Taker { print: SHARED, limits: &plan.limits, longest: &self.longest, cost: NonZeroU32::MIN };
         Some((self.own_key()?, taker))
     }
 
@@ -175,12 +194,15 @@ impl Rule {
 /// Stands for all callers, where they share one bucket.
 const SHARED: Fingerprint = Fingerprint::from_bytes([0; 16]);
 
-/// The longest window of each unit of time in some plans.
-pub(crate) fn longest<'a>(plans: impl IntoIterator<Item = &'a Plan>) -> PerUnit<Duration> {
-    let mut longest: PerUnit<Duration> = PerUnit::default();
-    for limit in plans.into_iter().flat_map(|plan| plan.limits.iter()) {
-        let window = longest.at_mut(limit.unit);
-        *window = (*window).max(limit.quota.window());
+/// The longest window of each place in some plans.
+pub(crate) fn longest(plans: &[Plan]) -> Longest {
+    let mut longest = Longest::new();
+    for limit in plans.iter().flat_map(|plan| plan.limits.iter()) {
+        let window = limit.terms.window();
+        match longest.iter_mut().find(|(place, _)| *place == limit.place) {
+            Some((_, length)) => *length = window.max(*length),
+            None => longest.push((limit.place, window)),
+        }
     }
     longest
 }

@@ -40,6 +40,9 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
         set(&mut entry, "request_headers_to_add", upstream.headers.iter().map(added).collect::<Json>());
     }
     let mut idle = Vec::new();
+    if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
+        idle.push(ratelimit::FRONT);
+    }
     for (name, concerned) in [
         ("ratelimit", ratelimit::concerns(plan.policy, route)),
         ("cache", route.cache.is_some()),
@@ -61,7 +64,9 @@ fn removed<'a>(plan: &'a Plan<'_>, upstream: &Upstream) -> Vec<&'a str> {
     if upstream.internal {
         return Vec::new();
     }
-    let mut private = vec!["authorization", "cookie", header::USER, header::TIER, header::ROLES, "x-forwarded-for"];
+    let known = [header::USER, header::TIER, header::ROLES, header::API_KEY];
+    let mut private = vec!["authorization", "cookie", "x-forwarded-for"];
+    private.extend(known);
     let more = plan.policy.identity.iter().flat_map(|identity| identity.headers.iter().map(String::as_str));
     private.extend(more.filter(|name| *name != "authorization"));
     let set = |name: &&str| upstream.headers.iter().any(|header| header.name == **name);

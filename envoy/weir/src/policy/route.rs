@@ -25,6 +25,8 @@ pub struct Route {
     pub allow: Option<Draft>,
     /// Whether the caller's tier limits it.
     pub limit: Limit,
+    /// How many tokens of its caller's a request takes, as the ratelimit filter reads it.
+    pub cost: Option<Draft>,
     /// How answers are kept, as the cache filter reads it.
     pub cache: Option<Draft>,
     /// How long an answer may take, where it is not the upstream's `timeout`.
@@ -89,13 +91,15 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let allow = fields.optional("allow").map(Draft::of);
     let limits = [("tier", Limit::Tier), ("off", Limit::Off)];
     let limit = fields.optional("limit").and_then(|node| reader::word(node, &limits, mistakes));
+    let cost = fields.optional("cost").map(Draft::of);
     let cache = fields.optional("cache").map(Draft::of);
     let patience = Duration::from_millis(1)..=Duration::from_hours(1);
     let timeout = fields.optional("timeout").and_then(|node| reader::period(node, patience, mistakes));
     fields.finish(mistakes);
     let (Some((Some(matcher), span)), Some(upstream)) = (matcher, upstream) else { return None };
     let strip = strip.map(|text| stripped(&text, &matcher, mistakes)).unwrap_or_default();
-    Some(Route { matcher, upstream, strip, auth, allow, limit: limit.unwrap_or(Limit::Tier), cache, timeout, span })
+    let limit = limit.unwrap_or(Limit::Tier);
+    Some(Route { matcher, upstream, strip, auth, allow, limit, cost, cache, timeout, span })
 }
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {

@@ -37,6 +37,7 @@ pub const MODULES: [&str; 5] = ["correlation", "auth", "ratelimit", "cache", "br
 pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Vec<Filter> {
     let correlation = options(policy, "correlation", &[], mistakes);
     let auth = auth::draft(policy, mistakes);
+    let front = ratelimit::front(policy);
     let ratelimit = ratelimit::draft(policy, mistakes);
     let cache = cache::draft(policy, mistakes);
     let quota = ratelimit::quota(policy, mistakes);
@@ -49,7 +50,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     // Envoy refuses a name that stands twice.
     variables.sort();
     variables.dedup();
-    let filters = vec![
+    let mut filters = vec![
         filter("correlation", "correlation", &correlation),
         Filter { variables, ..filter("auth", "auth", &auth) },
         filter("ratelimit", "ratelimit", &ratelimit),
@@ -57,6 +58,10 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         filter("quota", "ratelimit", &quota),
         filter("breaker", "breaker", &breaker),
     ];
+    if let Some(front) = front {
+        filters.insert(1, filter(ratelimit::FRONT, "ratelimit", &front));
+        complaint::read(front, ::ratelimit::Config::from_json, mistakes);
+    }
     complaint::read(correlation, ::correlation::Config::from_json, mistakes);
     if policy.identity.as_ref().is_none_or(|identity| identity.whole) {
         let environment = surroundings.variable;

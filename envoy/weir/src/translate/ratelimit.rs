@@ -1,5 +1,9 @@
 //! The ratelimit filter, twice: what a caller's tier allows is asked of every request, and what an upstream allows us only
 //! of those that are about to be sent there, behind the cache. An answer from the cache costs the upstream nothing.
+//!
+//! Where the policy says `ratelimit: {per_address: …}`, a third time, in front of everything that looks at a credential:
+//! so often may one address try. It counts tries: who is let through there and refused later on gets nothing back, since
+//! each filter takes all of *its* limits or none, and what was tried was tried.
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
@@ -10,11 +14,55 @@ use crate::translate::options;
 /// The rule of the callers' tiers, as clients see it in `RateLimit-Policy`.
 const TIERS: &str = "client";
 
+/// The plugin that counts addresses.
+pub const FRONT: &str = "front";
+
+/// The rule of addresses, as metrics name it where no route has an upstream.
+const ADDRESSES: &str = "address";
+
+/// What an operator says to the filter that is not meant for every place it stands in.
+const OWN: [&str; 3] = ["per_address", "overrides", "shadow"];
+
+/// The configuration before anybody is known: one rule for all addresses; none where the policy has no such limit.
+pub fn front(policy: &Policy) -> Option<Draft> {
+    let (_, options) = policy.options.iter().find(|(option, _)| *option == "ratelimit")?;
+    let mut draft = options.clone();
+    let limit = draft.take("per_address")?;
+    draft.take("overrides");
+    draft.take("shadow");
+    let span = limit.span().clone();
+    let mut rules = Vec::new();
+    if let Some((mut rule, routes)) = rule(ADDRESSES, policy, &|route| is_fronted(policy, route)) {
+        let counted_later = |route: &Route| concerns(policy, route) || has_quota(policy, route);
+        rule.set("routes", entries(policy, &routes, &counted_later, false));
+        rule.set("key", Draft::list(vec![Draft::leaf("address", &span)], &span));
+        // The caller's own limits are told where there are any; these would stand in their place.
+        rule.set("headers", Draft::leaf(false, &span));
+        limits(&mut rule, limit);
+        rules.push(rule);
+    }
+    draft.set("rules", Draft::list(rules, &policy.span));
+    Some(draft)
+}
+
+/// Whether there is a limit on addresses.
+pub fn has_front(policy: &Policy) -> bool {
+    policy.options.iter().any(|(option, draft)| *option == "ratelimit" && draft.has("per_address"))
+}
+
+/// Whether the limit on addresses is about a route.
+pub fn is_fronted(policy: &Policy, route: &Route) -> bool {
+    has_front(policy) && route.limit == Limit::Tier
+}
+
 /// The configuration in front of the cache: one rule for all tiers, which counts each request under the upstream that it
 /// is for. What passes and meets that upstream's own limit behind the cache is counted there.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
-    let mut draft = own(policy, mistakes);
+    let (mut draft, [_, overrides, shadow]) = own(policy, mistakes);
     let mut rules = Vec::new();
+    for said in [&overrides, &shadow].into_iter().flatten().filter(|_| policy.tiers.is_empty()) {
+        mistakes.add(said.span(), "this is about the limits of the callers' tiers", "expected `tiers` in this policy");
+    }
     if let Some((first, _)) = policy.tiers.first() {
         let mut tiers = Draft::object(&first.span);
         for (name, tier) in &policy.tiers {
@@ -24,6 +72,11 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         rules.extend(of_callers(policy).map(|mut rule| {
             rule.set("key", Draft::list(vec![Draft::leaf("user", &first.span)], &first.span));
             rule.set("tiers", Draft::leaf(true, &first.span));
+            for (name, said) in [("overrides", &overrides), ("shadow", &shadow)] {
+                if let Some(said) = said {
+                    rule.set(name, said.clone());
+                }
+            }
             rule
         }));
     }
@@ -33,7 +86,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
 
 /// The configuration behind the cache: one rule for each upstream that has a limit.
 pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
-    let mut draft = own(policy, mistakes);
+    let (mut draft, _) = own(policy, &mut Mistakes::default());
     let rules = policy.upstreams.iter().filter_map(|upstream| of_upstream(policy, upstream, mistakes)).collect();
     draft.set("rules", Draft::list(rules, &policy.span));
     draft
@@ -64,18 +117,25 @@ pub fn has_quota(policy: &Policy, route: &Route) -> bool {
     policy.upstream(&route.upstream.value).is_some_and(|upstream| upstream.limit.is_some())
 }
 
-fn own(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
+/// What the operator says to the filter everywhere, and what to one place each ([`OWN`]).
+fn own(policy: &Policy, mistakes: &mut Mistakes) -> (Draft, [Option<Draft>; 3]) {
     let elsewhere =
         [("tiers", "it has its own place at the top of the policy"), ("rules", "each upstream has a `limit`")];
-    options(policy, "ratelimit", &elsewhere, mistakes)
+    let mut draft = options(policy, "ratelimit", &elsewhere, mistakes);
+    let own = OWN.map(|name| draft.take(name));
+    (draft, own)
 }
 
 fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) -> Option<Draft> {
     let name = &upstream.name;
     upstream.limit.as_ref()?;
-    if name.value == TIERS {
+    if name.value == TIERS || name.value == ADDRESSES && has_front(policy) {
         // Their buckets would have the same names.
-        mistakes.add(&name.span, format!("`{TIERS}` is the name of the callers' own limit"), "expected another name");
+        mistakes.add(
+            &name.span,
+            format!("`{}` is the name of the callers' own limit", name.value),
+            "expected another name",
+        );
     }
     let about = |route: &Route| route.upstream.value == name.value;
     note_overlaps(policy, &about, mistakes);
@@ -89,18 +149,35 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
 /// The rule of the tiers without its limits; none where no route is about it.
 fn of_callers(policy: &Policy) -> Option<Draft> {
     let (mut rule, routes) = rule(TIERS, policy, &|route| concerns(policy, route))?;
+    rule.set("routes", entries(policy, &routes, &|route| has_quota(policy, route), true));
+    Some(rule)
+}
+
+/// Routes with the upstreams that their requests are for; those that are `counted_later` are not counted here when they
+/// pass. A route's cost is what its caller pays, where it is `costly`; an address's try is a try.
+fn entries(policy: &Policy, routes: &[&Route], counted_later: &dyn Fn(&Route) -> bool, costly: bool) -> Draft {
     let entry = |route: &&Route| {
         let mut entry = Draft::object(&route.span);
         entry.set("match", route.matcher.draft.clone());
         entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
-        if has_quota(policy, route) {
+        if counted_later(route) {
             entry.set("count_allowed", Draft::leaf(false, &route.span));
+        }
+        if let Some(cost) = route.cost.as_ref().filter(|_| costly) {
+            entry.set("cost", cost.clone());
         }
         entry
     };
-    let entries = routes.iter().map(entry).collect();
-    rule.set("routes", Draft::list(entries, &policy.span));
-    Some(rule)
+    Draft::list(routes.iter().map(entry).collect(), &policy.span)
+}
+
+/// Gives a rule its limit, or its limits where there is a list, and takes out of it what is about the rule.
+fn limits(rule: &mut Draft, mut limit: Draft) {
+    if let Some(shadow) = limit.take("shadow") {
+        rule.set("shadow", shadow);
+    }
+    let member = if limit.is_list() { "limits" } else { "limit" };
+    rule.set(member, limit);
 }
 
 /// Makes a rule that of an upstream's one bucket; `None` where it has no limit.
@@ -108,7 +185,7 @@ fn bind(rule: &mut Draft, upstream: &Upstream) -> Option<()> {
     let name = &upstream.name;
     rule.set("key", Draft::list(vec![Draft::leaf("upstream", &name.span)], &name.span));
     rule.set("upstream", Draft::leaf(name.value.as_str(), &name.span));
-    rule.set("limit", upstream.limit.clone()?);
+    limits(rule, upstream.limit.clone()?);
     Some(())
 }
 

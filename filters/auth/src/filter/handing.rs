@@ -42,6 +42,9 @@ impl Gate {
                 {
                     strip(request, credential.source)?;
                 }
+                if let Some(key) = &verified.key {
+                    shell::headers::add(Map::Request, header::API_KEY, key)?;
+                }
                 self.introduce(&verified.identity)
             }
             _ => Ok(()),

@@ -21,6 +21,7 @@ fn one_pass_finds_everything() {
         (b"x-weir-user", b"root"),
         (b"x_weir-tier", b"enterprise"),
         (b"x-weir-roles", b""),
+        (b"x-weir-api_key", b"stolen"),
         (b"x_user_email", b"root@example.com"),
         (b"x-weir-userx", b"kept"),
         (b"y-weir-user", b"kept"),
@@ -31,7 +32,7 @@ fn one_pass_finds_everything() {
     assert_eq!((request.target.authority, request.path), (b"test".as_slice(), b"/a?b=c".as_slice()));
     let Shown::One(credential) = request.shown else { panic!("{:?}", request.shown) };
     assert_eq!((credential.source, credential.raw), (&Source::bearer(false), b"\xff\xfe".as_slice()));
-    assert_eq!(request.claimed, ["x-weir-user", "x_weir-tier", "x-weir-roles", "x_user_email"]);
+    assert_eq!(request.claimed, ["x-weir-user", "x_weir-tier", "x-weir-roles", "x-weir-api_key", "x_user_email"]);
 }
 
 /// A path, further headers, and what they show.

@@ -1,7 +1,7 @@
 //! What an operator reads about a mistake, and what a right configuration does.
 
 use super::*;
-use crate::rate::PerUnit;
+use crate::debt::Buckets;
 use policy::{Headers, Instant};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
@@ -44,19 +44,19 @@ fn a_mistake_is_said_with_its_place() {
         (named(""), r#"rules[0].name: must be 1 to 64 letters, digits, `-`, `_` or `.`, got """#),
         (named("a/b"), "rules[0].name: must be 1 to 64 letters"),
         (two.into(), r#"rules[1].name: is the name of rules[0] too, got "a""#),
-        (keyed("[]"), "rules[0].key: must name user, address, upstream or header:name"),
-        (keyed(r#"["caller"]"#), r#"rules[0].key[0]: must be user, address, upstream or header:name, got "caller""#),
+        (keyed("[]"), "rules[0].key: must name user, address, upstream, header:name or another part of a request"),
+        (keyed(r#"["caller"]"#), r#"rules[0].key[0]: must be user, api_key, tier, address, header:name, path, method or upstream, got "caller""#),
         (keyed(r#"["user", "user"]"#), "rules[0].key[1]: is there twice"),
         (keyed(r#"["upstream"]"#), "rules[0].key[0]: needs the rule's `upstream`"),
         (keyed(r#"["header:X-Key"]"#), r#"rules[0].key[0]: must be a header name in lower case, got "X-Key""#),
         (rule(r#""headers": true"#), "rules[0]: needs a limit, or tiers: true"),
         (rule(r#""tiers": true"#), "rules[0].tiers: needs the document's `tiers`"),
         (rule(r#""tiers": true, "limit": {"rate": "1/s"}"#), "rules[0].limit: must be left out where the tiers say it"),
-        (rule(r#""limit": {}"#), "rules[0].limit: missing field `rate`"),
+        (rule(r#""limit": {}"#), "rules[0].limit: needs a rate, or a count and a window"),
         (rule(r#""limit": {"rate": "1/w"}"#), r#"rules[0].limit.rate: must be a rate like "10/s""#),
         (rule(r#""limit": {"rate": "1/s", "burst": 0}"#), "rules[0].limit.burst: must be at least 1"),
         (rule(r#""limit": {"rate": "1/s", "burst": -1}"#), "rules[0].limit.burst: invalid value: integer `-1`"),
-        (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1/d"),
+        (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1 in 1d"),
         (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse""#),
         (rule(r#""limit": {"rate": "1/s"}, "cost": 0"#), "rules[0].cost: must be at least 1"),
         (
@@ -130,8 +130,9 @@ fn no_configuration_limits_nothing() {
 /// What the first rule lets pass at once in a tier, and what it tells clients.
 fn check(config: &Config, tier: Option<&[u8]>, expected: (u32, &str)) {
     let pairs: Vec<(&[u8], &[u8])> = tier.iter().map(|tier| (b"x-weir-tier".as_slice(), *tier)).collect();
-    let plan = config.rules[0].plan(&Headers::from_pairs(&pairs));
-    let (now, mut buckets, mut passed) = (Instant::from_unix_seconds(1000), PerUnit::default(), 0);
+    let nobody = policy::Fingerprint::from_bytes([0; 16]);
+    let plan = config.rules[0].allowance.plan(nobody, &Headers::from_pairs(&pairs)).unwrap();
+    let (now, mut buckets, mut passed) = (Instant::from_unix_seconds(1000), Buckets::default(), 0);
     while !plan.limits.try_take(&mut buckets, now, NonZeroU32::MIN).is_denied() {
         passed += 1;
     }
@@ -220,5 +221,92 @@ fn a_request_is_counted_under_the_upstream_of_the_route_that_matched_first() {
         let account = config.rules[0].account(&policy::route::Target::of(&headers));
         let found = account.map(|account| (account.provider.as_str(), account.allowed));
         assert_eq!(found, expected, "{members} {request}");
+    }
+}
+
+#[test]
+fn a_mistake_in_a_limit_is_said_with_its_place() {
+    let limit = r#""limit": {"rate": "1/s"}"#;
+    let keyed = |key: &str| format!(r#"{{"rules": [{{"name": "a", "key": {key}, {limit}}}]}}"#);
+    let overridden = |text: &str| rule(&format!(r#"{limit}, "overrides": {text}"#));
+    for (json, expected) in [
+        (
+            rule(r#""limit": {"rate": "1/s", "algorithm": "leaky"}"#),
+            r#"rules[0].limit.algorithm: must be "token_bucket""#,
+        ),
+        (
+            rule(r#""limit": {"rate": "1/s", "algorithm": "fixed_window", "burst": 2}"#),
+            "rules[0].limit.burst: is a token",
+        ),
+        (rule(r#""limit": {"count": 90}"#), "rules[0].limit: needs a rate, or a count and a window"),
+        (rule(r#""limit": {"count": 90, "window": "500ms"}"#), "rules[0].limit.window: must be whole seconds"),
+        (
+            rule(r#""limit": {"count": 9, "window": "400d", "algorithm": "fixed_window"}"#),
+            "rules[0].limit.count: must come",
+        ),
+        (rule(r#""limit": {"rate": "1/s", "rate": "2/s"}"#), "rules[0].limit.rate: duplicate field `rate`"),
+        (rule(r#""limits": []"#), "rules[0].limits: must not be empty"),
+        (rule(r#""limits": [{"rate": "1/s"}, {"rates": "1/m"}]"#), "rules[0].limits[1].rates: unknown field `rates`"),
+        (rule(&format!(r#"{limit}, "limits": [{{"rate": "1/s"}}]"#)), "rules[0].limit: must be left out"),
+        (tier(r#""per_minute": 5, "algorithm": "sliding""#), "tiers.anonymous.algorithm: must be"),
+        (keyed(r#"["address/129"]"#), "rules[0].key[0]: must be address, address/64"),
+        (keyed(r#"["address/33/64"]"#), "rules[0].key[0]: must be address, address/64"),
+        (keyed(r#"["address", "address/48"]"#), "rules[0].key[1]: is there twice"),
+        (keyed(r#"["path"]"#), "rules[0].key: has `path`, so every match needs a path, prefix or template"),
+        (overridden(r#"[{"key": ["a"]}]"#), "rules[0].overrides[0]: needs a limit, limits or a tier, one of them"),
+        (overridden(r#"[{"key": [], "limit": {"rate": "1/s"}}]"#), "rules[0].overrides[0].key: must have what"),
+        (overridden(r#"[{"key": ["a"], "tier": "pro"}]"#), "rules[0].overrides[0].tier: must be one of"),
+        (
+            overridden(r#"[{"key": ["a"], "limit": {"rate": "0/s"}}]"#),
+            "rules[0].overrides[0].limit.rate: must be a rate",
+        ),
+        (
+            overridden(r#"[{"key": ["a"], "limit": {"rate": "1/s"}}, {"key": ["a"], "limit": {"rate": "2/s"}}]"#),
+            "rules[0].overrides[1].key: has an override before this one",
+        ),
+        (
+            rule(r#""limit": {"rate": "3/s"}, "routes": [{"upstream": "b", "cost": 4}]"#),
+            "rules[0].limit.rate: must be at least what a request costs, 4, got 3",
+        ),
+    ] {
+        refused(&json, expected);
+    }
+}
+
+#[test]
+fn several_limits_of_any_algorithm_hold_at_once() {
+    let limits = r#""limits": [{"rate": "10/s", "burst": 20}, {"count": 90, "window": "30s", "algorithm": "sliding_window"},
+        {"rate": "7/d", "algorithm": "fixed_window"}, {"rate": "8/d", "algorithm": "sliding_window"}]"#;
+    let config = Config::from_json(rule(limits).as_bytes()).unwrap();
+    let policy = r#""a-second";q=20;w=2, "a-30s";q=90;w=30, "a-day";q=7;w=86400, "a-day-2";q=8;w=86400"#;
+    check(&config, None, (7, policy));
+    let tiers = r#"{"tiers": {"anonymous": {"per_second": 5, "per_minute": 9, "burst": 10, "algorithm": "sliding_window"}},
+        "rules": [{"name": "c", "key": ["user"], "tiers": true}]}"#;
+    let config = Config::from_json(tiers.as_bytes()).unwrap();
+    check(&config, None, (9, r#""c-second";q=10;w=2, "c-minute";q=9;w=60"#));
+}
+
+#[test]
+fn who_is_named_has_limits_of_its_own() {
+    let json = r#"{"tiers": {"anonymous": {"per_hour": 1}, "pro": {"per_hour": 9}}, "rules": [
+        {"name": "c", "key": ["user", "address/48", "method"], "tiers": true, "overrides": [
+            {"key": ["alice", "2001:db8:1:2::3", "GET"], "tier": "pro"},
+            {"key": ["alice", "192.0.2.1", "GET"], "limits": [{"rate": "4/h"}]}]}]}"#;
+    let mut config = Config::from_json(json.as_bytes()).unwrap();
+    let seed = policy::Seed::from_random([3; 16]);
+    config.rules.iter_mut().for_each(|rule| rule.bind(&seed));
+    for (user, address, method, most) in [
+        ("alice", "[2001:db8:1:ffff::1]:5", "GET", 9),
+        ("alice", "[2001:db8:2::1]:5", "GET", 1),
+        ("alice", "192.0.2.1:80", "GET", 4),
+        ("alice", "192.0.2.1:80", "POST", 1),
+        ("bob", "192.0.2.1:80", "GET", 1),
+    ] {
+        let headers =
+            Headers::from_pairs(&[(b"x-weir-user".as_slice(), user.as_bytes()), (b":method", method.as_bytes())]);
+        let client = crate::key::Client::parse(Some(address.as_bytes()));
+        let rule = &config.rules[0];
+        let (plan, _) = rule.charge(&rule.routes[0].account, Some(&seed), &headers, || &client).unwrap();
+        assert_eq!(plan.limits.iter().next().unwrap().terms.most().get(), most, "{user} {address} {method}");
     }
 }

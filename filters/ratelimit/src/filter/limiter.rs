@@ -35,7 +35,7 @@ pub(super) struct Decided<'a> {
 }
 
 impl Limiter {
-    pub(super) fn new(config: Config) -> Self {
+    pub(super) fn new(mut config: Config) -> Self {
         let seed = match shell::seed() {
             Ok(seed) => Some(seed),
             Err(failure) => {
@@ -43,6 +43,9 @@ impl Limiter {
                 None
             }
         };
+        if let Some(seed) = &seed {
+            config.rules.iter_mut().for_each(|rule| rule.bind(seed));
+        }
         Self { meters: Meters::new(&config.rules), config, seed }
     }
 
@@ -63,14 +66,13 @@ impl Limiter {
     /// Asks every rule for this request's tokens.
     pub(super) fn decide<'a>(&self, asked: &[Asked<'a>], headers: &Headers) -> Result<Decided<'a>, Undecided> {
         let client = OnceCell::new();
-        let plans: Vec<_> = asked.iter().map(|(rule, _)| rule.plan(headers)).collect();
-        let charges: Option<Vec<Charge<'a>>> = asked
-            .iter()
-            .zip(&plans)
-            .map(|((rule, _), plan)| rule.charge(plan, self.seed.as_ref(), headers, || client.get_or_init(downstream)))
-            .collect();
+        let each = asked.iter().map(|(rule, account)| {
+            rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream))
+        });
+        let paid: Option<(Vec<&'a Plan>, Vec<Charge<'a>>)> = each.collect();
+        let (plans, charges) = paid.ok_or(Undecided)?;
         let mut host = Host { now: Instant::EPOCH };
-        let outcomes = charge::settle(&mut host, &charges.ok_or(Undecided)?)?;
+        let outcomes = charge::settle(&mut host, &charges)?;
         Ok(Decided { outcomes, plans, now: host.now })
     }
 

@@ -2,6 +2,7 @@
 
 use shell::metric::{Counter, Gauge};
 
+use crate::limit::Outcome;
 use crate::rule::{Asked, Rule};
 
 /// What became of a request.
@@ -9,6 +10,8 @@ use crate::rule::{Asked, Rule};
 pub(super) enum Status {
     /// It passed.
     Allowed,
+    /// It passed, though a rule in the shadow would have refused it.
+    Shadow,
     /// A limit was spent.
     Limited,
     /// The limits could not be looked up.
@@ -21,6 +24,7 @@ pub(super) struct Meters(Vec<Meter>);
 struct Meter {
     provider: String,
     allowed: Counter,
+    shadow: Counter,
     limited: Counter,
     undecided: Counter,
     /// The name of the rule with the provider's shared bucket, where there is one.
@@ -47,16 +51,33 @@ impl Meters {
 
     /// Counts a request once for each provider that its rules are about.
     pub(super) fn count(&self, asked: &[Asked<'_>], status: Status) {
+        self.each(asked, &mut |_| status);
+    }
+
+    /// Counts a request that passes, likewise: under a provider whose rule in the shadow refused it, as that.
+    pub(super) fn count_pass(&self, asked: &[Asked<'_>], outcomes: &[Outcome<'_>]) {
+        self.each(asked, &mut |provider| {
+            let mut outcomes = asked.iter().zip(outcomes);
+            let refused = outcomes.find(|((_, account), outcome)| account.provider == provider && outcome.is_denied());
+            if let Some(((rule, _), _)) = refused {
+                log::debug!("rule {} would have refused this request", rule.name());
+                return Status::Shadow;
+            }
+            Status::Allowed
+        });
+    }
+
+    fn each(&self, asked: &[Asked<'_>], status: &mut dyn FnMut(&str) -> Status) {
         for meter in &self.0 {
-            let here = |(_, account): &Asked<'_>| {
-                (account.allowed || status != Status::Allowed) && account.provider == meter.provider
-            };
-            if asked.iter().any(here) {
-                match status {
-                    Status::Allowed => meter.allowed.increment(),
-                    Status::Limited => meter.limited.increment(),
-                    Status::Undecided => meter.undecided.increment(),
-                }
+            let mut its = asked.iter().map(|(_, account)| account).filter(|account| account.provider == meter.provider);
+            let Some(first) = its.next() else { continue };
+            let counted = first.allowed || its.any(|account| account.allowed);
+            match status(&meter.provider) {
+                Status::Allowed if counted => meter.allowed.increment(),
+                Status::Allowed => {}
+                Status::Shadow => meter.shadow.increment(),
+                Status::Limited => meter.limited.increment(),
+                Status::Undecided => meter.undecided.increment(),
             }
         }
     }
@@ -82,6 +103,7 @@ impl Meter {
         Self {
             provider: provider.to_owned(),
             allowed: counter("allowed"),
+            shadow: counter("shadow"),
             limited: counter("limited"),
             undecided: counter("undecided"),
             shared: shared.map(gauge),
