@@ -17,9 +17,13 @@
 //! microseconds between two swaps; others may be refused for them meanwhile. If giving back loses every one of its
 //! attempts, these tokens are lost and come back with time: at most the request's own cost.
 
-use policy::Instant;
+use std::num::NonZeroU32;
+use std::time::Duration;
 
-use crate::limit::Outcome;
+use policy::{Fingerprint, Instant};
+
+use crate::limit::{Limits, Outcome};
+use crate::rate::PerUnit;
 use crate::set::{Set, Taker, Upkeep};
 
 /// How often a set is read and swapped in before giving up. Each failed attempt means that another worker succeeded, so with
@@ -63,6 +67,31 @@ pub struct Charge<'a> {
     pub taker: Taker<'a>,
 }
 
+/// What a request has paid that may want it back later, when its headers are gone.
+#[derive(Clone, Debug)]
+pub struct Paid {
+    key: String,
+    print: Fingerprint,
+    limits: Limits,
+    longest: PerUnit<Duration>,
+    cost: NonZeroU32,
+    at: Instant,
+}
+
+impl Paid {
+    /// That `charge` was paid at `at`.
+    pub fn new(charge: &Charge<'_>, at: Instant) -> Self {
+        let Charge { key, taker: Taker { print, limits, longest, cost } } = charge;
+        Self { key: key.clone(), print: *print, limits: (*limits).clone(), longest: **longest, cost: *cost, at }
+    }
+
+    /// Gives it back, if the store lets us.
+    pub fn give_back<S: Store>(&self, store: &mut S) {
+        let taker = Taker { print: self.print, limits: &self.limits, longest: &self.longest, cost: self.cost };
+        give_back(store, &Charge { key: self.key.clone(), taker }, self.at);
+    }
+}
+
 /// Takes all charges, where every rule allows it; otherwise takes none. One outcome for each charge, in their order:
 /// where one of them denies, nothing was taken from those that allow, either.
 ///
@@ -104,8 +133,21 @@ pub fn settle<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec
     Ok(as_they_stand(outcomes, charges))
 }
 
+/// What every rule would say, without taking anything.
+///
+/// # Errors
+/// [`Undecided`] where the store fails.
+pub fn look<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec<Outcome<'a>>, Undecided> {
+    let mut outcomes = Vec::with_capacity(charges.len());
+    for charge in charges {
+        let (bytes, _) = store.read(&charge.key)?;
+        outcomes.push(Set::read(&bytes, store.now()).try_take(&charge.taker));
+    }
+    Ok(outcomes)
+}
+
 /// Where one charge was denied, the others have not taken anything either.
-fn as_they_stand<'a>(outcomes: Vec<Outcome<'a>>, charges: &[Charge<'a>]) -> Vec<Outcome<'a>> {
+pub fn as_they_stand<'a>(outcomes: Vec<Outcome<'a>>, charges: &[Charge<'a>]) -> Vec<Outcome<'a>> {
     if !outcomes.iter().any(Outcome::is_denied) {
         return outcomes;
     }
@@ -130,7 +172,7 @@ fn retake<'a, S: Store>(store: &mut S, charge: &Charge<'a>) -> Result<Outcome<'a
 }
 
 /// Puts back what was taken at `taken_at`, if the store lets us.
-fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
+pub fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
     for _ in 0..ATTEMPTS {
         let Ok((mut bytes, version)) = store.read(&charge.key) else { return };
         let mut set = Set::read(&bytes, store.now());
@@ -146,14 +188,9 @@ fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::limit::Limits;
     use crate::limit::tests::{limits, say};
-    use crate::rate::PerUnit;
-    use policy::Fingerprint;
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
-    use std::num::NonZeroU32;
-    use std::time::Duration;
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

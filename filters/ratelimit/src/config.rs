@@ -24,6 +24,7 @@
 //! | `tiers` | what the callers of each tier may; `anonymous` stands for those without a tier or with an unknown one | none |
 //! | `tiers.*.per_second`, `per_minute`, `per_hour`, `per_day` | a limit each, at least one; all of them hold at once | none |
 //! | `tiers.*.burst` | how many at once under `per_second` | as many as `per_second` |
+//! | `tiers.*.priority` | of those who wait for a bucket, higher ones are sent first: 0 to 9. An unknown tier's is that of `anonymous` | 0 |
 //! | `slots` | keys of shared data for each rule, with up to 8 callers in each ([`crate::set`]) | 2048 |
 //! | `undecided` | what becomes of a request when shared data fails: `refuse` (503) or `allow` | `refuse` |
 //! | `rules[].name` | told to clients in `RateLimit-Policy`; renaming a rule starts its buckets anew, as does another `slots` | required |
@@ -36,7 +37,9 @@
 //! | `rules[].tiers` | `true` takes the limits from the caller's tier | `false` |
 //! | `rules[].limit.rate` | of every caller: `10/s`, `100/m`, `5/h`, `1000/d` | or `tiers` |
 //! | `rules[].limit.burst` | how many at once | as many as the rate says |
-//! | `rules[].limit.when_empty` | what becomes of a request then: `refuse` (429) | `refuse` |
+//! | `rules[].limit.when_empty` | what becomes of a request then: `refuse` (429), or `{"queue": {…}}`: it waits ([`crate::queue`]), where `key` is `upstream` alone | `refuse` |
+//! | `rules[].limit.when_empty.queue.max_wait` | how long at most (4m at most): one that would wait for longer is answered 429 at once | required |
+//! | `rules[].limit.when_empty.queue.max_requests` | how many may wait, in all workers together (1000 at most) | 100 |
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
 //! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
@@ -49,6 +52,8 @@
 //! to the provider, and not counted. Without a second limit the first counts whatever it lets pass, and what the cache
 //! answers is `allowed`, too. `limited` and `undecided` are always counted where they happen.
 
+mod queue;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
@@ -58,6 +63,7 @@ use policy::route::{self, RawMatch};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use self::queue::Priorities;
 use crate::bucket::Quota;
 use crate::key::{Key, Part};
 use crate::limit::{Limit, Limits};
@@ -71,6 +77,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// What becomes of a request that cannot be decided on.
     pub undecided: WhenUndecided,
+    /// Which of those who wait are sent first.
+    pub priorities: Priorities,
 }
 
 /// What becomes of a request whose limits cannot be looked up, because shared data fails or is contended.
@@ -103,6 +111,7 @@ struct RawTier {
     per_hour: Option<u32>,
     per_day: Option<u32>,
     burst: Option<u32>,
+    priority: Option<u8>,
 }
 
 #[derive(Deserialize)]
@@ -135,7 +144,8 @@ struct RawRoute {
 struct RawLimit {
     rate: String,
     burst: Option<u32>,
-    when_empty: Option<String>,
+    /// A word or an object.
+    when_empty: Option<Box<RawValue>>,
 }
 
 const SLOTS: u32 = 2048;
@@ -159,6 +169,7 @@ impl Config {
             Some("refuse") | None => WhenUndecided::Refuse,
             Some(other) => return Err(wrong("undecided", "must be \"allow\" or \"refuse\"", other)),
         };
+        let priorities = Priorities::new(raw.tiers.iter().map(|(name, tier)| (name, tier.priority)))?;
         for (name, tier) in &raw.tiers {
             // Read once for their own mistakes, which are no rule's.
             let limits = named("", name).and_then(|name| tier_limits(&name, tier, NonZeroU32::MIN));
@@ -177,12 +188,12 @@ impl Config {
                 return Err(ConfigError::at(format!("rules[{index}].name"), reason));
             }
         }
-        Ok(Self { rules, undecided })
+        Ok(Self { rules, undecided, priorities })
     }
 
     /// Whether any rule looks at a request's headers, its method and path among them.
     pub fn reads_headers(&self) -> bool {
-        self.rules.iter().any(Rule::reads_headers)
+        self.rules.iter().any(|rule| rule.reads_headers() || (rule.queue.is_some() && self.priorities.any()))
     }
 }
 
@@ -197,6 +208,7 @@ fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32
         matches(raw.r#match.as_deref(), &account)?
     };
     let cost = positive("cost", raw.cost.unwrap_or(1))?;
+    let mut queue = None;
     let allowance = match (raw.tiers, raw.limit) {
         (true, Some(_)) => return Err(ConfigError::at("limit", "must be left out where the tiers say it")),
         (false, None) => return Err(ConfigError::at("", "needs a limit, or tiers: true")),
@@ -205,13 +217,14 @@ fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32
         }
         (true, None) => tiered(&name, tiers, cost)?,
         (false, Some(limit)) => {
+            queue = queue::terms(limit.when_empty.as_deref(), &key).map_err(|mistake| mistake.inside("limit"))?;
             let limit = valid_limit(&name, &limit, cost).map_err(|mistake| mistake.inside("limit"))?;
             Allowance::Same(Plan::new(Limits::new(limit, Vec::new())))
         }
     };
     let longest = longest(allowance.plans());
     let headers = raw.headers.unwrap_or(!key.is_shared());
-    Ok(Rule { name, routes, key, allowance, cost, headers, longest, slots })
+    Ok(Rule { name, routes, key, allowance, cost, headers, longest, slots, queue })
 }
 
 /// Reads `routes`, which each say where their requests go.
@@ -330,9 +343,6 @@ fn tier_limits(rule: &str, tier: &RawTier, cost: NonZeroU32) -> Result<Limits, C
 
 fn valid_limit(rule: &str, raw: &RawLimit, cost: NonZeroU32) -> Result<Limit, ConfigError> {
     const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";
-    if let Some(other) = raw.when_empty.as_deref().filter(|word| *word != "refuse") {
-        return Err(wrong("when_empty", "must be \"refuse\"", other));
-    }
     let rate = Rate::parse(&raw.rate).ok_or_else(|| wrong("rate", RATE, &raw.rate))?;
     let (field, burst) = raw.burst.map_or(("rate", rate.count().get()), |burst| ("burst", burst));
     limit_of(rule, field, rate, positive(field, burst)?, cost)

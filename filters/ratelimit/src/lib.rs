@@ -30,6 +30,7 @@ pub mod fields;
 mod filter;
 pub mod key;
 pub mod limit;
+pub mod queue;
 pub mod rate;
 pub mod rule;
 pub mod set;

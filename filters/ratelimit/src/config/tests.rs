@@ -57,7 +57,7 @@ fn a_mistake_is_said_with_its_place() {
         (rule(r#""limit": {"rate": "1/s", "burst": 0}"#), "rules[0].limit.burst: must be at least 1"),
         (rule(r#""limit": {"rate": "1/s", "burst": -1}"#), "rules[0].limit.burst: invalid value: integer `-1`"),
         (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1/d"),
-        (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse""#),
+        (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse" or {"queue": {…}}, got "wait""#),
         (rule(r#""limit": {"rate": "1/s"}, "cost": 0"#), "rules[0].cost: must be at least 1"),
         (
             rule(r#""limit": {"rate": "1/s"}, "cost": 2"#),
@@ -124,7 +124,8 @@ fn a_mistake_in_routes_is_said_with_its_place() {
 
 #[test]
 fn no_configuration_limits_nothing() {
-    assert_eq!(Config::from_json(b"").unwrap(), Config { rules: Vec::new(), undecided: WhenUndecided::Refuse });
+    let nothing = Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, priorities: Priorities::default() };
+    assert_eq!(Config::from_json(b"").unwrap(), nothing);
 }
 
 /// What the first rule lets pass at once in a tier, and what it tells clients.

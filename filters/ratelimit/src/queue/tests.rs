@@ -1,0 +1,3 @@
+//! Who is sent before whom.
+
+use super::*;
