@@ -139,7 +139,7 @@ impl Line {
     /// How many tokens those take who would be sent before a newcomer of this priority; `None` where there is nobody.
     pub fn ahead(&self, priority: u8) -> Option<u64> {
         let before = self.waiting().filter(|ticket| ticket.priority >= priority);
-        before.map(|ticket| u64::from(ticket.cost.get())).reduce(|sum, cost| sum.saturating_add(cost))
+        before.map(|ticket| u64::from(ticket.cost.get())).reduce(u64::saturating_add)
     }
 
     /// How many tokens those take who will be sent before this holder.

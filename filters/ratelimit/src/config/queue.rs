@@ -48,16 +48,12 @@ impl Priorities {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawEmpty {
-    queue: Option<RawQueue>,
-}
-
+/// The object around `queue` and what stands in it: one shape for both, since each shape is read by code of its own.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawQueue {
-    max_wait: Period,
+    queue: Option<Box<RawValue>>,
+    max_wait: Option<String>,
     max_requests: Option<u32>,
 }
 
@@ -82,17 +78,20 @@ pub(super) fn terms(json: Option<&RawValue>, key: &Key) -> Result<Option<Terms>,
 }
 
 fn queue(json: &str) -> Result<Option<Terms>, ConfigError> {
-    let raw: RawEmpty = config::read(json.as_bytes())?;
-    let Some(RawQueue { max_wait, max_requests }) = raw.queue else {
-        return Err(ConfigError::at("", "needs `queue`"));
+    let RawQueue { queue: Some(inner), max_wait: None, max_requests: None } = config::read(json.as_bytes())? else {
+        return Err(ConfigError::at("", "must have `queue` and nothing else"));
     };
-    let max_wait = max_wait.length();
-    if max_wait.is_zero() || max_wait > WAIT_MAX {
-        return Err(ConfigError::at("queue.max_wait", "must be from 1ms to 4m"));
-    }
-    let max_requests = max_requests.unwrap_or(REQUESTS);
-    match NonZeroU32::new(max_requests).filter(|max| max.get() <= REQUESTS_MAX) {
-        Some(max_requests) => Ok(Some(Terms { max_wait, max_requests })),
-        None => Err(ConfigError::at("queue.max_requests", format!("must be from 1 to {REQUESTS_MAX}"))),
+    valid(inner.get()).map(Some).map_err(|mistake| mistake.inside("queue"))
+}
+
+fn valid(json: &str) -> Result<Terms, ConfigError> {
+    let RawQueue { queue: None, max_wait: Some(max_wait), max_requests } = config::read(json.as_bytes())? else {
+        return Err(ConfigError::at("", "must have `max_wait`, and perhaps `max_requests`"));
+    };
+    let max_wait = Period::parse(&max_wait).map(Period::length).filter(|wait| !wait.is_zero() && *wait <= WAIT_MAX);
+    let max_wait = max_wait.ok_or_else(|| ConfigError::at("max_wait", "must be from \"1ms\" to \"4m\""))?;
+    match NonZeroU32::new(max_requests.unwrap_or(REQUESTS)).filter(|max| max.get() <= REQUESTS_MAX) {
+        Some(max_requests) => Ok(Terms { max_wait, max_requests }),
+        None => Err(ConfigError::at("max_requests", format!("must be from 1 to {REQUESTS_MAX}"))),
     }
 }

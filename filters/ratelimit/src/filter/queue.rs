@@ -48,11 +48,28 @@ pub(super) struct Admission<'a> {
     pub(super) waits: bool,
 }
 
-/// What comes of one look at a line.
-struct Round {
-    called: Vec<u32>,
-    /// Who has waited for long enough, and when they would have been sent.
-    late: Vec<(u32, Duration)>,
+/// How a request's wait ends.
+#[derive(Clone, Copy)]
+enum End {
+    /// It is sent.
+    Called,
+    /// It has waited for long enough, and would have been sent after this long.
+    Late(Duration),
+    /// Nobody knows when it would be.
+    Undecided,
+}
+
+/// Changes a line as one step; `change` says whether it did, and is asked again where another worker was faster. One piece of
+/// code for all who do.
+fn revise(rule: &Rule, change: &mut dyn FnMut(&mut Line) -> bool) -> Result<(), Failure> {
+    shared::update(&rule.line_key(), ATTEMPTS, |bytes| {
+        let mut line = Line::read(bytes, shell::now());
+        if !change(&mut line) {
+            return Change::Keep(());
+        }
+        line.write(bytes);
+        Change::Store(())
+    })
 }
 
 /// Pays for tickets from a rule's bucket.
@@ -146,8 +163,7 @@ impl Limiter {
         let (line, _) = host.read(&rule.line_key())?;
         let priority = self.config.priorities.of(headers);
         let ahead = Line::read(&line, host.now()).ahead(priority);
-        let mut outcomes =
-            if ahead.is_some() { charge::look(host, charges)? } else { charge::settle(host, charges)? };
+        let mut outcomes = if ahead.is_some() { charge::look(host, charges)? } else { charge::settle(host, charges)? };
         let others_refuse = outcomes.iter().enumerate().any(|(other, said)| other != place && said.is_denied());
         let Some(own) = outcomes.get_mut(place) else { return Err(Undecided) };
         if ahead.is_none() && !own.is_denied() && !others_refuse {
@@ -183,19 +199,14 @@ impl Limiter {
         }
         let since = host.now;
         let paid: Vec<_> = others.iter().map(|charge| Paid::new(charge, since)).collect();
-        let joined = shared::update(&rule.line_key(), ATTEMPTS, |bytes| {
-            let mut line = Line::read(bytes, shell::now());
-            match line.join(ticket, terms.max_requests) {
-                Joined::Waits => {
-                    line.write(bytes);
-                    Change::Store(Joined::Waits)
-                }
-                Joined::Full => Change::Keep(Joined::Full),
-            }
+        let mut has_place = false;
+        let joined = revise(rule, &mut |line| {
+            has_place = line.join(ticket, terms.max_requests) == Joined::Waits;
+            has_place
         });
-        if joined != Ok(Joined::Waits) {
+        if joined.is_err() || !has_place {
             paid.iter().for_each(|paid| paid.give_back(host));
-            return joined.map(|_| false).map_err(|_| Undecided);
+            return joined.map(|()| false).map_err(|_| Undecided);
         }
         let rule = self.config.rules.iter().position(|other| std::ptr::eq(other, rule)).ok_or(Undecided)?;
         let mut waiting = self.lobby.waiting.borrow_mut();
@@ -233,31 +244,24 @@ impl Limiter {
         let (key, taker) = rule.shared_bucket()?;
         let host = Host { now: Instant::EPOCH };
         let mut till = Till { host, charge: Charge { key, taker }, spent: 0, spare: 0, refused: None };
-        let round = shared::update(&rule.line_key(), ATTEMPTS, |bytes| {
+        let mut ended = Vec::new();
+        let revised = revise(rule, &mut |line| {
             till.take_back();
-            let mut line = Line::read(bytes, shell::now());
-            let changed = self.show(&mut line, place);
+            let changed = self.show(line, place);
             line.call(&mut |cost| till.pay(cost));
-            let round = self.round(&mut line, place, terms, till.refused.as_ref());
-            if !changed && till.spent == 0 && round.called.is_empty() && round.late.is_empty() {
-                return Change::Keep(round);
-            }
-            line.write(bytes);
-            Change::Store(round)
+            ended = self.collect(line, place, terms, till.refused.as_ref());
+            changed || till.spent > 0 || !ended.is_empty()
         });
-        if round.is_err() {
+        if let Err(failure) = revised {
             till.take_back();
+            // Whoever was outrun looks again soon; where the line is away, nobody has a place in it.
+            ended = if failure == Failure::Contended { Vec::new() } else { self.everybody(place) };
         }
         let due = till.close();
-        match round {
-            Ok(round) => self.go_on(round),
-            Err(Failure::Contended) => return None,
-            Err(Failure::Host(error)) => {
-                log::error!("the line of {} is away: {error}", rule.name());
-                self.dissolve(place);
-            }
+        for (context, end) in ended {
+            self.end(context, end);
         }
-        due
+        due.filter(|_| revised.is_ok())
     }
 
     /// Shows that this worker's tickets are alive, and joins again with those that are gone. Says whether that changed the line.
@@ -270,63 +274,56 @@ impl Limiter {
     }
 
     /// Takes out of a line who was called, and who has waited for too long.
-    fn round(&self, line: &mut Line, place: usize, terms: Terms, refused: Option<&Standing<'_>>) -> Round {
-        let called = line.collect(self.lobby.worker);
-        let (now, waiting) = (self.lobby.seen.get(), self.lobby.waiting.borrow());
-        let is_late = |waiting: &&Waiting| waiting.rule == place && now.since(waiting.since) >= terms.max_wait;
-        let mut late = Vec::new();
-        for Waiting { ticket: Ticket { holder, .. }, .. } in waiting.iter().filter(is_late) {
-            if !called.contains(&holder.context) {
+    fn collect(&self, line: &mut Line, place: usize, terms: Terms, refused: Option<&Standing<'_>>) -> Vec<(u32, End)> {
+        let worker = self.lobby.worker;
+        let mut ended: Vec<_> = line.collect(worker).into_iter().map(|context| (context, End::Called)).collect();
+        let (now, called) = (self.lobby.seen.get(), ended.len());
+        for Waiting { ticket: Ticket { holder, .. }, since, rule, .. } in &*self.lobby.waiting.borrow() {
+            let is_called = ended.iter().any(|(context, _)| *context == holder.context);
+            if *rule == place && now.since(*since) >= terms.max_wait && !is_called {
                 let left = refused.map_or(SOON, |standing| wait(&Outcome::Deny(*standing), line.before(*holder)));
-                late.push((holder.context, left));
+                ended.push((holder.context, End::Late(left)));
             }
         }
-        for (context, _) in &late {
-            line.leave(Holder { worker: self.lobby.worker, context: *context });
+        for (context, _) in ended.iter().skip(called) {
+            line.leave(Holder { worker, context: *context });
         }
-        Round { called, late }
+        ended
     }
 
-    /// Sends who was called, and answers who waited in vain.
-    fn go_on(&self, round: Round) {
-        for context in round.called {
-            if let Some(waiting) = self.lobby.take(context) {
-                self.end(&waiting, |asked, _| {
-                    if let Some(rule) = self.config.rules.get(waiting.rule) {
-                        self.meters.waited(rule, self.lobby.seen.get().since(waiting.since));
-                    }
-                    self.meters.count(asked, Status::Allowed);
-                    Action::Continue
-                });
-            }
-        }
-        for (context, retry_after) in round.late {
-            if let Some(waiting) = self.lobby.take(context) {
-                waiting.paid.iter().for_each(|paid| paid.give_back(&mut Host { now: Instant::EPOCH }));
-                self.end(&waiting, |asked, headers| {
-                    self.meters.count(asked, Status::Limited);
-                    self.reject(&Rejection::RateLimited { retry_after }, headers, &[])
-                });
-            }
-        }
+    /// All who wait for a line that cannot be looked at.
+    fn everybody(&self, place: usize) -> Vec<(u32, End)> {
+        let waiting = self.lobby.waiting.borrow();
+        let here = waiting.iter().filter(|waiting| waiting.rule == place);
+        here.map(|waiting| (waiting.ticket.holder.context, End::Undecided)).collect()
     }
 
-    /// Ends the wait of all in a line that cannot be looked at.
-    fn dissolve(&self, place: usize) {
-        let context = |waiting: &Waiting| (waiting.rule == place).then_some(waiting.ticket.holder.context);
-        let contexts: Vec<u32> = self.lobby.waiting.borrow().iter().filter_map(context).collect();
-        for waiting in contexts.into_iter().filter_map(|context| self.lobby.take(context)) {
-            self.end(&waiting, |asked, headers| self.give_up(asked, headers));
+    /// Ends a request's wait. A stream that cannot be selected has ended.
+    fn end(&self, context: u32, end: End) {
+        let Some(waiting) = self.lobby.take(context) else { return };
+        if !matches!(end, End::Called) {
+            waiting.paid.iter().for_each(|paid| paid.give_back(&mut Host { now: Instant::EPOCH }));
         }
-    }
-
-    /// Ends a request's wait, as `act` says. A stream that cannot be selected has ended.
-    fn end(&self, waiting: &Waiting, act: impl FnOnce(&[Asked<'_>], &Headers) -> Action) {
-        if stream::select(waiting.ticket.holder.context).is_err() {
+        if stream::select(context).is_err() {
             return;
         }
         let headers = self.headers().unwrap_or_default();
-        if act(&self.asked(&headers), &headers) == Action::Continue
+        let asked = self.asked(&headers);
+        let action = match end {
+            End::Called => {
+                if let Some(rule) = self.config.rules.get(waiting.rule) {
+                    self.meters.waited(rule, self.lobby.seen.get().since(waiting.since));
+                }
+                self.meters.count(&asked, Status::Allowed);
+                Action::Continue
+            }
+            End::Late(retry_after) => {
+                self.meters.count(&asked, Status::Limited);
+                self.reject(&Rejection::RateLimited { retry_after }, &headers, &[])
+            }
+            End::Undecided => self.give_up(&asked, &headers),
+        };
+        if action == Action::Continue
             && let Err(error) = stream::resume_request()
         {
             log::error!("request not resumed: {error}");
@@ -339,13 +336,12 @@ impl Limiter {
         let mut host = Host { now: Instant::EPOCH };
         waiting.paid.iter().for_each(|paid| paid.give_back(&mut host));
         let Some(rule) = self.config.rules.get(waiting.rule) else { return };
-        let left = shared::update(&rule.line_key(), ATTEMPTS, |bytes| {
-            let mut line = Line::read(bytes, shell::now());
-            let paid = line.leave(waiting.ticket.holder);
-            line.write(bytes);
-            Change::Store(paid)
+        let mut paid = None;
+        let left = revise(rule, &mut |line| {
+            paid = line.leave(waiting.ticket.holder);
+            true
         });
-        if let (Ok(Some((cost, at))), Some((key, mut taker))) = (left, rule.shared_bucket()) {
+        if let (Ok(()), Some((cost, at)), Some((key, mut taker))) = (left, paid, rule.shared_bucket()) {
             taker.cost = cost;
             charge::give_back(&mut host, &Charge { key, taker }, at);
         }
