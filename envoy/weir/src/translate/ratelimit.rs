@@ -16,11 +16,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let mut draft = own(policy, mistakes);
     let mut rules = Vec::new();
     if let Some((first, _)) = policy.tiers.first() {
-        let mut tiers = Draft::object(&first.span);
-        for (name, tier) in &policy.tiers {
-            tiers.set(&name.value, tier.clone());
-        }
-        draft.set("tiers", tiers);
+        draft.set("tiers", tiers(policy));
         rules.extend(of_callers(policy).map(|mut rule| {
             rule.set("key", Draft::list(vec![Draft::leaf("user", &first.span)], &first.span));
             rule.set("tiers", Draft::leaf(true, &first.span));
@@ -36,7 +32,24 @@ pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let mut draft = own(policy, mistakes);
     let rules = policy.upstreams.iter().filter_map(|upstream| of_upstream(policy, upstream, mistakes)).collect();
     draft.set("rules", Draft::list(rules, &policy.span));
+    if policy.upstreams.iter().any(queues) && policy.tiers.iter().any(|(_, tier)| tier.has("priority")) {
+        draft.set("tiers", tiers(policy));
+    }
     draft
+}
+
+/// What the callers of each tier may, and who is sent first of those who wait.
+fn tiers(policy: &Policy) -> Draft {
+    let mut tiers = Draft::object(policy.tiers.first().map_or(&policy.span, |(first, _)| &first.span));
+    for (name, tier) in &policy.tiers {
+        tiers.set(&name.value, tier.clone());
+    }
+    tiers
+}
+
+/// Whether requests wait for the limit of an upstream.
+fn queues(upstream: &Upstream) -> bool {
+    upstream.limit.as_ref().is_some_and(|limit| limit.has("queue") || limit.has("when_empty"))
 }
 
 /// The limits of upstreams that no route leads to: nothing is done with them, but what is wrong with them is said.
@@ -108,7 +121,17 @@ fn bind(rule: &mut Draft, upstream: &Upstream) -> Option<()> {
     let name = &upstream.name;
     rule.set("key", Draft::list(vec![Draft::leaf("upstream", &name.span)], &name.span));
     rule.set("upstream", Draft::leaf(name.value.as_str(), &name.span));
-    rule.set("limit", upstream.limit.clone()?);
+    let mut limit = upstream.limit.clone()?;
+    // `queue` is how a policy says `when_empty: {queue: …}`.
+    if !limit.has("when_empty")
+        && let Some(queue) = limit.take("queue")
+    {
+        let span = queue.locate("");
+        let mut when_empty = Draft::object(&span);
+        when_empty.set("queue", queue);
+        limit.set("when_empty", when_empty);
+    }
+    rule.set("limit", limit);
     Some(())
 }
 
