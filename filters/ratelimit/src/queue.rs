@@ -12,6 +12,13 @@
 //! 3. it is *collected* by the worker that holds the request, which sends it; or it has waited for `max_wait`, or its client has
 //!    left, and it *leaves*. One that leaves after it was called gives its tokens back.
 //!
+//! A request waits for one rule at most, the only one that refuses it. Its other rules are charged when it is parked, once, and
+//! get back what they gave when it leaves unsent. Where the line is full, or the wait would be too long, it is answered 429, with the
+//! time after which it would pass as the line stands now.
+//!
+//! **When.** Every worker that holds a ticket looks when the next token is due, to the millisecond, and every 100 ms in any
+//! case. A bucket that gives more than one token in a millisecond and holds only one gives no more than that to a line.
+//!
 //! **Starvation.** Tickets of a high priority keep those of a low one waiting as long as they come. `max_wait` ends that: the
 //! request is answered 429, after that time at the latest. It is not sent before others for having waited.
 //!

@@ -82,7 +82,8 @@ fn a_lookup_at_a_provider_comes_from_the_cache_the_second_time() {
 #[test]
 fn a_providers_limit_counts_what_is_sent_there() {
     let demo = Demo::start();
-    let ask = |release: u32| demo.ask_as("pro", &format!("GET /api/discogs/releases/{release}"));
+    let ask =
+        |page: u32| demo.ask_as("pro", &format!("GET /api/discogs/database/search?q=strobe&type=release&page={page}"));
     assert_eq!(ask(1).status, 200);
     for _ in 0..5 {
         assert_eq!(ask(1).status, 200, "an answer from the cache costs the provider nothing");
@@ -103,8 +104,11 @@ fn requests_that_are_too_many_for_musicbrainz_are_sent_a_second_apart() {
         let asked: Vec<_> = (0..4).map(|n| scope.spawn(move || ask(n).status)).collect();
         asked.into_iter().map(|answer| answer.join().expect("an answer")).collect()
     });
-    assert!(statuses.iter().all(|status| *status != 429 && *status != 503), "{statuses:?}");
-    assert_eq!(demo.sandbox.count(Upstream::Musicbrainz), 4);
+    assert!(!statuses.contains(&429), "{statuses:?}");
+    // The stand-in is as strict as we are, so that a call which is on its way a little faster than the one before it is
+    // refused there, and sent again by Envoy.
+    assert!(demo.sandbox.count(Upstream::Musicbrainz) >= 4);
+    assert_eq!(counted(&demo, "musicbrainz"), [4, 0]);
     assert!(begun.elapsed() >= Duration::from_secs(3), "four calls at one a second take three seconds");
 }
 

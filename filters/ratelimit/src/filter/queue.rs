@@ -205,7 +205,9 @@ impl Limiter {
             has_place
         });
         if joined.is_err() || !has_place {
-            paid.iter().for_each(|paid| paid.give_back(host));
+            for paid in &paid {
+                paid.give_back(host);
+            }
             return joined.map(|()| false).map_err(|_| Undecided);
         }
         let rule = self.config.rules.iter().position(|other| std::ptr::eq(other, rule)).ok_or(Undecided)?;
