@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use policy::Instant;
 
+/// The host knows no shorter period, and none at all stops the ticks.
+const SHORTEST: Duration = Duration::from_millis(1);
+
 /// The worker's ticks.
 pub(super) struct Pulse {
     /// The period when nothing is due; none where nothing ever is.
@@ -26,6 +29,7 @@ impl Pulse {
 
     /// Has the worker woken after `due` at the latest. The host starts a period anew whenever it is set, so an earlier one stays.
     pub(super) fn wake_in(&self, due: Duration, now: Instant) {
+        let due = due.max(SHORTEST);
         let is_running = !self.period.get().is_zero();
         if !is_running || due < self.next.get().since(now).min(self.period.get()) {
             self.set(due, now);
@@ -34,7 +38,7 @@ impl Pulse {
 
     /// At the end of a tick: the next one comes after `due`, if anything is.
     pub(super) fn ticked(&self, due: Option<Duration>, now: Instant) {
-        let period = whole_millis(due.unwrap_or(self.idle));
+        let period = whole_millis(due.map_or(self.idle, |due| due.max(SHORTEST)));
         if period == self.period.get() {
             self.next.set(now + period);
         } else {
