@@ -1,6 +1,8 @@
 //! The ratelimit filter, twice: what a caller's tier allows is asked of every request, and what an upstream allows us only
 //! of those that are about to be sent there, behind the cache. An answer from the cache costs the upstream nothing.
 
+use policy::Period;
+
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::policy::route::Limit;
@@ -96,7 +98,19 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
     let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
     rule.set("match", Draft::list(matches, &routes.first()?.span));
     bind(&mut rule, upstream)?;
+    note_impatience(policy, &rule, mistakes);
     Some(rule)
+}
+
+/// Envoy closes a stream on which nothing moves, and on one whose request waits nothing does.
+fn note_impatience(policy: &Policy, rule: &Draft, mistakes: &mut Mistakes) {
+    let (json, idle) = (rule.to_json(), policy.clients.idle_timeout);
+    let wait = json.pointer("/limit/when_empty/queue/max_wait").and_then(|wait| Period::parse(wait.as_str()?));
+    if wait.is_some_and(|wait| wait >= idle) {
+        let expected =
+            format!("expected less than `clients.idle_timeout`, after which Envoy closes the stream: {idle}");
+        mistakes.add(&rule.locate("limit.when_empty.queue.max_wait"), "nobody can wait for so long", expected);
+    }
 }
 
 /// The rule of the tiers without its limits; none where no route is about it.
