@@ -100,6 +100,23 @@ impl Draft {
         matches!(self.shape, Shape::List(_))
     }
 
+    /// The items of a list, or the one thing that is none.
+    pub fn items(&self) -> &[Self] {
+        match &self.shape {
+            Shape::List(items) => items,
+            _ => std::slice::from_ref(self),
+        }
+    }
+
+    /// The same, to be changed.
+    pub fn items_mut(&mut self) -> &mut [Self] {
+        if self.is_list() {
+            let Shape::List(items) = &mut self.shape else { return &mut [] };
+            return items;
+        }
+        std::slice::from_mut(self)
+    }
+
     /// Takes a member out of an object.
     pub fn take(&mut self, key: &str) -> Option<Self> {
         let Shape::Object(members) = &mut self.shape else { return None };

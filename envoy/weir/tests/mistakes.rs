@@ -73,6 +73,31 @@ fn an_upstream_that_no_route_leads_to_is_checked_too() {
 }
 
 #[test]
+fn what_is_wrong_with_waiting_is_said_where_it_stands() {
+    for (limit, expected) in [
+        ("{rate: 1/s, queue: {max_wait: 5m}}", "`max_wait`: must be from"),
+        ("{rate: 1/s, queue: {max_wait: 5s, max_requests: 0}}", "`max_requests`: must be from 1 to 1000"),
+        ("{rate: 1/s, queue: {max_wait: 5s, size: 3}}", "unknown key `size`"),
+        ("{rate: 1/s, queue: {}}", "must have `max_wait`"),
+        ("{rate: 1/s, queue: {max_wait: 5s}, when_empty: refuse}", "unknown key `queue`"),
+    ] {
+        let text = GOOD.replace("routes:", &format!("  b: {{url: http://127.0.0.1:2, limit: {limit}}}\nroutes:"));
+        let said = mistakes(text.as_bytes());
+        assert!(matches!(&said[..], [one] if one.starts_with("4:") && one.contains(expected)), "{limit}: {said:?}");
+    }
+}
+
+#[test]
+fn a_wait_ends_before_envoy_closes_the_stream() {
+    let text = GOOD
+        .replace("routes:", "  b: {url: http://127.0.0.1:2, limit: {rate: 1/s, queue: {max_wait: 10s}}}\nroutes:")
+        .replace("{match: GET /a, upstream: a}", "{match: GET /a, upstream: b}");
+    assert_eq!(mistakes(text.as_bytes()), [] as [&str; 0]);
+    let said = mistakes(format!("clients: {{idle_timeout: 10s}}\n{text}").as_bytes());
+    assert!(matches!(&said[..], [one] if one.contains("nobody can wait for so long")), "{said:?}");
+}
+
+#[test]
 fn what_is_not_a_policy_is_said_at_its_place() {
     check(&[
         ("", &["1:1 the file is empty | expected a policy"]),

@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, bootstrap};
 use weir::policy::route::Limit;
@@ -53,7 +53,7 @@ upstreams:
     timeout: 10s
     retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT]}
     pool: {connections: 10, pending: 20, requests: 30}
-    limit: [{rate: 10/s, burst: 20}, {count: 90, window: 30s, algorithm: sliding_window}]
+    limit: [{rate: 10/s, burst: 20, queue: {max_wait: 5s, max_requests: 50}}, {count: 90, window: 30s, algorithm: sliding_window}]
     breaker: {failure_rate: 50, minimum_calls: 10, window: 20, open_for: 5s}
   address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off}
   near: {url: http://localhost:9, internal: true}
@@ -292,4 +292,15 @@ fn another_sandbox_takes_the_place_of_the_usual_one() {
     assert!(!bootstrap.contains("9400") && bootstrap.contains(r#""address":"127.0.0.2","port_value":77"#));
     let commands: Vec<_> = document.policy.examples.iter().flat_map(|one| one.commands("http://here")).collect();
     assert!(commands.iter().any(|command| command.contains("http://127.0.0.2:77/id/token?tier=pro")), "{commands:?}");
+}
+
+#[test]
+fn who_waits_for_an_upstream_is_told_by_its_limit_and_sent_by_its_tier() {
+    let document = demo();
+    let quota = read_by(&document, "quota");
+    let rule = |name: &str| quota["rules"].as_array().unwrap().iter().find(|rule| rule["name"] == name).unwrap();
+    let waits = json!({"queue": {"max_wait": "10s", "max_requests": 100}});
+    assert_eq!(rule("musicbrainz")["limit"], json!({"rate": "1/s", "burst": 1, "when_empty": waits}));
+    assert_eq!(rule("spotify")["limit"], json!({"rate": "10/s", "burst": 20}));
+    assert_eq!(quota["tiers"]["enterprise"]["priority"], 9);
 }

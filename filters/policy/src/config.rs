@@ -60,11 +60,16 @@ impl std::error::Error for ConfigError {}
 /// What serde says (unknown members, wrong types, missing members), with the path of the value it is about.
 pub fn read<Raw: DeserializeOwned>(json: &[u8]) -> Result<Raw, ConfigError> {
     let json = if json.is_empty() { b"{}" } else { json };
-    serde_json::from_slice(json).map_err(|error| {
-        // Only a mistake in the content is about a value; one in the syntax is about a place in the text.
-        let path = if error.is_data() { path::at(json, error.line(), error.column()) } else { String::new() };
-        ConfigError { path, reason: error.to_string() }
-    })
+    serde_json::from_slice(json).map_err(|error| misread(json, &error))
+}
+
+/// Out of line, for every shape that is read.
+#[cold]
+#[inline(never)]
+fn misread(json: &[u8], error: &serde_json::Error) -> ConfigError {
+    // Only a mistake in the content is about a value; one in the syntax is about a place in the text.
+    let path = if error.is_data() { path::at(json, error.line(), error.column()) } else { String::new() };
+    ConfigError { path, reason: error.to_string() }
 }
 
 /// Turns each element of a list from its raw shape into its valid one; a mistake is placed at `name[index]`.

@@ -17,9 +17,12 @@
 //! microseconds between two swaps; others may be refused for them meanwhile. If giving back loses every one of its
 //! attempts, these tokens are lost and come back with time: at most the request's own cost.
 
-use policy::Instant;
+use std::num::NonZeroU32;
 
-use crate::limit::Outcome;
+use policy::{Fingerprint, Instant};
+
+use crate::debt::Longest;
+use crate::limit::{Limits, Outcome};
 use crate::set::{Set, Taker, Upkeep};
 
 /// How often a set is read and swapped in before giving up. Each failed attempt means that another worker succeeded, so with
@@ -66,8 +69,41 @@ pub struct Charge<'a> {
 }
 
 impl Charge<'_> {
-    fn refuses(&self, outcome: &Outcome<'_>) -> bool {
+    /// Whether an outcome of it turns the request away.
+    pub fn refuses(&self, outcome: &Outcome<'_>) -> bool {
         outcome.is_denied() && !self.shadow
+    }
+}
+
+/// What a request has paid that may want it back later, when its headers are gone.
+#[derive(Clone, Debug)]
+pub struct Paid {
+    key: String,
+    print: Fingerprint,
+    limits: Limits,
+    longest: Longest,
+    cost: NonZeroU32,
+    at: Instant,
+}
+
+impl Paid {
+    /// That `charge` was paid at `at`.
+    pub fn new(charge: &Charge<'_>, at: Instant) -> Self {
+        let Charge { key, taker: Taker { print, limits, longest, cost }, .. } = charge;
+        Self {
+            key: key.clone(),
+            print: *print,
+            limits: (*limits).clone(),
+            longest: (*longest).clone(),
+            cost: *cost,
+            at,
+        }
+    }
+
+    /// Gives it back, if the store lets us.
+    pub fn give_back<S: Store>(&self, store: &mut S) {
+        let taker = Taker { print: self.print, limits: &self.limits, longest: &self.longest, cost: self.cost };
+        give_back(store, &Charge { key: self.key.clone(), taker, shadow: false }, self.at);
     }
 }
 
@@ -122,8 +158,21 @@ pub fn settle<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec
     Ok(as_they_stand(outcomes, charges))
 }
 
+/// What every rule would say, without taking anything.
+///
+/// # Errors
+/// [`Undecided`] where the store fails.
+pub fn look<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec<Outcome<'a>>, Undecided> {
+    let mut outcomes = Vec::with_capacity(charges.len());
+    for charge in charges {
+        let (bytes, _) = store.read(&charge.key)?;
+        outcomes.push(Set::read(&bytes, store.now()).try_take(&charge.taker));
+    }
+    Ok(outcomes)
+}
+
 /// Where one charge was denied, the others have not taken anything either.
-fn as_they_stand<'a>(outcomes: Vec<Outcome<'a>>, charges: &[Charge<'a>]) -> Vec<Outcome<'a>> {
+pub fn as_they_stand<'a>(outcomes: Vec<Outcome<'a>>, charges: &[Charge<'a>]) -> Vec<Outcome<'a>> {
     if !charges.iter().zip(&outcomes).any(|(charge, outcome)| charge.refuses(outcome)) {
         return outcomes;
     }
@@ -148,7 +197,7 @@ fn retake<'a, S: Store>(store: &mut S, charge: &Charge<'a>) -> Result<Outcome<'a
 }
 
 /// Puts back what was taken at `taken_at`, if the store lets us.
-fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
+pub fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
     for _ in 0..ATTEMPTS {
         let Ok((mut bytes, version)) = store.read(&charge.key) else { return };
         let mut set = Set::read(&bytes, store.now());
@@ -165,12 +214,9 @@ fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
 mod tests {
     use super::*;
     use crate::debt::Longest;
-    use crate::limit::Limits;
     use crate::limit::tests::{limits, say};
-    use policy::Fingerprint;
     use std::cell::{Cell, RefCell};
     use std::collections::BTreeMap;
-    use std::num::NonZeroU32;
     use std::time::Duration;
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;

@@ -2,13 +2,13 @@
 
 mod limiter;
 mod meters;
+mod pulse;
+mod queue;
 
 use std::rc::Rc;
-use std::time::Duration;
 
 use policy::Headers;
 use policy::Rejection;
-use policy::route::Target;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::headers::Map;
@@ -19,21 +19,20 @@ use crate::charge::Undecided;
 use crate::config::Config;
 use crate::fields::{self, Fields};
 use crate::limit::{Outcome, tighter};
-use crate::rule::{Asked, Rule};
-
-/// How often the tokens of shared buckets are measured, which come back without a request.
-const MEASURED_EVERY: Duration = Duration::from_secs(1);
+use crate::rule::Asked;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root { limiter: None }));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, limiter: None }));
 }}
 
 struct Root {
+    id: u32,
     limiter: Option<Rc<Limiter>>,
 }
 
 struct Stream {
+    id: u32,
     limiter: Option<Rc<Limiter>>,
     /// What the response will say.
     fields: Option<Fields>,
@@ -44,21 +43,20 @@ impl Context for Root {}
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         self.limiter = shell::configure(size, Config::from_json).map(|config| Rc::new(Limiter::new(config)));
-        if let Some(limiter) = self.limiter.as_ref().filter(|limiter| limiter.meters.any_gauge()) {
-            self.set_tick_period(MEASURED_EVERY);
-            limiter.measure();
+        if let Some(limiter) = &self.limiter {
+            limiter.start();
         }
         self.limiter.is_some()
     }
 
     fn on_tick(&mut self) {
         if let Some(limiter) = &self.limiter {
-            limiter.measure();
+            limiter.tick(self.id);
         }
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { limiter: self.limiter.clone(), fields: None }))
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Stream { id, limiter: self.limiter.clone(), fields: None }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -78,16 +76,22 @@ impl HttpContext for Stream {
                 return limiter.give_up(&[], &Headers::default());
             }
         };
-        let target = Target::of(&headers);
-        let asked = |rule| Rule::account(rule, &target).map(|account| (rule, account));
-        let asked: Vec<Asked<'_>> = limiter.config.rules.iter().filter_map(asked).collect();
+        let asked = limiter.asked(&headers);
         if asked.is_empty() {
             return Action::Continue;
         }
-        match limiter.decide(&asked, &headers) {
+        match limiter.decide(self.id, &asked, &headers) {
             Ok(decided) => self.act(&limiter, &asked, &decided, &headers),
             Err(Undecided) => limiter.give_up(&asked, &headers),
         }
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        self.hold()
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.hold()
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
@@ -115,15 +119,34 @@ fn tell(fields: Fields) {
     }
 }
 
+/// The client has its answer, or has left.
+impl Drop for Stream {
+    fn drop(&mut self) {
+        if let Some(limiter) = &self.limiter {
+            limiter.leave(self.id);
+        }
+    }
+}
+
 impl Stream {
+    /// What follows headers that wait must wait too: letting it pass would let the headers pass before it.
+    fn hold(&self) -> Action {
+        let waits = self.limiter.as_ref().is_some_and(|limiter| limiter.lobby.has(self.id));
+        if waits { Action::Pause } else { Action::Continue }
+    }
+
     /// Lets the request pass or turns it away, and keeps in mind what its response is to say.
     fn act(&mut self, limiter: &Limiter, asked: &[Asked<'_>], decided: &Decided<'_>, headers: &Headers) -> Action {
-        let Decided { outcomes, plans, now } = decided;
+        let Decided { outcomes, plans, waits, now } = decided;
         for ((rule, _), outcome) in asked.iter().zip(outcomes) {
             limiter.meters.tokens(rule, outcome.standing().remaining);
         }
         let shown = asked.iter().zip(outcomes).zip(plans).filter(|(((rule, _), _), _)| rule.is_shown());
         let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), *now);
+        if *waits {
+            self.fields = fields;
+            return Action::Pause;
+        }
         let enforced = asked.iter().zip(outcomes).filter(|((rule, _), _)| !rule.is_shadow());
         let Some(Outcome::Deny(worst)) = enforced.map(|(_, outcome)| *outcome).reduce(tighter) else {
             limiter.meters.count_pass(asked, outcomes);

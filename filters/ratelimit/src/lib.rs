@@ -7,6 +7,7 @@
 //!    tier that `auth` found, or its own;
 //! 3. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
 //!    `Retry-After`, and nothing was taken from any of them;
+//!    or, where that one alone refuses and lets requests wait, the request is parked, and sent when its turn comes ([`queue`]);
 //! 4. its response says how the caller stands with the tightest of its limits ([`fields`]);
 //! 5. metrics count it once under each provider: the upstream that the first matching route of a rule leads to, or the
 //!    rule's own name ([`config`] says what is counted where this filter meets a request twice).
@@ -16,13 +17,14 @@
 //! says. Without a proxy's state there is no limit to keep, so there is nothing to fall back on.
 //!
 //! What it does not do: it trusts `x-weir-user` and `x-weir-tier`, which `auth` sets and keeps clients from setting.
-//! Without `auth` before it, key by address. It refuses when a bucket is empty and never lets a request wait. A token
+//! Without `auth` before it, key by address. Callers with a bucket each are refused when it is empty, and never wait. A token
 //! bucket is a steady rate with a burst, and not a count that starts over with the minute: that is a window. Two proxies do
 //! not share buckets. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; who is refused
 //! by the second has paid the first.
 //!
 //! Reading order: [`rate`], [`bucket`] and [`window`] (the algorithms), [`limit`] (several at once), [`debt`] and [`set`] (many
-//! callers in bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`].
+//! callers in bounded memory), [`charge`] (several rules at once, without locks), [`queue`] (who waits), [`key`], [`fields`],
+//! [`rule`], [`config`].
 
 pub mod bucket;
 pub mod charge;
@@ -33,6 +35,7 @@ pub mod fields;
 mod filter;
 pub mod key;
 pub mod limit;
+pub mod queue;
 pub mod rate;
 pub mod rule;
 pub mod set;

@@ -29,6 +29,14 @@ impl Terms {
         }
     }
 
+    /// In what time one more is there, taken over all of them.
+    pub fn pace(&self) -> Duration {
+        match self {
+            Self::Bucket(quota) => quota.refill(),
+            Self::Window(window) => window.length() / window.count().get(),
+        }
+    }
+
     /// After this time without a request, all are there again.
     pub const fn window(&self) -> Duration {
         match self {

@@ -13,6 +13,7 @@ use crate::debt::Longest;
 use crate::fields;
 use crate::key::{Client, Key};
 use crate::limit::Limits;
+use crate::queue::Terms;
 use crate::set::Taker;
 
 /// The tier of a caller that has none, or one that is not configured.
@@ -35,6 +36,8 @@ pub struct Rule {
     /// The longest windows that any of its callers has.
     pub(crate) longest: Longest,
     pub(crate) slots: NonZeroU32,
+    /// Whether requests wait for its tokens; then all callers share one bucket.
+    pub(crate) queue: Option<Terms>,
 }
 
 /// Some of the requests that a rule is about.
@@ -175,6 +178,11 @@ impl Rule {
         let plan = self.allowance.plans.first()?;
         let taker = Taker { print: SHARED, limits: &plan.limits, longest: &self.longest, cost: NonZeroU32::MIN };
         Some((self.own_key()?, taker))
+    }
+
+    /// The key of shared data under which those wait who found its bucket empty.
+    pub fn line_key(&self) -> String {
+        [PREFIX, &self.name, "/line"].concat()
     }
 
     fn own_key(&self) -> Option<String> {

@@ -58,7 +58,7 @@ pub fn frame(plan: &Plan<'_>) -> Json {
     let connections = plan.policy.clients.connections;
     json!({
         "admin": {"address": socket_address(plan.policy.admin.value)},
-        "stats_config": {"stats_tags": tags()},
+        "stats_config": {"stats_tags": tags(), "histogram_bucket_settings": buckets()},
         "overload_manager": {
             "resource_monitors": [{
                 "name": "envoy.resource_monitors.global_downstream_max_connections",
@@ -69,6 +69,12 @@ pub fn frame(plan: &Plan<'_>) -> Json {
             }],
         },
     })
+}
+
+/// Waits are recorded as whole seconds, to the nearest: what is at most `le="1.5"` has waited for less than 1.5 s.
+fn buckets() -> Json {
+    let bounds = [0.5, 1.5, 2.5, 5.5, 10.5, 20.5, 30.5, 60.5, 120.5, 240.5];
+    json!([{"match": {"contains": "api_gateway_rate_limit_wait_seconds"}, "buckets": bounds}])
 }
 
 /// Labels stand in the names of Weir's metrics as `_provider_=spotify;`: see [`policy::metric`].

@@ -5,6 +5,8 @@
 //! so often may one address try. It counts tries: who is let through there and refused later on gets nothing back, since
 //! each filter takes all of *its* limits or none, and what was tried was tried.
 
+use policy::Period;
+
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::policy::route::Limit;
@@ -64,11 +66,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         mistakes.add(said.span(), "this is about the limits of the callers' tiers", "expected `tiers` in this policy");
     }
     if let Some((first, _)) = policy.tiers.first() {
-        let mut tiers = Draft::object(&first.span);
-        for (name, tier) in &policy.tiers {
-            tiers.set(&name.value, tier.clone());
-        }
-        draft.set("tiers", tiers);
+        draft.set("tiers", tiers(policy));
         rules.extend(of_callers(policy).map(|mut rule| {
             rule.set("key", Draft::list(vec![Draft::leaf("user", &first.span)], &first.span));
             rule.set("tiers", Draft::leaf(true, &first.span));
@@ -89,7 +87,25 @@ pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let (mut draft, _) = own(policy, &mut Mistakes::default());
     let rules = policy.upstreams.iter().filter_map(|upstream| of_upstream(policy, upstream, mistakes)).collect();
     draft.set("rules", Draft::list(rules, &policy.span));
+    if policy.upstreams.iter().any(queues) && policy.tiers.iter().any(|(_, tier)| tier.has("priority")) {
+        draft.set("tiers", tiers(policy));
+    }
     draft
+}
+
+/// What the callers of each tier may, and who is sent first of those who wait.
+fn tiers(policy: &Policy) -> Draft {
+    let mut tiers = Draft::object(policy.tiers.first().map_or(&policy.span, |(first, _)| &first.span));
+    for (name, tier) in &policy.tiers {
+        tiers.set(&name.value, tier.clone());
+    }
+    tiers
+}
+
+/// Whether requests wait for the limit of an upstream.
+fn queues(upstream: &Upstream) -> bool {
+    let waits = |limit: &Draft| limit.items().iter().any(|limit| limit.has("queue") || limit.has("when_empty"));
+    upstream.limit.as_ref().is_some_and(waits)
 }
 
 /// The limits of upstreams that no route leads to: nothing is done with them, but what is wrong with them is said.
@@ -143,7 +159,19 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
     let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
     rule.set("match", Draft::list(matches, &routes.first()?.span));
     bind(&mut rule, upstream)?;
+    note_impatience(policy, &rule, mistakes);
     Some(rule)
+}
+
+/// Envoy closes a stream on which nothing moves, and on one whose request waits nothing does.
+fn note_impatience(policy: &Policy, rule: &Draft, mistakes: &mut Mistakes) {
+    let (json, idle) = (rule.to_json(), policy.clients.idle_timeout);
+    let wait = json.pointer("/limit/when_empty/queue/max_wait").and_then(|wait| Period::parse(wait.as_str()?));
+    if wait.is_some_and(|wait| wait >= idle) {
+        let expected =
+            format!("expected less than `clients.idle_timeout`, after which Envoy closes the stream: {idle}");
+        mistakes.add(&rule.locate("limit.when_empty.queue.max_wait"), "nobody can wait for so long", expected);
+    }
 }
 
 /// The rule of the tiers without its limits; none where no route is about it.
@@ -175,6 +203,14 @@ fn entries(policy: &Policy, routes: &[&Route], counted_later: &dyn Fn(&Route) ->
 fn limits(rule: &mut Draft, mut limit: Draft) {
     if let Some(shadow) = limit.take("shadow") {
         rule.set("shadow", shadow);
+    }
+    for limit in limit.items_mut().iter_mut().filter(|limit| !limit.has("when_empty")) {
+        // `queue` is how a policy says `when_empty: {queue: …}`.
+        if let Some(queue) = limit.take("queue") {
+            let mut when_empty = Draft::object(queue.span());
+            when_empty.set("queue", queue);
+            limit.set("when_empty", when_empty);
+        }
     }
     let member = if limit.is_list() { "limits" } else { "limit" };
     rule.set(member, limit);

@@ -13,7 +13,8 @@ use crate::limit::{LIMITS_MAX, Limit, Limits, Terms};
 use crate::rate::{Rate, Unit};
 use crate::window::{Kind, Window};
 
-const TIER: [&str; 6] = ["per_second", "per_minute", "per_hour", "per_day", "burst", "algorithm"];
+const TIER: [&str; 7] = ["per_second", "per_minute", "per_hour", "per_day", "burst", "algorithm", "priority"];
+// `when_empty` is read by `queue`, since it is about the rule as a whole.
 const LIMIT: [&str; 6] = ["rate", "count", "window", "burst", "algorithm", "when_empty"];
 
 const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";
@@ -67,9 +68,6 @@ pub(super) fn of_several(rule: &str, json: &[u8], cost: NonZeroU32) -> Result<Li
 fn one(limits: &mut Vec<Limit>, rule: &str, json: &[u8], cost: NonZeroU32) -> Result<(), ConfigError> {
     let raw = Members::read(json, &LIMIT)?;
     let burst = raw.number("burst")?;
-    if let Some(other) = raw.text("when_empty")?.as_deref().filter(|word| *word != "refuse") {
-        return Err(wrong("when_empty", "must be \"refuse\"", other));
-    }
     let kind = kind(raw.text("algorithm")?.as_deref())?;
     if kind.is_some() && burst.is_some() {
         return Err(ConfigError::at("burst", "is a token bucket's; a window takes what its rate says"));

@@ -21,6 +21,37 @@ fn tier(members: &str) -> String {
     format!(r#"{{"tiers": {{"anonymous": {{{members}}}}}}}"#)
 }
 
+/// A rule for all callers together that says this of an empty bucket.
+fn queue(when_empty: &str) -> String {
+    let limit = format!(r#"{{"rate": "1/s", "when_empty": {when_empty}}}"#);
+    format!(r#"{{"rules": [{{"name": "a", "key": ["upstream"], "upstream": "a", "limit": {limit}}}]}}"#)
+}
+
+#[test]
+fn a_queue_says_for_how_long_and_for_how_many() {
+    let terms = |json: &str| Config::from_json(queue(json).as_bytes()).unwrap().rules[0].queue.unwrap();
+    let short = terms(r#"{"queue": {"max_wait": "250ms"}}"#);
+    assert_eq!((short.max_wait.as_millis(), short.max_requests.get()), (250, 100));
+    let long = terms(r#"{ "queue": {"max_wait": "4m", "max_requests": 1000} }"#);
+    assert_eq!((long.max_wait.as_secs(), long.max_requests.get()), (240, 1000));
+    assert_eq!(Config::from_json(queue(r#""refuse""#).as_bytes()).unwrap().rules[0].queue, None);
+}
+
+#[test]
+fn a_priority_is_the_tiers_and_that_of_an_unknown_one_is_the_anonymous() {
+    let json = r#"{"tiers": {"anonymous": {"per_day": 1, "priority": 2}, "free": {"per_day": 1},
+        "pro": {"per_day": 1, "priority": 9}}}"#;
+    let priorities = Config::from_json(json.as_bytes()).unwrap().priorities;
+    let of = |tiers: &[&[u8]]| {
+        let pairs: Vec<_> = tiers.iter().map(|tier| (&b"x-weir-tier"[..], *tier)).collect();
+        priorities.of(&Headers::from_pairs(&pairs))
+    };
+    assert_eq!((of(&[b"pro"]), of(&[b"free"]), of(&[b"gold"]), of(&[])), (9, 0, 2, 2));
+    assert_eq!((of(&[b"pro", b"pro"]), of(&[b"\xff"])), (2, 2));
+    assert!(priorities.any());
+    assert!(!Config::from_json(format!(r#"{{"tiers": {TIERS}}}"#).as_bytes()).unwrap().priorities.any());
+}
+
 #[test]
 fn a_mistake_is_said_with_its_place() {
     let limit = r#""limit": {"rate": "1/s"}"#;
@@ -57,7 +88,18 @@ fn a_mistake_is_said_with_its_place() {
         (rule(r#""limit": {"rate": "1/s", "burst": 0}"#), "rules[0].limit.burst: must be at least 1"),
         (rule(r#""limit": {"rate": "1/s", "burst": -1}"#), "rules[0].limit.burst: invalid value: integer `-1`"),
         (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1 in 1d"),
-        (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse""#),
+        (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse" or {"queue": {…}}, got "wait""#),
+        (rule(r#""limit": {"rate": "1/s", "when_empty": {"queue": {"max_wait": "1s"}}}"#), "rules[0].limit.when_empty: needs a bucket that all callers share"),
+        (queue("{}"), "rules[0].limit.when_empty"),
+        (queue(r#"{"queue": {"max_wait": "1s"}, "max_wait": "1s"}"#), "rules[0].limit.when_empty"),
+        (queue(r#"{"line": {}}"#), "rules[0].limit.when_empty.line: unknown field `line`"),
+        (queue(r#"{"queue": {}}"#), "rules[0].limit.when_empty.queue: missing field `max_wait`"),
+        (queue(r#"{"queue": {"max_wait": "1s", "requests": 1}}"#), "rules[0].limit.when_empty.queue.requests: unknown field"),
+        (queue(r#"{"queue": {"max_wait": "0"}}"#), "rules[0].limit.when_empty.queue.max_wait: must be from"),
+        (queue(r#"{"queue": {"max_wait": "5m"}}"#), "rules[0].limit.when_empty.queue.max_wait: must be from"),
+        (queue(r#"{"queue": {"max_wait": "1s", "max_requests": 0}}"#), "rules[0].limit.when_empty.queue.max_requests: must be from 1 to 1000"),
+        (queue(r#"{"queue": {"max_wait": "1s", "max_requests": 1001}}"#), "rules[0].limit.when_empty.queue.max_requests: must be from 1 to 1000"),
+        (tier(r#""per_second": 5, "priority": 10"#), "tiers.anonymous.priority: must be from 0 to 9"),
         (rule(r#""limit": {"rate": "1/s"}, "cost": 0"#), "rules[0].cost: must be at least 1"),
         (
             rule(r#""limit": {"rate": "1/s"}, "cost": 2"#),
@@ -124,7 +166,8 @@ fn a_mistake_in_routes_is_said_with_its_place() {
 
 #[test]
 fn no_configuration_limits_nothing() {
-    assert_eq!(Config::from_json(b"").unwrap(), Config { rules: Vec::new(), undecided: WhenUndecided::Refuse });
+    let nothing = Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, priorities: Priorities::default() };
+    assert_eq!(Config::from_json(b"").unwrap(), nothing);
 }
 
 /// What the first rule lets pass at once in a tier, and what it tells clients.

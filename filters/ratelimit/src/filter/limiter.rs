@@ -1,8 +1,9 @@
 //! What all requests of a worker share, and how one of them is decided.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::time::Duration;
 
+use policy::route::Target;
 use policy::{Headers, Instant, Rejection, Seed};
 use proxy_wasm::types::Action;
 use shell::headers::Map;
@@ -10,27 +11,38 @@ use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
 use super::meters::{Meters, Status};
+use super::pulse::Pulse;
+use super::queue::{Admission, Lobby};
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
 use crate::key::Client;
 use crate::limit::Outcome;
-use crate::rule::{Asked, Plan};
+use crate::rule::{Asked, Plan, Rule};
 
 /// What a client is told when nobody knows how long the state will be away.
 const UNDECIDED_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the tokens of shared buckets are measured, which come back without a request.
+const MEASURED_EVERY: Duration = Duration::from_secs(1);
 
 /// What all requests of a worker share.
 pub(super) struct Limiter {
     pub(super) config: Config,
     pub(super) meters: Meters,
+    pub(super) lobby: Lobby,
+    pub(super) pulse: Pulse,
     /// `None` where shared data failed: then nobody knows which slot is whose.
     seed: Option<Seed>,
+    /// When the tokens were last measured.
+    measured: Cell<Instant>,
 }
 
 /// The rules' answers to one request, and when they were given.
 pub(super) struct Decided<'a> {
     pub(super) outcomes: Vec<Outcome<'a>>,
     pub(super) plans: Vec<&'a Plan>,
+    /// Whether it waits for what was denied.
+    pub(super) waits: bool,
     pub(super) now: Instant,
 }
 
@@ -46,7 +58,9 @@ impl Limiter {
         if let Some(seed) = &seed {
             config.rules.iter_mut().for_each(|rule| rule.bind(seed));
         }
-        Self { meters: Meters::new(&config.rules), config, seed }
+        let meters = Meters::new(&config.rules);
+        let pulse = Pulse::new(if meters.any_gauge() { MEASURED_EVERY } else { Duration::ZERO });
+        Self { meters, lobby: Lobby::new(), pulse, config, seed, measured: Cell::default() }
     }
 
     /// The request's headers, where a rule looks at any: reading them is the dearest of the calls that can be saved.
@@ -63,8 +77,20 @@ impl Limiter {
         shell::reject(rejection, &headers, extra)
     }
 
-    /// Asks every rule for this request's tokens.
-    pub(super) fn decide<'a>(&self, asked: &[Asked<'a>], headers: &Headers) -> Result<Decided<'a>, Undecided> {
+    /// The rules that are about this request.
+    pub(super) fn asked<'a>(&'a self, headers: &Headers) -> Vec<Asked<'a>> {
+        let target = Target::of(headers);
+        let asked = |rule| Rule::account(rule, &target).map(|account| (rule, account));
+        self.config.rules.iter().filter_map(asked).collect()
+    }
+
+    /// Asks every rule for this request's tokens; `context` is its stream's.
+    pub(super) fn decide<'a>(
+        &self,
+        context: u32,
+        asked: &[Asked<'a>],
+        headers: &Headers,
+    ) -> Result<Decided<'a>, Undecided> {
         let client = OnceCell::new();
         let each = asked.iter().map(|(rule, account)| {
             rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream))
@@ -72,8 +98,11 @@ impl Limiter {
         let paid: Option<(Vec<&'a Plan>, Vec<Charge<'a>>)> = each.collect();
         let (plans, charges) = paid.ok_or(Undecided)?;
         let mut host = Host { now: Instant::EPOCH };
-        let outcomes = charge::settle(&mut host, &charges)?;
-        Ok(Decided { outcomes, plans, now: host.now })
+        let Admission { outcomes, waits } = match asked.iter().position(|(rule, _)| rule.queue.is_some()) {
+            Some(place) => self.admit(&mut host, context, (asked, place), &charges, headers)?,
+            None => Admission { outcomes: charge::settle(&mut host, &charges)?, waits: false },
+        };
+        Ok(Decided { outcomes, plans, waits, now: host.now })
     }
 
     /// What becomes of a request that cannot be decided on.
@@ -88,8 +117,25 @@ impl Limiter {
         }
     }
 
+    /// Begins to look after what is due beside requests.
+    pub(super) fn start(&self) {
+        self.pulse.start(shell::now());
+        self.measure();
+    }
+
+    /// Looks after it; the root context's number is `root`.
+    pub(super) fn tick(&self, root: u32) {
+        let due = self.call(root);
+        let now = shell::now();
+        if now.since(self.measured.get()) >= MEASURED_EVERY || now < self.measured.get() {
+            self.measure();
+            self.measured.set(now);
+        }
+        self.pulse.ticked(due, now);
+    }
+
     /// Says how many tokens the shared buckets hold now.
-    pub(super) fn measure(&self) {
+    fn measure(&self) {
         for rule in &self.config.rules {
             if let Some((key, taker)) = rule.shared_bucket()
                 && let Ok((bytes, _)) = shared::read(&key)
@@ -106,9 +152,9 @@ fn downstream() -> Client {
 }
 
 /// Shared data and the host's clock.
-struct Host {
+pub(super) struct Host {
     /// What the clock said last.
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl Store for Host {

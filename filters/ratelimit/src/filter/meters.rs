@@ -1,6 +1,8 @@
 //! What is counted: requests by what became of them, and the tokens of shared buckets.
 
-use shell::metric::{Counter, Gauge};
+use std::time::Duration;
+
+use shell::metric::{Counter, Gauge, Histogram};
 
 use crate::limit::Outcome;
 use crate::rule::{Asked, Rule};
@@ -29,6 +31,8 @@ struct Meter {
     undecided: Counter,
     /// The name of the rule with the provider's shared bucket, where there is one.
     shared: Option<(String, Gauge)>,
+    /// How long requests wait for the tokens of that rule, where they may.
+    waits: Option<Histogram>,
 }
 
 impl Meters {
@@ -82,6 +86,15 @@ impl Meters {
         }
     }
 
+    /// Says how long a request has waited for a rule's tokens that is sent now. A histogram of the host takes whole numbers:
+    /// to the nearest second, so that the sum is right on average.
+    pub(super) fn waited(&self, rule: &Rule, wait: Duration) {
+        let its = |meter: &&Meter| meter.shared.as_ref().is_some_and(|(name, _)| name == rule.name());
+        if let Some(histogram) = self.0.iter().find(its).and_then(|meter| meter.waits) {
+            histogram.record((wait + Duration::from_millis(500)).as_secs());
+        }
+    }
+
     /// Says how many tokens are left in a rule's bucket, if all callers share it.
     pub(super) fn tokens(&self, rule: &Rule, tokens: u32) {
         let named = |(name, _): &&(String, Gauge)| name == rule.name();
@@ -100,6 +113,7 @@ impl Meter {
             let gauge = Gauge::new("api_gateway_rate_limit_tokens", &[("provider", provider)]);
             (rule.name().to_owned(), gauge)
         };
+        let waits = || Histogram::new("api_gateway_rate_limit_wait_seconds", &[("provider", provider)]);
         Self {
             provider: provider.to_owned(),
             allowed: counter("allowed"),
@@ -107,6 +121,7 @@ impl Meter {
             limited: counter("limited"),
             undecided: counter("undecided"),
             shared: shared.map(gauge),
+            waits: shared.filter(|rule| rule.queue.is_some()).map(|_| waits()),
         }
     }
 }

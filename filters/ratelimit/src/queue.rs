@@ -1,0 +1,269 @@
+//! The line of requests that wait for a rule's tokens, as all workers of a proxy share it.
+//!
+//! A line is one value of shared data for each rule that lets requests wait, replaced by compare-and-swap. It holds a
+//! *ticket* for each request, in the order in which they will be sent: higher priority first, and among equals whoever came
+//! first, on whichever worker. A request's life in it:
+//!
+//! 1. it *joins*, where there is room ([`Terms::max_requests`]) and the tokens before it come soon enough
+//!    ([`Terms::max_wait`]). Whoever comes while others of its priority or a higher one wait joins them, even where the
+//!    bucket holds a token just then: nobody overtakes;
+//! 2. it is *called*: any worker that looks at the line pays for the first ticket from the rule's bucket, as soon as that
+//!    holds what the ticket costs. So a line moves at the rate of its bucket, whoever holds its tickets;
+//! 3. it is *collected* by the worker that holds the request, which sends it; or it has waited for `max_wait`, or its client has
+//!    left, and it *leaves*. One that leaves after it was called gives its tokens back.
+//!
+//! A request waits for one rule at most, the only one that refuses it. Its other rules are charged when it is parked, once, and
+//! get back what they gave when it leaves unsent. Where the line is full, or the wait would be too long, it is answered 429, with the
+//! time after which it would pass as the line stands now.
+//!
+//! **When.** Every worker that holds a ticket looks when the next token is due, to the millisecond, and every 100 ms in any
+//! case. A bucket that gives more than one token in a millisecond and holds only one gives no more than that to a line.
+//!
+//! **Starvation.** Tickets of a high priority keep those of a low one waiting as long as they come. `max_wait` ends that: the
+//! request is answered 429, after that time at the latest. It is not sent before others for having waited.
+//!
+//! **Who falls silent.** Each worker shows every [`SHOWN_EVERY`] that its tickets are alive. Those of a worker that died, or
+//! of a machine that was replaced, are dropped after [`SILENT_FOR`]; until then they may be called, and what was paid for them
+//! is lost: at most what the bucket gives in that time. A worker that slept for longer finds its tickets gone and joins
+//! again, behind its equals.
+//!
+//! **A clock that steps back** shows in a line that was written later than now: its moments are moved back by the
+//! difference. On one that leaps ahead all tickets look silent; they join again.
+//!
+//! **Bounded**: a line has at most [`REQUESTS_MAX`] tickets of 25 bytes.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use policy::Instant;
+
+use crate::limit::{Outcome, Standing};
+
+/// How often a worker shows that its tickets are alive.
+pub const SHOWN_EVERY: Duration = Duration::from_millis(500);
+
+/// A ticket that was not shown for so long is of nobody any more.
+pub const SILENT_FOR: Duration = Duration::from_secs(2);
+
+/// The most requests that may wait in one line. Each that joins writes the whole line.
+pub const REQUESTS_MAX: u32 = 1000;
+
+/// Nobody waits for longer: Envoy itself gives a stream up on which nothing moves for five minutes.
+pub const WAIT_MAX: Duration = Duration::from_mins(4);
+
+/// The highest priority.
+pub const PRIORITY_MAX: u8 = 9;
+
+/// The first byte of a stored line; what begins otherwise was written by another version, and is not understood.
+const FORMAT: u8 = 1;
+
+/// The bit of a stored ticket that says that it was called; the others are its priority.
+const CALLED: u8 = 0x80;
+
+/// Who may wait, and for how long.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Terms {
+    /// No request waits for longer.
+    pub max_wait: Duration,
+    /// No more wait at the same time.
+    pub max_requests: NonZeroU32,
+}
+
+/// Whose request a ticket is for: no two requests of a proxy have the same.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Holder {
+    /// The worker's number, drawn at random.
+    pub worker: u64,
+    /// The stream's context there.
+    pub context: u32,
+}
+
+/// A place in the line.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Ticket {
+    /// Whose it is.
+    pub holder: Holder,
+    /// Who has a higher one is sent first.
+    pub priority: u8,
+    /// What the request costs.
+    pub cost: NonZeroU32,
+}
+
+/// Everybody who waits, as they stand now.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Line {
+    now: Instant,
+    places: Vec<Place>,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+struct Place {
+    ticket: Ticket,
+    is_called: bool,
+    /// When its worker last said that it is alive; of one that was called, when that was.
+    shown: Instant,
+}
+
+/// Whether a request found a place.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Joined {
+    /// It has one.
+    Waits,
+    /// There is none left.
+    Full,
+}
+
+impl Line {
+    /// Reads what [`Line::write`] wrote, as it is `now`; nothing, or what cannot be understood, is a line of nobody.
+    pub fn read(bytes: &[u8], now: Instant) -> Self {
+        let mut places = Vec::new();
+        if let Some((written_at, mut rest)) = begun(bytes) {
+            let step = written_at.since(now);
+            while let Some(mut place) = place(&mut rest) {
+                place.shown = place.shown.before(step);
+                if now.since(place.shown) < SILENT_FOR {
+                    places.push(place);
+                }
+            }
+        }
+        Self { now, places }
+    }
+
+    /// Writes the line in place of what `bytes` held.
+    pub fn write(&self, bytes: &mut Vec<u8>) {
+        bytes.clear();
+        bytes.push(FORMAT);
+        bytes.extend(self.now.as_nanos().to_le_bytes());
+        for Place { ticket: Ticket { holder, priority, cost }, is_called, shown } in &self.places {
+            bytes.extend(holder.worker.to_le_bytes());
+            bytes.extend(holder.context.to_le_bytes());
+            bytes.push(priority | if *is_called { CALLED } else { 0 });
+            bytes.extend(cost.get().to_le_bytes());
+            bytes.extend(shown.as_nanos().to_le_bytes());
+        }
+    }
+
+    /// How many tokens those take who would be sent before a newcomer of this priority; `None` where there is nobody.
+    pub fn ahead(&self, priority: u8) -> Option<u64> {
+        let before = self.waiting().filter(|ticket| ticket.priority >= priority);
+        before.map(|ticket| u64::from(ticket.cost.get())).reduce(u64::saturating_add)
+    }
+
+    /// How many tokens those take who will be sent before this holder.
+    pub fn before(&self, holder: Holder) -> u64 {
+        self.waiting().take_while(|ticket| ticket.holder != holder).map(|ticket| u64::from(ticket.cost.get())).sum()
+    }
+
+    /// Takes a request in, behind its equals, where fewer than `max_requests` wait.
+    pub fn join(&mut self, ticket: Ticket, max_requests: NonZeroU32) -> Joined {
+        if self.waiting().count() >= usize::try_from(max_requests.get()).unwrap_or(usize::MAX) {
+            return Joined::Full;
+        }
+        self.place(ticket);
+        Joined::Waits
+    }
+
+    /// Takes a request in again whose ticket is gone. Says whether it was.
+    pub fn rejoin(&mut self, ticket: Ticket) -> bool {
+        let is_gone = !self.places.iter().any(|place| place.ticket.holder == ticket.holder);
+        if is_gone {
+            self.place(ticket);
+        }
+        is_gone
+    }
+
+    fn place(&mut self, ticket: Ticket) {
+        let behind = self.places.iter().position(|place| place.ticket.priority < ticket.priority);
+        let place = Place { ticket, is_called: false, shown: self.now };
+        self.places.insert(behind.unwrap_or(self.places.len()), place);
+    }
+
+    /// Calls the first in line, and the next, as long as `pay` says that it has paid for them.
+    pub fn call(&mut self, pay: &mut dyn FnMut(NonZeroU32) -> bool) {
+        for place in self.places.iter_mut().filter(|place| !place.is_called) {
+            if !pay(place.ticket.cost) {
+                return;
+            }
+            place.is_called = true;
+            place.shown = self.now;
+        }
+    }
+
+    /// Takes out the tickets of a worker that were called, in their order.
+    pub fn collect(&mut self, worker: u64) -> Vec<u32> {
+        let mut collected = Vec::new();
+        self.places.retain(|place| {
+            let is_its = place.is_called && place.ticket.holder.worker == worker;
+            if is_its {
+                collected.push(place.ticket.holder.context);
+            }
+            !is_its
+        });
+        collected
+    }
+
+    /// Takes out one ticket; what was paid for it and when, where it was called.
+    pub fn leave(&mut self, holder: Holder) -> Option<(NonZeroU32, Instant)> {
+        let index = self.places.iter().position(|place| place.ticket.holder == holder)?;
+        let place = self.places.remove(index);
+        place.is_called.then_some((place.ticket.cost, place.shown))
+    }
+
+    /// Shows that a worker's tickets are alive. Says whether it was time to.
+    pub fn show(&mut self, worker: u64) -> bool {
+        let now = self.now;
+        let mut any = false;
+        let its = |place: &&mut Place| place.ticket.holder.worker == worker && !place.is_called;
+        for place in self.places.iter_mut().filter(its) {
+            if now.since(place.shown) >= SHOWN_EVERY {
+                place.shown = now;
+                any = true;
+            }
+        }
+        any
+    }
+
+    /// Those who have not been called.
+    fn waiting(&self) -> impl Iterator<Item = &Ticket> {
+        self.places.iter().filter(|place| !place.is_called).map(|place| &place.ticket)
+    }
+}
+
+/// How long a request would wait to which its bucket says `outcome`, behind others that take `ahead` tokens.
+pub fn wait(outcome: &Outcome<'_>, ahead: u64) -> Duration {
+    let Standing { limit, remaining, reset_in } = outcome.standing();
+    let tokens = |count: u64| limit.terms.pace().saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+    match outcome {
+        Outcome::Deny(_) => reset_in.saturating_add(tokens(ahead)),
+        Outcome::Allow(_) => tokens(ahead.saturating_sub(u64::from(*remaining))),
+    }
+}
+
+/// When a line was written, and its places.
+fn begun(bytes: &[u8]) -> Option<(Instant, &[u8])> {
+    let mut rest = bytes;
+    if take::<1>(&mut rest)? != [FORMAT] {
+        return None;
+    }
+    let written_at = Instant::from_nanos(u64::from_le_bytes(take(&mut rest)?));
+    Some((written_at, rest))
+}
+
+fn place(rest: &mut &[u8]) -> Option<Place> {
+    let worker = u64::from_le_bytes(take(rest)?);
+    let context = u32::from_le_bytes(take(rest)?);
+    let [mark] = take(rest)?;
+    let cost = NonZeroU32::new(u32::from_le_bytes(take(rest)?))?;
+    let shown = Instant::from_nanos(u64::from_le_bytes(take(rest)?));
+    let ticket = Ticket { holder: Holder { worker, context }, priority: mark & !CALLED, cost };
+    Some(Place { ticket, is_called: mark & CALLED != 0, shown })
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, after) = rest.split_first_chunk()?;
+    *rest = after;
+    Some(*taken)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,158 @@
+//! Who is sent before whom, and what becomes of tickets whose worker falls silent.
+
+use super::*;
+use crate::debt::Buckets;
+use crate::limit::tests::limits;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+/// A shared line as workers see it, one after the other.
+#[derive(Default)]
+struct Shared(Vec<u8>);
+
+fn at(millis: u64) -> Instant {
+    Instant::from_unix_seconds(1_000) + Duration::from_millis(millis)
+}
+
+fn ticket(worker: u64, context: u32, priority: u8) -> Ticket {
+    Ticket { holder: Holder { worker, context }, priority, cost: NonZeroU32::MIN }
+}
+
+impl Shared {
+    /// What a worker does to the line at a moment, and what it is told.
+    fn at<T>(&mut self, millis: u64, act: impl FnOnce(&mut Line) -> T) -> T {
+        let mut line = Line::read(&self.0, at(millis));
+        let told = act(&mut line);
+        line.write(&mut self.0);
+        told
+    }
+
+    fn join(&mut self, millis: u64, worker: u64, context: u32, priority: u8) -> Joined {
+        let max = NonZeroU32::new(5).unwrap();
+        self.at(millis, |line| line.join(ticket(worker, context, priority), max))
+    }
+
+    /// The contexts that are called with so many tokens.
+    fn call(&mut self, millis: u64, mut tokens: u32, worker: u64) -> Vec<u32> {
+        self.at(millis, |line| {
+            line.call(&mut |cost| {
+                let pays = tokens.checked_sub(cost.get());
+                tokens = pays.unwrap_or(tokens);
+                pays.is_some()
+            });
+            line.collect(worker)
+        })
+    }
+}
+
+#[test]
+fn equals_are_sent_as_they_came_whichever_worker_they_are_on() {
+    let mut line = Shared::default();
+    for (worker, context) in [(1, 10), (2, 20), (1, 11), (2, 21)] {
+        assert_eq!(line.join(0, worker, context, 0), Joined::Waits);
+    }
+    assert_eq!(line.call(1, 1, 2), [] as [u32; 0]);
+    assert_eq!(line.call(2, 1, 1), [10]);
+    assert_eq!(line.call(3, 1, 2), [20]);
+    assert_eq!(line.call(4, 9, 1), [11]);
+    assert_eq!(line.call(5, 0, 2), [21]);
+}
+
+#[test]
+fn a_higher_priority_goes_first_and_is_behind_its_equals() {
+    let mut line = Shared::default();
+    for (context, priority) in [(1, 0), (2, 5), (3, 9), (4, 5), (5, 0)] {
+        line.join(0, 1, context, priority);
+    }
+    assert_eq!(line.call(1, 5, 1), [3, 2, 4, 1, 5]);
+}
+
+#[test]
+fn who_comes_sees_those_before_it() {
+    let mut line = Shared::default();
+    assert_eq!(line.at(0, |line| line.ahead(0)), None);
+    line.join(0, 1, 1, 5);
+    line.join(0, 1, 2, 0);
+    assert_eq!([0, 5, 6].map(|priority| line.at(0, |line| line.ahead(priority))), [Some(2), Some(1), None]);
+    assert_eq!(line.at(0, |line| line.before(Holder { worker: 1, context: 2 })), 1);
+    // Who was called has its token.
+    line.call(1, 1, 7);
+    assert_eq!(line.at(1, |line| (line.ahead(0), line.ahead(5))), (Some(1), None));
+}
+
+#[test]
+fn a_full_line_takes_nobody_in_until_somebody_is_called_or_leaves() {
+    let mut line = Shared::default();
+    for context in 1..=5 {
+        assert_eq!(line.join(0, 1, context, 0), Joined::Waits);
+    }
+    assert_eq!(line.join(0, 2, 6, 9), Joined::Full);
+    assert_eq!(line.call(1, 1, 1), [1]);
+    assert_eq!(line.join(1, 2, 6, 9), Joined::Waits);
+    assert_eq!(line.join(1, 2, 7, 9), Joined::Full);
+    assert_eq!(line.at(2, |line| line.leave(Holder { worker: 1, context: 3 })), None);
+    assert_eq!(line.join(2, 2, 7, 9), Joined::Waits);
+    assert_eq!(line.call(3, 9, 1), [2, 4, 5]);
+    assert_eq!(line.call(3, 0, 2), [6, 7]);
+}
+
+#[test]
+fn who_leaves_after_it_was_called_learns_what_was_paid() {
+    let mut line = Shared::default();
+    line.join(0, 1, 1, 0);
+    line.call(40, 1, 2);
+    let holder = Holder { worker: 1, context: 1 };
+    assert_eq!(line.at(50, |line| line.leave(holder)), Some((NonZeroU32::MIN, at(40))));
+    assert_eq!(line.at(50, |line| line.leave(holder)), None);
+}
+
+#[test]
+fn tickets_of_a_worker_that_falls_silent_are_dropped_and_those_of_others_stay() {
+    let mut line = Shared::default();
+    line.join(0, 1, 1, 0);
+    line.join(0, 2, 2, 0);
+    assert!(!line.at(499, |line| line.show(2)));
+    assert!(line.at(1500, |line| line.show(2)));
+    assert_eq!(line.at(1999, |line| line.ahead(0)), Some(2));
+    assert_eq!(line.at(2000, |line| line.ahead(0)), Some(1));
+    // Worker 1 was only asleep.
+    assert!(line.at(2001, |line| line.rejoin(ticket(1, 1, 0))));
+    assert!(!line.at(2002, |line| line.rejoin(ticket(1, 1, 0))));
+    assert_eq!(line.call(2003, 1, 1), [] as [u32; 0]);
+    assert_eq!(line.call(2003, 1, 1), [1]);
+    assert_eq!(line.call(2003, 0, 2), [2]);
+}
+
+#[test]
+fn a_clock_that_steps_back_leaves_tickets_as_old_as_they_were() {
+    let mut line = Shared::default();
+    line.join(900_000, 1, 1, 0);
+    assert_eq!(line.at(0, |line| line.ahead(0)), Some(1));
+    assert_eq!(line.at(1999, |line| line.ahead(0)), Some(1));
+    assert_eq!(line.at(2000, |line| line.ahead(0)), None);
+}
+
+#[test]
+fn bytes_that_are_no_line_are_a_line_of_nobody() {
+    let mut whole = Shared::default();
+    whole.join(0, 1, 1, 3);
+    for end in 0..whole.0.len() {
+        assert_eq!(Line::read(whole.0.get(..end).unwrap(), at(0)).ahead(0), None, "{end}");
+    }
+    let other_version: Vec<u8> = whole.0.iter().map(|byte| byte ^ 0xff).collect();
+    assert_eq!(Line::read(&other_version, at(0)).ahead(0), None);
+    assert_eq!(Line::read(&whole.0, at(0)).ahead(3), Some(1));
+}
+
+#[test]
+fn a_wait_is_as_long_as_the_tokens_of_all_before_take() {
+    let limits = limits("2/s burst 4");
+    let (mut buckets, now) = (Buckets::default(), at(0));
+    let mut said = |n: u32| limits.try_take(&mut buckets, now, NonZeroU32::new(n).unwrap());
+    let two_left = said(2);
+    assert_eq!([0, 2, 5].map(|ahead| wait(&two_left, ahead).as_millis()), [0, 0, 1500]);
+    said(2);
+    let none = said(1);
+    assert_eq!([0, 1, 10].map(|ahead| wait(&none, ahead).as_millis()), [500, 1000, 5500]);
+    assert!(wait(&none, u64::MAX) > WAIT_MAX);
+}
