@@ -14,6 +14,9 @@
 //!      "key": ["upstream"], "upstream": "spotify", "limit": {"rate": "10/s", "burst": 20}},
 //!     {"name": "devices", "key": ["address", "header:x-device"], "limit": {"rate": "1000/d"}}
 //!   ],
+//!   "upstreams": [
+//!     {"name": "spotify", "match": {"prefix": "/api/spotify/"}, "learn": ["retry_after", "429"], "longest": "10m", "default": "5s"}
+//!   ],
 //!   "slots": 2048,
 //!   "undecided": "refuse"
 //! }
@@ -40,6 +43,8 @@
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
 //! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
+//! | `upstreams` | those that are left alone when they say that they are asked too often (`config/cooldown.rs`) | none |
+//! | `state` | the store by which a fleet's proxies tell each other of cool-downs ([`policy::state::RawStore`]) | none |
 //!
 //! **What is counted.** A request is counted once under each provider that its rules name, in
 //! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `limited` (429) or `undecided`. Where this
@@ -49,16 +54,22 @@
 //! to the provider, and not counted. Without a second limit the first counts whatever it lets pass, and what the cache
 //! answers is `allowed`, too. `limited` and `undecided` are always counted where they happen.
 
+mod cooldown;
+mod state;
+
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use policy::Match;
 use policy::config::{self, ConfigError};
-use policy::route::{self, RawMatch};
+use policy::route::{self, RawMatch, Target};
+use policy::state::Variables;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+pub use self::state::Bridge;
 use crate::bucket::Quota;
+use crate::cooldown::Upstream;
 use crate::key::{Key, Part};
 use crate::limit::{Limit, Limits};
 use crate::rate::{Rate, Unit};
@@ -71,6 +82,10 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// What becomes of a request that cannot be decided on.
     pub undecided: WhenUndecided,
+    /// Upstreams that are listened to.
+    pub upstreams: Vec<Upstream>,
+    /// The store that a fleet shares.
+    pub store: Option<Bridge>,
 }
 
 /// What becomes of a request whose limits cannot be looked up, because shared data fails or is contended.
@@ -93,6 +108,10 @@ struct Raw {
     rules: Vec<RawRule>,
     slots: Option<u32>,
     undecided: Option<String>,
+    #[serde(default)]
+    upstreams: Vec<cooldown::Raw>,
+    /// A [`RawStore`].
+    state: Option<Box<RawValue>>,
 }
 
 #[derive(Deserialize)]
@@ -146,11 +165,23 @@ const RULES_MAX: usize = 64;
 const NAME_LENGTH_MAX: usize = 64;
 
 impl Config {
-    /// Reads the filter's configuration.
+    /// Reads the filter's configuration without an environment, and so without the secret of its state store.
     ///
     /// # Errors
     /// The first mistake, with its place.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        Self::read(json, None)
+    }
+
+    /// Reads the filter's configuration; `environment` gives the variables of the virtual machine's environment.
+    ///
+    /// # Errors
+    /// The first mistake, with its place; a variable that is not set is one.
+    pub fn with_environment(json: &[u8], environment: Variables<'_>) -> Result<Self, ConfigError> {
+        Self::read(json, Some(environment))
+    }
+
+    fn read(json: &[u8], environment: Option<Variables<'_>>) -> Result<Self, ConfigError> {
         let raw: Raw = config::read(json)?;
         let slots = NonZeroU32::new(raw.slots.unwrap_or(SLOTS)).filter(|slots| slots.get() <= SLOTS_MAX);
         let slots = slots.ok_or_else(|| ConfigError::at("slots", format!("must be from 1 to {SLOTS_MAX}")))?;
@@ -177,12 +208,19 @@ impl Config {
                 return Err(ConfigError::at(format!("rules[{index}].name"), reason));
             }
         }
-        Ok(Self { rules, undecided })
+        let upstreams = cooldown::valid(raw.upstreams)?;
+        let store = raw.state.map(|state| Bridge::read(&state, environment)).transpose()?;
+        Ok(Self { rules, undecided, upstreams, store })
     }
 
     /// Whether any rule looks at a request's headers, its method and path among them.
     pub fn reads_headers(&self) -> bool {
-        self.rules.iter().any(Rule::reads_headers)
+        self.rules.iter().any(Rule::reads_headers) || self.upstreams.iter().any(Upstream::reads_headers)
+    }
+
+    /// Which of [`Config::upstreams`] a request goes to, by its place.
+    pub fn upstream(&self, target: &Target<'_>) -> Option<usize> {
+        self.upstreams.iter().position(|upstream| upstream.is_asked(target))
     }
 }
 

@@ -1,5 +1,6 @@
 //! The filter: fetches a request, asks the rules, acts on the answer.
 
+mod cooldown;
 mod limiter;
 mod meters;
 
@@ -13,10 +14,12 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::headers::Map;
 
+use self::cooldown::Heeded;
 use self::limiter::{Decided, Limiter};
 use self::meters::Status;
 use crate::charge::Undecided;
 use crate::config::Config;
+use crate::cooldown::REFRESH;
 use crate::fields::{self, Fields};
 use crate::limit::{Outcome, tighter};
 use crate::rule::{Asked, Rule};
@@ -37,15 +40,28 @@ struct Stream {
     limiter: Option<Rc<Limiter>>,
     /// What the response will say.
     fields: Option<Fields>,
+    /// The upstream that is listened to when it answers.
+    heeded: Heeded,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(limiter) = &self.limiter {
+            limiter.cooldowns.answered(&limiter.config, token, headers, body_bytes);
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        self.limiter = shell::configure(size, Config::from_json).map(|config| Rc::new(Limiter::new(config)));
-        if let Some(limiter) = self.limiter.as_ref().filter(|limiter| limiter.meters.any_gauge()) {
-            self.set_tick_period(MEASURED_EVERY);
+        let config = shell::configure(size, |json| Config::with_environment(json, &shell::environment));
+        self.limiter = config.map(|config| Rc::new(Limiter::new(config)));
+        if let Some(limiter) = &self.limiter {
+            if limiter.cooldowns.is_shared() {
+                shell::tick(REFRESH);
+            } else if limiter.meters.any_gauge() {
+                shell::tick(MEASURED_EVERY);
+            }
             limiter.measure();
         }
         self.limiter.is_some()
@@ -54,11 +70,12 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         if let Some(limiter) = &self.limiter {
             limiter.measure();
+            limiter.cooldowns.tick(&limiter.config);
         }
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { limiter: self.limiter.clone(), fields: None }))
+        Some(Box::new(Stream { limiter: self.limiter.clone(), fields: None, heeded: Heeded::None }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -79,6 +96,9 @@ impl HttpContext for Stream {
             }
         };
         let target = Target::of(&headers);
+        if let Some(refusal) = self.leave_alone(&limiter, &target) {
+            return refusal;
+        }
         let asked = |rule| Rule::account(rule, &target).map(|account| (rule, account));
         let asked: Vec<Asked<'_>> = limiter.config.rules.iter().filter_map(asked).collect();
         if asked.is_empty() {
@@ -90,11 +110,16 @@ impl HttpContext for Stream {
         }
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let waits_for_body = self.listen(end_of_stream);
         if let Some(fields) = self.fields.take() {
             tell(fields);
         }
-        Action::Continue
+        if waits_for_body { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.listen_to_body(size, end_of_stream)
     }
 }
 

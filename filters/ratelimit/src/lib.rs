@@ -25,6 +25,7 @@
 pub mod bucket;
 pub mod charge;
 pub mod config;
+pub mod cooldown;
 pub mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
@@ -33,5 +34,6 @@ pub mod limit;
 pub mod rate;
 pub mod rule;
 pub mod set;
+pub mod signal;
 
 pub use config::Config;

@@ -124,7 +124,9 @@ fn a_mistake_in_routes_is_said_with_its_place() {
 
 #[test]
 fn no_configuration_limits_nothing() {
-    assert_eq!(Config::from_json(b"").unwrap(), Config { rules: Vec::new(), undecided: WhenUndecided::Refuse });
+    let config = Config::from_json(b"").unwrap();
+    let nothing = Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, upstreams: Vec::new(), store: None };
+    assert_eq!(config, nothing);
 }
 
 /// What the first rule lets pass at once in a tier, and what it tells clients.

@@ -9,6 +9,7 @@ use shell::headers::Map;
 use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
+use super::cooldown::Cooldowns;
 use super::meters::{Meters, Status};
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
@@ -23,6 +24,7 @@ const UNDECIDED_RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Limiter {
     pub(super) config: Config,
     pub(super) meters: Meters,
+    pub(super) cooldowns: Cooldowns,
     /// `None` where shared data failed: then nobody knows which slot is whose.
     seed: Option<Seed>,
 }
@@ -43,7 +45,7 @@ impl Limiter {
                 None
             }
         };
-        Self { meters: Meters::new(&config.rules), config, seed }
+        Self { meters: Meters::new(&config.rules), cooldowns: Cooldowns::new(&config), config, seed }
     }
 
     /// The request's headers, where a rule looks at any: reading them is the dearest of the calls that can be saved.
@@ -104,9 +106,9 @@ fn downstream() -> Client {
 }
 
 /// Shared data and the host's clock.
-struct Host {
+pub(super) struct Host {
     /// What the clock said last.
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl Store for Host {

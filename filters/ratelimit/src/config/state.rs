@@ -1,0 +1,40 @@
+//! What the configuration says of the state store that a fleet shares: `state`.
+
+use std::fmt;
+use std::rc::Rc;
+
+use policy::config::{self, ConfigError};
+use policy::state::{RawStore, Store, Variables};
+use serde_json::value::RawValue;
+
+/// A state store. It holds a secret: what is shown and compared of it is where it leads.
+#[derive(Clone)]
+pub struct Bridge(Rc<Store>);
+
+impl Bridge {
+    /// Reads `state`.
+    pub(super) fn read(json: &RawValue, environment: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let raw: Result<RawStore, _> = config::read(json.get().as_bytes());
+        let store = raw.and_then(|raw| Store::new(raw, environment));
+        store.map(|store| Self(Rc::new(store))).map_err(|mistake| mistake.inside("state"))
+    }
+
+    /// The store.
+    pub fn store(&self) -> &Store {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.cluster)
+    }
+}
+
+impl PartialEq for Bridge {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.identity() == other.0.identity()
+    }
+}
+
+impl Eq for Bridge {}
