@@ -55,6 +55,7 @@
 //! answers is `allowed`, too. `limited` and `undecided` are always counted where they happen.
 
 mod cooldown;
+mod members;
 mod state;
 
 use std::collections::BTreeMap;
@@ -108,9 +109,10 @@ struct Raw {
     rules: Vec<RawRule>,
     slots: Option<u32>,
     undecided: Option<String>,
+    /// As `config/cooldown.rs` reads each.
     #[serde(default)]
-    upstreams: Vec<cooldown::Raw>,
-    /// A [`RawStore`].
+    upstreams: Vec<Box<RawValue>>,
+    /// As [`Bridge`] reads it.
     state: Option<Box<RawValue>>,
 }
 

@@ -43,8 +43,9 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     let breaker = breaker::draft(policy, mistakes);
     let filter = |name, module, draft: &Draft| Filter { name, module, config: draft.to_json(), variables: Vec::new() };
     let mut variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
+    let of_store: Vec<_> = policy.state.iter().filter_map(|state| state.variable.clone()).collect();
     if policy.identity.is_some() {
-        variables.extend(policy.state.as_ref().and_then(|state| state.variable.clone()));
+        variables.extend(of_store.iter().cloned());
     }
     // Envoy refuses a name that stands twice.
     variables.sort();
@@ -54,7 +55,10 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         Filter { variables, ..filter("auth", "auth", &auth) },
         filter("ratelimit", "ratelimit", &ratelimit),
         filter("cache", "cache", &cache),
-        filter("quota", "ratelimit", &quota),
+        Filter {
+            variables: if quota.has("state") { of_store } else { Vec::new() },
+            ..filter("quota", "ratelimit", &quota)
+        },
         filter("breaker", "breaker", &breaker),
     ];
     complaint::read(correlation, ::correlation::Config::from_json, mistakes);

@@ -36,6 +36,14 @@ pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let mut draft = own(policy, mistakes);
     let rules = policy.upstreams.iter().filter_map(|upstream| of_upstream(policy, upstream, mistakes)).collect();
     draft.set("rules", Draft::list(rules, &policy.span));
+    let upstreams: Vec<_> =
+        policy.upstreams.iter().filter_map(|upstream| of_cool_down(policy, upstream, mistakes)).collect();
+    if !upstreams.is_empty() {
+        draft.set("upstreams", Draft::list(upstreams, &policy.span));
+        if let Some(state) = &policy.state {
+            draft.set("state", state.draft.clone());
+        }
+    }
     draft
 }
 
@@ -49,8 +57,15 @@ pub fn idle(policy: &Policy) -> Draft {
         Some(rule)
     });
     let rules = rules.collect();
+    let upstreams = policy.upstreams.iter().filter(unused).filter_map(|upstream| {
+        let mut draft = upstream.slow_down.as_ref()?.draft.clone();
+        draft.set("name", Draft::leaf(upstream.name.value.as_str(), &upstream.name.span));
+        Some(draft)
+    });
+    let upstreams = upstreams.collect();
     let mut draft = Draft::object(&policy.span);
     draft.set("rules", Draft::list(rules, &policy.span));
+    draft.set("upstreams", Draft::list(upstreams, &policy.span));
     draft
 }
 
@@ -61,12 +76,22 @@ pub fn concerns(policy: &Policy, route: &Route) -> bool {
 
 /// Whether the filter has anything to do on a route behind the cache.
 pub fn has_quota(policy: &Policy, route: &Route) -> bool {
+    let has = |upstream: &Upstream| upstream.limit.is_some() || upstream.slow_down.is_some();
+    policy.upstream(&route.upstream.value).is_some_and(has)
+}
+
+/// Whether requests on a route are counted behind the cache.
+fn has_limit(policy: &Policy, route: &Route) -> bool {
     policy.upstream(&route.upstream.value).is_some_and(|upstream| upstream.limit.is_some())
 }
 
 fn own(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
-    let elsewhere =
-        [("tiers", "it has its own place at the top of the policy"), ("rules", "each upstream has a `limit`")];
+    let elsewhere = [
+        ("tiers", "it has its own place at the top of the policy"),
+        ("rules", "each upstream has a `limit`"),
+        ("upstreams", "each upstream has a `slow_down`"),
+        ("state", "it has its own place at the top of the policy"),
+    ];
     options(policy, "ratelimit", &elsewhere, mistakes)
 }
 
@@ -86,6 +111,22 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
     Some(rule)
 }
 
+/// An upstream that is left alone when it says so; `None` where it is not listened to, or nothing leads there.
+fn of_cool_down(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) -> Option<Draft> {
+    let mut draft = upstream.slow_down.as_ref()?.draft.clone();
+    let name = &upstream.name;
+    let about = |route: &Route| route.upstream.value == name.value;
+    if upstream.limit.is_none() {
+        note_overlaps(policy, &about, mistakes);
+    }
+    let routes: Vec<_> = policy.routes.iter().filter(|route| about(route)).collect();
+    let first = routes.first()?;
+    draft.set("name", Draft::leaf(name.value.as_str(), &name.span));
+    let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
+    draft.set("match", Draft::list(matches, &first.span));
+    Some(draft)
+}
+
 /// The rule of the tiers without its limits; none where no route is about it.
 fn of_callers(policy: &Policy) -> Option<Draft> {
     let (mut rule, routes) = rule(TIERS, policy, &|route| concerns(policy, route))?;
@@ -93,7 +134,7 @@ fn of_callers(policy: &Policy) -> Option<Draft> {
         let mut entry = Draft::object(&route.span);
         entry.set("match", route.matcher.draft.clone());
         entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
-        if has_quota(policy, route) {
+        if has_limit(policy, route) {
             entry.set("count_allowed", Draft::leaf(false, &route.span));
         }
         entry

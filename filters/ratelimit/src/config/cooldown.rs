@@ -19,9 +19,9 @@ use std::time::Duration;
 
 use policy::config::{self, ConfigError};
 use policy::{Match, Period};
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::members::Members;
 use super::{Account, matches, named, wrong};
 use crate::cooldown::Upstream;
 use crate::rule::PREFIX;
@@ -36,21 +36,12 @@ const LONGEST_MAX: Duration = Duration::from_hours(24);
 /// Each request is compared with each, and the state store is asked about all at once.
 const UPSTREAMS_MAX: usize = 64;
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Raw {
-    name: String,
-    r#match: Option<Box<RawValue>>,
-    learn: Vec<String>,
-    longest: Option<String>,
-    default: Option<String>,
-}
-
-pub(super) fn valid(raw: Vec<Raw>) -> Result<Vec<Upstream>, ConfigError> {
+/// Reads `upstreams`.
+pub(super) fn valid(raw: Vec<Box<RawValue>>) -> Result<Vec<Upstream>, ConfigError> {
     if raw.len() > UPSTREAMS_MAX {
         return Err(ConfigError::at("upstreams", format!("must be at most {UPSTREAMS_MAX}")));
     }
-    let upstreams = config::each("upstreams", raw, upstream)?;
+    let upstreams = config::each("upstreams", raw, |json| upstream(&json))?;
     for (index, upstream) in upstreams.iter().enumerate() {
         if upstreams.iter().take(index).any(|other| other.name == upstream.name) {
             return Err(ConfigError::at(format!("upstreams[{index}].name"), "is there twice"));
@@ -59,13 +50,17 @@ pub(super) fn valid(raw: Vec<Raw>) -> Result<Vec<Upstream>, ConfigError> {
     Ok(upstreams)
 }
 
-fn upstream(raw: Raw) -> Result<Upstream, ConfigError> {
-    let name = named("name", &raw.name)?;
+fn upstream(json: &RawValue) -> Result<Upstream, ConfigError> {
+    let mut members = Members::read(json)?;
+    let name = Members::required(members.text("name")?, "name")?;
+    let (routes, words) = (members.take("match"), members.texts("learn")?.unwrap_or_default());
+    let (longest, default) = (members.text("longest")?, members.text("default")?);
+    members.finish()?;
+    let name = named("name", &name)?;
     let account = Account { provider: name.clone(), allowed: true };
-    let routes: Vec<Match> =
-        matches(raw.r#match.as_deref(), &account)?.into_iter().map(|route| route.matcher).collect();
+    let routes: Vec<Match> = matches(routes.as_deref(), &account)?.into_iter().map(|route| route.matcher).collect();
     let mut learn = Learn::default();
-    for (index, word) in raw.learn.iter().enumerate() {
+    for (index, word) in words.iter().enumerate() {
         let known = Learn::WORDS.iter().find(|(known, _)| known == word);
         let Some((_, part)) = known else {
             let right = "must be retry_after, ratelimit_headers, 429, 503 or lastfm";
@@ -76,15 +71,13 @@ fn upstream(raw: Raw) -> Result<Upstream, ConfigError> {
     if learn == Learn::default() {
         return Err(ConfigError::at("learn", "must name retry_after, ratelimit_headers, 429, 503 or lastfm"));
     }
-    let longest = period("longest", raw.longest.as_deref(), LONGEST_MAX, LONGEST)?;
-    let default = period("default", raw.default.as_deref(), longest, DEFAULT.min(longest))?;
+    let longest = period("longest", longest.as_deref(), LONGEST_MAX, LONGEST)?;
+    let default = period("default", default.as_deref(), longest, DEFAULT.min(longest))?;
     Ok(Upstream { key: [PREFIX, "cool:", &name].concat(), name, routes, learn, longest, default })
 }
 
 fn period(field: &str, text: Option<&str>, most: Duration, default: Duration) -> Result<Duration, ConfigError> {
     let Some(text) = text else { return Ok(default) };
     let length = Period::parse(text).map(Period::length).filter(|length| !length.is_zero() && *length <= most);
-    length.ok_or_else(|| {
-        wrong(field, &format!("must be a length of time like \"30s\", at most {}", Period::of(most)), text)
-    })
+    length.ok_or_else(|| wrong(field, "must be a length of time like \"30s\", at most a day and as the longest", text))
 }

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::rc::Rc;
 
-use policy::config::{self, ConfigError};
+use policy::ConfigError;
 use policy::state::{RawStore, Store, Variables};
 use serde_json::value::RawValue;
+
+use super::members::Members;
 
 /// A state store. It holds a secret: what is shown and compared of it is where it leads.
 #[derive(Clone)]
@@ -14,8 +16,7 @@ pub struct Bridge(Rc<Store>);
 impl Bridge {
     /// Reads `state`.
     pub(super) fn read(json: &RawValue, environment: Option<Variables<'_>>) -> Result<Self, ConfigError> {
-        let raw: Result<RawStore, _> = config::read(json.get().as_bytes());
-        let store = raw.and_then(|raw| Store::new(raw, environment));
+        let store = raw_store(json).and_then(|raw| Store::new(raw, environment));
         store.map(|store| Self(Rc::new(store))).map_err(|mistake| mistake.inside("state"))
     }
 
@@ -23,6 +24,22 @@ impl Bridge {
     pub fn store(&self) -> &Store {
         &self.0
     }
+}
+
+fn raw_store(json: &RawValue) -> Result<RawStore, ConfigError> {
+    let mut members = Members::read(json)?;
+    let raw = RawStore {
+        cluster: members.text("cluster")?,
+        dialect: members.text("dialect")?,
+        path: members.text("path")?,
+        authority: members.text("authority")?,
+        user: members.text("user")?,
+        env: members.text("env")?,
+        timeout: members.text("timeout")?,
+        prefix: members.text("prefix")?,
+    };
+    members.finish()?;
+    Ok(raw)
 }
 
 impl fmt::Debug for Bridge {

@@ -15,8 +15,7 @@ use shell::stream::{self, Buffer};
 
 use self::fleet::Fleet;
 use super::Stream;
-use super::limiter::{Host, Limiter};
-use crate::charge::{self, Charge};
+use super::limiter::Limiter;
 use crate::config::Config;
 use crate::cooldown::{Rest, Upstream};
 use crate::rule::Rule;
@@ -208,11 +207,14 @@ fn empty(rule: &Rule, upstream: &str, rest: &Rest, now: Instant) {
     else {
         return;
     };
-    let Ok((bytes, _)) = shared::read(&key) else { return };
+    let Ok((mut bytes, version)) = shared::read(&key) else { return };
     let refill = taker.limits.iter().map(|limit| limit.quota.refill()).max().unwrap_or_default();
-    let surplus = rest.surplus(now, Set::read(&bytes, now).tokens(&taker), refill, taker.cost.get());
-    if let Some(cost) = NonZeroU32::new(surplus) {
-        // Where another request was faster, it has taken some of them.
-        let _ = charge::settle(&mut Host { now }, &[Charge { key, taker: Taker { cost, ..taker } }]);
+    let mut set = Set::read(&bytes, now);
+    let surplus = rest.surplus(now, set.tokens(&taker), refill, taker.cost.get());
+    let Some(cost) = NonZeroU32::new(surplus) else { return };
+    if !set.try_take(&Taker { cost, ..taker }).is_denied() {
+        set.write(&mut bytes);
+        // Where another worker was faster, it has emptied it, or taken some of it.
+        let _ = shared::store(&key, &bytes, version);
     }
 }

@@ -106,9 +106,9 @@ fn downstream() -> Client {
 }
 
 /// Shared data and the host's clock.
-pub(super) struct Host {
+struct Host {
     /// What the clock said last.
-    pub(super) now: Instant,
+    now: Instant,
 }
 
 impl Store for Host {

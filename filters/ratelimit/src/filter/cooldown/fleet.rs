@@ -66,15 +66,17 @@ impl Fleet {
 
     fn ask(&self, config: &Config, now: Instant, patience: Duration) {
         let store = self.bridge.store();
-        let known: Vec<_> = config.upstreams.iter().map(|upstream| known(upstream, now)).collect();
-        let keys: Vec<_> =
-            config.upstreams.iter().map(|upstream| store.key(&format!("cool:{}", upstream.name))).collect();
         let gossip = self.gossip.borrow();
-        let news = known.iter().enumerate().map(|(index, known)| gossip.news(index, *known, now).to_string());
-        let news: Vec<_> = news.collect();
-        let count = keys.len().to_string();
-        let mut command = vec![b"EVAL".as_slice(), SCRIPT.as_bytes(), count.as_bytes()];
-        command.extend(keys.iter().chain(&news).map(String::as_bytes));
+        let (mut known, mut words) = (Vec::new(), vec![config.upstreams.len().to_string()]);
+        for upstream in &config.upstreams {
+            known.push(self::known(upstream, now));
+            words.push(store.key(&["cool:", &upstream.name].concat()));
+        }
+        for (index, known) in known.iter().enumerate() {
+            words.push(gossip.news(index, *known, now).to_string());
+        }
+        let mut command = vec![b"EVAL".as_slice(), SCRIPT.as_bytes()];
+        command.extend(words.iter().map(String::as_bytes));
         match state::send(store, &command) {
             Ok(token) => *self.asked.borrow_mut() = Some(Question { token, until: now + patience, known }),
             Err(fault) => self.report(Some(&fault)),
