@@ -13,7 +13,7 @@ fn learn(words: &str) -> Learn {
     })
 }
 
-/// Headers such as `429 retry-after=7, x=y`.
+/// Headers such as `429 retry-after=7 & x=y`.
 fn response(text: &str) -> Headers {
     let (status, fields) = text.split_once(' ').unwrap_or((text, ""));
     let mut pairs = vec![(":status".as_bytes(), status.as_bytes())];
