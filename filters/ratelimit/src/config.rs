@@ -14,9 +14,6 @@
 //!      "key": ["upstream"], "upstream": "spotify", "limit": {"rate": "10/s", "burst": 20}},
 //!     {"name": "devices", "key": ["address", "header:x-device"], "limit": {"rate": "1000/d"}}
 //!   ],
-//!   "upstreams": [
-//!     {"name": "spotify", "match": {"prefix": "/api/spotify/"}, "learn": ["retry_after", "429"], "longest": "10m", "default": "5s"}
-//!   ],
 //!   "slots": 2048,
 //!   "undecided": "refuse"
 //! }
@@ -63,7 +60,7 @@ use std::num::NonZeroU32;
 
 use policy::Match;
 use policy::config::{self, ConfigError};
-use policy::route::{self, RawMatch, Target};
+use policy::route::{self, RawMatch};
 use policy::state::Variables;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -109,10 +106,8 @@ struct Raw {
     rules: Vec<RawRule>,
     slots: Option<u32>,
     undecided: Option<String>,
-    /// As `config/cooldown.rs` reads each.
     #[serde(default)]
     upstreams: Vec<Box<RawValue>>,
-    /// As [`Bridge`] reads it.
     state: Option<Box<RawValue>>,
 }
 
@@ -218,11 +213,6 @@ impl Config {
     /// Whether any rule looks at a request's headers, its method and path among them.
     pub fn reads_headers(&self) -> bool {
         self.rules.iter().any(Rule::reads_headers) || self.upstreams.iter().any(Upstream::reads_headers)
-    }
-
-    /// Which of [`Config::upstreams`] a request goes to, by its place.
-    pub fn upstream(&self, target: &Target<'_>) -> Option<usize> {
-        self.upstreams.iter().position(|upstream| upstream.is_asked(target))
     }
 }
 

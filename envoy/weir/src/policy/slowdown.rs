@@ -23,7 +23,7 @@ impl SlowDown {
         fields.finish(mistakes);
         let learn = learn?;
         // Texts, also where they look like numbers.
-        let words = reader::texts(learn, "a list like `[retry_after, 429]`", mistakes)?;
+        let words = reader::texts(learn, "words like `retry_after` and `429`", mistakes)?;
         let items = words.iter().map(|word| Draft::leaf(word.value.as_str(), &word.span)).collect();
         let mut draft = Draft::object(&node.span);
         draft.set("learn", Draft::list(items, &learn.span));

@@ -47,18 +47,17 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if policy.identity.is_some() {
         variables.extend(of_store.iter().cloned());
     }
+    // Both are of one module and share a virtual machine, which has the variables of whichever comes first.
+    let of_store = if quota.has("state") { of_store } else { Vec::new() };
     // Envoy refuses a name that stands twice.
     variables.sort();
     variables.dedup();
     let filters = vec![
         filter("correlation", "correlation", &correlation),
         Filter { variables, ..filter("auth", "auth", &auth) },
-        filter("ratelimit", "ratelimit", &ratelimit),
+        Filter { variables: of_store.clone(), ..filter("ratelimit", "ratelimit", &ratelimit) },
         filter("cache", "cache", &cache),
-        Filter {
-            variables: if quota.has("state") { of_store } else { Vec::new() },
-            ..filter("quota", "ratelimit", &quota)
-        },
+        Filter { variables: of_store, ..filter("quota", "ratelimit", &quota) },
         filter("breaker", "breaker", &breaker),
     ];
     complaint::read(correlation, ::correlation::Config::from_json, mistakes);

@@ -18,11 +18,12 @@
 use std::time::Duration;
 
 use policy::config::{self, ConfigError};
+use policy::route::Target;
 use policy::{Match, Period};
 use serde_json::value::RawValue;
 
 use super::members::Members;
-use super::{Account, matches, named, wrong};
+use super::{Account, Config, matches, named, wrong};
 use crate::cooldown::Upstream;
 use crate::rule::PREFIX;
 use crate::signal::Learn;
@@ -35,6 +36,13 @@ const DEFAULT: Duration = Duration::from_secs(5);
 const LONGEST_MAX: Duration = Duration::from_hours(24);
 /// Each request is compared with each, and the state store is asked about all at once.
 const UPSTREAMS_MAX: usize = 64;
+
+impl Config {
+    /// Which of [`Config::upstreams`] a request goes to, by its place.
+    pub fn upstream(&self, target: &Target<'_>) -> Option<usize> {
+        self.upstreams.iter().position(|upstream| upstream.is_asked(target))
+    }
+}
 
 /// Reads `upstreams`.
 pub(super) fn valid(raw: Vec<Box<RawValue>>) -> Result<Vec<Upstream>, ConfigError> {
@@ -79,5 +87,9 @@ fn upstream(json: &RawValue) -> Result<Upstream, ConfigError> {
 fn period(field: &str, text: Option<&str>, most: Duration, default: Duration) -> Result<Duration, ConfigError> {
     let Some(text) = text else { return Ok(default) };
     let length = Period::parse(text).map(Period::length).filter(|length| !length.is_zero() && *length <= most);
-    length.ok_or_else(|| wrong(field, "must be a length of time like \"30s\", at most a day and as the longest", text))
+    let right = match field {
+        "longest" => "must be a length of time like \"30s\", at most a day",
+        _ => "must be a length of time like \"5s\", at most `longest`",
+    };
+    length.ok_or_else(|| wrong(field, right, text))
 }
