@@ -3,12 +3,14 @@
 //! A request is checked in this order:
 //!
 //! 1. which rules are about it ([`rule`]): by path, method, host and headers. None: it passes untouched;
-//! 2. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, or by the
+//! 2. whether the upstream that it goes to wants to be left alone ([`cooldown`]), as it has said itself ([`signal`]). Then the
+//!    answer is 429 with the time that is left, and no limit is asked;
+//! 3. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, or by the
 //!    tier that `auth` found;
-//! 3. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
+//! 4. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
 //!    `Retry-After`, and nothing was taken from any of them;
-//! 4. its response says how the caller stands with the tightest of its limits ([`fields`]);
-//! 5. metrics count it once under each provider: the upstream that the first matching route of a rule leads to, or the
+//! 5. its response says how the caller stands with the tightest of its limits ([`fields`]);
+//! 6. metrics count it once under each provider: the upstream that the first matching route of a rule leads to, or the
 //!    rule's own name ([`config`] says what is counted where this filter meets a request twice).
 //!
 //! Buckets are in shared data: every worker spends from the same ones, and a limit of N admits N. What cannot be
@@ -20,7 +22,8 @@
 //! bucket is a steady rate with a burst, and not a count that starts over with the minute. Two proxies do not share buckets.
 //!
 //! Reading order: [`rate`], [`bucket`] (the algorithm), [`limit`] (several buckets at once), [`set`] (many callers in
-//! bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`].
+//! bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`signal`], [`cooldown`],
+//! [`config`].
 
 pub mod bucket;
 pub mod charge;

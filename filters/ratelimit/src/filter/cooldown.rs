@@ -80,28 +80,6 @@ impl Cooldowns {
         }
     }
 
-    /// How long an upstream is still left alone. A cool-down that is over is cleared away by whoever comes first.
-    fn left(&self, limiter: &Limiter, index: usize) -> Option<Duration> {
-        let upstream = limiter.config.upstreams.get(index)?;
-        let (stored, version) = shared::read(&upstream.key).ok()?;
-        let known = Rest::read(&stored)?;
-        let now = shell::now();
-        let rest = known.at(now, upstream.longest);
-        if let Some(left) = rest.left(now) {
-            if rest != known {
-                // Whoever was faster has moved it likewise.
-                let _ = shared::store(&upstream.key, &rest.to_bytes(), version);
-            }
-            return Some(left);
-        }
-        // First the buckets: who reads that it is over must find them empty.
-        for rule in &limiter.config.rules {
-            empty(rule, &upstream.name, &rest, now);
-        }
-        let _ = shared::store(&upstream.key, &[], version);
-        None
-    }
-
     /// Has an upstream left alone, unless it is for longer already.
     fn begin(&self, config: &Config, index: usize, rest: Rest) {
         let (Some(upstream), Some(meter)) = (config.upstreams.get(index), self.meters.get(index)) else { return };
@@ -126,16 +104,38 @@ impl Cooldowns {
     }
 }
 
+/// How long an upstream is still left alone. A cool-down that is over is cleared away by whoever comes first.
+fn left(config: &Config, upstream: &Upstream) -> Option<Duration> {
+    let (stored, version) = shared::read(&upstream.key).ok()?;
+    let known = Rest::read(&stored)?;
+    let now = shell::now();
+    let rest = known.at(now, upstream.longest);
+    if let Some(left) = rest.left(now) {
+        if rest != known {
+            // Whoever was faster has moved it likewise.
+            let _ = shared::store(&upstream.key, &rest.to_bytes(), version);
+        }
+        return Some(left);
+    }
+    // First the buckets: who reads that it is over must find them empty.
+    for rule in &config.rules {
+        empty(rule, &upstream.name, &rest, now);
+    }
+    let _ = shared::store(&upstream.key, &[], version);
+    None
+}
+
 impl Stream {
     /// Answers a request whose upstream wants to be left alone; otherwise its answer will be listened to.
     pub(super) fn leave_alone(&mut self, limiter: &Limiter, target: &Target<'_>) -> Option<Action> {
         let index = limiter.config.upstream(target)?;
-        if let Some(retry_after) = limiter.cooldowns.left(limiter, index) {
+        let upstream = limiter.config.upstreams.get(index)?;
+        if let Some(retry_after) = left(&limiter.config, upstream) {
             limiter.cooldowns.meters.get(index)?.refused.increment();
             return Some(limiter.reject(&Rejection::RateLimited { retry_after }, target.headers, &[]));
         }
         self.heeded = Heeded::Headers(index);
-        if limiter.config.upstreams.get(index)?.learn.has(Learn::LASTFM)
+        if upstream.learn.has(Learn::LASTFM)
             && let Err(error) = headers::remove(Map::Request, "accept-encoding")
         {
             log::debug!("the answer may be compressed and unreadable: {error}");
