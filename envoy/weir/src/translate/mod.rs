@@ -47,7 +47,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if policy.identity.is_some() {
         variables.extend(of_store.iter().cloned());
     }
-    // Both are of one module and share a virtual machine, which has the variables of whichever comes first.
+    // Both plugins of one module have the same ones: with others, they could not share a virtual machine.
     let of_store = if quota.has("state") { of_store } else { Vec::new() };
     // Envoy refuses a name that stands twice.
     variables.sort();
