@@ -312,6 +312,27 @@ routes:
 }
 
 #[test]
+fn what_cannot_be_learnt_is_said_at_its_place() {
+    check(&[(
+        "\
+version: 1
+upstreams:
+  a: {url: http://127.0.0.1:1, slow_down: {learn: [429, 418], longest: 2d}}
+  b: {url: http://127.0.0.1:1, slow_down: {learn: 429, lern: x}}
+routes:
+- {match: GET /x/a, upstream: a}
+- {match: GET /x/*, upstream: b}
+",
+        &[
+            "3:57 `learn`: \"418\" is wrong here | must be retry_after, ratelimit_headers, 429, 503 or lastfm",
+            "3:72 `longest`: \"2d\" is wrong here | must be a length of time like \"30s\", at most a day",
+            "4:51 `429` is not a list | expected a list of words like `retry_after` and `429`",
+            "4:56 unknown key `lern` | did you mean `learn`?",
+        ],
+    )]);
+}
+
+#[test]
 fn the_page_shows_each_mistake_under_its_line() {
     let text = "version: 1\nlisten: nowhere\nupstreams: {a: {url: http://a}}\nroutes: [{match: GET /, upstream: c}]\n";
     let refused = document::read(Path::new("p.yaml"), text.as_bytes(), &Reading::default()).unwrap_err();

@@ -54,8 +54,9 @@ upstreams:
     retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT]}
     pool: {connections: 10, pending: 20, requests: 30}
     limit: [{rate: 10/s, burst: 20, queue: {max_wait: 5s, max_requests: 50}}, {count: 90, window: 30s, algorithm: sliding_window}]
+    slow_down: {learn: [retry_after, 503, ratelimit_headers], longest: 1h, default: 10s}
     breaker: {failure_rate: 50, minimum_calls: 10, window: 20, open_for: 5s}
-  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off}
+  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off, slow_down: {learn: [429]}}
   near: {url: http://localhost:9, internal: true}
 routes:
   - match: {prefix: /api, methods: [GET, POST], hosts: [a.example, "*.b.example"], headers: {x-kind: a}}
@@ -241,6 +242,34 @@ fn the_state_store_is_a_cluster_of_its_own_that_the_filter_knows() {
         "authority": "127.0.0.1:7379", "path": "/",
     });
     assert_eq!((&config["state"], &config["revocation"]["refresh"]), (&expected, &"2s".into()));
+}
+
+#[test]
+fn an_upstream_that_is_listened_to_is_not_asked_again_at_once() {
+    let document = read("everything.yaml", EVERYTHING);
+    let quota = read_by(&document, "quota");
+    let [api, address] = quota["upstreams"].as_array().unwrap().as_slice() else { panic!("{quota}") };
+    let learn = serde_json::json!(["retry_after", "503", "ratelimit_headers"]);
+    assert_eq!((&api["name"], &api["learn"], &api["longest"]), (&"api".into(), &learn, &"1h".into()));
+    assert_eq!(api["match"], quota["rules"][0]["match"]);
+    assert_eq!((&address["name"], &address["learn"]), (&"address".into(), &serde_json::json!(["429"])));
+    assert_eq!(quota["state"], read_by(&document, "auth")["state"]);
+    for name in ["ratelimit", "quota"] {
+        let filter = document.filters.iter().find(|filter| filter.name == name).unwrap();
+        assert_eq!(filter.variables, ["WEIR_SECRET"], "{name}");
+    }
+    let routes = rendered(&demo());
+    let routes = manager(&routes).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    for (cluster, statuses, on_gateway_error) in [
+        ("spotify", &[500, 502, 503, 504][..], true),
+        ("musicbrainz", &[500, 502, 504], false),
+        ("discogs", &[429, 500, 502, 503, 504], true),
+    ] {
+        let route = routes.iter().find(|route| route["route"]["cluster"] == cluster).unwrap();
+        let retry = &route["route"]["retry_policy"];
+        assert_eq!(retry["retriable_status_codes"], serde_json::json!(statuses), "{cluster}");
+        assert_eq!(retry["retry_on"].as_str().unwrap().contains("gateway-error"), on_gateway_error, "{cluster}");
+    }
 }
 
 #[test]

@@ -3,14 +3,14 @@
 //! A response that could never be reused without asking the upstream again is not stored: this cache does not validate.
 
 use policy::headers::Sole;
-use policy::{Headers, Instant};
+use policy::{Headers, Instant, date};
 
 use crate::config::{Forced, Route};
+use crate::directive;
 use crate::entry::{Facts, Terms};
 use crate::freshness::{self, Received};
 use crate::key::Vary;
 use crate::request::Inquiry;
-use crate::{date, directive};
 
 /// A response that is to be stored.
 #[derive(Debug, Eq, PartialEq)]

@@ -6,9 +6,8 @@
 
 use std::time::Duration;
 
-use policy::{Headers, Instant};
+use policy::{Headers, Instant, date};
 
-use crate::date;
 use crate::directive::{self, SECONDS_MAX};
 
 /// A moment this far ahead counts as now: the clocks of two threads are read one after the other.

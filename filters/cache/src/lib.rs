@@ -16,13 +16,12 @@
 //! shared data fails, a request is forwarded, and a metric counts it.
 //!
 //! To read: [`config`], then [`request`], [`admission`] and [`selection`] (what is asked, stored, reused), with
-//! [`directive`], [`freshness`], [`date`] and [`key`] below them; [`arena`], [`directory`], [`entry`] and [`recording`]
+//! [`directive`], [`freshness`] and [`key`] below them; [`arena`], [`directory`], [`entry`] and [`recording`]
 //! (where it is kept, and how that stays within its budget); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
 pub mod arena;
 pub mod config;
-pub mod date;
 pub mod directive;
 pub mod directory;
 pub mod entry;

@@ -1,10 +1,9 @@
 //! Whether a stored response answers a request (RFC 9111 §4), and as what: whole, or as 304 (§4.3.2).
 
 use policy::headers::Sole;
-use policy::{Headers, Instant};
+use policy::{Headers, Instant, date};
 
 use crate::config::Route;
-use crate::date;
 use crate::entry::Entry;
 use crate::request::Inquiry;
 use crate::status::{self, Forward};

@@ -3,7 +3,8 @@
 //! Nothing here can call Envoy, read a clock or draw a random number; those come as arguments. Every module is one
 //! noun. Reading order:
 //!
-//! 1. [`instant`]: a moment that can be stored, [`period`]: a length of time that can be written in a configuration.
+//! 1. [`instant`]: a moment that can be stored, [`period`]: a length of time that can be written in a configuration,
+//!    [`date`]: a moment as HTTP writes it.
 //! 2. [`config`]: how a filter's configuration is read, and what is said when it is wrong.
 //! 3. [`headers`]: the header map of a request or response as the host hands it over, in bytes.
 //! 4. [`route`]: which requests a rule is about.
@@ -15,6 +16,7 @@
 //!    [`metric`]: how a metric with labels is named.
 
 pub mod config;
+pub mod date;
 pub mod fingerprint;
 pub mod handover;
 pub mod headers;

@@ -50,6 +50,8 @@
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
 //! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone, or it is in the shadow |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
+//! | `upstreams` | those that are left alone when they say that they are asked too often (`config/cooldown.rs`) | none |
+//! | `state` | the store by which a fleet's proxies tell each other of cool-downs ([`policy::state::RawStore`]) | none |
 //!
 //! `address` tells IPv4 clients apart by all 32 bits and IPv6 clients by the first 64; `address/56` says another prefix for
 //! IPv6, and `address/24/56` one for each. `path` is the template, path or prefix of the match, never a client's own path.
@@ -69,18 +71,21 @@ use std::num::NonZeroU32;
 use policy::Match;
 use policy::config::{self, ConfigError};
 use policy::route::RawMatch;
-use serde::Deserialize;
+use policy::state::Variables;
 use serde_json::value::RawValue;
 
 mod allowance;
+mod cooldown;
 mod key;
 mod members;
 mod queue;
+mod state;
 mod terms;
 
 use self::members::Members;
 use self::queue::Priorities;
-
+pub use self::state::Bridge;
+use crate::cooldown::Upstream;
 use crate::rule::{ANONYMOUS, Account, Route, Rule, longest};
 
 /// What the filter does, valid by construction.
@@ -92,6 +97,10 @@ pub struct Config {
     pub undecided: WhenUndecided,
     /// Which of those who wait are sent first.
     pub priorities: Priorities,
+    /// Upstreams that are listened to.
+    pub upstreams: Vec<Upstream>,
+    /// The store that a fleet shares.
+    pub store: Option<Bridge>,
 }
 
 /// What becomes of a request whose limits cannot be looked up, because shared data fails or is contended.
@@ -103,18 +112,8 @@ pub enum WhenUndecided {
     Refuse,
 }
 
-// Words and numbers only, here and below: each further type would be read by code of its own, and Envoy keeps that
-// code once for each worker.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Raw {
-    /// Each by its name.
-    tiers: Option<Box<RawValue>>,
-    rules: Option<Box<RawValue>>,
-    slots: Option<u32>,
-    undecided: Option<String>,
-}
-
+/// The document's members.
+const DOCUMENT: [&str; 6] = ["tiers", "rules", "slots", "undecided", "upstreams", "state"];
 /// A rule's members.
 const RULE: [&str; 12] = [
     "name",
@@ -141,21 +140,32 @@ const RULES_MAX: usize = 64;
 const NAME_LENGTH_MAX: usize = 64;
 
 impl Config {
-    /// Reads the filter's configuration.
+    /// Reads the filter's configuration without an environment, and so without the secret of its state store.
     ///
     /// # Errors
     /// The first mistake, with its place.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        let raw: Raw = config::read(json)?;
-        let slots = NonZeroU32::new(raw.slots.unwrap_or(SLOTS)).filter(|slots| slots.get() <= SLOTS_MAX);
+        Self::read(json, None)
+    }
+
+    /// Reads the filter's configuration; `environment` gives the variables of the virtual machine's environment.
+    ///
+    /// # Errors
+    /// The first mistake, with its place; a variable that is not set is one.
+    pub fn with_environment(json: &[u8], environment: Variables<'_>) -> Result<Self, ConfigError> {
+        Self::read(json, Some(environment))
+    }
+
+    fn read(json: &[u8], environment: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let raw = Members::read(json, &DOCUMENT)?;
+        let slots = NonZeroU32::new(raw.number("slots")?.unwrap_or(SLOTS)).filter(|slots| slots.get() <= SLOTS_MAX);
         let slots = slots.ok_or_else(|| ConfigError::at("slots", format!("must be from 1 to {SLOTS_MAX}")))?;
-        let undecided = match raw.undecided.as_deref() {
+        let undecided = match raw.text("undecided")?.as_deref() {
             Some("allow") => WhenUndecided::Allow,
             Some("refuse") | None => WhenUndecided::Refuse,
             Some(other) => return Err(wrong("undecided", "must be \"allow\" or \"refuse\"", other)),
         };
-        let tiers = raw.tiers.as_deref().map_or("{}", RawValue::get);
-        let tiers = Members::any(tiers.as_bytes()).map_err(|mistake| mistake.inside("tiers"))?;
+        let tiers = Members::any(raw.raw("tiers").unwrap_or_default()).map_err(|mistake| mistake.inside("tiers"))?;
         let priorities = Priorities::read(&tiers)?;
         for (name, tier) in tiers.iter() {
             // Read once for their own mistakes, which are no rule's.
@@ -166,8 +176,7 @@ impl Config {
             return Err(ConfigError::at("tiers", "must have \"anonymous\", which stands for callers without a tier"));
         }
         let mut rules = Vec::new();
-        let list = raw.rules.as_deref().map_or("[]", RawValue::get);
-        each("rules", list.as_bytes(), &mut |rule| {
+        each("rules", raw.raw("rules").unwrap_or(b"[]"), &mut |rule| {
             if rules.len() == RULES_MAX {
                 return Err(ConfigError::at("", format!("is one more than {RULES_MAX}")));
             }
@@ -180,12 +189,15 @@ impl Config {
                 return Err(ConfigError::at(format!("rules[{index}].name"), reason));
             }
         }
-        Ok(Self { rules, undecided, priorities })
+        let upstreams = cooldown::valid(raw.raw("upstreams").unwrap_or(b"[]"))?;
+        let store = raw.raw("state").map(|state| Bridge::read(state, environment)).transpose()?;
+        Ok(Self { rules, undecided, priorities, upstreams, store })
     }
 
     /// Whether any rule looks at a request's headers, its method and path among them.
     pub fn reads_headers(&self) -> bool {
-        self.rules.iter().any(|rule| rule.reads_headers() || (rule.queue.is_some() && self.priorities.any()))
+        let by_rule = |rule: &Rule| rule.reads_headers() || (rule.queue.is_some() && self.priorities.any());
+        self.rules.iter().any(by_rule) || self.upstreams.iter().any(Upstream::reads_headers)
     }
 }
 

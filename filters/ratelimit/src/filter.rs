@@ -1,5 +1,6 @@
 //! The filter: fetches a request, asks the rules, acts on the answer.
 
+mod cooldown;
 mod limiter;
 mod meters;
 mod pulse;
@@ -13,6 +14,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::headers::Map;
 
+use self::cooldown::Heeded;
 use self::limiter::{Decided, Limiter};
 use self::meters::Status;
 use crate::charge::Undecided;
@@ -36,13 +38,22 @@ struct Stream {
     limiter: Option<Rc<Limiter>>,
     /// What the response will say.
     fields: Option<Fields>,
+    /// The upstream that is listened to when it answers.
+    heeded: Heeded,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(limiter) = &self.limiter {
+            limiter.cooldowns.answered(&limiter.config, token, headers, body_bytes);
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        self.limiter = shell::configure(size, Config::from_json).map(|config| Rc::new(Limiter::new(config)));
+        let config = shell::configure(size, |json| Config::with_environment(json, &shell::environment));
+        self.limiter = config.map(|config| Rc::new(Limiter::new(config)));
         if let Some(limiter) = &self.limiter {
             limiter.start();
         }
@@ -56,7 +67,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { id, limiter: self.limiter.clone(), fields: None }))
+        Some(Box::new(Stream { id, limiter: self.limiter.clone(), fields: None, heeded: Heeded::None }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -77,10 +88,14 @@ impl HttpContext for Stream {
             }
         };
         let asked = limiter.asked(&headers);
+        let cooling = match self.leave_alone(&limiter, &asked, &headers) {
+            Ok(cooling) => cooling,
+            Err(refusal) => return refusal,
+        };
         if asked.is_empty() {
             return Action::Continue;
         }
-        match limiter.decide(self.id, &asked, &headers) {
+        match limiter.decide(self.id, &asked, &headers, cooling) {
             Ok(decided) => self.act(&limiter, &asked, &decided, &headers),
             Err(Undecided) => limiter.give_up(&asked, &headers),
         }
@@ -94,11 +109,16 @@ impl HttpContext for Stream {
         self.hold()
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        let waits_for_body = self.listen(end_of_stream);
         if let Some(fields) = self.fields.take() {
             tell(fields);
         }
-        Action::Continue
+        if waits_for_body { Action::Pause } else { Action::Continue }
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.listen_to_body(size, end_of_stream)
     }
 }
 

@@ -3,6 +3,14 @@
 //! A request is checked in this order:
 //!
 //! 1. which rules are about it ([`rule`]): by path, method, host and headers. None: it passes untouched;
+//! 2. whether the upstream that it goes to wants to be left alone ([`cooldown`]), as it has said itself ([`signal`]). Then the
+//!    answer is 429 with the time that is left, and no limit is asked;
+//! 3. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, or by the
+//!    tier that `auth` found;
+//! 4. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
+//!    `Retry-After`, and nothing was taken from any of them;
+//! 5. its response says how the caller stands with the tightest of its limits ([`fields`]);
+//! 6. metrics count it once under each provider: the upstream that the first matching route of a rule leads to, or the
 //! 2. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, by the
 //!    tier that `auth` found, or its own;
 //! 3. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
@@ -24,11 +32,12 @@
 //!
 //! Reading order: [`rate`], [`bucket`] and [`window`] (the algorithms), [`limit`] (several at once), [`debt`] and [`set`] (many
 //! callers in bounded memory), [`charge`] (several rules at once, without locks), [`queue`] (who waits), [`key`], [`fields`],
-//! [`rule`], [`config`].
+//! [`rule`], [`signal`] and [`cooldown`], [`config`].
 
 pub mod bucket;
 pub mod charge;
 pub mod config;
+pub mod cooldown;
 pub mod debt;
 pub mod fields;
 #[cfg(target_os = "wasi")]
@@ -39,6 +48,7 @@ pub mod queue;
 pub mod rate;
 pub mod rule;
 pub mod set;
+pub mod signal;
 pub mod window;
 
 pub use config::Config;

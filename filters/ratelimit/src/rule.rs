@@ -20,7 +20,7 @@ use crate::set::Taker;
 pub const ANONYMOUS: &str = "anonymous";
 
 /// The keys of shared data that this filter uses begin with this.
-const PREFIX: &str = "weir.ratelimit.";
+pub(crate) const PREFIX: &str = "weir.ratelimit.";
 
 /// One rule of a configuration.
 #[derive(Clone, Debug, Eq, PartialEq)]

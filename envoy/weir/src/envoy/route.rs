@@ -29,7 +29,8 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
         set(&mut action, "host_rewrite_literal", authority(&upstream.address));
     }
     if let Some(policy) = &upstream.retry {
-        set(&mut action, "retry_policy", retry(policy, timeout));
+        let heeded = upstream.slow_down.as_ref().map(|slow_down| slow_down.statuses.as_slice());
+        set(&mut action, "retry_policy", retry(policy, timeout, heeded.unwrap_or_default()));
     }
     let mut entry = json!({"match": conditions(&route.matcher), "route": action});
     let removed = removed(plan, upstream);
@@ -183,15 +184,21 @@ fn by_regex(strip: &str, base: &str) -> Rewrite {
     Rewrite::Regex { pattern: format!("^{}/?", escaped(strip)), substitution }
 }
 
-fn retry(retry: &Retry, timeout: policy::Period) -> Json {
+/// `heeded` are the statuses by which the upstream asks to be left alone: to send the same request again would not be that,
+/// and the filter would hear of it only after the last try.
+fn retry(retry: &Retry, timeout: policy::Period, heeded: &[u64]) -> Json {
     // To wait for longer than the request may take is to answer 504 instead of what the upstream said.
     let patience = policy::Period::of(timeout.length() / 2);
     let methods = retry.methods.join("|");
+    let statuses: Vec<_> = retry.statuses.iter().filter(|status| !heeded.contains(status)).collect();
+    // The first stands for 502, 503 and 504, which `statuses` names where they are to be tried again.
+    let retry_on = "gateway-error,reset,connect-failure,refused-stream,retriable-status-codes";
+    let retry_on = if heeded.contains(&503) { retry_on.trim_start_matches("gateway-error,") } else { retry_on };
     json!({
-        "retry_on": "gateway-error,reset,connect-failure,refused-stream,retriable-status-codes",
+        "retry_on": retry_on,
         "num_retries": retry.times,
         "per_try_timeout": duration(retry.per_try),
-        "retriable_status_codes": retry.statuses,
+        "retriable_status_codes": statuses,
         "retriable_request_headers": [regex_header(":method", &methods)],
         "retry_back_off": {"base_interval": duration(retry.wait), "max_interval": duration(retry.longest_wait)},
         "rate_limited_retry_back_off": {

@@ -10,6 +10,7 @@ pub mod header;
 pub mod identity;
 pub mod matcher;
 pub mod route;
+pub mod slowdown;
 pub mod state;
 pub mod upstream;
 

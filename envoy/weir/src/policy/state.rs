@@ -85,6 +85,7 @@ impl Store {
             pool: Pool { connections: 8, pending: 64, requests: 64 },
             breaker: None,
             limit: None,
+            slow_down: None,
         };
         Some(Self { upstream, draft, variable: variable.map(|variable| variable.value) })
     }

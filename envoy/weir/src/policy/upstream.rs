@@ -10,6 +10,7 @@ use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::policy::Surroundings;
 use crate::policy::header::{self, Header};
+use crate::policy::slowdown::SlowDown;
 use crate::reader::{self, Fields, Spanned};
 use crate::yaml::{Entry, Node, Value};
 
@@ -36,6 +37,8 @@ pub struct Upstream {
     pub breaker: Option<Draft>,
     /// The limit on requests to it, as the filter reads it.
     pub limit: Option<Draft>,
+    /// How it says that it is asked too often.
+    pub slow_down: Option<SlowDown>,
 }
 
 /// An upstream's URL, taken apart.
@@ -146,6 +149,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
     let pool = fields.optional("pool").map(|node| pool(node, mistakes));
     let breaker = fields.optional("breaker").map(Draft::of);
     let limit = fields.optional("limit").map(Draft::of);
+    let slow_down = fields.optional("slow_down").and_then(|node| SlowDown::read(node, mistakes));
     fields.finish(mistakes);
     // What names this upstream is not to be blamed for the mistake in it.
     let nowhere = Address { tls: false, host: Name::Domain("invalid".into()), port: 80, base: String::new() };
@@ -160,6 +164,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
         pool: pool.unwrap_or(Pool { connections: 100, pending: 1024, requests: 1024 }),
         breaker,
         limit,
+        slow_down,
     })
 }
 

@@ -44,18 +44,21 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     let breaker = breaker::draft(policy, mistakes);
     let filter = |name, module, draft: &Draft| Filter { name, module, config: draft.to_json(), variables: Vec::new() };
     let mut variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
+    let of_store: Vec<_> = policy.state.iter().filter_map(|state| state.variable.clone()).collect();
     if policy.identity.is_some() {
-        variables.extend(policy.state.as_ref().and_then(|state| state.variable.clone()));
+        variables.extend(of_store.iter().cloned());
     }
+    // Both plugins of one module have the same ones: with others, they could not share a virtual machine.
+    let of_store = if quota.has("state") { of_store } else { Vec::new() };
     // Envoy refuses a name that stands twice.
     variables.sort();
     variables.dedup();
     let mut filters = vec![
         filter("correlation", "correlation", &correlation),
         Filter { variables, ..filter("auth", "auth", &auth) },
-        filter("ratelimit", "ratelimit", &ratelimit),
+        Filter { variables: of_store.clone(), ..filter("ratelimit", "ratelimit", &ratelimit) },
         filter("cache", "cache", &cache),
-        filter("quota", "ratelimit", &quota),
+        Filter { variables: of_store, ..filter("quota", "ratelimit", &quota) },
         filter("breaker", "breaker", &breaker),
     ];
     if let Some(front) = front {

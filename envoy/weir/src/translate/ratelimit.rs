@@ -35,7 +35,7 @@ pub fn front(policy: &Policy) -> Option<Draft> {
     let span = limit.span().clone();
     let mut rules = Vec::new();
     if let Some((mut rule, routes)) = rule(ADDRESSES, policy, &|route| is_fronted(policy, route)) {
-        let counted_later = |route: &Route| concerns(policy, route) || has_quota(policy, route);
+        let counted_later = |route: &Route| concerns(policy, route) || has_limit(policy, route);
         rule.set("routes", entries(policy, &routes, &counted_later, false));
         rule.set("key", Draft::list(vec![Draft::leaf("address", &span)], &span));
         // The caller's own limits are told where there are any; these would stand in their place.
@@ -90,6 +90,14 @@ pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     if policy.upstreams.iter().any(queues) && policy.tiers.iter().any(|(_, tier)| tier.has("priority")) {
         draft.set("tiers", tiers(policy));
     }
+    let upstreams: Vec<_> =
+        policy.upstreams.iter().filter_map(|upstream| of_cool_down(policy, upstream, mistakes)).collect();
+    if !upstreams.is_empty() {
+        draft.set("upstreams", Draft::list(upstreams, &policy.span));
+        if let Some(state) = &policy.state {
+            draft.set("state", state.draft.clone());
+        }
+    }
     draft
 }
 
@@ -118,8 +126,15 @@ pub fn idle(policy: &Policy) -> Draft {
         Some(rule)
     });
     let rules = rules.collect();
+    let upstreams = policy.upstreams.iter().filter(unused).filter_map(|upstream| {
+        let mut draft = upstream.slow_down.as_ref()?.draft.clone();
+        draft.set("name", Draft::leaf(upstream.name.value.as_str(), &upstream.name.span));
+        Some(draft)
+    });
+    let upstreams = upstreams.collect();
     let mut draft = Draft::object(&policy.span);
     draft.set("rules", Draft::list(rules, &policy.span));
+    draft.set("upstreams", Draft::list(upstreams, &policy.span));
     draft
 }
 
@@ -130,13 +145,23 @@ pub fn concerns(policy: &Policy, route: &Route) -> bool {
 
 /// Whether the filter has anything to do on a route behind the cache.
 pub fn has_quota(policy: &Policy, route: &Route) -> bool {
+    let has = |upstream: &Upstream| upstream.limit.is_some() || upstream.slow_down.is_some();
+    policy.upstream(&route.upstream.value).is_some_and(has)
+}
+
+/// Whether requests on a route are counted behind the cache.
+fn has_limit(policy: &Policy, route: &Route) -> bool {
     policy.upstream(&route.upstream.value).is_some_and(|upstream| upstream.limit.is_some())
 }
 
 /// What the operator says to the filter everywhere, and what to one place each ([`OWN`]).
 fn own(policy: &Policy, mistakes: &mut Mistakes) -> (Draft, [Option<Draft>; 3]) {
-    let elsewhere =
-        [("tiers", "it has its own place at the top of the policy"), ("rules", "each upstream has a `limit`")];
+    let elsewhere = [
+        ("tiers", "it has its own place at the top of the policy"),
+        ("rules", "each upstream has a `limit`"),
+        ("upstreams", "each upstream has a `slow_down`"),
+        ("state", "it has its own place at the top of the policy"),
+    ];
     let mut draft = options(policy, "ratelimit", &elsewhere, mistakes);
     let own = OWN.map(|name| draft.take(name));
     (draft, own)
@@ -174,10 +199,26 @@ fn note_impatience(policy: &Policy, rule: &Draft, mistakes: &mut Mistakes) {
     }
 }
 
+/// An upstream that is left alone when it says so; `None` where it is not listened to, or nothing leads there.
+fn of_cool_down(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) -> Option<Draft> {
+    let mut draft = upstream.slow_down.as_ref()?.draft.clone();
+    let name = &upstream.name;
+    let about = |route: &Route| route.upstream.value == name.value;
+    if upstream.limit.is_none() {
+        note_overlaps(policy, &about, mistakes);
+    }
+    let routes: Vec<_> = policy.routes.iter().filter(|route| about(route)).collect();
+    let first = routes.first()?;
+    draft.set("name", Draft::leaf(name.value.as_str(), &name.span));
+    let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
+    draft.set("match", Draft::list(matches, &first.span));
+    Some(draft)
+}
+
 /// The rule of the tiers without its limits; none where no route is about it.
 fn of_callers(policy: &Policy) -> Option<Draft> {
     let (mut rule, routes) = rule(TIERS, policy, &|route| concerns(policy, route))?;
-    rule.set("routes", entries(policy, &routes, &|route| has_quota(policy, route), true));
+    rule.set("routes", entries(policy, &routes, &|route| has_limit(policy, route), true));
     Some(rule)
 }
 

@@ -166,8 +166,10 @@ fn a_mistake_in_routes_is_said_with_its_place() {
 
 #[test]
 fn no_configuration_limits_nothing() {
-    let nothing = Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, priorities: Priorities::default() };
-    assert_eq!(Config::from_json(b"").unwrap(), nothing);
+    let config = Config::from_json(b"").unwrap();
+    let (priorities, upstreams) = (Priorities::default(), Vec::new());
+    let nothing = Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, priorities, upstreams, store: None };
+    assert_eq!(config, nothing);
 }
 
 /// What the first rule lets pass at once in a tier, and what it tells clients.
@@ -352,4 +354,39 @@ fn who_is_named_has_limits_of_its_own() {
         let (plan, _) = rule.charge(&rule.routes[0].account, Some(&seed), &headers, || &client).unwrap();
         assert_eq!(plan.limits.iter().next().unwrap().terms.most().get(), most, "{user} {address} {method}");
     }
+}
+
+#[test]
+fn an_upstream_that_is_listened_to_has_words_and_lengths() {
+    let upstreams = |members: &str| {
+        let json = format!(r#"{{"upstreams": [{{"name": "a", {members}}}]}}"#);
+        Config::from_json(json.as_bytes()).map(|config| config.upstreams[0].clone())
+    };
+    let upstream = upstreams(r#""learn": ["429"]"#).unwrap();
+    assert_eq!((upstream.longest.as_secs(), upstream.default.as_secs()), (600, 5));
+    assert_eq!(upstream.key, "weir.ratelimit.cool:a");
+    let short = upstreams(r#""learn": ["429"], "longest": "2s""#).unwrap();
+    assert_eq!((short.longest.as_secs(), short.default.as_secs()), (2, 2));
+    for (members, expected) in [
+        (r#""learn": []"#, "upstreams[0].learn: must name"),
+        (r#""longest": "1s""#, "upstreams[0].learn: must name"),
+        (r#""learn": "429""#, "upstreams[0].learn: invalid type"),
+        (r#""learn": ["503", "5"]"#, "upstreams[0].learn[1]: must be retry_after"),
+        (r#""learn": ["429"], "default": "11m""#, "upstreams[0].default: must be a length of time like \"5s\""),
+        (r#""learn": ["429"], "longest": "0""#, "upstreams[0].longest: must be a length of time like \"30s\""),
+        (r#""learn": ["429"], "learn": ["503"]"#, "upstreams[0].learn: duplicate field `learn`"),
+        (r#""learn": ["429"], "match": []"#, "upstreams[0].match: must not be empty"),
+        (r#""learn": ["429"], "match": {"path": "a"}"#, "upstreams[0].match.path: must begin with /"),
+        (r#""learn": ["429"], "x": {}"#, "upstreams[0].x: unknown field `x`, expected one of `name`, `match`, `learn`"),
+    ] {
+        let said = upstreams(members).unwrap_err().to_string();
+        assert!(said.starts_with(expected), "{said}");
+    }
+    let twice = r#"{"upstreams": [{"name": "a", "learn": ["429"]}, {"name": "a", "learn": ["429"]}]}"#;
+    refused(twice, "upstreams[1].name: is there twice");
+    refused(r#"{"upstreams": [{"learn": ["429"]}]}"#, "upstreams[0]: missing field `name`");
+    refused(r#"{"state": {"dialect": "x"}}"#, "state.dialect: must be webdis or upstash, got \"x\"");
+    refused(r#"{"state": {"a": "x"}}"#, "state.a: unknown field `a`, expected one of `cluster`");
+    let store = Config::from_json(br#"{"state": {"env": "X", "prefix": "p"}}"#).unwrap().store.unwrap();
+    assert_eq!((store.store().key("cool:a"), format!("{store:?}")), ("p:cool:a".to_owned(), "state".to_owned()));
 }

@@ -10,11 +10,13 @@ use shell::headers::Map;
 use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
+use super::cooldown::Cooldowns;
 use super::meters::{Meters, Status};
 use super::pulse::Pulse;
-use super::queue::{Admission, Lobby};
+use super::queue::{Admission, Arrival, Lobby};
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
+use crate::cooldown::REFRESH;
 use crate::key::Client;
 use crate::limit::Outcome;
 use crate::rule::{Asked, Plan, Rule};
@@ -31,10 +33,13 @@ pub(super) struct Limiter {
     pub(super) meters: Meters,
     pub(super) lobby: Lobby,
     pub(super) pulse: Pulse,
+    pub(super) cooldowns: Cooldowns,
     /// `None` where shared data failed: then nobody knows which slot is whose.
     seed: Option<Seed>,
     /// When the tokens were last measured.
     measured: Cell<Instant>,
+    /// When the fleet was last told of cool-downs.
+    told: Cell<Instant>,
 }
 
 /// The rules' answers to one request, and when they were given.
@@ -59,8 +64,25 @@ impl Limiter {
             config.rules.iter_mut().for_each(|rule| rule.bind(seed));
         }
         let meters = Meters::new(&config.rules);
-        let pulse = Pulse::new(if meters.any_gauge() { MEASURED_EVERY } else { Duration::ZERO });
-        Self { meters, lobby: Lobby::new(), pulse, config, seed, measured: Cell::default() }
+        let cooldowns = Cooldowns::new(&config);
+        let idle = if cooldowns.is_shared() {
+            REFRESH
+        } else if meters.any_gauge() {
+            MEASURED_EVERY
+        } else {
+            Duration::ZERO
+        };
+        let pulse = Pulse::new(idle);
+        Self {
+            meters,
+            cooldowns,
+            lobby: Lobby::new(),
+            pulse,
+            config,
+            seed,
+            measured: Cell::default(),
+            told: Cell::default(),
+        }
     }
 
     /// The request's headers, where a rule looks at any: reading them is the dearest of the calls that can be saved.
@@ -90,6 +112,7 @@ impl Limiter {
         context: u32,
         asked: &[Asked<'a>],
         headers: &Headers,
+        cooling: Option<Duration>,
     ) -> Result<Decided<'a>, Undecided> {
         let client = OnceCell::new();
         let each = asked.iter().map(|(rule, account)| {
@@ -99,7 +122,11 @@ impl Limiter {
         let (plans, charges) = paid.ok_or(Undecided)?;
         let mut host = Host { now: Instant::EPOCH };
         let Admission { outcomes, waits } = match asked.iter().position(|(rule, _)| rule.queue.is_some()) {
-            Some(place) => self.admit(&mut host, context, (asked, place), &charges, headers)?,
+            Some(place) => {
+                let priority = self.config.priorities.of(headers);
+                let arrival = Arrival { context, priority, cooling };
+                self.admit(&mut host, arrival, (asked, place), &charges)?
+            }
             None => Admission { outcomes: charge::settle(&mut host, &charges)?, waits: false },
         };
         Ok(Decided { outcomes, plans, waits, now: host.now })
@@ -127,9 +154,12 @@ impl Limiter {
     pub(super) fn tick(&self, root: u32) {
         let due = self.call(root);
         let now = shell::now();
-        if now.since(self.measured.get()) >= MEASURED_EVERY || now < self.measured.get() {
+        // Something that is due soon has the worker woken more often than these need.
+        if is_due(&self.told, REFRESH, now) {
+            self.cooldowns.tick(&self.config);
+        }
+        if is_due(&self.measured, MEASURED_EVERY, now) {
             self.measure();
-            self.measured.set(now);
         }
         self.pulse.ticked(due, now);
     }
@@ -144,6 +174,15 @@ impl Limiter {
             }
         }
     }
+}
+
+/// Whether `every` has passed since the last time, or the clock has stepped back; then this is the last time.
+fn is_due(last: &Cell<Instant>, every: Duration, now: Instant) -> bool {
+    let is_due = now.since(last.get()) >= every || now < last.get();
+    if is_due {
+        last.set(now);
+    }
+    is_due
 }
 
 /// The client as Envoy sees it, behind the proxies that it trusts.

@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use policy::{Headers, Instant, Rejection};
+use policy::{Instant, Rejection};
 use proxy_wasm::types::Action;
 use shell::shared::{self, Change, Failure};
 use shell::stream;
@@ -40,6 +40,16 @@ struct Waiting {
     since: Instant,
     /// What its other rules have taken.
     paid: Vec<Paid>,
+}
+
+/// A request that meets a rule with a line.
+#[derive(Clone, Copy)]
+pub(super) struct Arrival {
+    /// Its stream's number.
+    pub(super) context: u32,
+    pub(super) priority: u8,
+    /// How long its upstream wants to be left alone.
+    pub(super) cooling: Option<Duration>,
 }
 
 /// What comes of a request that meets a rule with a line.
@@ -153,25 +163,24 @@ impl Limiter {
     pub(super) fn admit<'a>(
         &self,
         host: &mut Host,
-        context: u32,
+        Arrival { context, priority, cooling }: Arrival,
         (asked, place): (&[Asked<'a>], usize),
         charges: &[Charge<'a>],
-        headers: &Headers,
     ) -> Result<Admission<'a>, Undecided> {
         let Some(((rule, _), charge)) = asked.get(place).zip(charges.get(place)) else { return Err(Undecided) };
         let Some(terms) = rule.queue else { return Err(Undecided) };
         let (line, _) = host.read(&rule.line_key())?;
-        let priority = self.config.priorities.of(headers);
         let ahead = Line::read(&line, host.now()).ahead(priority);
-        let mut outcomes = if ahead.is_some() { charge::look(host, charges)? } else { charge::settle(host, charges)? };
+        let must_wait = ahead.is_some() || cooling.is_some();
+        let mut outcomes = if must_wait { charge::look(host, charges)? } else { charge::settle(host, charges)? };
         let mut said = charges.iter().zip(&outcomes).enumerate();
         let others_refuse = said.any(|(other, (charge, said))| other != place && charge.refuses(said));
         let Some(own) = outcomes.get_mut(place) else { return Err(Undecided) };
-        if ahead.is_none() && !own.is_denied() && !others_refuse {
+        if !must_wait && !own.is_denied() && !others_refuse {
             self.meters.waited(rule, Duration::ZERO);
             return Ok(Admission { outcomes, waits: false });
         }
-        let reset_in = wait(own, ahead.unwrap_or(0));
+        let reset_in = wait(own, ahead.unwrap_or(0)).max(cooling.unwrap_or_default());
         *own = Outcome::Deny(Standing { reset_in, ..*own.standing() });
         let holder = Holder { worker: self.lobby.worker, context };
         let ticket = Ticket { holder, priority, cost: charge.taker.cost };
@@ -245,13 +254,14 @@ impl Limiter {
     /// Calls who is first in one line, and goes on with those of this worker that were called. When the next is due.
     fn call_line(&self, place: usize, rule: &Rule, terms: Terms) -> Option<Duration> {
         let (key, taker) = rule.shared_bucket()?;
+        let cooling = self.cooling(rule);
         let host = Host { now: Instant::EPOCH };
         let mut till = Till { host, charge: Charge { key, taker, shadow: false }, spent: 0, spare: 0, refused: None };
         let mut ended = Vec::new();
         let revised = revise(rule, &mut |line| {
             till.take_back();
             let changed = self.show(line, place);
-            line.call(&mut |cost| till.pay(cost));
+            line.call(&mut |cost| cooling.is_none() && till.pay(cost));
             ended = self.collect(line, place, terms, till.refused.as_ref());
             changed || till.spent > 0 || !ended.is_empty()
         });
@@ -264,7 +274,7 @@ impl Limiter {
         for (context, end) in ended {
             self.end(context, end);
         }
-        due.filter(|_| revised.is_ok())
+        cooling.or(due).filter(|_| revised.is_ok())
     }
 
     /// Shows that this worker's tickets are alive, and joins again with those that are gone. Says whether that changed the line.
