@@ -104,6 +104,15 @@ pub fn settle<'a, S: Store>(store: &mut S, charges: &[Charge<'a>]) -> Result<Vec
     Ok(as_they_stand(outcomes, charges))
 }
 
+/// What one charge would be told now; nothing is taken.
+///
+/// # Errors
+/// [`Undecided`] where the store fails.
+pub fn look<'a, S: Store>(store: &mut S, charge: &Charge<'a>) -> Result<Outcome<'a>, Undecided> {
+    let (bytes, _) = store.read(&charge.key)?;
+    Ok(Set::read(&bytes, store.now()).try_take(&charge.taker).untaken(charge.taker.cost))
+}
+
 /// Where one charge was denied, the others have not taken anything either.
 fn as_they_stand<'a>(outcomes: Vec<Outcome<'a>>, charges: &[Charge<'a>]) -> Vec<Outcome<'a>> {
     if !outcomes.iter().any(Outcome::is_denied) {
@@ -130,7 +139,7 @@ fn retake<'a, S: Store>(store: &mut S, charge: &Charge<'a>) -> Result<Outcome<'a
 }
 
 /// Puts back what was taken at `taken_at`, if the store lets us.
-fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
+pub(crate) fn give_back<S: Store>(store: &mut S, charge: &Charge<'_>, taken_at: Instant) {
     for _ in 0..ATTEMPTS {
         let Ok((mut bytes, version)) = store.read(&charge.key) else { return };
         let mut set = Set::read(&bytes, store.now());

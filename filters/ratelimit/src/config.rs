@@ -40,6 +40,12 @@
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
 //! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
+//! | `rules[].scope` | who keeps the limits together: the workers of this `proxy`, or the proxies of a `fleet` ([`crate::fleet`]) | as `scope` says |
+//! | `scope` | the scope of rules that do not say theirs | `proxy` |
+//! | `state` | the state store of a fleet, as [`policy::state::RawStore`] has it | none |
+//! | `fleet.interval` | how far ahead of need tokens are leased | `50ms` |
+//! | `fleet.budget` | the longest that a request waits for the store | `100ms` |
+//! | `fleet.when_unavailable` | what becomes of requests meanwhile: `share`, `open` or `closed` (503) | `share` |
 //!
 //! **What is counted.** A request is counted once under each provider that its rules name, in
 //! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `limited` (429) or `undecided`. Where this
@@ -55,22 +61,28 @@ use std::num::NonZeroU32;
 use policy::Match;
 use policy::config::{self, ConfigError};
 use policy::route::{self, RawMatch};
+use policy::state::Variables;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::bucket::Quota;
+use crate::fleet::Fleet;
 use crate::key::{Key, Part};
 use crate::limit::{Limit, Limits};
 use crate::rate::{Rate, Unit};
-use crate::rule::{ANONYMOUS, Account, Allowance, Plan, Route, Rule, longest};
+use crate::rule::{ANONYMOUS, Account, Allowance, Plan, Route, Rule, Scope, longest};
+
+mod fleet;
 
 /// What the filter does, valid by construction.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Debug, Eq, PartialEq)]
 pub struct Config {
     /// The rules, all of which a request must pass that they are about.
     pub rules: Vec<Rule>,
     /// What becomes of a request that cannot be decided on.
     pub undecided: WhenUndecided,
+    /// Where rules of the scope `fleet` meet those of other proxies.
+    pub fleet: Option<Fleet>,
 }
 
 /// What becomes of a request whose limits cannot be looked up, because shared data fails or is contended.
@@ -93,6 +105,11 @@ struct Raw {
     rules: Vec<RawRule>,
     slots: Option<u32>,
     undecided: Option<String>,
+    /// A [`policy::state::RawStore`].
+    state: Option<Box<RawValue>>,
+    #[serde(default)]
+    fleet: fleet::Words,
+    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -120,6 +137,7 @@ struct RawRule {
     upstream: Option<String>,
     headers: Option<bool>,
     cost: Option<u32>,
+    scope: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -146,12 +164,26 @@ const RULES_MAX: usize = 64;
 const NAME_LENGTH_MAX: usize = 64;
 
 impl Config {
-    /// Reads the filter's configuration.
+    /// Reads the filter's configuration without an environment, and so without secrets.
     ///
     /// # Errors
     /// The first mistake, with its place.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        let raw: Raw = config::read(json)?;
+        Self::read(json, None)
+    }
+
+    /// Reads the filter's configuration.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn with_environment(json: &[u8], variables: Variables<'_>) -> Result<Self, ConfigError> {
+        Self::read(json, Some(variables))
+    }
+
+    fn read(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let mut raw: Raw = config::read(json)?;
+        let fleet = fleet::read(raw.state.as_deref(), std::mem::take(&mut raw.fleet), variables)?;
+        let scope = fleet::scope(raw.scope.as_deref(), Scope::Proxy, fleet.is_some())?;
         let slots = NonZeroU32::new(raw.slots.unwrap_or(SLOTS)).filter(|slots| slots.get() <= SLOTS_MAX);
         let slots = slots.ok_or_else(|| ConfigError::at("slots", format!("must be from 1 to {SLOTS_MAX}")))?;
         let undecided = match raw.undecided.as_deref() {
@@ -170,14 +202,17 @@ impl Config {
         if raw.rules.len() > RULES_MAX {
             return Err(ConfigError::at("rules", format!("must be at most {RULES_MAX}")));
         }
-        let rules = config::each("rules", raw.rules, |rule| valid_rule(rule, &raw.tiers, slots))?;
+        let rules = config::each("rules", raw.rules, |rule| {
+            let scope = fleet::scope(rule.scope.as_deref(), scope, fleet.is_some())?;
+            Ok(Rule { scope, ..valid_rule(rule, &raw.tiers, slots)? })
+        })?;
         for (index, rule) in rules.iter().enumerate() {
             if let Some(first) = rules.iter().take(index).position(|other| other.name == rule.name) {
                 let reason = format!("is the name of rules[{first}] too, got {:?}", rule.name);
                 return Err(ConfigError::at(format!("rules[{index}].name"), reason));
             }
         }
-        Ok(Self { rules, undecided })
+        Ok(Self { rules, undecided, fleet })
     }
 
     /// Whether any rule looks at a request's headers, its method and path among them.
@@ -211,7 +246,7 @@ fn valid_rule(raw: RawRule, tiers: &BTreeMap<String, RawTier>, slots: NonZeroU32
     };
     let longest = longest(allowance.plans());
     let headers = raw.headers.unwrap_or(!key.is_shared());
-    Ok(Rule { name, routes, key, allowance, cost, headers, longest, slots })
+    Ok(Rule { name, routes, key, allowance, cost, headers, scope: Scope::Proxy, longest, slots })
 }
 
 /// Reads `routes`, which each say where their requests go.

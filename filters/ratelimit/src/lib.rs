@@ -22,16 +22,21 @@
 //! Reading order: [`rate`], [`bucket`] (the algorithm), [`limit`] (several buckets at once), [`set`] (many callers in
 //! bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`].
 
+pub mod block;
 pub mod bucket;
 pub mod charge;
 pub mod config;
+pub mod desk;
 pub mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod fleet;
 pub mod key;
 pub mod limit;
+pub mod pulse;
 pub mod rate;
 pub mod rule;
+pub mod script;
 pub mod set;
 
 pub use config::Config;

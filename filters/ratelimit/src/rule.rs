@@ -32,9 +32,19 @@ pub struct Rule {
     pub(crate) allowance: Allowance,
     pub(crate) cost: NonZeroU32,
     pub(crate) headers: bool,
+    pub(crate) scope: Scope,
     /// The longest windows that any of its callers has.
     pub(crate) longest: PerUnit<Duration>,
     pub(crate) slots: NonZeroU32,
+}
+
+/// Who keeps a rule's limits together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// The workers of one proxy.
+    Proxy,
+    /// A fleet of proxies ([`crate::fleet`]).
+    Fleet,
 }
 
 /// Some of the requests that a rule is about.
@@ -100,6 +110,16 @@ impl Rule {
     /// Everything that it may count a request under.
     pub fn accounts(&self) -> impl Iterator<Item = &Account> {
         self.routes.iter().map(|route| &route.account)
+    }
+
+    /// Whether all callers share one bucket.
+    pub fn is_shared(&self) -> bool {
+        self.key.is_shared()
+    }
+
+    /// Who keeps its limits together.
+    pub const fn scope(&self) -> Scope {
+        self.scope
     }
 
     /// Whether clients are told of its limits.

@@ -9,12 +9,14 @@ use shell::headers::Map;
 use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
+use super::fleet::Member;
 use super::meters::{Meters, Status};
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
+use crate::fleet::Fleet;
 use crate::key::Client;
 use crate::limit::Outcome;
-use crate::rule::{Asked, Plan};
+use crate::rule::{Asked, Plan, Scope};
 
 /// What a client is told when nobody knows how long the state will be away.
 const UNDECIDED_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -24,7 +26,25 @@ pub(super) struct Limiter {
     pub(super) config: Config,
     pub(super) meters: Meters,
     /// `None` where shared data failed: then nobody knows which slot is whose.
-    seed: Option<Seed>,
+    pub(super) seed: Option<Seed>,
+    member: Option<Member>,
+}
+
+/// Why there is no decision.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unsettled {
+    /// The proxy's own state is away.
+    Undecided,
+    /// Redis is asked.
+    Waits,
+    /// Redis is away, and nothing passes without it.
+    Closed,
+}
+
+impl From<Undecided> for Unsettled {
+    fn from(_: Undecided) -> Self {
+        Self::Undecided
+    }
 }
 
 /// The rules' answers to one request, and when they were given.
@@ -43,7 +63,13 @@ impl Limiter {
                 None
             }
         };
-        Self { meters: Meters::new(&config.rules), config, seed }
+        let member = config.fleet.as_ref().map(Member::new);
+        Self { meters: Meters::new(&config.rules), config, seed, member }
+    }
+
+    /// The fleet, where there is one, and this worker's part in it.
+    pub(super) fn fleet(&self) -> Option<(&Fleet, &Member)> {
+        self.config.fleet.as_ref().zip(self.member.as_ref())
     }
 
     /// The request's headers, where a rule looks at any: reading them is the dearest of the calls that can be saved.
@@ -61,7 +87,15 @@ impl Limiter {
     }
 
     /// Asks every rule for this request's tokens.
-    pub(super) fn decide<'a>(&self, asked: &[Asked<'a>], headers: &Headers) -> Result<Decided<'a>, Undecided> {
+    pub(super) fn decide<'a>(
+        &self,
+        asked: &[Asked<'a>],
+        headers: &Headers,
+        since: Option<Instant>,
+    ) -> Result<Decided<'a>, Unsettled> {
+        if asked.iter().any(|(rule, _)| rule.scope() == Scope::Fleet) {
+            return self.decide_together(asked, headers, since);
+        }
         let client = OnceCell::new();
         let plans: Vec<_> = asked.iter().map(|(rule, _)| rule.plan(headers)).collect();
         let charges: Option<Vec<Charge<'a>>> = asked
@@ -79,17 +113,26 @@ impl Limiter {
         self.meters.count(asked, Status::Undecided);
         match self.config.undecided {
             WhenUndecided::Allow => Action::Continue,
-            WhenUndecided::Refuse => {
-                let refusal = Rejection::Unavailable { retry_after: Some(UNDECIDED_RETRY_AFTER) };
-                self.reject(&refusal, headers, &[])
-            }
+            WhenUndecided::Refuse => self.turn_away(headers),
         }
+    }
+
+    /// What becomes of a request that is not let pass without Redis.
+    pub(super) fn refuse(&self, asked: &[Asked<'_>], headers: &Headers) -> Action {
+        self.meters.count(asked, Status::Undecided);
+        self.turn_away(headers)
+    }
+
+    fn turn_away(&self, headers: &Headers) -> Action {
+        let refusal = Rejection::Unavailable { retry_after: Some(UNDECIDED_RETRY_AFTER) };
+        self.reject(&refusal, headers, &[])
     }
 
     /// Says how many tokens the shared buckets hold now.
     pub(super) fn measure(&self) {
         for rule in &self.config.rules {
-            if let Some((key, taker)) = rule.shared_bucket()
+            if rule.scope() == Scope::Proxy
+                && let Some((key, taker)) = rule.shared_bucket()
                 && let Ok((bytes, _)) = shared::read(&key)
             {
                 self.meters.tokens(rule, crate::set::Set::read(&bytes, shell::now()).tokens(&taker));
@@ -99,14 +142,15 @@ impl Limiter {
 }
 
 /// The client as Envoy sees it, behind the proxies that it trusts.
-fn downstream() -> Client {
+pub(super) fn downstream() -> Client {
     Client::parse(stream::property(&["source", "address"]).ok().flatten().as_deref())
 }
 
 /// Shared data and the host's clock.
-struct Host {
+#[derive(Default)]
+pub(super) struct Host {
     /// What the clock said last.
-    now: Instant,
+    pub(super) now: Instant,
 }
 
 impl Store for Host {

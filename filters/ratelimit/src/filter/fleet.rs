@@ -1,0 +1,375 @@
+//! The fleet, as one worker takes part in it: requests that pay from leased blocks, questions to Redis, requests that wait.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::time::Duration;
+
+use policy::state::Fault;
+use policy::{Headers, Instant};
+use shell::lease::{Role, lead};
+use shell::metric::{Counter, Gauge};
+use shell::shared;
+
+use super::limiter::{Decided, Host, Limiter, Unsettled, downstream};
+use crate::block::{Known, Take};
+use crate::charge::{self, Charge, Undecided};
+use crate::desk::{Bucket, Desk, Parked};
+use crate::fleet::{self, Fleet, WhenUnavailable};
+use crate::limit::{Limits, Outcome, Standing};
+use crate::pulse::Pulse;
+use crate::rule::{Asked, Plan, Scope};
+use crate::script::hex;
+
+/// Whoever asks for the proxy when it has nothing to ask for holds this office for so long.
+const LEASE: Duration = Duration::from_secs(1);
+
+/// One worker's part.
+pub(super) struct Member {
+    pub(super) desk: RefCell<Desk>,
+    pub(super) pulse: RefCell<Pulse>,
+    /// The keys of shared data: the pulse, and the lease of who asks when there is nothing to ask for.
+    keys: [String; 2],
+    /// This proxy's name in the fleet.
+    proxy: String,
+    asker: u64,
+    /// When this worker last asked.
+    asked: Cell<Instant>,
+    /// The period of ticks.
+    period: Cell<Duration>,
+    good: Counter,
+    failed: Counter,
+    away: Gauge,
+    proxies: Gauge,
+}
+
+/// A request's buckets, by who keeps them.
+struct Sorted<'a> {
+    /// Of this proxy: the place of the rule, and what it pays.
+    own: Vec<(usize, Charge<'a>)>,
+    /// Of the fleet.
+    leased: Vec<(usize, Bucket<'a>)>,
+    /// Some callers are not known before the fleet's seed is.
+    is_unknown: bool,
+}
+
+impl Member {
+    pub(super) fn new(fleet: &Fleet) -> Self {
+        let seed = shell::seed().ok();
+        let print = |part: &[u8]| {
+            let parts = fleet.store.identity().into_iter().chain([part]);
+            seed.map_or_else(|| u128::from_le_bytes(shell::random()), |seed| u128::from_le_bytes(seed.fingerprint(parts).to_bytes()))
+        };
+        let name = hex(print(b"fleet"));
+        let asks = |outcome| Counter::new("api_gateway_rate_limit_fleet_asks_total", &[("outcome", outcome)]);
+        let member = Self {
+            desk: RefCell::default(),
+            pulse: RefCell::new(Pulse::new(shell::random())),
+            keys: ["", ".leader"].map(|part| format!("weir.ratelimit fleet {name}{part}")),
+            proxy: hex(print(b"proxy")),
+            asker: u64::from_le_bytes(shell::random()),
+            asked: Cell::new(Instant::EPOCH),
+            period: Cell::new(Duration::ZERO),
+            good: asks("good"),
+            failed: asks("failed"),
+            away: Gauge::new("api_gateway_rate_limit_fleet_away", &[]),
+            proxies: Gauge::new("api_gateway_rate_limit_fleet_proxies", &[]),
+        };
+        member.observe();
+        member
+    }
+
+    /// Takes over what other workers know.
+    fn observe(&self) {
+        if let Ok((bytes, _)) = shared::read(&self.keys[0]) {
+            self.pulse.borrow_mut().take_over(&bytes);
+        }
+    }
+
+    /// Has the next tick come at once, where something is to be asked, and otherwise after an interval.
+    pub(super) fn wake(&self, fleet: &Fleet) {
+        let is_away = self.pulse.borrow().is_away;
+        let period = if is_away { fleet.interval } else { self.desk.borrow().next(fleet) };
+        if self.period.replace(period) != period {
+            shell::tick(period);
+        }
+    }
+
+    /// Asks what there is to ask, and where this worker leads, asks in time even without need.
+    fn ask(&self, fleet: &Fleet, now: Instant) {
+        let is_due = self.pulse.borrow().is_due(self.asked.get(), now);
+        let is_idle = is_due && lead(&self.keys[1], self.asker, LEASE) == Ok(Role::Leader);
+        let is_away = self.pulse.borrow().is_away;
+        if is_away && !is_idle {
+            return;
+        }
+        let mut desk = self.desk.borrow_mut();
+        let Some(words) = desk.question(fleet, &self.pulse.borrow(), &self.proxy, is_idle) else { return };
+        let command: Vec<_> = words.iter().map(String::as_bytes).collect();
+        self.asked.set(now);
+        match shell::state::send(&fleet.store, &command) {
+            Ok(token) => desk.sent(token, now),
+            Err(fault) => self.fail(fleet, &fault),
+        }
+    }
+
+    /// Notes for all workers that Redis does not answer.
+    fn fail(&self, fleet: &Fleet, fault: &Fault) {
+        self.failed.increment();
+        let mut pulse = self.pulse.borrow_mut();
+        if !std::mem::replace(&mut pulse.is_away, true) {
+            log::warn!("fleet: {} does not answer: {fault}", fleet.store.cluster);
+        }
+        self.share(&pulse);
+    }
+
+    fn share(&self, pulse: &Pulse) {
+        self.away.set(u64::from(pulse.is_away));
+        self.proxies.set(u64::from(pulse.proxies().get()));
+        if let Err(error) = shared::overwrite(&self.keys[0], &pulse.to_bytes()) {
+            log::debug!("fleet: {error}");
+        }
+    }
+
+    /// Takes in an answer, where it is one; says who goes on.
+    fn answered(&self, fleet: &Fleet, token: u32, headers: usize, body_bytes: usize) -> Option<Vec<Parked>> {
+        if !self.desk.borrow().awaits(token) {
+            return None;
+        }
+        let reply = shell::state::reply(&fleet.store, headers, body_bytes);
+        let (answer, released) = self.desk.borrow_mut().receive(&mut Host::default(), reply);
+        match answer {
+            Ok(answer) => {
+                self.good.increment();
+                let mut pulse = self.pulse.borrow_mut();
+                if pulse.is_away {
+                    log::info!("fleet: {} answers again", fleet.store.cluster);
+                }
+                pulse.answered(&answer, shell::now());
+                self.share(&pulse);
+            }
+            Err(Fault::NoScript) => {}
+            Err(fault) => self.fail(fleet, &fault),
+        }
+        Some(released)
+    }
+
+    /// Those who have waited for long enough. Redis is too slow for them, and so for all.
+    fn late(&self, fleet: &Fleet, now: Instant) -> Vec<Parked> {
+        let late = self.desk.borrow_mut().late(fleet.budget, now);
+        if !late.is_empty() {
+            self.fail(fleet, &Fault::Lost);
+        }
+        late
+    }
+}
+
+impl Limiter {
+    /// Looks after the fleet; says who goes on.
+    pub(super) fn tend(&self) -> Vec<Parked> {
+        let Some((fleet, member)) = self.fleet() else { return Vec::new() };
+        let now = shell::now();
+        member.observe();
+        let late = member.late(fleet, now);
+        member.ask(fleet, now);
+        member.wake(fleet);
+        late
+    }
+
+    /// Takes in an answer to a callout; says who goes on.
+    pub(super) fn hear(&self, token: u32, headers: usize, body_bytes: usize) -> Vec<Parked> {
+        let released = self.fleet().and_then(|(fleet, member)| member.answered(fleet, token, headers, body_bytes));
+        released.unwrap_or_default()
+    }
+
+    /// Puts away what nobody has taken of an answer, and asks what has come up meanwhile.
+    pub(super) fn close(&self) {
+        if let Some((fleet, member)) = self.fleet() {
+            let now = shell::now();
+            member.desk.borrow_mut().close(&mut Host::default(), now);
+            member.ask(fleet, now);
+            member.wake(fleet);
+        }
+    }
+
+    /// Asks every rule for this request's tokens, of which some are the fleet's. It came at `since`.
+    pub(super) fn decide_together<'a>(
+        &self,
+        asked: &[Asked<'a>],
+        headers: &Headers,
+        since: Option<Instant>,
+    ) -> Result<Decided<'a>, Unsettled> {
+        let (fleet, member) = self.fleet().ok_or(Undecided)?;
+        let plans: Vec<_> = asked.iter().map(|(rule, _)| rule.plan(headers)).collect();
+        let mut host = Host::default();
+        let Sorted { mut own, leased, is_unknown } = self.sort(member, asked, &plans, headers)?;
+        let mut desk = member.desk.borrow_mut();
+        let mut outcomes: Vec<Outcome<'a>> = plans.iter().map(|plan| full(&plan.limits)).collect();
+        let mut takes = Vec::with_capacity(leased.len());
+        if let ([(place, bucket)], 1) = (leased.as_slice(), asked.len()) {
+            // The usual case, in which nothing has to be given back: one look is enough.
+            let take = desk.take(&mut host, fleet, bucket)?;
+            if !matches!(take, Take::Missing(_)) {
+                tell(&mut outcomes, &plans, *place, &take);
+                return Ok(Decided { outcomes, plans, now: host.now });
+            }
+            takes.push(take);
+        } else {
+            for (_, bucket) in &leased {
+                takes.push(desk.look(&mut host, fleet, bucket)?);
+            }
+        }
+        let is_late = since.is_some_and(|since| shell::now().since(since) >= fleet.budget);
+        let is_away = is_late || member.pulse.borrow().is_away || !desk.has_room();
+        for ((place, _), take) in leased.iter().zip(&takes) {
+            tell(&mut outcomes, &plans, *place, take);
+        }
+        let is_missing = is_unknown || takes.iter().any(|take| matches!(take, Take::Missing(_)));
+        if (is_missing && !is_away) || outcomes.iter().any(Outcome::is_denied) {
+            for (place, charge) in &own {
+                let said = charge::look(&mut host, charge)?;
+                put(&mut outcomes, &plans, *place, said);
+            }
+            if outcomes.iter().any(Outcome::is_denied) {
+                return Ok(Decided { outcomes, plans, now: host.now });
+            }
+            for ((_, bucket), take) in leased.iter().zip(&takes) {
+                if let Take::Missing(ahead) = take {
+                    desk.want(fleet, bucket, bucket.cost, *ahead);
+                }
+            }
+            return Err(Unsettled::Waits);
+        }
+        // Redis is away: what is not held here is a share's.
+        let shares = self.shares(fleet, member, asked, &plans, headers, &leased, &takes, is_unknown)?;
+        own.extend(shares.iter().flatten().map(|(place, limits, charge)| {
+            let taker = crate::set::Taker { limits, ..charge.taker };
+            (*place, Charge { key: charge.key.clone(), taker })
+        }));
+        let charges: Vec<_> = own.iter().map(|(_, charge)| charge.clone()).collect();
+        let settled = charge::settle(&mut host, &charges)?;
+        let (is_denied, taken_at) = (settled.iter().any(Outcome::is_denied), host.now);
+        for ((place, _), said) in own.iter().zip(settled) {
+            put(&mut outcomes, &plans, *place, said);
+        }
+        if is_denied {
+            return Ok(Decided { outcomes, plans, now: host.now });
+        }
+        for (index, (place, bucket)) in leased.iter().enumerate() {
+            if !matches!(takes.get(index), Some(Take::Taken(..))) {
+                continue;
+            }
+            let said = desk.take(&mut host, fleet, bucket);
+            let take = said.unwrap_or(Take::Missing(0));
+            tell(&mut outcomes, &plans, *place, &take);
+            if matches!(take, Take::Taken(..)) {
+                continue;
+            }
+            // Another worker was faster.
+            charges.iter().for_each(|charge| charge::give_back(&mut host, charge, taken_at));
+            let before = leased.iter().zip(&takes).take(index).filter(|(_, take)| matches!(take, Take::Taken(..)));
+            before.for_each(|((_, bucket), _)| desk.give_back(&mut host, bucket));
+            if let Take::Missing(ahead) = take {
+                said?;
+                desk.want(fleet, bucket, bucket.cost, ahead);
+                return Err(if is_away { Unsettled::Undecided } else { Unsettled::Waits });
+            }
+            break;
+        }
+        Ok(Decided { outcomes, plans, now: host.now })
+    }
+
+    /// Says of each rule whom it has to be paid to.
+    fn sort<'a>(
+        &self,
+        member: &Member,
+        asked: &[Asked<'a>],
+        plans: &[&'a Plan],
+        headers: &Headers,
+    ) -> Result<Sorted<'a>, Undecided> {
+        let client = OnceCell::new();
+        let fleet_seed = member.pulse.borrow().seed();
+        let mut sorted = Sorted { own: Vec::new(), leased: Vec::new(), is_unknown: false };
+        for (place, ((rule, _), plan)) in asked.iter().zip(plans).enumerate() {
+            let is_fleet = rule.scope() == Scope::Fleet;
+            let seed = if is_fleet { fleet_seed.as_ref() } else { self.seed.as_ref() };
+            match rule.charge(plan, seed, headers, || client.get_or_init(downstream)) {
+                None if is_fleet => sorted.is_unknown = true,
+                None => return Err(Undecided),
+                Some(charge) if is_fleet => {
+                    let Charge { key, taker } = charge;
+                    let (slot, cost, is_shared) = (format!("{key} lease"), taker.cost.get(), rule.is_shared());
+                    let (print, limits, rule) = (taker.print, taker.limits, rule.name());
+                    sorted.leased.push((place, Bucket { slot, print, rule, is_shared, limits, cost }));
+                }
+                Some(charge) => sorted.own.push((place, charge)),
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// What a request pays while Redis is away, for each rule of the fleet that nothing is held of.
+    #[expect(clippy::too_many_arguments, reason = "all that is known of the request")]
+    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
+    fn shares<'a>(
+        &self,
+        fleet: &Fleet,
+        member: &Member,
+        asked: &[Asked<'a>],
+        plans: &[&'a Plan],
+        headers: &Headers,
+        leased: &[(usize, Bucket<'a>)],
+        takes: &[Take],
+        is_unknown: bool,
+    ) -> Result<Option<Vec<(usize, Limits, Charge<'a>)>>, Unsettled> {
+        let is_held = |place: usize| {
+            leased.iter().zip(takes).any(|((held, _), take)| *held == place && matches!(take, Take::Taken(..)))
+        };
+        let is_lacking = is_unknown || takes.iter().any(|take| !matches!(take, Take::Taken(..)));
+        match fleet.when_unavailable {
+            _ if !is_lacking => return Ok(None),
+            WhenUnavailable::Open => return Ok(None),
+            WhenUnavailable::Closed => return Err(Unsettled::Closed),
+            WhenUnavailable::Share => {}
+        }
+        let (client, proxies) = (OnceCell::new(), member.pulse.borrow().proxies());
+        let mut shares = Vec::new();
+        for (place, ((rule, _), plan)) in asked.iter().zip(plans).enumerate() {
+            if rule.scope() == Scope::Proxy || is_held(place) {
+                continue;
+            }
+            let charge = rule.charge(plan, self.seed.as_ref(), headers, || client.get_or_init(downstream));
+            let charge = charge.ok_or(Undecided)?;
+            let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
+            shares.push((place, limits, Charge { key: format!("{} share", charge.key), ..charge }));
+        }
+        Ok(Some(shares))
+    }
+}
+
+/// What is said of limits of which nothing is known.
+fn full(limits: &Limits) -> Outcome<'_> {
+    let limit = limits.first();
+    Outcome::Allow(Standing { limit, remaining: limit.quota.burst().get(), reset_in: Duration::ZERO })
+}
+
+/// Writes down what a block says.
+fn tell<'a>(outcomes: &mut [Outcome<'a>], plans: &[&'a Plan], place: usize, take: &Take) {
+    let (Some(slot), Some(plan)) = (outcomes.get_mut(place), plans.get(place)) else { return };
+    let standing = |known: &Known| {
+        let limit = plan.limits.iter().nth(known.tight).unwrap_or_else(|| plan.limits.first());
+        Standing { limit, remaining: known.remaining.min(limit.quota.burst().get()), reset_in: known.reset_in }
+    };
+    match take {
+        Take::Taken(known, _) => *slot = Outcome::Allow(standing(known)),
+        Take::Refused(known) => *slot = Outcome::Deny(standing(known)),
+        Take::Missing(_) => {}
+    }
+}
+
+/// Writes down what buckets of this proxy say, in the words of the rule's own limits.
+fn put<'a>(outcomes: &mut [Outcome<'a>], plans: &[&'a Plan], place: usize, said: Outcome<'_>) {
+    let (Some(slot), Some(plan)) = (outcomes.get_mut(place), plans.get(place)) else { return };
+    let Standing { limit, remaining, reset_in } = *said.standing();
+    let limit = plan.limits.iter().find(|own| own.name == limit.name).unwrap_or_else(|| plan.limits.first());
+    let standing = Standing { limit, remaining, reset_in };
+    *slot = if said.is_denied() { Outcome::Deny(standing) } else { Outcome::Allow(standing) };
+}
