@@ -19,7 +19,7 @@ const WAYS: usize = 8;
 /// The first byte of a stored value.
 const FORMAT: u8 = 1;
 /// How many numbers a block is.
-const NUMBERS: usize = 11;
+const NUMBERS: usize = 12;
 /// A refusal is asked about again after so long, however long it is: a Redis that was emptied has forgotten it.
 const REFUSED_MAX: Duration = Duration::from_secs(5);
 
@@ -80,9 +80,13 @@ impl Blocks {
     pub fn read(bytes: &[u8], now: Instant) -> Self {
         let mut blocks = Vec::new();
         if let Some((&FORMAT, rest)) = bytes.split_first() {
-            blocks.extend(rest.chunks_exact((NUMBERS + 1) * 8).take(WAYS).map(Block::read));
+            for chunk in rest.chunks_exact(NUMBERS * 8) {
+                let block = Block::read(chunk);
+                if block.since <= now && blocks.len() < WAYS {
+                    blocks.push(block);
+                }
+            }
         }
-        blocks.retain(|block| block.since <= now);
         Self { now, blocks }
     }
 
@@ -199,12 +203,12 @@ impl Block {
     fn demand(&self, now: Instant, interval: Duration) -> u32 {
         let span = micros(interval).max(1);
         let passed = micros(now.since(self.since)).max(span / 4);
-        let demand = u128::from(self.spent) * 2 * u128::from(span) / u128::from(passed.max(1));
+        let demand = self.spent.saturating_mul(2 * span) / passed.max(1);
         let most = self.grant.saturating_mul(3).saturating_add(8);
-        u32::try_from(demand.min(u128::from(most))).unwrap_or(u32::MAX)
+        u32::try_from(demand.min(most)).unwrap_or(u32::MAX)
     }
 
-    fn numbers(&self) -> [u64; NUMBERS + 1] {
+    fn numbers(&self) -> [u64; NUMBERS] {
         let at = |instant: Instant| instant.as_nanos();
         [
             self.print,

@@ -106,7 +106,7 @@ struct Raw {
     slots: Option<u32>,
     undecided: Option<String>,
     /// A [`policy::state::RawStore`].
-    state: Option<Box<RawValue>>,
+    state: Option<fleet::Words>,
     #[serde(default)]
     fleet: fleet::Words,
     scope: Option<String>,
@@ -182,7 +182,7 @@ impl Config {
 
     fn read(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
         let mut raw: Raw = config::read(json)?;
-        let fleet = fleet::read(raw.state.as_deref(), std::mem::take(&mut raw.fleet), variables)?;
+        let fleet = fleet::read(raw.state.take(), std::mem::take(&mut raw.fleet), variables)?;
         let scope = fleet::scope(raw.scope.as_deref(), Scope::Proxy, fleet.is_some())?;
         let slots = NonZeroU32::new(raw.slots.unwrap_or(SLOTS)).filter(|slots| slots.get() <= SLOTS_MAX);
         let slots = slots.ok_or_else(|| ConfigError::at("slots", format!("must be from 1 to {SLOTS_MAX}")))?;

@@ -47,8 +47,8 @@ pub struct Bucket<'a> {
 impl Bucket<'_> {
     /// Its name in Redis.
     fn name(&self) -> String {
-        let print = u128::from_le_bytes(self.print.to_bytes());
-        if self.is_shared { format!("limit:{}", self.rule) } else { format!("limit:{}:{}", self.rule, hex(print)) }
+        let shared = ["limit:", self.rule].concat();
+        if self.is_shared { shared } else { [shared, hex(&self.print.to_bytes())].join(":") }
     }
 }
 

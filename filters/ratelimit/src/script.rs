@@ -13,7 +13,7 @@
 use std::time::Duration;
 
 use policy::state::{Fault, Reply};
-use policy::{Fingerprint, Seed};
+use policy::Fingerprint;
 
 use crate::fleet::Terms;
 
@@ -130,24 +130,41 @@ pub struct Answer {
 
 /// The arguments of the script about these buckets; `keys` are what their names become in Redis.
 pub fn arguments(proxy: &str, seed: [u8; 16], wants: &[Want]) -> Vec<String> {
-    let lifetime = PROXY_LIFETIME.as_micros().to_string();
-    let mut words = vec![proxy.to_owned(), lifetime, hex(u128::from_be_bytes(seed))];
+    let mut words = vec![proxy.to_owned(), micros(PROXY_LIFETIME).to_string(), hex(&seed)];
     for want in wants {
         let Terms { reserve, limits, .. } = &want.terms;
         let wanted = want.need.saturating_add(want.ahead);
-        words.extend([want.least, wanted, want.back].map(|number| number.to_string()));
-        words.extend([want.held, *reserve].map(|length| length.as_micros().to_string()));
+        let numbers = [u64::from(want.least), u64::from(wanted), u64::from(want.back), micros(want.held), micros(*reserve)];
+        numbers.iter().for_each(|number| words.push(number.to_string()));
         words.push(limits.len().to_string());
         for (name, refill, burst) in limits {
-            words.extend([name.clone(), refill.as_nanos().to_string(), burst.to_string()]);
+            words.push(name.clone());
+            words.push(u64::try_from(refill.as_nanos()).unwrap_or(u64::MAX).to_string());
+            words.push(burst.to_string());
         }
     }
     words
 }
 
-/// Sixteen bytes as text.
-pub fn hex(number: u128) -> String {
-    format!("{number:032x}")
+/// Bytes as text.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit })).collect()
+}
+
+/// The sixteen bytes that a text says.
+fn unhex(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let [high, low] = pair else { return None };
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    (text.len() == 32).then_some(bytes)
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
 }
 
 impl Answer {
@@ -163,8 +180,7 @@ impl Answer {
     fn parse(bytes: &[u8]) -> Option<Self> {
         let mut words = std::str::from_utf8(bytes).ok()?.split(' ');
         let proxies = words.next()?.parse().ok()?;
-        let seed = words.next().filter(|seed| seed.len() == 32)?;
-        let seed = u128::from_str_radix(seed, 16).ok()?.to_be_bytes();
+        let seed = unhex(words.next()?)?;
         let mut grants = Vec::new();
         while let Some(word) = words.next() {
             let granted = whole(word)?;
@@ -179,11 +195,6 @@ impl Answer {
             });
         }
         Some(Self { proxies, seed, grants })
-    }
-
-    /// The seed as what it is used for.
-    pub fn fleet_seed(&self) -> Seed {
-        Seed::from_random(self.seed)
     }
 }
 

@@ -56,15 +56,15 @@ impl Member {
         let seed = shell::seed().ok();
         let print = |part: &[u8]| {
             let parts = fleet.store.identity().into_iter().chain([part]);
-            seed.map_or_else(|| u128::from_le_bytes(shell::random()), |seed| u128::from_le_bytes(seed.fingerprint(parts).to_bytes()))
+            hex(&seed.map_or_else(shell::random, |seed| seed.fingerprint(parts).to_bytes()))
         };
-        let name = hex(print(b"fleet"));
+        let name = print(b"fleet");
         let asks = |outcome| Counter::new("api_gateway_rate_limit_fleet_asks_total", &[("outcome", outcome)]);
         let member = Self {
             desk: RefCell::default(),
             pulse: RefCell::new(Pulse::new(shell::random())),
-            keys: ["", ".leader"].map(|part| format!("weir.ratelimit fleet {name}{part}")),
-            proxy: hex(print(b"proxy")),
+            keys: ["", ".leader"].map(|part| ["weir.ratelimit fleet ", &name, part].concat()),
+            proxy: print(b"proxy"),
             asker: u64::from_le_bytes(shell::random()),
             asked: Cell::new(Instant::EPOCH),
             period: Cell::new(Duration::ZERO),
@@ -296,7 +296,7 @@ impl Limiter {
                 None => return Err(Undecided),
                 Some(charge) if is_fleet => {
                     let Charge { key, taker } = charge;
-                    let (slot, cost, is_shared) = (format!("{key} lease"), taker.cost.get(), rule.is_shared());
+                    let (slot, cost, is_shared) = ([&key, " lease"].concat(), taker.cost.get(), rule.is_shared());
                     let (print, limits, rule) = (taker.print, taker.limits, rule.name());
                     sorted.leased.push((place, Bucket { slot, print, rule, is_shared, limits, cost }));
                 }
@@ -339,7 +339,7 @@ impl Limiter {
             let charge = rule.charge(plan, self.seed.as_ref(), headers, || client.get_or_init(downstream));
             let charge = charge.ok_or(Undecided)?;
             let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
-            shares.push((place, limits, Charge { key: format!("{} share", charge.key), ..charge }));
+            shares.push((place, limits, Charge { key: [&charge.key, " share"].concat(), ..charge }));
         }
         Ok(Some(shares))
     }
