@@ -46,15 +46,17 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if policy.identity.is_some() {
         variables.extend(policy.state.as_ref().and_then(|state| state.variable.clone()));
     }
+    let store: Vec<_> = policy.state.iter().filter_map(|state| state.variable.clone()).collect();
+    let limited = || if ratelimit::is_shared(policy) { store.clone() } else { Vec::new() };
     // Envoy refuses a name that stands twice.
     variables.sort();
     variables.dedup();
     let filters = vec![
         filter("correlation", "correlation", &correlation),
         Filter { variables, ..filter("auth", "auth", &auth) },
-        filter("ratelimit", "ratelimit", &ratelimit),
+        Filter { variables: limited(), ..filter("ratelimit", "ratelimit", &ratelimit) },
         filter("cache", "cache", &cache),
-        filter("quota", "ratelimit", &quota),
+        Filter { variables: limited(), ..filter("quota", "ratelimit", &quota) },
         filter("breaker", "breaker", &breaker),
     ];
     complaint::read(correlation, ::correlation::Config::from_json, mistakes);
@@ -62,9 +64,10 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         let environment = surroundings.variable;
         complaint::read(auth, |json| ::auth::Config::with_environment(json, &environment), mistakes);
     }
-    complaint::read(ratelimit, ::ratelimit::Config::from_json, mistakes);
+    let environment = surroundings.variable;
+    complaint::read(ratelimit, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
     complaint::read(cache, ::cache::Config::from_json, mistakes);
-    complaint::read(quota, ::ratelimit::Config::from_json, mistakes);
+    complaint::read(quota, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
     complaint::read(ratelimit::idle(policy), ::ratelimit::Config::from_json, mistakes);
     complaint::read(breaker, ::breaker::Config::from_json, mistakes);
     filters

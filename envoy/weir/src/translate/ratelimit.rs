@@ -50,6 +50,9 @@ pub fn idle(policy: &Policy) -> Draft {
     });
     let rules = rules.collect();
     let mut draft = Draft::object(&policy.span);
+    if let Some(state) = &policy.state {
+        draft.set("state", state.draft.clone());
+    }
     draft.set("rules", Draft::list(rules, &policy.span));
     draft
 }
@@ -65,9 +68,24 @@ pub fn has_quota(policy: &Policy, route: &Route) -> bool {
 }
 
 fn own(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
-    let elsewhere =
-        [("tiers", "it has its own place at the top of the policy"), ("rules", "each upstream has a `limit`")];
-    options(policy, "ratelimit", &elsewhere, mistakes)
+    let elsewhere = [
+        ("tiers", "it has its own place at the top of the policy"),
+        ("rules", "each upstream has a `limit`"),
+        ("state", "it has its own place at the top of the policy"),
+    ];
+    let mut draft = options(policy, "ratelimit", &elsewhere, mistakes);
+    if let Some(state) = policy.state.as_ref().filter(|_| is_shared(policy)) {
+        draft.set("state", state.draft.clone());
+    }
+    draft
+}
+
+/// Whether any limit is kept by a fleet, which needs the state store: `ratelimit: {scope: fleet}` says it of all limits, and
+/// `limit: {scope: fleet}` of an upstream's own.
+pub fn is_shared(policy: &Policy) -> bool {
+    let says = |draft: &Draft| draft.has("scope");
+    let general = policy.options.iter().any(|(name, draft)| *name == "ratelimit" && says(draft));
+    general || policy.upstreams.iter().filter_map(|upstream| upstream.limit.as_ref()).any(says)
 }
 
 fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) -> Option<Draft> {
@@ -108,7 +126,11 @@ fn bind(rule: &mut Draft, upstream: &Upstream) -> Option<()> {
     let name = &upstream.name;
     rule.set("key", Draft::list(vec![Draft::leaf("upstream", &name.span)], &name.span));
     rule.set("upstream", Draft::leaf(name.value.as_str(), &name.span));
-    rule.set("limit", upstream.limit.clone()?);
+    let mut limit = upstream.limit.clone()?;
+    if let Some(scope) = limit.take("scope") {
+        rule.set("scope", scope);
+    }
+    rule.set("limit", limit);
     Some(())
 }
 
