@@ -68,8 +68,7 @@ impl fmt::Debug for Fleet {
 
 impl PartialEq for Fleet {
     fn eq(&self, other: &Self) -> bool {
-        (self.interval, self.budget, self.when_unavailable)
-            == (other.interval, other.budget, other.when_unavailable)
+        (self.interval, self.budget, self.when_unavailable) == (other.interval, other.budget, other.when_unavailable)
             && self.store.identity() == other.store.identity()
     }
 }
@@ -91,9 +90,7 @@ impl Terms {
     /// How these limits are leased, by requests that cost `cost`.
     pub fn of(limits: &Limits, cost: u32, interval: Duration) -> Self {
         let term = term(limits, cost, interval).unwrap_or_default();
-        let listed = |limit: &Limit| {
-            (limit.unit.noun().to_owned(), limit.quota.refill(), limit.quota.burst().get())
-        };
+        let listed = |limit: &Limit| (limit.unit.noun().to_owned(), limit.quota.refill(), limit.quota.burst().get());
         Self { term, reserve: term, limits: limits.iter().map(listed).collect() }
     }
 }
@@ -130,4 +127,39 @@ pub fn windows(limits: &Limits) -> PerUnit<Duration> {
         *windows.at_mut(limit.unit) = limit.quota.window();
     }
     windows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::tests::limits;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const INTERVAL: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn only_what_comes_back_soon_is_leased_ahead() {
+        for (text, cost, millis) in [
+            ("1000/s", 1, Some(100)),
+            ("200/s burst 400", 1, Some(200)),
+            ("100/s burst 20", 1, Some(50)),
+            ("100/s burst 20", 16, None),
+            ("100/s burst 10", 1, None),
+            ("10/s burst 20", 1, None),
+            ("1000/h", 1, None),
+            ("1000/s, 1000/m", 1, None),
+        ] {
+            assert_eq!(term(&limits(text), cost, INTERVAL), millis.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_add_up_to_the_limit() {
+        let [one, three] = [1, 3].map(|number| NonZeroU32::new(number).unwrap());
+        let shares = share(&limits("10/s burst 20, 100/m"), one, three);
+        let said: Vec<_> = shares.iter().map(|limit| (limit.quota.burst().get(), limit.quota.refill())).collect();
+        assert_eq!(said, [(6, Duration::from_millis(300)), (33, Duration::from_millis(1800))]);
+        assert_eq!(share(&limits("1/s"), one, three).first().quota.burst().get(), 1);
+    }
 }

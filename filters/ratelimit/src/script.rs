@@ -12,8 +12,8 @@
 
 use std::time::Duration;
 
-use policy::state::{Fault, Reply};
 use policy::Fingerprint;
+use policy::state::{Fault, Reply};
 
 use crate::fleet::Terms;
 
@@ -134,7 +134,8 @@ pub fn arguments(proxy: &str, seed: [u8; 16], wants: &[Want]) -> Vec<String> {
     for want in wants {
         let Terms { reserve, limits, .. } = &want.terms;
         let wanted = want.need.saturating_add(want.ahead);
-        let numbers = [u64::from(want.least), u64::from(wanted), u64::from(want.back), micros(want.held), micros(*reserve)];
+        let numbers =
+            [u64::from(want.least), u64::from(wanted), u64::from(want.back), micros(want.held), micros(*reserve)];
         numbers.iter().for_each(|number| words.push(number.to_string()));
         words.push(limits.len().to_string());
         for (name, refill, burst) in limits {

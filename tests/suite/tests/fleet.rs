@@ -12,8 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use proxy::deadline::{Deadline, PATIENCE};
 use policy::state::Reply;
+use proxy::deadline::{Deadline, PATIENCE};
 use proxy::redis::Value;
 use proxy::{Client, Redis, Request, Upstash, Webdis};
 use ratelimit::script::{DIGEST, SCRIPT};
@@ -198,7 +198,8 @@ fn redis_killed_and_restarted_under_load_fails_no_request_and_limits_hold_again(
 fn without_redis_each_proxy_has_what_it_was_configured_to() {
     let mut store = Store::start();
     store.redis.kill();
-    let fleet = |when: &str| fleet(&keyed(r#"{"rate": "3/h"}"#), &format!(r#", "fleet": {{"when_unavailable": "{when}"}}"#));
+    let fleet =
+        |when: &str| fleet(&keyed(r#"{"rate": "3/h"}"#), &format!(r#", "fleet": {{"when_unavailable": "{when}"}}"#));
     for (when, expected) in
         [("share", [200, 200, 200, 429]), ("open", [200, 200, 200, 200]), ("closed", [503, 503, 503, 503])]
     {
@@ -219,7 +220,7 @@ fn requests_with_bodies_wait_whole_for_redis() {
         assert_eq!(answer.status, expected, "{}", stage.envoy.log());
         assert!(answer.headers.iter().any(|(name, value)| name == b"x-ratelimit-limit" && value == b"2"), "{answer:?}");
     }
-    let bodies: Vec<_> = stage.origin.received().iter().map(|request| request.body.len()).collect();
+    let bodies: Vec<_> = stage.origin.received().iter().map(|request| request.body.concat().len()).collect();
     assert_eq!(bodies, [100_000, 100_000]);
 }
 
@@ -229,11 +230,14 @@ fn a_bridge_of_the_other_dialect_leases_as_well() {
     let upstash = Upstash::start(redis.address(), PASSWORD);
     let config = fleet(&keyed(r#"{"rate": "2/h"}"#), "").replace(r#""env""#, r#""dialect": "upstash", "env""#);
     let scenario = Scenario::new(&[("ratelimit", &config)]).environment("STATE_PASSWORD", PASSWORD);
-    let stage = scenario.cluster_at("state", upstash.address()).envoy_only("the host reaches no Redis").envoy().unwrap();
+    let stage =
+        scenario.cluster_at("state", upstash.address()).envoy_only("the host reaches no Redis").envoy().unwrap();
     let carol = Request::get("/").header("x-weir-user", "carol");
     let said: Vec<_> = (0..3).map(|_| status(&stage, &carol)).collect();
     assert_eq!(said, [200, 200, 429], "{}", stage.envoy.log());
-    assert!(Deadline::after(PATIENCE).wait_until(|| redis.call(&["ZCARD", "weir:fleet"]).unwrap() == Value::Integer(1)));
+    assert!(
+        Deadline::after(PATIENCE).wait_until(|| redis.call(&["ZCARD", "weir:fleet"]).unwrap() == Value::Integer(1))
+    );
 }
 
 #[test]
@@ -250,13 +254,16 @@ fn redis_runs_the_arithmetic_that_the_simulation_does() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
-    for (index, (refill, burst)) in [(1_000_000_000, 5), (333_333_334, 3), (1_000_000, 1000), (86_400_000_000, 1)].into_iter().enumerate() {
+    for (index, (refill, burst)) in
+        [(1_000_000_000, 5), (333_333_334, 3), (1_000_000, 1000), (86_400_000_000, 1)].into_iter().enumerate()
+    {
         let (mut model, key) = (model::Redis::default(), format!("bucket{index}"));
         for _ in 0..300 {
             now += roll(refill * 2 / 1000);
             let (least, want, back) = (1 + roll(2), 1 + roll(6), if roll(4) == 0 { roll(3) } else { 0 });
             let (held, reserve) = (roll(2_000_000), roll(2) * refill / 10_000);
-            let mut words: Vec<String> = ["EVAL", &script, "3", "fleet", "seed", &key, "p", "5000000"].map(Into::into).into();
+            let mut words: Vec<String> =
+                ["EVAL", &script, "3", "fleet", "seed", &key, "p", "5000000"].map(Into::into).into();
             words.push("0".repeat(32));
             words.extend([least, want, back, held, reserve, 1].map(|number| number.to_string()));
             words.push("second".into());

@@ -124,7 +124,7 @@ fn a_mistake_in_routes_is_said_with_its_place() {
 
 #[test]
 fn no_configuration_limits_nothing() {
-    assert_eq!(Config::from_json(b"").unwrap(), Config { rules: Vec::new(), undecided: WhenUndecided::Refuse });
+    assert_eq!(Config::from_json(b"").unwrap(), Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, fleet: None });
 }
 
 /// What the first rule lets pass at once in a tier, and what it tells clients.
@@ -221,4 +221,28 @@ fn a_request_is_counted_under_the_upstream_of_the_route_that_matched_first() {
         let found = account.map(|account| (account.provider.as_str(), account.allowed));
         assert_eq!(found, expected, "{members} {request}");
     }
+}
+
+#[test]
+fn a_fleet_s_words_are_checked_one_by_one() {
+    let rule = r#""rules": [{"name": "a", "key": ["user"], "limit": {"rate": "1/s"}}]"#;
+    for (more, expected) in [
+        (r#""state": {"dialect": "resp"}"#, r#"state.dialect: must be webdis or upstash, got "resp""#),
+        (r#""state": {"color": "red"}"#, "state.color: is unknown here, or there twice"),
+        (r#""fleet": {"interval": "1ms"}"#, r#"fleet.interval: must be a length of time from 10ms to 1000ms, got "1ms""#),
+        (r#""fleet": {"budget": "1m"}"#, r#"fleet.budget: must be a length of time from 5ms to 10000ms, got "1m""#),
+        (
+            r#""fleet": {"when_unavailable": "panic"}"#,
+            r#"fleet.when_unavailable: must be "share", "open" or "closed", got "panic""#,
+        ),
+        (r#""scope": "fleet""#, "scope: a fleet needs `state`, where its proxies meet"),
+        (r#""scope": "galaxy""#, r#"scope: must be "proxy" or "fleet", got "galaxy""#),
+    ] {
+        let said = Config::from_json(format!("{{{more}, {rule}}}").as_bytes()).unwrap_err();
+        assert_eq!(said.to_string(), expected);
+    }
+    let config = Config::from_json(format!(r#"{{"state": {{}}, "scope": "fleet", {rule}}}"#).as_bytes()).unwrap();
+    assert_eq!(config.rules[0].scope(), Scope::Fleet);
+    let fleet = config.fleet.unwrap();
+    assert_eq!((fleet.interval.as_millis(), fleet.budget.as_millis(), fleet.store.timeout.as_millis()), (50, 100, 100));
 }

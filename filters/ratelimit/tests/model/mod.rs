@@ -30,10 +30,10 @@ impl Redis {
         }
         let room = window - reserve;
         let fit = want.min(((room - debt) / refill + 1e-9).floor()).max(0.0);
-        let fit = fit - fit % least;
+        let fit = fit - fit % least + 0.0;
         debt = (debt + fit * refill).ceil();
-        let wait = (debt + least * refill - room - 1e-9 * refill).ceil().max(0.0);
-        let left = ((room - debt) / refill + 1e-9).floor().max(0.0);
+        let wait = (debt + least * refill - room - 1e-9 * refill).ceil().max(0.0) + 0.0;
+        let left = ((room - debt) / refill + 1e-9).floor().max(0.0) + 0.0;
         if fit > 0.0 || back > 0.0 {
             self.full_at = (now + debt) as u64;
         }
