@@ -95,7 +95,9 @@ impl Blocks {
         bytes.clear();
         bytes.push(FORMAT);
         for block in &self.blocks {
-            block.numbers().iter().for_each(|number| bytes.extend(number.to_le_bytes()));
+            for number in block.numbers() {
+                bytes.extend(number.to_le_bytes());
+            }
         }
     }
 

@@ -43,9 +43,7 @@
 //! | `rules[].scope` | who keeps the limits together: the workers of this `proxy`, or the proxies of a `fleet` ([`crate::fleet`]) | as `scope` says |
 //! | `scope` | the scope of rules that do not say theirs | `proxy` |
 //! | `state` | the state store of a fleet, as [`policy::state::RawStore`] has it | none |
-//! | `fleet.interval` | how far ahead of need tokens are leased | `50ms` |
-//! | `fleet.budget` | the longest that a request waits for the store | `100ms` |
-//! | `fleet.when_unavailable` | what becomes of requests meanwhile: `share`, `open` or `closed` (503) | `share` |
+//! | `fleet` | how far ahead of need tokens are leased, `interval`; the longest that a request waits for the store, `budget`; and what becomes of requests meanwhile, `when_unavailable`: `share`, `open` or `closed` (503) | `50ms`, `100ms`, `share` |
 //!
 //! **What is counted.** A request is counted once under each provider that its rules name, in
 //! `api_gateway_rate_limit_requests_total{provider,status}`: as `allowed`, `limited` (429) or `undecided`. Where this
@@ -165,9 +163,6 @@ const NAME_LENGTH_MAX: usize = 64;
 
 impl Config {
     /// Reads the filter's configuration without an environment, and so without secrets.
-    ///
-    /// # Errors
-    /// The first mistake, with its place.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
         Self::read(json, None)
     }

@@ -247,7 +247,9 @@ impl Desk {
             self.parked.iter_mut().for_each(|parked| parked.batch = flight.batch);
             self.is_asked = true;
             let later = std::mem::replace(&mut self.wants, flight.wants);
-            later.into_iter().for_each(|want| self.add(want));
+            for want in later {
+                self.add(want);
+            }
             return (Err(Fault::NoScript), Vec::new());
         }
         self.is_strange = false;

@@ -16,11 +16,13 @@
 //! says. Without a proxy's state there is no limit to keep, so there is nothing to fall back on.
 //!
 //! What it does not do: it trusts `x-weir-user` and `x-weir-tier`, which `auth` sets and keeps clients from setting.
-//! Without `auth` before it, key by address. It refuses when a bucket is empty and never lets a request wait. A token
-//! bucket is a steady rate with a burst, and not a count that starts over with the minute. Two proxies do not share buckets.
+//! Without `auth` before it, key by address. It refuses when a bucket is empty. A token
+//! bucket is a steady rate with a burst, and not a count that starts over with the minute. Two proxies share buckets where a rule's
+//! `scope` says so ([`fleet`]); then a request waits for Redis, tens of milliseconds at most, where nothing was leased yet.
 //!
 //! Reading order: [`rate`], [`bucket`] (the algorithm), [`limit`] (several buckets at once), [`set`] (many callers in
-//! bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`].
+//! bounded memory), [`charge`] (several rules at once, without locks), [`key`], [`fields`], [`rule`], [`config`]; of fleets [`fleet`],
+//! [`block`] (what was leased), [`script`] (what Redis runs), [`desk`] (who waits for it), [`pulse`].
 
 pub mod block;
 pub mod bucket;

@@ -136,7 +136,9 @@ pub fn arguments(proxy: &str, seed: [u8; 16], wants: &[Want]) -> Vec<String> {
         let wanted = want.need.saturating_add(want.ahead);
         let numbers =
             [u64::from(want.least), u64::from(wanted), u64::from(want.back), micros(want.held), micros(*reserve)];
-        numbers.iter().for_each(|number| words.push(number.to_string()));
+        for number in numbers {
+            words.push(number.to_string());
+        }
         words.push(limits.len().to_string());
         for (name, refill, burst) in limits {
             words.push(name.clone());

@@ -124,7 +124,10 @@ fn a_mistake_in_routes_is_said_with_its_place() {
 
 #[test]
 fn no_configuration_limits_nothing() {
-    assert_eq!(Config::from_json(b"").unwrap(), Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, fleet: None });
+    assert_eq!(
+        Config::from_json(b"").unwrap(),
+        Config { rules: Vec::new(), undecided: WhenUndecided::Refuse, fleet: None }
+    );
 }
 
 /// What the first rule lets pass at once in a tier, and what it tells clients.
@@ -229,7 +232,10 @@ fn a_fleet_s_words_are_checked_one_by_one() {
     for (more, expected) in [
         (r#""state": {"dialect": "resp"}"#, r#"state.dialect: must be webdis or upstash, got "resp""#),
         (r#""state": {"color": "red"}"#, "state.color: is unknown here, or there twice"),
-        (r#""fleet": {"interval": "1ms"}"#, r#"fleet.interval: must be a length of time from 10ms to 1000ms, got "1ms""#),
+        (
+            r#""fleet": {"interval": "1ms"}"#,
+            r#"fleet.interval: must be a length of time from 10ms to 1000ms, got "1ms""#,
+        ),
         (r#""fleet": {"budget": "1m"}"#, r#"fleet.budget: must be a length of time from 5ms to 10000ms, got "1m""#),
         (
             r#""fleet": {"when_unavailable": "panic"}"#,

@@ -18,6 +18,7 @@ use crate::limit::{Limits, Outcome, Standing};
 use crate::pulse::Pulse;
 use crate::rule::{Asked, Plan, Scope};
 use crate::script::hex;
+use crate::set::Taker;
 
 /// Whoever asks for the proxy when it has nothing to ask for holds this office for so long.
 const LEASE: Duration = Duration::from_secs(1);
@@ -206,12 +207,11 @@ impl Limiter {
         let mut takes = Vec::with_capacity(leased.len());
         if let ([(place, bucket)], 1) = (leased.as_slice(), asked.len()) {
             // The usual case, in which nothing has to be given back: one look is enough.
-            let take = desk.take(&mut host, fleet, bucket)?;
-            if !matches!(take, Take::Missing(_)) {
-                tell(&mut outcomes, &plans, *place, &take);
+            takes.push(desk.take(&mut host, fleet, bucket)?);
+            if let Some(take) = takes.first().filter(|take| !matches!(take, Take::Missing(_))) {
+                tell(&mut outcomes, &plans, *place, take);
                 return Ok(Decided { outcomes, plans, now: host.now });
             }
-            takes.push(take);
         } else {
             for (_, bucket) in &leased {
                 takes.push(desk.look(&mut host, fleet, bucket)?);
@@ -239,10 +239,11 @@ impl Limiter {
             return Err(Unsettled::Waits);
         }
         // Redis is away: what is not held here is a share's.
-        let shares = self.shares(fleet, member, asked, &plans, headers, &leased, &takes, is_unknown)?;
-        own.extend(shares.iter().flatten().map(|(place, limits, charge)| {
-            let taker = crate::set::Taker { limits, ..charge.taker };
-            (*place, Charge { key: charge.key.clone(), taker })
+        let lacks = |place: &usize| !leased.iter().zip(&takes).any(|((held, _), take)| held == place && is_taken(take));
+        let shares = self.shares(asked, &plans, headers, &lacks)?;
+        own.extend(shares.iter().map(|(place, limits, charge)| {
+            let key = charge.key.clone();
+            (*place, Charge { key, taker: Taker { limits, ..charge.taker } })
         }));
         let charges: Vec<_> = own.iter().map(|(_, charge)| charge.clone()).collect();
         let settled = charge::settle(&mut host, &charges)?;
@@ -253,22 +254,16 @@ impl Limiter {
         if is_denied {
             return Ok(Decided { outcomes, plans, now: host.now });
         }
-        for (index, (place, bucket)) in leased.iter().enumerate() {
-            if !matches!(takes.get(index), Some(Take::Taken(..))) {
-                continue;
-            }
-            let said = desk.take(&mut host, fleet, bucket);
-            let take = said.unwrap_or(Take::Missing(0));
+        let held: Vec<_> = leased.iter().zip(&takes).filter(|(_, take)| is_taken(take)).map(|(held, _)| held).collect();
+        for (index, (place, bucket)) in held.iter().enumerate() {
+            let take = desk.take(&mut host, fleet, bucket).unwrap_or(Take::Missing(0));
             tell(&mut outcomes, &plans, *place, &take);
-            if matches!(take, Take::Taken(..)) {
+            if is_taken(&take) {
                 continue;
             }
             // Another worker was faster.
-            charges.iter().for_each(|charge| charge::give_back(&mut host, charge, taken_at));
-            let before = leased.iter().zip(&takes).take(index).filter(|(_, take)| matches!(take, Take::Taken(..)));
-            before.for_each(|((_, bucket), _)| desk.give_back(&mut host, bucket));
+            undo(&mut host, &mut desk, &charges, taken_at, held.iter().take(index).map(|(_, bucket)| bucket));
             if let Take::Missing(ahead) = take {
-                said?;
                 desk.want(fleet, bucket, bucket.cost, ahead);
                 return Err(if is_away { Unsettled::Undecided } else { Unsettled::Waits });
             }
@@ -307,42 +302,52 @@ impl Limiter {
     }
 
     /// What a request pays while Redis is away, for each rule of the fleet that nothing is held of.
-    #[expect(clippy::too_many_arguments, reason = "all that is known of the request")]
-    #[expect(clippy::type_complexity, reason = "it is taken apart at once")]
     fn shares<'a>(
         &self,
-        fleet: &Fleet,
-        member: &Member,
         asked: &[Asked<'a>],
         plans: &[&'a Plan],
         headers: &Headers,
-        leased: &[(usize, Bucket<'a>)],
-        takes: &[Take],
-        is_unknown: bool,
-    ) -> Result<Option<Vec<(usize, Limits, Charge<'a>)>>, Unsettled> {
-        let is_held = |place: usize| {
-            leased.iter().zip(takes).any(|((held, _), take)| *held == place && matches!(take, Take::Taken(..)))
-        };
-        let is_lacking = is_unknown || takes.iter().any(|take| !matches!(take, Take::Taken(..)));
-        match fleet.when_unavailable {
-            _ if !is_lacking => return Ok(None),
-            WhenUnavailable::Open => return Ok(None),
-            WhenUnavailable::Closed => return Err(Unsettled::Closed),
-            WhenUnavailable::Share => {}
-        }
+        lacks: &dyn Fn(&usize) -> bool,
+    ) -> Result<Vec<(usize, Limits, Charge<'a>)>, Unsettled> {
+        let (fleet, member) = self.fleet().ok_or(Undecided)?;
         let (client, proxies) = (OnceCell::new(), member.pulse.borrow().proxies());
         let mut shares = Vec::new();
         for (place, ((rule, _), plan)) in asked.iter().zip(plans).enumerate() {
-            if rule.scope() == Scope::Proxy || is_held(place) {
+            if rule.scope() == Scope::Proxy || !lacks(&place) {
                 continue;
+            }
+            match fleet.when_unavailable {
+                WhenUnavailable::Open => continue,
+                WhenUnavailable::Closed => return Err(Unsettled::Closed),
+                WhenUnavailable::Share => {}
             }
             let charge = rule.charge(plan, self.seed.as_ref(), headers, || client.get_or_init(downstream));
             let charge = charge.ok_or(Undecided)?;
             let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
             shares.push((place, limits, Charge { key: [&charge.key, " share"].concat(), ..charge }));
         }
-        Ok(Some(shares))
+        Ok(shares)
     }
+}
+
+/// Puts back what a request has taken that does not pass after all.
+fn undo<'b>(
+    host: &mut Host,
+    desk: &mut Desk,
+    charges: &[Charge<'_>],
+    taken_at: Instant,
+    buckets: impl Iterator<Item = &'b Bucket<'b>>,
+) {
+    for charge in charges {
+        charge::give_back(host, charge, taken_at);
+    }
+    for bucket in buckets {
+        desk.give_back(host, bucket);
+    }
+}
+
+fn is_taken(take: &Take) -> bool {
+    matches!(take, Take::Taken(..))
 }
 
 /// What is said of limits of which nothing is known.

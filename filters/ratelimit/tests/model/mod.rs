@@ -4,13 +4,13 @@ use policy::state::Reply;
 
 /// One bucket.
 #[derive(Default)]
-pub struct Redis {
+pub(crate) struct Redis {
     full_at: u64,
 }
 
 impl Redis {
     /// Runs the script on the words of a command, at this microsecond.
-    pub fn run(&mut self, words: &[String], micros: u64) -> Reply {
+    pub(crate) fn run(&mut self, words: &[String], micros: u64) -> Reply {
         let buckets = words[2].parse::<usize>().unwrap() - 2;
         let arguments = &words[3 + buckets + 2..];
         let said = format!("1 {}", arguments[2]);
@@ -32,11 +32,11 @@ impl Redis {
         let fit = want.min(((room - debt) / refill + 1e-9).floor()).max(0.0);
         let fit = fit - fit % least + 0.0;
         debt = (debt + fit * refill).ceil();
-        let wait = (debt + least * refill - room - 1e-9 * refill).ceil().max(0.0) + 0.0;
+        let delay = (debt + least * refill - room - 1e-9 * refill).ceil().max(0.0) + 0.0;
         let left = ((room - debt) / refill + 1e-9).floor().max(0.0) + 0.0;
         if fit > 0.0 || back > 0.0 {
             self.full_at = (now + debt) as u64;
         }
-        format!(" {fit:.0} {wait:.0} {left:.0} {debt:.0} 0")
+        format!(" {fit:.0} {delay:.0} {left:.0} {debt:.0} 0")
     }
 }
