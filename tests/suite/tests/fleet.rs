@@ -4,7 +4,6 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
-#[path = "../../../filters/ratelimit/tests/model/mod.rs"]
 mod model;
 
 use std::path::Path;
@@ -92,6 +91,11 @@ impl Tally {
     }
 }
 
+/// Lets a load last for some seconds: what is counted is what passes in them.
+fn last(seconds: u64) {
+    Deadline::after(Duration::from_secs(seconds)).wait_until(|| false);
+}
+
 /// Sends requests to all proxies at once on connections that stay open, until `is_over` or so many for each connection.
 fn load(stages: &[EnvoyStage], connections: usize, most: usize, is_over: &AtomicBool) -> Tally {
     let client = |stage: &EnvoyStage| {
@@ -149,7 +153,7 @@ fn three_proxies_admit_at_most_a_fast_limit_and_nearly_all_of_it() {
     let mut tally = Tally::default();
     thread::scope(|scope| {
         let clients = scope.spawn(|| load(&stages, 3, usize::MAX, &is_over));
-        thread::sleep(Duration::from_secs(5));
+        last(5);
         is_over.store(true, Ordering::Relaxed);
         tally = clients.join().expect("the load");
     });
@@ -168,11 +172,11 @@ fn redis_killed_and_restarted_under_load_fails_no_request_and_limits_hold_again(
     let mut tally = Tally::default();
     thread::scope(|scope| {
         let clients = scope.spawn(|| load(&stages, 3, usize::MAX, &is_over));
-        thread::sleep(Duration::from_secs(2));
+        last(2);
         store.redis.kill();
-        thread::sleep(Duration::from_secs(2));
+        last(2);
         store.redis.restart().unwrap();
-        thread::sleep(Duration::from_secs(2));
+        last(2);
         is_over.store(true, Ordering::Relaxed);
         tally = clients.join().expect("the load");
     });
@@ -186,7 +190,7 @@ fn redis_killed_and_restarted_under_load_fails_no_request_and_limits_hold_again(
     let after = AtomicBool::new(false);
     thread::scope(|scope| {
         let clients = scope.spawn(|| load(&stages, 3, usize::MAX, &after));
-        thread::sleep(Duration::from_secs(3));
+        last(3);
         after.store(true, Ordering::Relaxed);
         tally = clients.join().expect("the load");
     });

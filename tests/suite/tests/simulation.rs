@@ -1,11 +1,10 @@
 //! Hundreds of proxies on one Redis, in time that the test owns: what a fleet admits, and what it leaves unused.
 //!
-//! Each proxy is a [`Desk`] over shared data of its own, as a worker has it; Redis is the script's arithmetic ([`model`]), which a
-//! test of the suite compares with the script itself. Answers take a random time, get lost on either way, and proxies die.
+//! Each proxy is a [`Desk`] over shared data of its own, as a worker has it; Redis is the script's arithmetic ([`model`]), which
+//! another test compares with the script itself. Answers take a random time, get lost on either way, and proxies die.
 
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
-#![cfg(not(all(target_arch = "wasm32", target_os = "unknown")))]
 
 mod model;
 
