@@ -49,6 +49,13 @@ impl Quota {
         (window <= WINDOW_MAX).then_some(Self { refill, burst })
     }
 
+    /// A bucket of `burst` tokens that is filled so many times more slowly; `None` as for [`Quota::new`].
+    pub fn slower(&self, times: NonZeroU32, burst: NonZeroU32) -> Option<Self> {
+        let refill = self.refill.checked_mul(u64::from(times.get()))?;
+        let window = refill.checked_mul(u64::from(burst.get()))?;
+        (window <= WINDOW_MAX).then_some(Self { refill, burst })
+    }
+
     /// How many tokens a full bucket holds.
     pub const fn burst(&self) -> NonZeroU32 {
         self.burst

@@ -51,7 +51,10 @@
 //! | `rules[].headers` | whether clients are told of its limits | unless `key` is `upstream` alone, or it is in the shadow |
 //! | `rules[].cost` | how many tokens a request takes | 1 |
 //! | `upstreams` | those that are left alone when they say that they are asked too often (`config/cooldown.rs`) | none |
-//! | `state` | the store by which a fleet's proxies tell each other of cool-downs ([`policy::state::RawStore`]) | none |
+//! | `rules[].scope` | who keeps the limits together: the workers of this `proxy`, or the proxies of a `fleet` ([`crate::fleet`]) | as `scope` says |
+//! | `scope` | the scope of rules that do not say theirs | `proxy` |
+//! | `state` | the store where a fleet's proxies meet, and tell each other of cool-downs, as [`policy::state::RawStore`] has it | none |
+//! | `fleet` | how far ahead of need tokens are leased, `interval`; the longest that a request waits for the store, `budget`; and what becomes of requests meanwhile, `when_unavailable`: `share`, `open` or `closed` (503) | `50ms`, `100ms`, `share` |
 //!
 //! `address` tells IPv4 clients apart by all 32 bits and IPv6 clients by the first 64; `address/56` says another prefix for
 //! IPv6, and `address/24/56` one for each. `path` is the template, path or prefix of the match, never a client's own path.
@@ -76,6 +79,7 @@ use serde_json::value::RawValue;
 
 mod allowance;
 mod cooldown;
+mod fleet;
 mod key;
 mod members;
 mod queue;
@@ -86,10 +90,11 @@ use self::members::Members;
 use self::queue::Priorities;
 pub use self::state::Bridge;
 use crate::cooldown::Upstream;
-use crate::rule::{ANONYMOUS, Account, Route, Rule, longest};
+use crate::fleet::Fleet;
+use crate::rule::{ANONYMOUS, Account, Route, Rule, Scope, longest};
 
 /// What the filter does, valid by construction.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Debug, Eq, PartialEq)]
 pub struct Config {
     /// The rules, all of which a request must pass that they are about.
     pub rules: Vec<Rule>,
@@ -101,6 +106,8 @@ pub struct Config {
     pub upstreams: Vec<Upstream>,
     /// The store that a fleet shares.
     pub store: Option<Bridge>,
+    /// Where rules of the scope `fleet` meet those of other proxies.
+    pub fleet: Option<Fleet>,
 }
 
 /// What becomes of a request whose limits cannot be looked up, because shared data fails or is contended.
@@ -113,9 +120,9 @@ pub enum WhenUndecided {
 }
 
 /// The document's members.
-const DOCUMENT: [&str; 6] = ["tiers", "rules", "slots", "undecided", "upstreams", "state"];
+const DOCUMENT: [&str; 8] = ["tiers", "rules", "slots", "undecided", "upstreams", "state", "fleet", "scope"];
 /// A rule's members.
-const RULE: [&str; 12] = [
+const RULE: [&str; 13] = [
     "name",
     "match",
     "routes",
@@ -125,6 +132,7 @@ const RULE: [&str; 12] = [
     "limits",
     "overrides",
     "shadow",
+    "scope",
     "upstream",
     "headers",
     "cost",
@@ -158,6 +166,7 @@ impl Config {
 
     fn read(json: &[u8], environment: Option<Variables<'_>>) -> Result<Self, ConfigError> {
         let raw = Members::read(json, &DOCUMENT)?;
+        let general = fleet::scope(raw.text("scope")?.as_deref(), raw.raw("state").is_some())?;
         let slots = NonZeroU32::new(raw.number("slots")?.unwrap_or(SLOTS)).filter(|slots| slots.get() <= SLOTS_MAX);
         let slots = slots.ok_or_else(|| ConfigError::at("slots", format!("must be from 1 to {SLOTS_MAX}")))?;
         let undecided = match raw.text("undecided")?.as_deref() {
@@ -180,8 +189,10 @@ impl Config {
             if rules.len() == RULES_MAX {
                 return Err(ConfigError::at("", format!("is one more than {RULES_MAX}")));
             }
-            rules.push(valid_rule(&Members::read(rule, &RULE)?, &tiers, slots)?);
-            Ok(())
+            let raw_rule = Members::read(rule, &RULE)?;
+            let scope = fleet::scope_of(&raw_rule, general, raw.raw("state").is_some())?;
+            rules.push(Rule { scope, ..valid_rule(&raw_rule, &tiers, slots)? });
+            rules.last().map_or(Ok(()), fleet::check)
         })?;
         for (index, rule) in rules.iter().enumerate() {
             if let Some(first) = rules.iter().take(index).position(|other| other.name == rule.name) {
@@ -191,7 +202,8 @@ impl Config {
         }
         let upstreams = cooldown::valid(raw.raw("upstreams").unwrap_or(b"[]"))?;
         let store = raw.raw("state").map(|state| Bridge::read(state, environment)).transpose()?;
-        Ok(Self { rules, undecided, priorities, upstreams, store })
+        let fleet = fleet::read(&raw, environment)?.filter(|_| rules.iter().any(|rule| rule.scope() == Scope::Fleet));
+        Ok(Self { rules, undecided, priorities, upstreams, store, fleet })
     }
 
     /// Whether any rule looks at a request's headers, its method and path among them.
@@ -219,7 +231,7 @@ fn valid_rule(raw: &Members, tiers: &Members, slots: NonZeroU32) -> Result<Rule,
     let queue = queue::terms(raw, &key, shadow)?;
     let longest = longest(&allowance.plans);
     let headers = raw.truth("headers")?.unwrap_or(!key.is_shared() && !shadow);
-    Ok(Rule { name, routes, key, allowance, headers, shadow, longest, slots, queue })
+    Ok(Rule { name, routes, key, allowance, headers, shadow, scope: Scope::Proxy, longest, slots, queue })
 }
 
 /// Reads `routes`, which each say where their requests go.

@@ -1,24 +1,27 @@
 //! The filter: fetches a request, asks the rules, acts on the answer.
 
 mod cooldown;
+mod fleet;
 mod limiter;
 mod meters;
 mod pulse;
 mod queue;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use policy::Headers;
+use policy::Instant;
 use policy::Rejection;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::headers::Map;
 
 use self::cooldown::Heeded;
-use self::limiter::{Decided, Limiter};
+use self::limiter::{Decided, Limiter, Meanwhile, Unsettled};
 use self::meters::Status;
-use crate::charge::Undecided;
 use crate::config::Config;
+use crate::desk::Parked;
 use crate::fields::{self, Fields};
 use crate::limit::{Outcome, tighter};
 use crate::rule::Asked;
@@ -38,13 +41,21 @@ struct Stream {
     limiter: Option<Rc<Limiter>>,
     /// What the response will say.
     fields: Option<Fields>,
+    /// The same, of a request that has waited for Redis.
+    told: Option<Told>,
     /// The upstream that is listened to when it answers.
     heeded: Heeded,
 }
 
+/// What the response of a request that waits for Redis will say, once it goes on.
+type Told = Rc<RefCell<Option<Fields>>>;
+
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        if let Some(limiter) = &self.limiter {
+        let Some(limiter) = &self.limiter else { return };
+        if let Some(released) = limiter.hear(token, headers, body_bytes) {
+            self.release(limiter, released);
+        } else {
             limiter.cooldowns.answered(&limiter.config, token, headers, body_bytes);
         }
     }
@@ -61,17 +72,49 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        if let Some(limiter) = &self.limiter {
-            limiter.tick(self.id);
+        let Some(limiter) = &self.limiter else { return };
+        let late = limiter.tend();
+        if !late.is_empty() {
+            self.release(limiter, late);
         }
+        limiter.tick(self.id);
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Stream { id, limiter: self.limiter.clone(), fields: None, heeded: Heeded::None }))
+        let limiter = self.limiter.clone();
+        Some(Box::new(Stream { id, limiter, fields: None, told: None, heeded: Heeded::None }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
+    }
+}
+
+impl Root {
+    /// Goes on with requests that have waited for Redis.
+    fn release(&self, limiter: &Limiter, released: Vec<Parked>) {
+        for Parked { context, since, told, .. } in released {
+            // A stream that cannot be selected has ended: its client did not wait.
+            if shell::stream::select(context).is_err() {
+                continue;
+            }
+            // Its own context cannot be reached from here; this one is for the while, and has no part in what is shared.
+            let told = Some(told);
+            let mut stream = Stream { id: context, limiter: None, fields: None, told, heeded: Heeded::None };
+            let action = stream.pass(limiter, Some(since));
+            if let Some(told) = stream.told.take() {
+                told.replace(stream.fields.take());
+            }
+            if action == Action::Continue
+                && let Err(error) = shell::stream::resume_request()
+            {
+                log::error!("request not resumed: {error}");
+            }
+        }
+        if let Err(error) = shell::stream::select(self.id) {
+            log::error!("no way back to the root context: {error}");
+        }
+        limiter.close();
     }
 }
 
@@ -80,25 +123,7 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
         let Some(limiter) = self.limiter.clone() else { return Action::Continue };
-        let headers = match limiter.headers() {
-            Ok(headers) => headers,
-            Err(error) => {
-                log::error!("request headers not readable: {error}");
-                return limiter.give_up(&[], &Headers::default());
-            }
-        };
-        let asked = limiter.asked(&headers);
-        let cooling = match self.leave_alone(&limiter, &asked, &headers) {
-            Ok(cooling) => cooling,
-            Err(refusal) => return refusal,
-        };
-        if asked.is_empty() {
-            return Action::Continue;
-        }
-        match limiter.decide(self.id, &asked, &headers, cooling) {
-            Ok(decided) => self.act(&limiter, &asked, &decided, &headers),
-            Err(Undecided) => limiter.give_up(&asked, &headers),
-        }
+        self.pass(&limiter, None)
     }
 
     fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
@@ -111,7 +136,8 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let waits_for_body = self.listen(end_of_stream);
-        if let Some(fields) = self.fields.take() {
+        let told = self.told.take().and_then(|told| told.take());
+        if let Some(fields) = told.or_else(|| self.fields.take()) {
             tell(fields);
         }
         if waits_for_body { Action::Pause } else { Action::Continue }
@@ -149,9 +175,48 @@ impl Drop for Stream {
 }
 
 impl Stream {
+    /// Asks the rules about the current request, which came at `since` where it has waited for Redis, and acts on what they say.
+    fn pass(&mut self, limiter: &Limiter, since: Option<Instant>) -> Action {
+        let headers = match limiter.headers() {
+            Ok(headers) => headers,
+            Err(error) => {
+                log::error!("request headers not readable: {error}");
+                return limiter.give_up(&[], &Headers::default());
+            }
+        };
+        let asked = limiter.asked(&headers);
+        let cooling = match self.leave_alone(limiter, &asked, &headers) {
+            Ok(cooling) => cooling,
+            Err(refusal) => return refusal,
+        };
+        if asked.is_empty() {
+            return Action::Continue;
+        }
+        match limiter.decide(self.id, &asked, &headers, Meanwhile { cooling, since }) {
+            Ok(decided) => self.act(limiter, &asked, &decided, &headers),
+            Err(Unsettled::Undecided) => limiter.give_up(&asked, &headers),
+            Err(Unsettled::Closed) => limiter.refuse(&asked, &headers),
+            Err(Unsettled::Waits) => self.wait(limiter, since),
+        }
+    }
+
+    /// Lets the request wait for what Redis says.
+    fn wait(&mut self, limiter: &Limiter, since: Option<Instant>) -> Action {
+        if let Some((fleet, member)) = limiter.fleet() {
+            let told = self.told.get_or_insert_default();
+            let now = shell::now();
+            member.desk.borrow_mut().park(self.id, since.unwrap_or(now), Rc::clone(told));
+            limiter.pulse.wake_in(member.next(fleet), now);
+        }
+        Action::Pause
+    }
+
     /// What follows headers that wait must wait too: letting it pass would let the headers pass before it.
     fn hold(&self) -> Action {
-        let waits = self.limiter.as_ref().is_some_and(|limiter| limiter.lobby.has(self.id));
+        let waits = self.limiter.as_ref().is_some_and(|limiter| {
+            let asks = || limiter.fleet().is_some_and(|(_, member)| member.desk.borrow().holds(self.id));
+            limiter.lobby.has(self.id) || self.told.is_some() && asks()
+        });
         if waits { Action::Pause } else { Action::Continue }
     }
 

@@ -26,27 +26,34 @@
 //!
 //! What it does not do: it trusts `x-weir-user` and `x-weir-tier`, which `auth` sets and keeps clients from setting.
 //! Without `auth` before it, key by address. Callers with a bucket each are refused when it is empty, and never wait. A token
-//! bucket is a steady rate with a burst, and not a count that starts over with the minute: that is a window. Two proxies do
-//! not share buckets. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; who is refused
+//! bucket is a steady rate with a burst, and not a count that starts over with the minute: that is a window. Two proxies
+//! share buckets where a rule's `scope` says so ([`fleet`]); then a request waits for Redis, tens of milliseconds at most, where
+//! nothing was leased yet. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; who is refused
 //! by the second has paid the first.
 //!
 //! Reading order: [`rate`], [`bucket`] and [`window`] (the algorithms), [`limit`] (several at once), [`debt`] and [`set`] (many
 //! callers in bounded memory), [`charge`] (several rules at once, without locks), [`queue`] (who waits), [`key`], [`fields`],
-//! [`rule`], [`signal`] and [`cooldown`], [`config`].
+//! [`rule`], [`signal`] and [`cooldown`], [`config`]; of fleets
+//! [`fleet`], [`block`] (what was leased), [`script`] (what Redis runs), [`desk`] (who waits for it), [`contact`].
 
+pub mod block;
 pub mod bucket;
 pub mod charge;
 pub mod config;
+pub mod contact;
 pub mod cooldown;
 pub mod debt;
+pub mod desk;
 pub mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod fleet;
 pub mod key;
 pub mod limit;
 pub mod queue;
 pub mod rate;
 pub mod rule;
+pub mod script;
 pub mod set;
 pub mod signal;
 pub mod window;

@@ -163,6 +163,11 @@ impl Limits {
         Self { first, others }
     }
 
+    /// The first of them.
+    pub const fn first(&self) -> &Limit {
+        &self.first
+    }
+
     /// Each limit, in the configured order.
     pub fn iter(&self) -> impl Iterator<Item = &Limit> {
         iter::once(&self.first).chain(&self.others)

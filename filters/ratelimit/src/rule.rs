@@ -33,11 +33,22 @@ pub struct Rule {
     pub(crate) headers: bool,
     /// Whether it only says what it would have refused.
     pub(crate) shadow: bool,
+    /// Who keeps its limits together.
+    pub(crate) scope: Scope,
     /// The longest windows that any of its callers has.
     pub(crate) longest: Longest,
     pub(crate) slots: NonZeroU32,
     /// Whether requests wait for its tokens; then all callers share one bucket.
     pub(crate) queue: Option<Terms>,
+}
+
+/// Who keeps a rule's limits together.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Scope {
+    /// The workers of one proxy.
+    Proxy,
+    /// A fleet of proxies ([`crate::fleet`]).
+    Fleet,
 }
 
 /// Some of the requests that a rule is about.
@@ -120,6 +131,16 @@ impl Rule {
         self.routes.iter().map(|route| &route.account)
     }
 
+    /// Whether all callers share one bucket.
+    pub fn is_shared(&self) -> bool {
+        self.key.is_shared()
+    }
+
+    /// Who keeps its limits together.
+    pub const fn scope(&self) -> Scope {
+        self.scope
+    }
+
     /// Whether clients are told of its limits.
     pub const fn is_shown(&self) -> bool {
         self.headers
@@ -161,15 +182,25 @@ impl Rule {
         headers: &Headers,
         client: impl FnOnce() -> &'c Client,
     ) -> Option<(&'a Plan, Charge<'a>)> {
-        let (key, print) = if let Some(key) = self.own_key() {
-            (key, SHARED)
-        } else {
-            let print = self.key.fingerprint(seed?, headers, account, client);
-            (self.slot_key(print.slot(self.slots)), print)
-        };
+        let (key, print) = self.place(account, seed, headers, client)?;
         let plan = self.allowance.plan(print, headers)?;
         let taker = Taker { print, limits: &plan.limits, longest: &self.longest, cost: account.cost };
         Some((plan, Charge { key, taker, shadow: self.shadow }))
+    }
+
+    /// Which bucket a request's is under a seed: the key of shared data where its slot is, and the fingerprint of its caller.
+    pub fn place<'c>(
+        &self,
+        account: &Account,
+        seed: Option<&Seed>,
+        headers: &Headers,
+        client: impl FnOnce() -> &'c Client,
+    ) -> Option<(String, Fingerprint)> {
+        if let Some(key) = self.own_key() {
+            return Some((key, SHARED));
+        }
+        let print = self.key.fingerprint(seed?, headers, account, client);
+        Some((self.slot_key(print.slot(self.slots)), print))
     }
 
     /// Where all callers share one bucket: its key of shared data, and its limits. It has a key of its own, so a flood of

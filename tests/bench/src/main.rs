@@ -16,14 +16,15 @@ use std::fs;
 use std::path::Path;
 
 use load::Client;
-use proxy::{Envoy, Options};
+use proxy::{Envoy, Options, Redis, Webdis};
 use report::{Budget, Report};
 use token::Tokens;
 
 /// What a filter may add, at most.
-const BUDGETS: [Budget; 7] = [
+const BUDGETS: [Budget; 8] = [
     Budget { variant: "correlation", against: "noop", ratio: 1.4 },
     Budget { variant: "ratelimit", against: "noop", ratio: 1.4 },
+    Budget { variant: "leased", against: "ratelimit", ratio: 1.15 },
     Budget { variant: "all", against: "jwt_authn", ratio: 1.0 },
     Budget { variant: "auth", against: "jwt_authn", ratio: 0.4 },
     Budget { variant: "auth_first", against: "jwt_authn", ratio: 1.3 },
@@ -39,13 +40,19 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds = number("ROUNDS", 7);
     let requests = number("REQUESTS", 10_000);
     let tokens = Tokens::mint();
-    let mut contenders = Vec::new();
+    let (mut contenders, mut store) = (Vec::new(), None);
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let chosen =
         |name: &str| wanted.is_empty() || REFERENCES.contains(&name) || wanted.iter().any(|wanted| wanted == name);
     for variant in variant::all(&tokens).into_iter().filter(|variant| chosen(variant.name)) {
         let options = Options { concurrency: 1, log_level: "error,wasm:error".into(), ..Options::default() };
-        let envoy = Envoy::start_with(&variant.bootstrap(), &options)?;
+        if variant.needs_store && store.is_none() {
+            let redis = Redis::start()?;
+            let webdis = Webdis::start(redis.port(), &serde_json::Value::Null)?;
+            store = Some((redis, webdis));
+        }
+        let at = store.as_ref().map(|(_, webdis)| webdis.address());
+        let envoy = Envoy::start_with(&variant.bootstrap(at), &options)?;
         let mut client = Client::connect(envoy.address(), &variant.headers)?;
         client.play(WARM_UP).map_err(|error| format!("{}: {error}\n{}", variant.name, envoy.log()))?;
         contenders.push((variant.name, envoy, client));
@@ -58,6 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     print!("{}\n{}", report.table(), report.verdicts(&BUDGETS));
+    print!("{}", report.throughput("leased", "callout", 3.0));
     for (filter, bytes) in variant::sizes()? {
         let verdict = if bytes <= 400 * 1024 { "kept" } else { "EXCEEDED" };
         println!("budget {verdict:<9} {filter}.wasm has {} KiB (at most 400)", bytes.div_ceil(1024));

@@ -79,6 +79,16 @@ impl Report {
         lines
     }
 
+    /// A line for a floor, where both were measured: how many times as many requests one variant serves as another.
+    pub(crate) fn throughput(&self, variant: &str, against: &str, least: f64) -> String {
+        if ![variant, against].iter().all(|name| self.costs.contains_key(name)) {
+            return String::new();
+        }
+        let found = self.rps(variant) / self.rps(against);
+        let verdict = if found >= least { "kept" } else { "MISSED" };
+        format!("budget {verdict:<9} {variant} serves {found:.2} × {against} (at least {least:.2})\n")
+    }
+
     /// `{variant: {"cpu_us", "added_us", "rps"}}`.
     pub(crate) fn json(&self) -> serde_json::Value {
         let rounded = |number: f64| (number * 10.0).round() / 10.0;
@@ -131,6 +141,20 @@ mod tests {
         let budget = |ratio| [Budget { variant: "auth", against: "noop", ratio }];
         assert_eq!(report.verdicts(&budget(1.5)), "budget kept      auth adds 1.50 × noop (at most 1.50)\n");
         assert_eq!(report.verdicts(&budget(1.4)), "budget EXCEEDED  auth adds 1.50 × noop (at most 1.40)\n");
+    }
+
+    #[test]
+    fn a_floor_of_throughput_can_be_missed() {
+        let report = report(&[("none", &[50.0]), ("noop", &[100.0])]);
+        assert_eq!(
+            report.throughput("none", "noop", 2.0),
+            "budget kept      none serves 2.00 × noop (at least 2.00)\n"
+        );
+        assert_eq!(
+            report.throughput("none", "noop", 3.0),
+            "budget MISSED    none serves 2.00 × noop (at least 3.00)\n"
+        );
+        assert_eq!(report.throughput("none", "other", 3.0), "");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
@@ -14,11 +15,15 @@ pub(crate) struct Variant {
     pub(crate) name: &'static str,
     /// The headers of one request after the other, a line each; then from the beginning.
     pub(crate) headers: Vec<String>,
+    /// Whether its filters ask a state store.
+    pub(crate) needs_store: bool,
     filters: Vec<Value>,
     cache_control: &'static str,
 }
 
 const FILTERS: [&str; 5] = ["correlation", "auth", "ratelimit", "cache", "breaker"];
+/// A limit that a fleet keeps together, leased ahead of need, that this load never reaches.
+const LEASED: &str = r#"{"rate": "1000000/s", "burst": 1000000}"#;
 const UNCACHED: &str = "no-store";
 const CACHED: &str = "max-age=86400";
 
@@ -29,7 +34,8 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
     let no_headers = || vec![String::new()];
     let seen = |token: &Token| vec![bearer(&token.seen)];
     let first = |token: &Token| token.fresh.iter().map(|token| bearer(token)).collect();
-    let variant = |name, filters, headers| Variant { name, filters, headers, cache_control: UNCACHED };
+    let variant =
+        |name, filters, headers| Variant { name, filters, headers, needs_store: false, cache_control: UNCACHED };
     let cached = |name, filters, headers| Variant { cache_control: CACHED, ..variant(name, filters, headers) };
     let chain = || FILTERS.iter().map(|filter| wasm(filter, rsa)).collect::<Vec<_>>();
     let single = |name: &'static str| variant(name, vec![wasm(name, rsa)], no_headers());
@@ -42,6 +48,9 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         variant("auth_es256", vec![wasm("auth", ec)], seen(ec)),
         variant("auth_es256_first", vec![wasm("auth", ec)], first(ec)),
         single("ratelimit"),
+        Variant { needs_store: true, ..variant("leased", vec![limiter(LEASED)], no_headers()) },
+        // Redis asked about each request, by a filter of Envoy's own.
+        Variant { needs_store: true, ..variant("callout", vec![callout()], no_headers()) },
         single("cache"),
         cached("cache_hit", vec![wasm("cache", rsa)], no_headers()),
         single("breaker"),
@@ -64,7 +73,7 @@ pub(crate) fn sizes() -> io::Result<Vec<(&'static str, u64)>> {
 
 impl Variant {
     /// The Envoy bootstrap.
-    pub(crate) fn bootstrap(&self) -> String {
+    pub(crate) fn bootstrap(&self, store: Option<SocketAddr>) -> String {
         let mut filters = self.filters.clone();
         filters.push(typed("router", "envoy.extensions.filters.http.router.v3.Router", json!({})));
         let route = json!({
@@ -79,16 +88,36 @@ impl Variant {
             "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
         });
         let network = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-        json!({"static_resources": {"listeners": [{
+        let address = |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+        let cluster = |store: SocketAddr| {
+            let endpoints = [json!({"lb_endpoints": [{"endpoint": {"address": address(store.port())}}]})];
+            json!({
+                "name": "state", "type": "STATIC",
+                "load_assignment": {"cluster_name": "state", "endpoints": endpoints},
+            })
+        };
+        let listener = json!({
             "name": "bench",
-            "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+            "address": address(0),
             "filter_chains": [{"filters": [typed("http", network, manager)]}],
-        }]}})
-        .to_string()
+        });
+        let clusters: Vec<_> = store.filter(|_| self.needs_store).map(cluster).into_iter().collect();
+        json!({"static_resources": {"listeners": [listener], "clusters": clusters}}).to_string()
     }
 }
 
 fn wasm(filter: &str, token: &Token) -> Value {
+    plugin(filter, &configuration(filter, token))
+}
+
+/// The rate limiter of a fleet of one proxy.
+fn limiter(limit: &str) -> Value {
+    let limit: Value = serde_json::from_str(limit).expect("it is JSON");
+    let rule = json!({"name": "clients", "key": ["address"], "scope": "fleet", "limit": limit});
+    plugin("ratelimit", &json!({"state": {}, "rules": [rule]}))
+}
+
+fn plugin(filter: &str, configuration: &Value) -> Value {
     let vm = json!({
         "vm_id": "weir",
         "runtime": "envoy.wasm.runtime.v8",
@@ -96,7 +125,7 @@ fn wasm(filter: &str, token: &Token) -> Value {
     });
     let configuration = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": configuration(filter, token).to_string(),
+        "value": configuration.to_string(),
     });
     let plugin = json!({
         "name": filter, "root_id": filter, "failure_policy": "FAIL_RELOAD", "allow_on_headers_stop_iteration": true,
@@ -122,6 +151,18 @@ fn configuration(filter: &str, token: &Token) -> Value {
         }),
         _ => json!({}),
     }
+}
+
+/// One callout to Redis for each request.
+fn callout() -> Value {
+    let code = r#"
+        function envoy_on_request(handle)
+            local headers = {[":method"] = "GET", [":path"] = "/INCR/bench", [":authority"] = "state"}
+            handle:httpCall("state", headers, "", 1000)
+        end
+    "#;
+    let config = json!({"default_source_code": {"inline_string": code}});
+    typed("lua", "envoy.extensions.filters.http.lua.v3.Lua", config)
 }
 
 fn jwt_authn(token: &Token) -> Value {

@@ -48,8 +48,10 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if policy.identity.is_some() {
         variables.extend(of_store.iter().cloned());
     }
-    // Both plugins of one module have the same ones: with others, they could not share a virtual machine.
-    let of_store = if quota.has("state") { of_store } else { Vec::new() };
+    // All plugins of one module have the same ones: with others, they could not share a virtual machine.
+    let is_shared =
+        [Some(&ratelimit), Some(&quota), front.as_ref()].into_iter().flatten().any(|draft| draft.has("state"));
+    let of_store = if is_shared { of_store } else { Vec::new() };
     // Envoy refuses a name that stands twice.
     variables.sort();
     variables.dedup();
@@ -70,9 +72,10 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         let environment = surroundings.variable;
         complaint::read(auth, |json| ::auth::Config::with_environment(json, &environment), mistakes);
     }
-    complaint::read(ratelimit, ::ratelimit::Config::from_json, mistakes);
+    let environment = surroundings.variable;
+    complaint::read(ratelimit, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
     complaint::read(cache, ::cache::Config::from_json, mistakes);
-    complaint::read(quota, ::ratelimit::Config::from_json, mistakes);
+    complaint::read(quota, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
     complaint::read(ratelimit::idle(policy), ::ratelimit::Config::from_json, mistakes);
     complaint::read(breaker, ::breaker::Config::from_json, mistakes);
     filters

@@ -133,6 +133,9 @@ pub fn idle(policy: &Policy) -> Draft {
     });
     let upstreams = upstreams.collect();
     let mut draft = Draft::object(&policy.span);
+    if let Some(state) = &policy.state {
+        draft.set("state", state.draft.clone());
+    }
     draft.set("rules", Draft::list(rules, &policy.span));
     draft.set("upstreams", Draft::list(upstreams, &policy.span));
     draft
@@ -164,7 +167,23 @@ fn own(policy: &Policy, mistakes: &mut Mistakes) -> (Draft, [Option<Draft>; 3]) 
     ];
     let mut draft = options(policy, "ratelimit", &elsewhere, mistakes);
     let own = OWN.map(|name| draft.take(name));
+    if let Some(state) = policy.state.as_ref().filter(|_| is_shared(policy)) {
+        draft.set("state", state.draft.clone());
+    }
     (draft, own)
+}
+
+/// Whether any limit is kept by a fleet, which needs the state store: `ratelimit: {scope: fleet}` says it of all limits, and
+/// `limit: {scope: fleet}` of an upstream's own.
+pub fn is_shared(policy: &Policy) -> bool {
+    let says = |draft: &Draft| draft.has("scope");
+    let general = policy.options.iter().any(|(name, draft)| *name == "ratelimit" && says(draft));
+    general
+        || policy
+            .upstreams
+            .iter()
+            .filter_map(|upstream| upstream.limit.as_ref())
+            .any(|limit| limit.items().iter().any(says))
 }
 
 fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) -> Option<Draft> {
@@ -242,8 +261,10 @@ fn entries(policy: &Policy, routes: &[&Route], counted_later: &dyn Fn(&Route) ->
 
 /// Gives a rule its limit, or its limits where there is a list, and takes out of it what is about the rule.
 fn limits(rule: &mut Draft, mut limit: Draft) {
-    if let Some(shadow) = limit.take("shadow") {
-        rule.set("shadow", shadow);
+    for name in ["shadow", "scope"] {
+        if let Some(said) = limit.items_mut().first_mut().and_then(|limit| limit.take(name)) {
+            rule.set(name, said);
+        }
     }
     for limit in limit.items_mut().iter_mut().filter(|limit| !limit.has("when_empty")) {
         // `queue` is how a policy says `when_empty: {queue: …}`.

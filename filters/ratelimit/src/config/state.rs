@@ -25,9 +25,10 @@ impl Bridge {
     }
 }
 
+/// What a store is described by.
 const MEMBERS: [&str; 8] = ["cluster", "dialect", "path", "authority", "user", "env", "timeout", "prefix"];
 
-fn raw_store(json: &[u8]) -> Result<RawStore, ConfigError> {
+pub(super) fn raw_store(json: &[u8]) -> Result<RawStore, ConfigError> {
     let members = Members::read(json, &MEMBERS)?;
     Ok(RawStore {
         cluster: members.text("cluster")?,

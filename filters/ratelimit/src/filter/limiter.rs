@@ -11,15 +11,17 @@ use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
 use super::cooldown::Cooldowns;
+use super::fleet::Member;
 use super::meters::{Meters, Status};
 use super::pulse::Pulse;
 use super::queue::{Admission, Arrival, Lobby};
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
 use crate::cooldown::REFRESH;
+use crate::fleet::Fleet;
 use crate::key::Client;
 use crate::limit::Outcome;
-use crate::rule::{Asked, Plan, Rule};
+use crate::rule::{Asked, Plan, Rule, Scope};
 
 /// What a client is told when nobody knows how long the state will be away.
 const UNDECIDED_RETRY_AFTER: Duration = Duration::from_secs(1);
@@ -35,11 +37,29 @@ pub(super) struct Limiter {
     pub(super) pulse: Pulse,
     pub(super) cooldowns: Cooldowns,
     /// `None` where shared data failed: then nobody knows which slot is whose.
-    seed: Option<Seed>,
+    pub(super) seed: Option<Seed>,
     /// When the tokens were last measured.
     measured: Cell<Instant>,
     /// When the fleet was last told of cool-downs.
     told: Cell<Instant>,
+    member: Option<Member>,
+}
+
+/// Why there is no decision.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Unsettled {
+    /// The proxy's own state is away.
+    Undecided,
+    /// Redis is asked.
+    Waits,
+    /// Redis is away, and nothing passes without it.
+    Closed,
+}
+
+impl From<Undecided> for Unsettled {
+    fn from(_: Undecided) -> Self {
+        Self::Undecided
+    }
 }
 
 /// The rules' answers to one request, and when they were given.
@@ -49,6 +69,15 @@ pub(super) struct Decided<'a> {
     /// Whether it waits for what was denied.
     pub(super) waits: bool,
     pub(super) now: Instant,
+}
+
+/// What a request has met before its rules are asked.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Meanwhile {
+    /// How long its upstream wants to be left alone.
+    pub(super) cooling: Option<Duration>,
+    /// When it came, where it has waited for Redis since.
+    pub(super) since: Option<Instant>,
 }
 
 impl Limiter {
@@ -65,7 +94,10 @@ impl Limiter {
         }
         let meters = Meters::new(&config.rules);
         let cooldowns = Cooldowns::new(&config);
-        let idle = if cooldowns.is_shared() {
+        let member = config.fleet.as_ref().map(Member::new);
+        let idle = if let Some(fleet) = &config.fleet {
+            fleet.interval.min(REFRESH)
+        } else if cooldowns.is_shared() {
             REFRESH
         } else if meters.any_gauge() {
             MEASURED_EVERY
@@ -82,7 +114,13 @@ impl Limiter {
             seed,
             measured: Cell::default(),
             told: Cell::default(),
+            member,
         }
+    }
+
+    /// The fleet, where there is one, and this worker's part in it.
+    pub(super) fn fleet(&self) -> Option<(&Fleet, &Member)> {
+        self.config.fleet.as_ref().zip(self.member.as_ref())
     }
 
     /// The request's headers, where a rule looks at any: reading them is the dearest of the calls that can be saved.
@@ -112,8 +150,11 @@ impl Limiter {
         context: u32,
         asked: &[Asked<'a>],
         headers: &Headers,
-        cooling: Option<Duration>,
-    ) -> Result<Decided<'a>, Undecided> {
+        Meanwhile { cooling, since }: Meanwhile,
+    ) -> Result<Decided<'a>, Unsettled> {
+        if asked.iter().any(|(rule, _)| rule.scope() == Scope::Fleet) {
+            return self.decide_together(asked, headers, since);
+        }
         let client = OnceCell::new();
         let each = asked.iter().map(|(rule, account)| {
             rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream))
@@ -137,11 +178,19 @@ impl Limiter {
         self.meters.count(asked, Status::Undecided);
         match self.config.undecided {
             WhenUndecided::Allow => Action::Continue,
-            WhenUndecided::Refuse => {
-                let refusal = Rejection::Unavailable { retry_after: Some(UNDECIDED_RETRY_AFTER) };
-                self.reject(&refusal, headers, &[])
-            }
+            WhenUndecided::Refuse => self.turn_away(headers),
         }
+    }
+
+    /// What becomes of a request that is not let pass without Redis.
+    pub(super) fn refuse(&self, asked: &[Asked<'_>], headers: &Headers) -> Action {
+        self.meters.count(asked, Status::Undecided);
+        self.turn_away(headers)
+    }
+
+    fn turn_away(&self, headers: &Headers) -> Action {
+        let refusal = Rejection::Unavailable { retry_after: Some(UNDECIDED_RETRY_AFTER) };
+        self.reject(&refusal, headers, &[])
     }
 
     /// Begins to look after what is due beside requests.
@@ -161,13 +210,15 @@ impl Limiter {
         if is_due(&self.measured, MEASURED_EVERY, now) {
             self.measure();
         }
-        self.pulse.ticked(due, now);
+        let asks = self.fleet().map(|(fleet, member)| member.next(fleet));
+        self.pulse.ticked(due.into_iter().chain(asks).min(), now);
     }
 
     /// Says how many tokens the shared buckets hold now.
     fn measure(&self) {
         for rule in &self.config.rules {
-            if let Some((key, taker)) = rule.shared_bucket()
+            if rule.scope() == Scope::Proxy
+                && let Some((key, taker)) = rule.shared_bucket()
                 && let Ok((bytes, _)) = shared::read(&key)
             {
                 self.meters.tokens(rule, crate::set::Set::read(&bytes, shell::now()).tokens(&taker));
@@ -187,11 +238,12 @@ fn is_due(last: &Cell<Instant>, every: Duration, now: Instant) -> bool {
 }
 
 /// The client as Envoy sees it, behind the proxies that it trusts.
-fn downstream() -> Client {
+pub(super) fn downstream() -> Client {
     Client::parse(stream::property(&["source", "address"]).ok().flatten().as_deref())
 }
 
 /// Shared data and the host's clock.
+#[derive(Default)]
 pub(super) struct Host {
     /// What the clock said last.
     pub(super) now: Instant,

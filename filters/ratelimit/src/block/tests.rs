@@ -1,0 +1,102 @@
+//! What a proxy holds is spent once, by whoever is in time, and never after it has lapsed.
+
+use super::*;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+const TERM: Duration = Duration::from_millis(200);
+const INTERVAL: Duration = Duration::from_millis(50);
+
+fn at(millis: u64) -> Instant {
+    Instant::from_unix_seconds(1_000) + Duration::from_millis(millis)
+}
+
+fn print(number: u8) -> Fingerprint {
+    Fingerprint::from_bytes([number; 16])
+}
+
+/// Plays lines of `milliseconds grant TOKENS`, `milliseconds refuse MILLISECONDS`, or `milliseconds take COST taken|refused|missing`.
+fn check(story: &str) {
+    let mut bytes = Vec::new();
+    for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
+        let words: Vec<_> = line.split_whitespace().collect();
+        let (now, number): (_, u32) = (at(words[0].parse().unwrap()), words[2].parse().unwrap());
+        let mut blocks = Blocks::read(&bytes, now);
+        match words[1] {
+            "take" => {
+                let said = match blocks.try_take(print(1), number, None) {
+                    Take::Taken(..) => "taken",
+                    Take::Refused(_) => "refused",
+                    Take::Missing(_) => "missing",
+                };
+                assert_eq!(said, words[3], "{line}");
+            }
+            "grant" => {
+                let grant = Grant { granted: number, ..Grant::default() };
+                blocks.receive(print(1), &grant, 0, now, TERM);
+            }
+            _ => {
+                let grant = Grant { wait: Duration::from_millis(number.into()), ..Grant::default() };
+                blocks.receive(print(1), &grant, 0, now, TERM);
+            }
+        }
+        blocks.write(&mut bytes);
+    }
+}
+
+#[test]
+fn tokens_are_spent_once_and_lapse() {
+    check("0 take 1 missing\n 0 grant 3\n 1 take 2 taken\n 1 take 2 missing\n 1 take 1 taken\n 1 take 1 missing");
+    check("0 grant 3\n 199 take 1 taken\n 200 take 1 missing");
+}
+
+#[test]
+fn an_older_part_is_spent_first_and_lapses_for_itself() {
+    check("0 grant 3\n 150 grant 3\n 160 take 5 taken\n 160 take 2 missing\n 160 take 1 taken");
+    check("0 grant 3\n 150 grant 3\n 210 take 4 missing\n 210 take 3 taken");
+}
+
+#[test]
+fn a_refusal_is_remembered_until_it_ends_and_no_longer_than_some_seconds() {
+    check("0 refuse 100\n 99 take 1 refused\n 100 take 1 missing");
+    check("0 refuse 3600000\n 4999 take 1 refused\n 5000 take 1 missing");
+}
+
+#[test]
+fn a_clock_that_steps_back_makes_what_it_finds_in_its_future_lapse() {
+    check("1000 grant 3\n 0 take 1 missing\n 1000 take 1 missing");
+    check("1000 refuse 60000\n 0 take 1 missing");
+}
+
+#[test]
+fn who_leaves_less_than_a_half_asks_for_more_and_nobody_else_does() {
+    let mut blocks = Blocks::read(&[], at(0));
+    blocks.receive(print(1), &Grant { granted: 10, ..Grant::default() }, 0, at(0), TERM);
+    blocks.now = at(50);
+    let said: Vec<_> = (0..10).map(|_| blocks.try_take(print(1), 1, Some(INTERVAL))).collect();
+    let asked: Vec<_> = said.iter().map(|take| if let Take::Taken(_, more) = take { *more } else { Some(0) }).collect();
+    // Six in one interval: twelve in two.
+    assert_eq!(asked, [None, None, None, None, None, Some(12), None, None, None, None]);
+    assert_eq!(blocks.try_take(print(1), 1, Some(INTERVAL)), Take::Missing(20));
+}
+
+#[test]
+fn whoever_was_heard_of_longest_ago_is_forgotten_with_its_tokens() {
+    let mut bytes = Vec::new();
+    for number in 0..100 {
+        let mut blocks = Blocks::read(&bytes, at(u64::from(number)));
+        blocks.receive(print(number), &Grant { granted: 1, ..Grant::default() }, 0, blocks.now, TERM);
+        blocks.write(&mut bytes);
+    }
+    assert_eq!(bytes.len(), 1 + WAYS * NUMBERS * 8);
+    let mut blocks = Blocks::read(&bytes, at(100));
+    assert_eq!(blocks.try_take(print(0), 1, None), Take::Missing(0));
+    assert!(matches!(blocks.try_take(print(99), 1, None), Take::Taken(..)));
+}
+
+#[test]
+fn bytes_of_something_else_hold_nothing() {
+    for bytes in [&b""[..], b"x", &[FORMAT], &[FORMAT; 50], &[0xff; 1000], &[FORMAT; 2000]] {
+        assert_eq!(Blocks::read(bytes, at(0)).blocks, [], "{bytes:?}");
+    }
+}

@@ -1,0 +1,340 @@
+//! One worker's part in a fleet: what it wants of Redis, who waits for it, what came back.
+//!
+//! No host is known here. Somebody else carries questions ([`Desk::question`]) and answers ([`Desk::receive`]), wakes it in
+//! time, and goes on with the requests that it releases.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::state::{Fault, Reply};
+use policy::{Fingerprint, Instant};
+
+use crate::block::{Blocks, Known, Take};
+use crate::charge::{Store, Swap, Undecided};
+use crate::contact::Contact;
+use crate::fields::Fields;
+use crate::fleet::{Fleet, Terms, term};
+use crate::limit::Limits;
+use crate::script::{self, Answer, Grant, Want, hex};
+
+/// How many buckets one question is about at most.
+pub const BATCH: usize = 64;
+/// How many requests of a worker wait at most. Each holds a stream of Envoy's, for no longer than the budget.
+pub const PARKED_MAX: usize = 1024;
+/// As soon as the host can.
+const AT_ONCE: Duration = Duration::from_millis(1);
+/// How often a value is swapped in before giving up.
+const ATTEMPTS: u32 = 16;
+
+/// A bucket of the fleet, as one request meets it.
+#[derive(Clone, Debug)]
+pub struct Bucket<'a> {
+    /// Where the proxy keeps what it holds of it: a key of shared data.
+    pub slot: String,
+    /// Whose it is.
+    pub print: Fingerprint,
+    /// The rule's name.
+    pub rule: &'a str,
+    /// Whether all callers of the rule share it.
+    pub is_shared: bool,
+    /// Its limits.
+    pub limits: &'a Limits,
+    /// What the request costs.
+    pub cost: u32,
+}
+
+impl Bucket<'_> {
+    /// Its name in Redis.
+    fn name(&self) -> String {
+        let shared = ["limit:", self.rule].concat();
+        if self.is_shared { shared } else { [shared, hex(&self.print.to_bytes())].join(":") }
+    }
+}
+
+/// A request that waits for an answer.
+#[derive(Clone, Debug)]
+pub struct Parked {
+    /// Its stream's context.
+    pub context: u32,
+    /// When it came.
+    pub since: Instant,
+    /// What its response will say, once it goes on.
+    pub told: Rc<RefCell<Option<Fields>>>,
+    /// The question that it waits for.
+    batch: u64,
+}
+
+struct Flight {
+    token: u32,
+    batch: u64,
+    asked_at: Instant,
+    wants: Vec<Want>,
+}
+
+/// Tokens of an answer that belong to the requests which have waited for them.
+struct Purse {
+    want: Want,
+    tokens: u32,
+    known: Known,
+    asked_at: Instant,
+}
+
+/// One worker's desk.
+#[derive(Default)]
+pub struct Desk {
+    /// The question that is being filled.
+    batch: u64,
+    wants: Vec<Want>,
+    is_asked: bool,
+    flight: Option<Flight>,
+    parked: Vec<Parked>,
+    purses: Vec<Purse>,
+    /// Redis does not know the script.
+    is_strange: bool,
+}
+
+impl Desk {
+    /// Takes a request's tokens from what its own answer brought, or from what the proxy holds.
+    ///
+    /// # Errors
+    /// [`Undecided`] where the store fails or is contended; then nothing was taken.
+    pub fn take<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>) -> Result<Take, Undecided> {
+        if let Some(purse) = self.purse(bucket).filter(|purse| purse.tokens >= bucket.cost) {
+            purse.tokens -= bucket.cost;
+            return Ok(Take::Taken(purse.known, None));
+        }
+        let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
+        let said = update(store, &bucket.slot, |blocks| {
+            let said = blocks.try_take(bucket.print, bucket.cost, ahead);
+            (said, matches!(said, Take::Taken(..)))
+        })?;
+        if let Take::Taken(_, Some(more)) = said {
+            self.want(fleet, bucket, 0, more);
+        }
+        Ok(said)
+    }
+
+    /// What the proxy holds, without taking any of it.
+    ///
+    /// # Errors
+    /// [`Undecided`] where the store fails.
+    pub fn look<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>) -> Result<Take, Undecided> {
+        if let Some(purse) = self.purse(bucket).filter(|purse| purse.tokens >= bucket.cost) {
+            return Ok(Take::Taken(purse.known, None));
+        }
+        let (bytes, _) = store.read(&bucket.slot)?;
+        let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
+        Ok(Blocks::read(&bytes, store.now()).try_take(bucket.print, bucket.cost, ahead))
+    }
+
+    /// Puts back what a request has taken that does not pass after all.
+    pub fn give_back<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>) {
+        if let Some(purse) = self.purse(bucket) {
+            purse.tokens += bucket.cost;
+            return;
+        }
+        // What cannot be put back lapses.
+        let _ = update(store, &bucket.slot, |blocks| {
+            blocks.give_back(bucket.print, bucket.cost);
+            ((), true)
+        });
+    }
+
+    fn purse(&mut self, bucket: &Bucket<'_>) -> Option<&mut Purse> {
+        self.purses.iter_mut().find(|purse| purse.want.print == bucket.print && purse.want.slot == bucket.slot)
+    }
+
+    /// Notes that a request needs so many tokens, and that so many more will be needed soon.
+    pub fn want(&mut self, fleet: &Fleet, bucket: &Bucket<'_>, need: u32, ahead: u32) {
+        let want = Want {
+            slot: bucket.slot.clone(),
+            print: bucket.print,
+            name: bucket.name(),
+            terms: Terms::of(bucket.limits, bucket.cost, fleet.interval),
+            least: bucket.cost,
+            need,
+            ahead,
+            back: 0,
+            held: Duration::ZERO,
+        };
+        self.add(want);
+    }
+
+    /// What only looks ahead or comes back is left out where there is no room: tokens lapse then.
+    fn add(&mut self, want: Want) {
+        let same = |other: &&mut Want| other.name == want.name;
+        if let Some(other) = self.wants.iter_mut().find(same) {
+            other.need = other.need.saturating_add(want.need);
+            other.ahead = other.ahead.max(want.ahead);
+            other.least = other.least.min(want.least);
+            // Two that were held differently long come back as the one that was held longer.
+            (other.back, other.held) = (other.back.saturating_add(want.back), other.held.max(want.held));
+        } else if want.need > 0 || self.wants.len() < BATCH {
+            self.wants.push(want);
+        }
+    }
+
+    /// Lets a request wait for the answer to what it wants.
+    pub fn park(&mut self, context: u32, since: Instant, told: Rc<RefCell<Option<Fields>>>) {
+        self.is_asked = true;
+        self.parked.push(Parked { context, since, told, batch: self.batch });
+    }
+
+    /// Whether one more request may wait.
+    pub fn has_room(&self) -> bool {
+        self.parked.len() < PARKED_MAX && self.wants.len() < BATCH
+    }
+
+    /// Whether the request of this context waits.
+    pub fn holds(&self, context: u32) -> bool {
+        self.parked.iter().any(|parked| parked.context == context)
+    }
+
+    /// How soon this worker is to be woken.
+    pub fn next(&self, fleet: &Fleet) -> Duration {
+        if self.flight.is_none() && (self.is_asked || !self.wants.is_empty()) {
+            AT_ONCE
+        } else if self.parked.is_empty() {
+            fleet.interval
+        } else {
+            (fleet.budget / 20).max(AT_ONCE)
+        }
+    }
+
+    /// The command to send now, where there is something to ask and no answer is awaited. With `idle`, it is asked even
+    /// where nothing is wanted: the fleet hears of this proxy, and this proxy of the fleet.
+    pub fn question(&mut self, fleet: &Fleet, contact: &Contact, proxy: &str, idle: bool) -> Option<Vec<String>> {
+        let is_due = self.flight.is_none() && (idle || self.is_asked || !self.wants.is_empty());
+        is_due.then(|| {
+            let (verb, script) = if self.is_strange { ("EVAL", script::SCRIPT) } else { ("EVALSHA", script::DIGEST) };
+            let mut words = vec![verb.to_owned(), script.to_owned(), (self.wants.len() + 2).to_string()];
+            words.extend([fleet.store.key("fleet"), fleet.store.key("fleet:seed")]);
+            words.extend(self.wants.iter().map(|want| fleet.store.key(&want.name)));
+            words.extend(script::arguments(proxy, contact.seed, &self.wants));
+            words
+        })
+    }
+
+    /// Notes that the question was sent under this token.
+    pub fn sent(&mut self, token: u32, now: Instant) {
+        let wants = std::mem::take(&mut self.wants);
+        self.is_asked = false;
+        self.flight = Some(Flight { token, batch: self.batch, asked_at: now, wants });
+        self.batch += 1;
+    }
+
+    /// Whether this is the token of the answer that is awaited.
+    pub fn awaits(&self, token: u32) -> bool {
+        self.flight.as_ref().is_some_and(|flight| flight.token == token)
+    }
+
+    /// Takes in an answer: what nobody waits for goes to the proxy's blocks, and the rest is kept for those that do, who are
+    /// released.
+    ///
+    /// # Errors
+    /// Why there was none. Then everybody is released who has waited for it, unless Redis did not know the script: it will be
+    /// asked again.
+    pub fn receive<S: Store>(
+        &mut self,
+        store: &mut S,
+        reply: Result<Reply, Fault>,
+    ) -> (Result<Answer, Fault>, Vec<Parked>) {
+        let Some(flight) = self.flight.take() else { return (Err(Fault::Lost), Vec::new()) };
+        if reply == Err(Fault::NoScript) && !self.is_strange {
+            self.is_strange = true;
+            self.batch = flight.batch;
+            self.parked.iter_mut().for_each(|parked| parked.batch = flight.batch);
+            self.is_asked = true;
+            let later = std::mem::replace(&mut self.wants, flight.wants);
+            for want in later {
+                self.add(want);
+            }
+            return (Err(Fault::NoScript), Vec::new());
+        }
+        self.is_strange = false;
+        let answer = reply.and_then(|reply| Answer::read(&reply, flight.wants.len()));
+        if let Ok(answer) = &answer {
+            for (want, grant) in flight.wants.iter().zip(&answer.grants) {
+                self.keep(store, want, grant, flight.asked_at);
+            }
+        }
+        let batch = if answer.is_ok() { flight.batch } else { u64::MAX };
+        let released = self.release(|parked| parked.batch <= batch);
+        if answer.is_err() {
+            self.wants.clear();
+            self.is_asked = false;
+        }
+        (answer, released)
+    }
+
+    /// Shares what an answer says of one bucket.
+    fn keep<S: Store>(&mut self, store: &mut S, want: &Want, grant: &Grant, asked_at: Instant) {
+        let Want { slot, print, need, terms, .. } = want;
+        let kept = grant.granted.min(*need);
+        // What cannot be shared is not spent.
+        let _ = update(store, slot, |blocks| {
+            blocks.receive(*print, grant, kept, asked_at, terms.term);
+            ((), true)
+        });
+        if kept > 0 {
+            let known = Known {
+                remaining: grant.left.saturating_add(grant.granted - kept),
+                tight: usize::from(grant.tight),
+                reset_in: grant.full_in,
+            };
+            let want = Want { need: 0, ahead: 0, back: 0, ..want.clone() };
+            self.purses.push(Purse { want, tokens: kept, known, asked_at });
+        }
+    }
+
+    /// Puts away what those who were released have not taken: it goes to the proxy's block, or back to Redis.
+    pub fn close<S: Store>(&mut self, store: &mut S, now: Instant) {
+        for Purse { want, tokens, asked_at, .. } in std::mem::take(&mut self.purses) {
+            if tokens > 0 && want.terms.term.is_zero() {
+                self.add(Want { back: tokens, held: now.since(asked_at), ..want });
+            } else if tokens > 0 {
+                let _ = update(store, &want.slot, |blocks| {
+                    blocks.give_back(want.print, tokens);
+                    ((), true)
+                });
+            }
+        }
+    }
+
+    /// Takes out those who have waited for the whole budget.
+    pub fn late(&mut self, budget: Duration, now: Instant) -> Vec<Parked> {
+        // A clock that stepped back makes nobody wait for its return.
+        self.release(|parked| now.since(parked.since) >= budget || parked.since > now)
+    }
+
+    fn release(&mut self, is_free: impl Fn(&Parked) -> bool) -> Vec<Parked> {
+        let (free, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_free);
+        self.parked = parked;
+        free
+    }
+}
+
+/// Changes the blocks under `slot` as one step, where `change` says that it has.
+fn update<S: Store, T>(
+    store: &mut S,
+    slot: &str,
+    mut change: impl FnMut(&mut Blocks) -> (T, bool),
+) -> Result<T, Undecided> {
+    for _ in 0..ATTEMPTS {
+        let (mut bytes, version) = store.read(slot)?;
+        let mut blocks = Blocks::read(&bytes, store.now());
+        let (said, has_changed) = change(&mut blocks);
+        if !has_changed {
+            return Ok(said);
+        }
+        blocks.write(&mut bytes);
+        if store.swap(slot, &bytes, version)? == Swap::Done {
+            return Ok(said);
+        }
+    }
+    Err(Undecided)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,112 @@
+//! One question at a time, and whoever has waited for an answer is the first to spend it.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::contact::Contact;
+use crate::limit::tests::limits;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
+
+#[derive(Default)]
+struct Shared(BTreeMap<String, Vec<u8>>);
+
+const NOW: Instant = Instant::from_unix_seconds(1_000);
+
+impl Store for Shared {
+    type Version = ();
+
+    fn read(&mut self, key: &str) -> Result<(Vec<u8>, ()), Undecided> {
+        Ok((self.0.get(key).cloned().unwrap_or_default(), ()))
+    }
+
+    fn swap(&mut self, key: &str, value: &[u8], (): ()) -> Result<Swap, Undecided> {
+        self.0.insert(key.to_owned(), value.to_vec());
+        Ok(Swap::Done)
+    }
+
+    fn now(&mut self) -> Instant {
+        NOW
+    }
+}
+
+fn fleet() -> Fleet {
+    let rule = r#"{"name": "rule", "key": ["user"], "limit": {"rate": "1/s"}}"#;
+    let json = format!(r#"{{"state": {{}}, "scope": "fleet", "rules": [{rule}]}}"#);
+    let config = crate::Config::from_json(json.as_bytes()).unwrap();
+    config.fleet.unwrap()
+}
+
+fn bucket(limits: &Limits) -> Bucket<'_> {
+    let print = Fingerprint::from_bytes([7; 16]);
+    Bucket { slot: "slot".into(), print, rule: "rule", is_shared: true, limits, cost: 1 }
+}
+
+/// Lets so many wait, and says what is asked for them.
+fn ask(desk: &mut Desk, bucket: &Bucket<'_>, waiting: u32) -> Vec<String> {
+    for context in 0..waiting {
+        desk.want(&fleet(), bucket, 1, 0);
+        desk.park(context, NOW, Rc::default());
+    }
+    desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap()
+}
+
+fn reply(grant: &str) -> Reply {
+    Reply::Bytes(format!("1 {} {grant}", "01".repeat(16)).into())
+}
+
+#[test]
+fn those_who_wait_are_asked_for_together_and_spend_what_comes() {
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let bucket = bucket(&limits);
+    let words = ask(&mut desk, &bucket, 3);
+    assert_eq!(words[..6], ["EVALSHA", script::DIGEST, "3", "weir:fleet", "weir:fleet:seed", "weir:limit:rule"]);
+    assert_eq!(words[9..], ["1", "3", "0", "0", "0", "1", "hour", "360000000000", "10"]);
+    desk.sent(5, NOW);
+    assert!(desk.question(&fleet(), &Contact::new([1; 16]), "p", true).is_none(), "one at a time");
+    let (answer, released) = desk.receive(&mut shared, Ok(reply("2 1000000 0 3600000000 0")));
+    assert_eq!((answer.is_ok(), released.len()), (true, 3));
+    let said: Vec<_> = (0..3).map(|_| desk.take(&mut shared, &fleet(), &bucket).unwrap()).collect();
+    assert!(matches!(said[..], [Take::Taken(..), Take::Taken(..), Take::Refused(_)]), "{said:?}");
+}
+
+#[test]
+fn what_nobody_waits_for_any_more_goes_back() {
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    ask(&mut desk, &bucket(&limits), 2);
+    desk.sent(5, NOW);
+    desk.receive(&mut shared, Ok(reply("2 0 8 0 0"))).0.unwrap();
+    desk.close(&mut shared, NOW + Duration::from_millis(3));
+    let words = desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap();
+    assert_eq!(words[9..13], ["1", "0", "2", "3000"]);
+}
+
+#[test]
+fn a_redis_that_does_not_know_the_script_is_told_it() {
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let bucket = bucket(&limits);
+    let first = ask(&mut desk, &bucket, 1);
+    desk.sent(5, NOW);
+    let (answer, released) = desk.receive(&mut shared, Err(Fault::NoScript));
+    assert_eq!((answer, released.len()), (Err(Fault::NoScript), 0));
+    let second = desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap();
+    assert_eq!((&second[0], &second[1]), (&"EVAL".to_owned(), &script::SCRIPT.to_owned()));
+    assert_eq!(first[2..], second[2..]);
+    desk.sent(6, NOW);
+    assert_eq!(desk.receive(&mut shared, Ok(reply("1 0 9 0 0"))).1.len(), 1);
+}
+
+#[test]
+fn a_fault_releases_everybody_and_so_does_the_budget() {
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    ask(&mut desk, &bucket(&limits), 2);
+    desk.sent(5, NOW);
+    desk.park(9, NOW, Rc::default());
+    assert_eq!(desk.receive(&mut shared, Err(Fault::Status(504))).1.len(), 3);
+    desk.park(9, NOW, Rc::default());
+    let budget = Duration::from_millis(100);
+    assert_eq!(desk.late(budget, NOW + Duration::from_millis(99)).len(), 0);
+    assert_eq!(desk.late(budget, NOW + budget).len(), 1);
+    desk.park(9, NOW, Rc::default());
+    assert_eq!(desk.late(budget, NOW.before(budget)).len(), 1, "the clock has stepped back");
+}

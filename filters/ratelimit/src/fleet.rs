@@ -1,0 +1,159 @@
+//! Limits that a fleet of proxies keeps together: tokens are leased from Redis in blocks, and spent from shared data.
+//!
+//! A rule of the scope `fleet` has its buckets in Redis. A proxy takes tokens out of them in advance, and its workers spend
+//! from what it holds ([`crate::block`]) as they spend from a local bucket: one read and one compare-and-swap. Who finds too
+//! little left asks for more ([`crate::script`]), and who finds nothing waits for the answer, never longer than `budget`.
+//!
+//! **Two kinds of limits.** A limit is *fast* where a token comes back within an `interval` and the whole burst takes four or
+//! more: it is leased ahead of need, as much as two intervals of recent demand. All others are *slow*: their requests ask Redis
+//! each, those of a worker together (one question at a time, up to [`crate::desk::BATCH`] buckets in it), and what nobody
+//! waits for any more goes back at once. A refusal is remembered until it ends: floods cost no questions.
+//!
+//! **Never exceeded.** A token leaves Redis before it is spent, by a script that Redis runs as one step; so from any beginning
+//! on, `burst + rate × time` bounds what all proxies let pass together, whatever is lost on the way: lost tokens are not spent.
+//! What is leased ahead may be spent up to a *term* later than it was leased (a tenth of the window, from one to four
+//! intervals). To hold for *every* stretch of time, Redis keeps a reserve of `rate × term` back from the burst: of what is
+//! spent in a stretch `t`, all was leased in `term + t`, so it is at most `burst − rate × term + rate × (term + t)`.
+//! **Over-admission: 0.**
+//!
+//! **Under-use**, the price: of the burst, the reserve (a tenth; up to a quarter where the window is shorter than ten
+//! intervals); slow limits have none. Of the rate, what lapses: at most one block for each time that a proxy's demand ends,
+//! that is two intervals of that demand. A demand that goes on lets nothing lapse.
+//!
+//! **Redis is away** when an answer takes longer than `budget` or is no answer. Then, at once and for all workers,
+//! `when_unavailable` counts: each proxy's share (the limit ÷ the proxies last seen, in a bucket of its own), or all pass, or
+//! none does. What was leased before is still spent, what was refused stays refused. The proxy's leader asks four times a second; its
+//! first answer ends it. Shares add up to one burst more for an outage, and where the burst is smaller than the number of
+//! proxies, one request each. A Redis that has lost its data begins with full buckets: a burst more, too.
+//!
+//! **Clocks.** Redis counts on its own clock; answers name lengths of time, which each proxy counts on its own.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use policy::state::Store;
+
+use crate::limit::{self, Limit, Limits};
+
+/// How a proxy takes part in a fleet. It holds a secret, so its `Debug` says little.
+pub struct Fleet {
+    /// Where Redis is; its timeout is at most `budget`.
+    pub store: Store,
+    /// What "soon" means: how far ahead of need tokens are leased.
+    pub interval: Duration,
+    /// The longest that a request waits for Redis.
+    pub budget: Duration,
+    /// What becomes of requests while Redis is away.
+    pub when_unavailable: WhenUnavailable,
+}
+
+/// What becomes of requests while Redis is away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WhenUnavailable {
+    /// The proxy goes on with its share of each limit.
+    Share,
+    /// They pass.
+    Open,
+    /// They are answered with 503.
+    Closed,
+}
+
+impl fmt::Debug for Fleet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fleet")
+    }
+}
+
+impl PartialEq for Fleet {
+    fn eq(&self, other: &Self) -> bool {
+        (self.interval, self.budget, self.when_unavailable) == (other.interval, other.budget, other.when_unavailable)
+            && self.store.identity() == other.store.identity()
+    }
+}
+
+impl Eq for Fleet {}
+
+/// What Redis has to know of some limits, and how long tokens under them may be held.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Terms {
+    /// How long leased tokens are good for; none where nothing is leased ahead.
+    pub term: Duration,
+    /// What Redis keeps back of each burst, as a time.
+    pub reserve: Duration,
+    /// A name, how long a token takes to come back, and the burst.
+    pub limits: Vec<(String, Duration, u32)>,
+}
+
+impl Terms {
+    /// How these limits are leased, by requests that cost `cost`.
+    pub fn of(limits: &Limits, cost: u32, interval: Duration) -> Self {
+        let term = term(limits, cost, interval).unwrap_or_default();
+        let listed = |limit: &Limit| {
+            let quota = limit.terms.bucket()?;
+            Some((limit.name.clone(), quota.refill(), quota.burst().get()))
+        };
+        Self { term, reserve: term, limits: limits.iter().filter_map(listed).collect() }
+    }
+}
+
+/// How long tokens under these limits may be held; `None` where they are not leased ahead.
+pub fn term(limits: &Limits, cost: u32, interval: Duration) -> Option<Duration> {
+    let shortest = limits.iter().map(|limit| limit.terms.window()).min()?;
+    let term = (shortest / 10).clamp(interval, 4 * interval);
+    let is_fast = limits.iter().all(|limit| {
+        let refill = limit.terms.pace();
+        refill <= interval && limit.terms.window() >= (4 * interval).max(term + refill * cost)
+    });
+    is_fast.then_some(term)
+}
+
+/// One proxy's share of some limits: a bucket with as much of the burst, but enough for a request, that fills as slowly.
+pub fn share(limits: &Limits, cost: NonZeroU32, proxies: NonZeroU32) -> Limits {
+    let share = |limit: &Limit| {
+        let Some(quota) = limit.terms.bucket() else { return limit.clone() };
+        let burst = NonZeroU32::new(quota.burst().get() / proxies).unwrap_or(cost).max(cost);
+        let slower = quota.slower(proxies, burst).unwrap_or(*quota);
+        Limit { terms: limit::Terms::Bucket(slower), ..limit.clone() }
+    };
+    let mut shares = limits.iter().map(share);
+    match shares.next() {
+        Some(first) => Limits::new(first, shares.collect()),
+        None => limits.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::limit::tests::limits;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const INTERVAL: Duration = Duration::from_millis(50);
+
+    #[test]
+    fn only_what_comes_back_soon_is_leased_ahead() {
+        for (text, cost, millis) in [
+            ("1000/s", 1, Some(100)),
+            ("200/s burst 400", 1, Some(200)),
+            ("100/s burst 20", 1, Some(50)),
+            ("100/s burst 20", 16, None),
+            ("100/s burst 10", 1, None),
+            ("10/s burst 20", 1, None),
+            ("1000/h", 1, None),
+            ("1000/s, 1000/m", 1, None),
+        ] {
+            assert_eq!(term(&limits(text), cost, INTERVAL), millis.map(Duration::from_millis), "{text}");
+        }
+    }
+
+    #[test]
+    fn shares_add_up_to_the_limit() {
+        let [one, three] = [1, 3].map(|number| NonZeroU32::new(number).unwrap());
+        let shares = share(&limits("10/s burst 20, 100/m"), one, three);
+        let said: Vec<_> = shares.iter().map(|limit| (limit.terms.most().get(), limit.terms.pace())).collect();
+        assert_eq!(said, [(6, Duration::from_millis(300)), (33, Duration::from_millis(1800))]);
+        assert_eq!(share(&limits("1/s"), one, three).first().terms.most().get(), 1);
+    }
+}

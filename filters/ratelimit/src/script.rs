@@ -1,0 +1,210 @@
+//! What a proxy asks of Redis: one script, for all buckets that a worker has questions about.
+//!
+//! A bucket is a hash with one field for each of its limits: the microsecond of Redis's own clock at which that limit's bucket
+//! is full (the generic cell rate algorithm, see [`crate::bucket`]). It lapses by itself when all are. Nobody else's clock
+//! counts: what crosses the wire are durations.
+//!
+//! | keys | |
+//! |---|---|
+//! | `weir:fleet` | every proxy with the microsecond in which it was last heard of |
+//! | `weir:fleet:seed` | the secret under which the fleet takes fingerprints of callers, made by the first proxy |
+//! | `weir:limit:RULE`, `weir:limit:RULE:FINGERPRINT` | a bucket |
+
+use std::time::Duration;
+
+use policy::Fingerprint;
+use policy::state::{Fault, Reply};
+
+use crate::fleet::Terms;
+
+/// A proxy that was not heard of for so long has no share.
+pub const PROXY_LIFETIME: Duration = Duration::from_secs(5);
+
+/// Arguments: this proxy, the lifetime of a proxy, a seed for a fleet that has none; then for each bucket the least that is of
+/// use, what is wanted, what comes back and for how many microseconds it was held, the microseconds that are kept in reserve, the
+/// number of limits, and for each its name, the nanoseconds that a token takes to come back, and its burst.
+///
+/// Answers with one text of words: proxies, seed; then for each bucket the tokens given, the microseconds until as many as were
+/// of use would be there, whole tokens left, the microseconds until the tightest bucket is full, and which that is.
+pub const SCRIPT: &str = "\
+local t=redis.call('TIME')
+local now=t[1]*1000000+t[2]
+local a,n=ARGV,3
+local function word() n=n+1 return a[n] end
+local function number() return tonumber(word()) end
+local function say(x) return string.format('%.0f',x) end
+local call=redis.call
+call('ZADD',KEYS[1],say(now),a[1])
+call('ZREMRANGEBYSCORE',KEYS[1],'-inf',say(now-a[2]))
+call('PEXPIRE',KEYS[1],60000)
+local seed=call('GET',KEYS[2])
+if not seed then seed=a[3] call('SET',KEYS[2],seed) end
+local r={say(call('ZCARD',KEYS[1])),seed}
+for k=3,#KEYS do
+local key=KEYS[k]
+local least=number()
+local want=number()
+local back=number()
+local held=number()
+local reserve=number()
+local limits={}
+local fit=want
+for i=1,number() do
+local l={name=word(),refill=number()/1000}
+local window=l.refill*number()
+l.cap=window-reserve
+local full=tonumber(call('HGET',key,l.name) or '0')
+l.debt=math.min(math.max(full-now,0),window)
+if back>0 then l.debt=math.max(l.debt-math.max(back*l.refill-held,0),0) end
+fit=math.min(fit,math.floor((l.cap-l.debt)/l.refill+1e-9))
+limits[i]=l
+end
+fit=math.max(fit,0)
+fit=fit-fit%least
+local wait,left,longest,tight=0,nil,0,1
+for i,l in ipairs(limits) do
+l.debt=math.ceil(l.debt+fit*l.refill)
+longest=math.max(longest,l.debt)
+local rest=math.max(math.floor((l.cap-l.debt)/l.refill+1e-9),0)
+local short=math.ceil(l.debt+least*l.refill-l.cap-1e-9*l.refill)
+if not left or short>wait or (wait<=0 and rest<left) then left=rest tight=i end
+wait=math.max(wait,short)
+if fit>0 or back>0 then call('HSET',key,l.name,say(now+l.debt)) end
+end
+if fit>0 or back>0 then call('PEXPIRE',key,say(math.ceil(longest/1000)+1)) end
+for _,x in ipairs({fit,wait,left,limits[tight].debt,tight-1}) do r[#r+1]=say(x) end
+end
+return table.concat(r,' ')";
+
+/// The SHA-1 of [`SCRIPT`], by which a Redis that has seen it knows it.
+pub const DIGEST: &str = "6f52966fdab52dbd95414383cc3177d11cdac676";
+
+/// What is asked about one bucket.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Want {
+    /// Where the proxy keeps what it holds of it: a key of shared data.
+    pub slot: String,
+    /// Whose it is.
+    pub print: Fingerprint,
+    /// Its name in Redis.
+    pub name: String,
+    /// Its limits.
+    pub terms: Terms,
+    /// What a request costs: less is of no use.
+    pub least: u32,
+    /// What the requests need that wait for it.
+    pub need: u32,
+    /// What will be needed soon.
+    pub ahead: u32,
+    /// What comes back.
+    pub back: u32,
+    /// For how long that was held.
+    pub held: Duration,
+}
+
+/// What Redis says about one bucket.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Grant {
+    /// Tokens that have left Redis.
+    pub granted: u32,
+    /// Until another request's tokens would be there; zero where they are.
+    pub wait: Duration,
+    /// Whole tokens that Redis has left.
+    pub left: u32,
+    /// Until the tightest limit's bucket is full.
+    pub full_in: Duration,
+    /// Which of the limits that is.
+    pub tight: u8,
+}
+
+/// What Redis says to one question.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// How many proxies there are, this one included.
+    pub proxies: u32,
+    /// The seed that all of them share.
+    pub seed: [u8; 16],
+    /// One for each bucket, in the order of the question.
+    pub grants: Vec<Grant>,
+}
+
+/// The arguments of the script about these buckets; `keys` are what their names become in Redis.
+pub fn arguments(proxy: &str, seed: [u8; 16], wants: &[Want]) -> Vec<String> {
+    let mut words = vec![proxy.to_owned(), micros(PROXY_LIFETIME).to_string(), hex(&seed)];
+    for want in wants {
+        let Terms { reserve, limits, .. } = &want.terms;
+        let wanted = want.need.saturating_add(want.ahead);
+        let numbers =
+            [u64::from(want.least), u64::from(wanted), u64::from(want.back), micros(want.held), micros(*reserve)];
+        for number in numbers {
+            words.push(number.to_string());
+        }
+        words.push(limits.len().to_string());
+        for (name, refill, burst) in limits {
+            words.push(name.clone());
+            words.push(u64::try_from(refill.as_nanos()).unwrap_or(u64::MAX).to_string());
+            words.push(burst.to_string());
+        }
+    }
+    words
+}
+
+/// Bytes as text.
+pub fn hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(if digit < 10 { b'0' + digit } else { b'a' - 10 + digit })).collect()
+}
+
+/// The sixteen bytes that a text says.
+fn unhex(text: &str) -> Option<[u8; 16]> {
+    let mut bytes = [0; 16];
+    let digit = |byte: u8| char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok());
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks(2)) {
+        let [high, low] = pair else { return None };
+        *byte = digit(*high)? << 4 | digit(*low)?;
+    }
+    (text.len() == 32).then_some(bytes)
+}
+
+fn micros(length: Duration) -> u64 {
+    u64::try_from(length.as_micros()).unwrap_or(u64::MAX)
+}
+
+impl Answer {
+    /// Reads the answer to a question about `buckets` buckets.
+    ///
+    /// # Errors
+    /// [`Fault::Malformed`] where the script did not make it.
+    pub fn read(reply: &Reply, buckets: usize) -> Result<Self, Fault> {
+        let Reply::Bytes(bytes) = reply else { return Err(Fault::Malformed) };
+        Self::parse(bytes).filter(|answer| answer.grants.len() == buckets).ok_or(Fault::Malformed)
+    }
+
+    fn parse(bytes: &[u8]) -> Option<Self> {
+        let mut words = std::str::from_utf8(bytes).ok()?.split(' ');
+        let proxies = words.next()?.parse().ok()?;
+        let seed = unhex(words.next()?)?;
+        let mut grants = Vec::new();
+        while let Some(word) = words.next() {
+            let granted = whole(word)?;
+            let mut next = || whole(words.next()?);
+            let (wait, left, full_in, tight) = (next()?, next()?, next()?, next()?);
+            grants.push(Grant {
+                granted: u32::try_from(granted).ok()?,
+                wait: Duration::from_micros(wait),
+                left: u32::try_from(left).unwrap_or(u32::MAX >> 1),
+                full_in: Duration::from_micros(full_in),
+                tight: u8::try_from(tight).ok()?,
+            });
+        }
+        Some(Self { proxies, seed, grants })
+    }
+}
+
+/// A number that is not below zero.
+fn whole(word: &str) -> Option<u64> {
+    word.parse().ok()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,202 @@
+//! Hundreds of proxies on one Redis, in time that the test owns: what a fleet admits, and what it leaves unused.
+//!
+//! Each proxy is a [`Desk`] over shared data of its own, as a worker has it; Redis is the script's arithmetic ([`model`]), which
+//! another test compares with the script itself. Answers take a random time, get lost on either way, and proxies die.
+
+#![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+mod model;
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::state::{Fault, Reply};
+use policy::{Fingerprint, Instant};
+use ratelimit::Config;
+use ratelimit::block::Take;
+use ratelimit::charge::{Store, Swap, Undecided};
+use ratelimit::contact::Contact;
+use ratelimit::desk::{Bucket, Desk};
+use ratelimit::fleet::{Fleet, term};
+use ratelimit::limit::Limits;
+
+use model::Redis;
+
+/// One proxy's shared data, and its clock, which nobody else has.
+#[derive(Default)]
+struct Shared {
+    value: Vec<u8>,
+    version: u32,
+    now: Instant,
+}
+
+impl Store for Shared {
+    type Version = u32;
+
+    fn read(&mut self, _key: &str) -> Result<(Vec<u8>, u32), Undecided> {
+        Ok((self.value.clone(), self.version))
+    }
+
+    fn swap(&mut self, _key: &str, value: &[u8], version: u32) -> Result<Swap, Undecided> {
+        assert_eq!(version, self.version, "a proxy of one worker");
+        (self.value, self.version) = (value.to_vec(), version + 1);
+        Ok(Swap::Done)
+    }
+
+    fn now(&mut self) -> Instant {
+        self.now
+    }
+}
+
+/// One proxy with one worker.
+struct Proxy {
+    desk: Desk,
+    shared: Shared,
+    /// How far its clock is from the truth.
+    skew: Duration,
+    /// What is on its way: when it comes, and what it says.
+    flight: Option<(u64, Result<Reply, Fault>)>,
+    is_dead: bool,
+}
+
+/// What a run is about.
+struct Run {
+    limit: &'static str,
+    proxies: usize,
+    /// How often each proxy is asked, in a second.
+    demand: f64,
+    seconds: u64,
+    /// One in so many answers is lost after Redis has paid; 0 for none.
+    lost: u32,
+}
+
+/// A linear congruential generator: the same numbers each time.
+struct Dice(u64);
+
+impl Dice {
+    fn roll(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+/// The microseconds in which requests passed.
+fn play(run: &Run, fleet: &Fleet, limits: &Limits) -> Vec<u64> {
+    const STEP: u64 = 1_000;
+    let (mut redis, mut dice, mut passed) = (Redis::default(), Dice(7), Vec::new());
+    let proxy = |index: usize| Proxy {
+        desk: Desk::default(),
+        shared: Shared::default(),
+        skew: Duration::from_secs(index as u64 * 3600),
+        flight: None,
+        is_dead: false,
+    };
+    let mut proxies: Vec<_> = (0..run.proxies).map(proxy).collect();
+    let bucket = || Bucket {
+        slot: "slot".into(),
+        print: Fingerprint::from_bytes([7; 16]),
+        rule: "rule",
+        is_shared: true,
+        limits,
+        cost: 1,
+    };
+    let contact = Contact::new([1; 16]);
+    for micros in (STEP..run.seconds * 1_000_000).step_by(STEP as usize) {
+        for proxy in proxies.iter_mut().filter(|proxy| !proxy.is_dead) {
+            let now = Instant::from_nanos(micros * 1_000) + proxy.skew + Duration::from_secs(1);
+            proxy.shared.now = now;
+            if let Some((_, reply)) = proxy.flight.take_if(|(at, _)| *at <= micros) {
+                let (_, released) = proxy.desk.receive(&mut proxy.shared, reply);
+                for parked in released {
+                    if let Ok(Take::Taken(..)) = proxy.desk.take(&mut proxy.shared, fleet, &bucket()) {
+                        passed.push(micros);
+                    }
+                    drop(parked);
+                }
+                proxy.desk.close(&mut proxy.shared, now);
+            }
+            let chance = (run.demand * STEP as f64 / 1e6 * 1e6) as u64;
+            if dice.roll(1_000_000) < chance {
+                match proxy.desk.take(&mut proxy.shared, fleet, &bucket()).unwrap() {
+                    Take::Taken(..) => passed.push(micros),
+                    Take::Refused(_) => {}
+                    Take::Missing(ahead) => {
+                        proxy.desk.want(fleet, &bucket(), 1, ahead);
+                        proxy.desk.park(1, now, Rc::new(RefCell::new(None)));
+                    }
+                }
+            }
+            if proxy.flight.is_none()
+                && let Some(words) = proxy.desk.question(fleet, &contact, "p", false)
+            {
+                proxy.desk.sent(1, now);
+                let reply = redis.run(&words, micros);
+                let is_lost = run.lost > 0 && dice.roll(u64::from(run.lost)) == 0;
+                let reply = if is_lost { Err(Fault::Lost) } else { Ok(reply) };
+                // A proxy dies with what it holds; a tenth of them do.
+                proxy.is_dead = is_lost && dice.roll(10) == 0;
+                proxy.flight = Some((micros + STEP + dice.roll(20_000), reply));
+            }
+        }
+    }
+    passed
+}
+
+/// The most that a stretch of time held beyond the limit, in tokens: `passed` in it less `burst + rate × length`.
+fn excess(passed: &[u64], refill: f64, burst: f64) -> f64 {
+    // GCRA over what has passed: the debt of a bucket that never refuses.
+    let (mut full_at, mut most) = (0.0_f64, f64::MIN);
+    for &micros in passed {
+        full_at = full_at.max(micros as f64) + refill;
+        most = most.max((full_at - micros as f64) / refill - burst);
+    }
+    most
+}
+
+fn check(run: &Run, least: f64) {
+    let json = format!(
+        r#"{{"state": {{}}, "rules": [{{"name": "rule", "key": ["upstream"], "upstream": "u", "scope": "fleet", "limit": {}}}]}}"#,
+        run.limit
+    );
+    let config = Config::from_json(json.as_bytes()).unwrap();
+    let fleet = config.fleet.as_ref().unwrap();
+    let limits = config.rules[0].shared_bucket().unwrap().1.limits;
+    let quota = limits.first().quota;
+    let refill = quota.refill().as_nanos() as f64 / 1e3;
+    let passed = play(run, fleet, limits);
+    let over = excess(&passed, refill, f64::from(quota.burst().get()));
+    // Of a fast limit, a reserve covers the time from the grant on. Of a slow one, a token is spent when its answer comes.
+    let is_fast = term(limits, 1, fleet.interval).is_some();
+    let way = if is_fast { 0.0 } else { 21_000.0 / refill };
+    assert!(over <= way + 1e-3, "{}: {over} tokens too many, of {}", run.limit, passed.len());
+    let most = f64::from(quota.burst().get()) + run.seconds as f64 * 1e6 / refill;
+    let offered = run.demand * run.proxies as f64 * run.seconds as f64;
+    let used = passed.len() as f64 / most.min(offered);
+    assert!(passed.len() as f64 <= most, "{}: {} of {most}", run.limit, passed.len());
+    assert!(used >= least, "{}: {used} of {most} or {offered} used", run.limit);
+}
+
+#[test]
+fn no_stretch_of_time_holds_more_than_a_fast_limit_and_little_is_left_unused() {
+    let busy = Run { limit: r#"{"rate": "1000/s"}"#, proxies: 300, demand: 20.0, seconds: 10, lost: 0 };
+    check(&busy, 0.9);
+    check(&Run { limit: r#"{"rate": "200/s", "burst": 400}"#, demand: 3.0, ..busy }, 0.9);
+    check(&Run { limit: r#"{"rate": "5000/s"}"#, proxies: 3, demand: 900.0, seconds: 10, lost: 0 }, 0.95);
+}
+
+#[test]
+fn a_slow_limit_is_spent_to_the_last_token_and_no_further() {
+    check(&Run { limit: r#"{"rate": "500/d"}"#, proxies: 300, demand: 2.0, seconds: 10, lost: 0 }, 1.0 - 1e-3);
+    check(&Run { limit: r#"{"rate": "10/s", "burst": 20}"#, proxies: 200, demand: 2.0, seconds: 20, lost: 0 }, 0.9);
+    check(&Run { limit: r#"{"rate": "1/s", "burst": 1}"#, proxies: 100, demand: 1.0, seconds: 30, lost: 0 }, 0.9);
+}
+
+#[test]
+fn answers_that_get_lost_and_proxies_that_die_make_nothing_pass_that_was_not_paid() {
+    for lost in [2, 10] {
+        check(&Run { limit: r#"{"rate": "1000/s"}"#, proxies: 200, demand: 20.0, seconds: 10, lost }, 0.1);
+        check(&Run { limit: r#"{"rate": "300/h"}"#, proxies: 200, demand: 5.0, seconds: 10, lost }, 0.1);
+    }
+}
