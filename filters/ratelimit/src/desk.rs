@@ -78,6 +78,8 @@ struct Purse {
     tokens: u32,
     known: Known,
     asked_at: Instant,
+    /// A request waits again, for others, and will come back for these.
+    is_held: bool,
 }
 
 /// One worker's desk.
@@ -283,14 +285,35 @@ impl Desk {
                 tight: usize::from(grant.tight),
                 reset_in: grant.full_in,
             };
+            let same = |purse: &&mut Purse| purse.want.print == *print && purse.want.slot == *slot;
+            if let Some(purse) = self.purses.iter_mut().find(same) {
+                // Those that came first were held for longer, so less of all comes back.
+                purse.tokens = purse.tokens.saturating_add(kept);
+                purse.known = known;
+                return;
+            }
             let want = Want { need: 0, ahead: 0, back: 0, ..want.clone() };
-            self.purses.push(Purse { want, tokens: kept, known, asked_at });
+            self.purses.push(Purse { want, tokens: kept, known, asked_at, is_held: false });
         }
     }
 
-    /// Puts away what those who were released have not taken: it goes to the proxy's block, or back to Redis.
+    /// Keeps what an answer brought of a bucket for a request that waits again, for the tokens of others that it lacks. Without
+    /// that, two buckets would be asked by turns, and what one gives handed back while the other is asked.
+    pub fn hold(&mut self, bucket: &Bucket<'_>) {
+        if let Some(purse) = self.purse(bucket) {
+            purse.is_held = true;
+        }
+    }
+
+    /// Puts away what those who were released have not taken: it goes to the proxy's block, or back to Redis. What is held
+    /// stays until the next time.
     pub fn close<S: Store>(&mut self, store: &mut S, now: Instant) {
-        for Purse { want, tokens, asked_at, .. } in std::mem::take(&mut self.purses) {
+        for purse in std::mem::take(&mut self.purses) {
+            if purse.is_held {
+                self.purses.push(Purse { is_held: false, ..purse });
+                continue;
+            }
+            let Purse { want, tokens, asked_at, .. } = purse;
             if tokens > 0 && want.terms.term.is_zero() {
                 self.add(Want { back: tokens, held: now.since(asked_at), ..want });
             } else if tokens > 0 {

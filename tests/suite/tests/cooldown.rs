@@ -58,12 +58,12 @@ fn nobody_is_left_alone_for_longer_than_allowed() {
     check(
         "ratelimit",
         &upstream(r#""retry_after", "429""#, r#", "longest": "1m", "default": "40s""#),
-        r#"
+        r"
         origin 429 retry-after=99999999999999999999999999
         GET /spotify/1 -> 429
         GET /spotify/1 -> 429 retry-after>=55 retry-after<=60
         saw 1
-        "#,
+        ",
     );
     check(
         "ratelimit",
@@ -101,14 +101,14 @@ fn a_success_with_nothing_left_is_the_last_until_the_reset() {
     check(
         "ratelimit",
         &upstream(r#""ratelimit_headers""#, ""),
-        r#"
+        r"
         origin 200 x-ratelimit-remaining=1 x-ratelimit-reset=200
         3 times GET /spotify/1 -> 200
         origin 200 x-ratelimit-remaining=0 x-ratelimit-reset=200
         GET /spotify/1 @1 -> 200 x-ratelimit-remaining=0
         GET /spotify/1 @2 -> 429 retry-after>=190 retry-after<=200
         saw 4
-        "#,
+        ",
     );
     check(
         "ratelimit",

@@ -163,7 +163,7 @@ fn check(run: &Run, least: f64) {
     let config = Config::from_json(json.as_bytes()).unwrap();
     let fleet = config.fleet.as_ref().unwrap();
     let limits = config.rules[0].shared_bucket().unwrap().1.limits;
-    let quota = limits.first().quota;
+    let quota = *limits.first().terms.bucket().unwrap();
     let refill = quota.refill().as_nanos() as f64 / 1e3;
     let passed = play(run, fleet, limits);
     let over = excess(&passed, refill, f64::from(quota.burst().get()));

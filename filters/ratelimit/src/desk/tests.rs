@@ -82,6 +82,24 @@ fn what_nobody_waits_for_any_more_goes_back() {
 }
 
 #[test]
+fn what_a_request_has_is_kept_while_it_waits_for_the_rest() {
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let bucket = bucket(&limits);
+    ask(&mut desk, &bucket, 1);
+    desk.sent(5, NOW);
+    desk.receive(&mut shared, Ok(reply("1 0 9 0 0"))).0.unwrap();
+    assert!(matches!(desk.look(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))));
+    desk.hold(&bucket);
+    desk.close(&mut shared, NOW);
+    assert_eq!(desk.question(&fleet(), &Contact::new([1; 16]), "p", false), None, "nothing goes back");
+    assert!(matches!(desk.look(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))));
+    // It has not come back for it.
+    desk.close(&mut shared, NOW);
+    let words = desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap();
+    assert_eq!(words[9..12], ["1", "0", "1"]);
+}
+
+#[test]
 fn a_redis_that_does_not_know_the_script_is_told_it() {
     let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
     let bucket = bucket(&limits);

@@ -226,11 +226,7 @@ impl Limiter {
             if refuses(asked, &outcomes) {
                 return Ok(Decided { outcomes, plans, waits: false, now: host.now });
             }
-            for ((_, bucket), take) in leased.iter().zip(&takes) {
-                if let Take::Missing(ahead) = take {
-                    desk.want(fleet, bucket, bucket.cost, *ahead);
-                }
-            }
+            want_rest(&mut desk, fleet, leased.iter().map(|(_, bucket)| bucket).zip(&takes));
             return Err(Unsettled::Waits);
         }
         // Redis is away: what is not held here is a share's.
@@ -259,8 +255,9 @@ impl Limiter {
             }
             // Another worker was faster.
             undo(&mut host, &mut desk, &charges, taken_at, held.iter().take(index).map(|(_, bucket)| bucket));
-            if let Take::Missing(ahead) = take {
-                desk.want(fleet, bucket, bucket.cost, ahead);
+            if matches!(take, Take::Missing(_)) {
+                want_rest(&mut desk, fleet, std::iter::once((bucket, &take)));
+                held.iter().take(index).map(|(_, bucket)| bucket).for_each(|bucket| desk.hold(bucket));
                 return Err(if is_away { Unsettled::Undecided } else { Unsettled::Waits });
             }
             break;
@@ -326,6 +323,16 @@ impl Limiter {
 /// Whether a rule that is not in the shadow turns the request away.
 fn refuses(asked: &[Asked<'_>], outcomes: &[Outcome<'_>]) -> bool {
     asked.iter().zip(outcomes).any(|((rule, _), said)| said.is_denied() && !rule.is_shadow())
+}
+
+/// Has Redis asked for what a request lacks, and keeps what it has until it comes back.
+fn want_rest<'b, 't>(desk: &mut Desk, fleet: &Fleet, said: impl Iterator<Item = (&'b Bucket<'b>, &'t Take)>) {
+    for (bucket, take) in said {
+        match take {
+            Take::Missing(ahead) => desk.want(fleet, bucket, bucket.cost, *ahead),
+            Take::Taken(..) | Take::Refused(_) => desk.hold(bucket),
+        }
+    }
 }
 
 /// Puts back what a request has taken that does not pass after all.
