@@ -188,6 +188,21 @@ impl Rule {
         Some((plan, Charge { key, taker, shadow: self.shadow }))
     }
 
+    /// The plan by which a request pays. `None` without the proxy's seed, where callers have limits of their own.
+    pub fn plan<'c>(
+        &self,
+        account: &Account,
+        seed: Option<&Seed>,
+        headers: &Headers,
+        client: impl FnOnce() -> &'c Client,
+    ) -> Option<&Plan> {
+        if self.allowance.overrides.is_empty() {
+            return self.allowance.plan(SHARED, headers);
+        }
+        let (_, print) = self.place(account, seed, headers, client)?;
+        self.allowance.plan(print, headers)
+    }
+
     /// Which bucket a request's is under a seed: the key of shared data where its slot is, and the fingerprint of its caller.
     pub fn place<'c>(
         &self,

@@ -272,14 +272,17 @@ impl Limiter {
         let mut sorted =
             Sorted { plans: Vec::with_capacity(asked.len()), own: Vec::new(), leased: Vec::new(), is_unknown: false };
         for (place, (rule, account)) in asked.iter().enumerate() {
-            // Who has limits of its own is known under the proxy's seed, and to the fleet under the fleet's.
-            let charge = rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
-            let (plan, charge) = charge.ok_or(Undecided)?;
-            sorted.plans.push(plan);
+            let seed = self.seed.as_ref();
             if rule.scope() == Scope::Proxy {
+                let charge = rule.charge(account, seed, headers, || client.get_or_init(downstream));
+                let (plan, charge) = charge.ok_or(Undecided)?;
+                sorted.plans.push(plan);
                 sorted.own.push((place, charge));
                 continue;
             }
+            // Who has limits of its own is known under the proxy's seed, and to the fleet under the fleet's.
+            let plan = rule.plan(account, seed, headers, || client.get_or_init(downstream)).ok_or(Undecided)?;
+            sorted.plans.push(plan);
             match rule.place(account, fleet_seed.as_ref(), headers, || client.get_or_init(downstream)) {
                 None => sorted.is_unknown = true,
                 Some((key, print)) => {
