@@ -53,3 +53,6 @@ pub mod shared {
 /// What the details of every reply that a filter makes begin with (`%RESPONSE_CODE_DETAILS%`): Envoy's own replies are
 /// dressed in the contract's JSON by its `local_reply_config`, and these already are.
 pub const DETAILS_PREFIX: &str = "weir_";
+
+/// The details of a refusal by a limit, by which a limit nearer to the client knows that the request cost nothing.
+pub const RATE_LIMITED: &str = "weir_rate_limited";

@@ -271,7 +271,7 @@ mod tests {
         assert_eq!(body(&limited, Format::Json), expected);
         let reply = limited.reply(None, Format::Json);
         assert_eq!(reply.headers, [("content-type", "application/json".into()), ("retry-after", "60".into())]);
-        assert_eq!(reply.details, "weir_rate_limited");
+        assert_eq!(reply.details, crate::handover::RATE_LIMITED);
         assert!(!String::from_utf8(reply.body).unwrap().contains("request_id"));
     }
 

@@ -6,6 +6,7 @@ mod limiter;
 mod meters;
 mod pulse;
 mod queue;
+mod receipt;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,6 +21,7 @@ use shell::headers::Map;
 use self::cooldown::Heeded;
 use self::limiter::{Decided, Limiter, Meanwhile, Unsettled};
 use self::meters::Status;
+use self::receipt::Receipts;
 use crate::config::Config;
 use crate::desk::Parked;
 use crate::fields::{self, Fields};
@@ -45,6 +47,8 @@ struct Stream {
     told: Option<Told>,
     /// The upstream that is listened to when it answers.
     heeded: Heeded,
+    /// What it has paid, which comes back where a limit behind this filter refuses it.
+    receipts: Option<Receipts>,
 }
 
 /// What the response of a request that waits for Redis will say, once it goes on.
@@ -82,7 +86,7 @@ impl RootContext for Root {
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         let limiter = self.limiter.clone();
-        Some(Box::new(Stream { id, limiter, fields: None, told: None, heeded: Heeded::None }))
+        Some(Box::new(Stream { id, limiter, fields: None, told: None, heeded: Heeded::None, receipts: None }))
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -100,7 +104,8 @@ impl Root {
             }
             // Its own context cannot be reached from here; this one is for the while, and has no part in what is shared.
             let told = Some(told);
-            let mut stream = Stream { id: context, limiter: None, fields: None, told, heeded: Heeded::None };
+            let mut stream =
+                Stream { id: context, limiter: None, fields: None, told, heeded: Heeded::None, receipts: None };
             let action = stream.pass(limiter, Some(since));
             if let Some(told) = stream.told.take() {
                 told.replace(stream.fields.take());
@@ -137,9 +142,8 @@ impl HttpContext for Stream {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let waits_for_body = self.listen(end_of_stream);
         let told = self.told.take().and_then(|told| told.take());
-        if let Some(fields) = told.or_else(|| self.fields.take()) {
-            tell(fields);
-        }
+        let status = told.or_else(|| self.fields.take()).map(tell);
+        self.take_back(status);
         if waits_for_body { Action::Pause } else { Action::Continue }
     }
 
@@ -148,10 +152,12 @@ impl HttpContext for Stream {
     }
 }
 
-/// Says in the response how the client stands, and nothing else under these names.
-fn tell(fields: Fields) {
+/// Says in the response how the client stands, and nothing else under these names. The response's status.
+fn tell(fields: Fields) -> Vec<u8> {
     // To replace a header, Envoy first makes an index of all; to read them once and to add costs less than five times that.
-    let untold = shell::headers::read(Map::Response)
+    let said = shell::headers::read(Map::Response);
+    let untold = said
+        .as_ref()
         .is_ok_and(|said| said.iter().all(|(name, _)| !fields::NAMES.iter().any(|ours| ours.as_bytes() == name)));
     for (name, value) in fields.into_pairs() {
         let told = if untold {
@@ -163,6 +169,7 @@ fn tell(fields: Fields) {
             log::debug!("no {name} in the response: {error}");
         }
     }
+    said.ok().and_then(|said| Some(said.first(":status")?.to_vec())).unwrap_or_default()
 }
 
 /// The client has its answer, or has left.
@@ -193,7 +200,7 @@ impl Stream {
             return Action::Continue;
         }
         match limiter.decide(self.id, &asked, &headers, Meanwhile { cooling, since }) {
-            Ok(decided) => self.act(limiter, &asked, &decided, &headers),
+            Ok(decided) => self.act(limiter, &asked, decided, &headers),
             Err(Unsettled::Undecided) => limiter.give_up(&asked, &headers),
             Err(Unsettled::Closed) => limiter.refuse(&asked, &headers),
             Err(Unsettled::Waits) => self.wait(limiter, since),
@@ -221,21 +228,22 @@ impl Stream {
     }
 
     /// Lets the request pass or turns it away, and keeps in mind what its response is to say.
-    fn act(&mut self, limiter: &Limiter, asked: &[Asked<'_>], decided: &Decided<'_>, headers: &Headers) -> Action {
-        let Decided { outcomes, plans, waits, now } = decided;
-        for ((rule, _), outcome) in asked.iter().zip(outcomes) {
+    fn act(&mut self, limiter: &Limiter, asked: &[Asked<'_>], decided: Decided<'_>, headers: &Headers) -> Action {
+        let Decided { outcomes, plans, charges, waits, now } = decided;
+        for ((rule, _), outcome) in asked.iter().zip(&outcomes) {
             limiter.meters.tokens(rule, outcome.standing().remaining);
         }
-        let shown = asked.iter().zip(outcomes).zip(plans).filter(|(((rule, _), _), _)| rule.is_shown());
-        let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), *now);
-        if *waits {
+        let shown = asked.iter().zip(&outcomes).zip(plans).filter(|(((rule, _), _), _)| rule.is_shown());
+        let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), now);
+        if waits {
             self.fields = fields;
             return Action::Pause;
         }
-        let enforced = asked.iter().zip(outcomes).filter(|((rule, _), _)| !rule.is_shadow());
+        let enforced = asked.iter().zip(&outcomes).filter(|((rule, _), _)| !rule.is_shadow());
         let Some(Outcome::Deny(worst)) = enforced.map(|(_, outcome)| *outcome).reduce(tighter) else {
-            limiter.meters.count_pass(asked, outcomes);
+            limiter.meters.count_pass(asked, &outcomes);
             self.fields = fields;
+            self.receipts = limiter.receipts(asked, charges, now);
             return Action::Continue;
         };
         limiter.meters.count(asked, Status::Limited);

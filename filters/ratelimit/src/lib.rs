@@ -28,8 +28,8 @@
 //! Without `auth` before it, key by address. Callers with a bucket each are refused when it is empty, and never wait. A token
 //! bucket is a steady rate with a burst, and not a count that starts over with the minute: that is a window. Two proxies
 //! share buckets where a rule's `scope` says so ([`fleet`]); then a request waits for Redis, tens of milliseconds at most, where
-//! nothing was leased yet. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; who is refused
-//! by the second has paid the first.
+//! nothing was leased yet. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; what the second
+//! refuses, the first puts back when it sees the answer.
 //!
 //! Reading order: [`rate`], [`bucket`] and [`window`] (the algorithms), [`limit`] (several at once), [`debt`] and [`set`] (many
 //! callers in bounded memory), [`charge`] (several rules at once, without locks), [`queue`] (who waits), [`key`], [`fields`],

@@ -51,14 +51,14 @@ fn a_request_that_two_limits_let_pass_is_allowed_once() {
         2 times GET /api/spotify/1 x-weir-user=a -> 200 cache-status~hit
         metric api_gateway_rate_limit_requests_total{provider=spotify,status=allowed} 1
         GET /api/spotify/2 x-weir-user=a -> 200 cache-status~stored
-        # The provider's own limit, then the caller's.
+        # The provider's own limit, which costs the caller nothing, then the caller's.
         GET /api/spotify/3 x-weir-user=a -> 429 body.error.code=RATE_LIMITED x-ratelimit-remaining=1
         metric api_gateway_rate_limit_requests_total{provider=spotify,status=limited} 1
-        GET /api/spotify/1 x-weir-user=a -> 200 cache-status~hit
+        2 times GET /api/spotify/1 x-weir-user=a -> 200 cache-status~hit
         GET /api/spotify/1 x-weir-user=a -> 429 body.error.code=RATE_LIMITED x-ratelimit-remaining=0
         metric api_gateway_rate_limit_requests_total{provider=spotify,status=allowed} 2
         metric api_gateway_rate_limit_requests_total{provider=spotify,status=limited} 2
-        metric api_gateway_cache_hits_total{provider=spotify,data_type=track_metadata} 3
+        metric api_gateway_cache_hits_total{provider=spotify,data_type=track_metadata} 4
         # No limit of its own: the caller's counts whatever it lets pass.
         2 times GET /api/v1/products x-weir-user=b -> 200
         metric api_gateway_cache_hits_total{provider=inventory,data_type=products} 1

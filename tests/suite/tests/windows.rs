@@ -130,8 +130,8 @@ fn a_rule_in_the_shadow_only_counts() {
 }
 
 #[test]
-fn an_address_is_counted_before_anybody_is_known_and_a_try_is_a_try() {
-    let auth = r#"{"routes": [], "default": "off", "api_keys": {"keys": [
+fn what_a_limit_refuses_costs_the_limits_before_it_nothing() {
+    let auth = r#"{"routes": [], "default": "optional", "api_keys": {"keys": [
         {"id": "robot", "user": "r2", "sha256": "1b705e0d8c4b9c2c0015b29a5189de79cb3c649e07682bbd173d97deb8a03b95"}]}}"#;
     let front = r#"{"rules": [{"name": "address", "key": ["address"], "headers": false, "limit": {"rate": "3/h"}}]}"#;
     let user = rule(r#""key": ["user"], "limit": {"rate": "1/h"}"#);
@@ -139,11 +139,27 @@ fn an_address_is_counted_before_anybody_is_known_and_a_try_is_a_try() {
         &[("ratelimit", front), ("auth", auth), ("ratelimit", &user)],
         "
         GET / -> 200 x-ratelimit-limit=1
-        GET / -> 429 x-ratelimit-remaining=0
-        GET / -> 429 x-ratelimit-remaining=0
-        # What the address tried is spent, whatever became of it.
+        5 times GET / -> 429 x-ratelimit-remaining=0
+        GET / x-api-key=sandbox-key-of-the-scraper -> 200
+        # Whatever else becomes of a request, it was one.
+        GET / x-api-key=wrong -> 401
         GET / -> 429 !x-ratelimit-limit retry-after>=1
         GET / from:127.0.0.2 -> 200
+    ",
+    );
+}
+
+#[test]
+fn what_an_upstreams_limit_refuses_costs_the_caller_nothing() {
+    let callers = rule(r#""key": ["user"], "limit": {"rate": "3/h"}"#);
+    let quota = r#"{"rules": [{"name": "u", "match": {"path": "/u"}, "key": ["upstream"], "upstream": "u", "limit": {"rate": "1/h"}}]}"#;
+    check_chain(
+        &[("ratelimit", &callers), ("ratelimit", quota)],
+        "
+        GET /u x-weir-user=a -> 200
+        5 times GET /u x-weir-user=a -> 429
+        2 times GET /v x-weir-user=a -> 200
+        GET /v x-weir-user=a -> 429
     ",
     );
 }

@@ -2,8 +2,8 @@
 //! of those that are about to be sent there, behind the cache. An answer from the cache costs the upstream nothing.
 //!
 //! Where the policy says `ratelimit: {per_address: …}`, a third time, in front of everything that looks at a credential:
-//! so often may one address try. It counts tries: who is let through there and refused later on gets nothing back, since
-//! each filter takes all of *its* limits or none, and what was tried was tried.
+//! so often may one address try. A request that another limit refuses costs it nothing; one that is refused for its credential
+//! was a try.
 
 use policy::Period;
 

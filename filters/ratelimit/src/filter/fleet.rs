@@ -195,7 +195,7 @@ impl Limiter {
     ) -> Result<Decided<'a>, Unsettled> {
         let (fleet, member) = self.fleet().ok_or(Undecided)?;
         let mut host = Host::default();
-        let Sorted { plans, mut own, leased, is_unknown } = self.sort(member, asked, headers)?;
+        let Sorted { plans, own, leased, is_unknown } = self.sort(member, asked, headers)?;
         let mut desk = member.desk.borrow_mut();
         let mut outcomes: Vec<Outcome<'a>> = plans.iter().map(|plan| full(&plan.limits)).collect();
         let mut takes = Vec::with_capacity(leased.len());
@@ -204,7 +204,7 @@ impl Limiter {
             takes.push(desk.take(&mut host, fleet, bucket)?);
             if let Some(take) = takes.first().filter(|take| !matches!(take, Take::Missing(_))) {
                 tell(&mut outcomes, &plans, *place, take);
-                return Ok(Decided { outcomes, plans, waits: false, now: host.now });
+                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
             }
         } else {
             for (_, bucket) in &leased {
@@ -224,7 +224,7 @@ impl Limiter {
                 }
             }
             if refuses(asked, &outcomes) {
-                return Ok(Decided { outcomes, plans, waits: false, now: host.now });
+                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
             }
             want_rest(&mut desk, fleet, leased.iter().map(|(_, bucket)| bucket).zip(&takes));
             return Err(Unsettled::Waits);
@@ -232,19 +232,20 @@ impl Limiter {
         // Redis is away: what is not held here is a share's.
         let lacks = |place: &usize| !leased.iter().zip(&takes).any(|((held, _), take)| held == place && is_taken(take));
         let shares = self.shares(asked, headers, &lacks)?;
-        own.extend(shares.iter().map(|(place, limits, charge)| {
+        let mut due = own.clone();
+        due.extend(shares.iter().map(|(place, limits, charge)| {
             let key = charge.key.clone();
             (*place, Charge { key, taker: Taker { limits, ..charge.taker }, shadow: false })
         }));
-        let charges: Vec<_> = own.iter().map(|(_, charge)| charge.clone()).collect();
+        let charges: Vec<_> = due.iter().map(|(_, charge)| charge.clone()).collect();
         let settled = charge::settle(&mut host, &charges)?;
         let is_denied = charges.iter().zip(&settled).any(|(charge, said)| charge.refuses(said));
         let taken_at = host.now;
-        for ((place, _), said) in own.iter().zip(settled) {
+        for ((place, _), said) in due.iter().zip(settled) {
             put(&mut outcomes, &plans, *place, said);
         }
         if is_denied {
-            return Ok(Decided { outcomes, plans, waits: false, now: host.now });
+            return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
         }
         let held: Vec<_> = leased.iter().zip(&takes).filter(|(_, take)| is_taken(take)).map(|(held, _)| held).collect();
         for (index, (place, bucket)) in held.iter().enumerate() {
@@ -262,7 +263,7 @@ impl Limiter {
             }
             break;
         }
-        Ok(Decided { outcomes, plans, waits: false, now: host.now })
+        Ok(Decided { outcomes, plans, charges: own, waits: false, now: host.now })
     }
 
     /// Says of each rule whom it has to be paid to.

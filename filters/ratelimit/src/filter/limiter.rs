@@ -66,6 +66,8 @@ impl From<Undecided> for Unsettled {
 pub(super) struct Decided<'a> {
     pub(super) outcomes: Vec<Outcome<'a>>,
     pub(super) plans: Vec<&'a Plan>,
+    /// What was paid to this proxy where it passes, each with the place of its rule.
+    pub(super) charges: Vec<(usize, Charge<'a>)>,
     /// Whether it waits for what was denied.
     pub(super) waits: bool,
     pub(super) now: Instant,
@@ -170,7 +172,8 @@ impl Limiter {
             }
             None => Admission { outcomes: charge::settle(&mut host, &charges)?, waits: false },
         };
-        Ok(Decided { outcomes, plans, waits, now: host.now })
+        let charges = charges.into_iter().enumerate().collect();
+        Ok(Decided { outcomes, plans, charges, waits, now: host.now })
     }
 
     /// What becomes of a request that cannot be decided on.
