@@ -4,20 +4,14 @@
 //!
 //! 1. which rules are about it ([`rule`]): by path, method, host and headers. None: it passes untouched;
 //! 2. whether the upstream that it goes to wants to be left alone ([`cooldown`]), as it has said itself ([`signal`]). Then the
-//!    answer is 429 with the time that is left, and no limit is asked;
-//! 3. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, or by the
-//!    tier that `auth` found;
+//!    answer is 429 with the time that is left, and no limit is asked, or the request waits for it where it may;
+//! 3. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, by the
+//!    tier that `auth` found, or its own;
 //! 4. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
-//!    `Retry-After`, and nothing was taken from any of them;
+//!    `Retry-After`, and nothing was taken from any of them; or, where that one alone refuses and lets requests wait, the
+//!    request is parked, and sent when its turn comes ([`queue`]);
 //! 5. its response says how the caller stands with the tightest of its limits ([`fields`]);
 //! 6. metrics count it once under each provider: the upstream that the first matching route of a rule leads to, or the
-//! 2. for each of them, whose bucket it takes from ([`key`]) and how much that holds: the same for all callers, by the
-//!    tier that `auth` found, or its own;
-//! 3. whether every bucket of every rule holds a token ([`charge`]). Where one does not, the answer is 429 with
-//!    `Retry-After`, and nothing was taken from any of them;
-//!    or, where that one alone refuses and lets requests wait, the request is parked, and sent when its turn comes ([`queue`]);
-//! 4. its response says how the caller stands with the tightest of its limits ([`fields`]);
-//! 5. metrics count it once under each provider: the upstream that the first matching route of a rule leads to, or the
 //!    rule's own name ([`config`] says what is counted where this filter meets a request twice).
 //!
 //! Buckets are in shared data: every worker spends from the same ones, and a limit of N admits N. What cannot be

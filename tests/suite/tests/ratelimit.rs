@@ -1,7 +1,7 @@
 //! The ratelimit filter: one budget for all workers, whose bucket a request takes from, what clients are told, and what
 //! floods, hostile bytes and a clock that steps back do to it: nothing.
 
-#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use suite::{Scenario, check, refuses};
 
@@ -277,4 +277,26 @@ fn without_a_burst_left_a_day_is_a_day_on_three_workers() {
         20 times GET / x-weir-user=a -> 429
     ",
     );
+}
+
+#[test]
+fn of_ten_thousand_requests_at_once_exactly_the_limit_passes() {
+    let config = r#"{"rules": [{"name": "all", "key": ["upstream"], "upstream": "u", "limit": {"rate": "700/d"}}]}"#;
+    let scenario = Scenario::new(&[("ratelimit", config)]).workers(2).envoy_only("a load is no line");
+    let stage = scenario.envoy().unwrap_or_else(|report| panic!("{report}"));
+    let client = || {
+        let mut client = proxy::Client::connect(stage.envoy.address()).expect("a connection");
+        let mut statuses = (0..1250).map(|_| client.call(&proxy::Request::get("/")).map_or(0, |answer| answer.status));
+        statuses.by_ref().fold([0, 0, 0], |[passed, limited, other], status| match status {
+            200 => [passed + 1, limited, other],
+            429 => [passed, limited + 1, other],
+            _ => [passed, limited, other + 1],
+        })
+    };
+    let counts: Vec<[u32; 3]> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(client)).collect();
+        clients.into_iter().map(|client| client.join().expect("a client")).collect()
+    });
+    let sum = counts.iter().fold([0; 3], |sum, count| [0, 1, 2].map(|place| sum[place] + count[place]));
+    assert_eq!(sum, [700, 9300, 0], "{}", stage.envoy.log());
 }

@@ -50,7 +50,8 @@ impl Limiter {
         let receipt = |(place, Charge { key, taker, .. }): (usize, Charge<'_>)| {
             let (asked, _) = asked.get(place)?;
             let rule = self.config.rules.iter().position(|rule| std::ptr::eq(rule, *asked))?;
-            let plan = asked.allowance.plans.iter().position(|plan| std::ptr::eq(&raw const plan.limits, taker.limits))?;
+            let plan =
+                asked.allowance.plans.iter().position(|plan| std::ptr::eq(&raw const plan.limits, taker.limits))?;
             Some(Receipt { key, print: taker.print, rule, plan, cost: taker.cost })
         };
         Some(Receipts { at, all: charges.into_iter().filter_map(receipt).collect() })

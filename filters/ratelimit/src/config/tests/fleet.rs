@@ -1,6 +1,8 @@
 //! What is said of upstreams that are listened to, and of fleets.
 
 use super::*;
+#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+use wasm_bindgen_test::wasm_bindgen_test as test;
 
 #[test]
 fn an_upstream_that_is_listened_to_has_words_and_lengths() {
