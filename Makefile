@@ -46,11 +46,10 @@ format: ## Format all code
 
 # One by one and as nothing but modules: beside an rlib, cargo leaves link-time optimisation out, and each would be 40 KiB
 # larger. What is called from more than one place is inlined only where it is tiny: 55 KiB less for auth, no slower.
-# Names of functions, a sixth of a module, would be read where a filter panics, which none does.
 wasm: targets ## Build the filters as they ship
 	@for filter in $(FILTERS) noop; do \
 		cargo rustc --quiet --release --locked --target wasm32-wasip1 -p $$filter --crate-type cdylib -- \
-		  -C strip=symbols -C llvm-args=-inline-threshold=25 || exit; \
+		  -C llvm-args=-inline-threshold=25 || exit; \
 	done
 	cargo run --quiet --profile native --locked -p trim -- target/wasm32-wasip1/release $(WASM)
 

@@ -9,6 +9,9 @@
 //! callbacks = ["on_http_request_headers", "on_http_response_headers"]
 //! ```
 //!
+//! `names = false` beside them leaves out the names of functions, which the traces of a filter that panics would show: a sixth
+//! of a module, for a filter that would be too large with them.
+//!
 //! What only the others needed goes too, which makes a filter some 30 KiB smaller. A module whose manifest names
 //! `callbacks = "all"` is taken over as it is.
 //!
@@ -21,7 +24,7 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 use serde::Deserialize;
-use walrus::Module;
+use walrus::ModuleConfig;
 
 /// What every filter exports: the host needs it to load the module and to begin and end a context.
 const ALWAYS: [&str; 5] = [
@@ -76,6 +79,13 @@ struct PackageMetadata {
 #[derive(Deserialize)]
 struct Host {
     callbacks: Callbacks,
+    #[serde(default = "named")]
+    names: bool,
+}
+
+/// Functions keep their names where nothing is said.
+const fn named() -> bool {
+    true
 }
 
 /// The callbacks that a filter has.
@@ -113,7 +123,7 @@ fn trim_all(source: &Path, destination: &Path) -> Result<(), Failure> {
         let trimmed = match host.callbacks {
             Callbacks::All(word) if word == "all" => bytes,
             Callbacks::All(word) => return Err(said(&format!("callbacks: expected a list or \"all\", got {word:?}"))),
-            Callbacks::Some(names) => trim(&bytes, &names).map_err(|error| said(&error))?,
+            Callbacks::Some(names) => trim(&bytes, &names, host.names).map_err(|error| said(&error))?,
         };
         // What is mapped by a running Envoy is replaced, never written into.
         let fresh = destination.join(format!(".{file}"));
@@ -138,14 +148,16 @@ fn packages() -> Result<Vec<Package>, Failure> {
 }
 
 /// The module without the callbacks that `names` does not name, and without what only they needed.
-fn trim(module: &[u8], names: &[String]) -> Result<Vec<u8>, Failure> {
+fn trim(module: &[u8], names: &[String], is_named: bool) -> Result<Vec<u8>, Failure> {
     let mut kept = ALWAYS.to_vec();
     for name in names {
         let callback = CALLBACKS.iter().find(|(known, _)| known == name);
         let (_, export) = callback.ok_or_else(|| Failure(format!("no callback of a host is called {name}")))?;
         kept.push(export);
     }
-    let mut module = Module::from_buffer(module).map_err(|error| Failure(error.to_string()))?;
+    let mut config = ModuleConfig::new();
+    config.generate_name_section(is_named);
+    let mut module = config.parse(module).map_err(|error| Failure(error.to_string()))?;
     if let Some(missing) = kept.iter().find(|name| module.exports.iter().all(|export| export.name != **name)) {
         return Err(Failure(format!("the module exports no {missing}")));
     }
@@ -162,7 +174,7 @@ fn trim(module: &[u8], names: &[String]) -> Result<Vec<u8>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use walrus::{FunctionBuilder, ModuleConfig};
+    use walrus::{FunctionBuilder, Module};
 
     /// A module that exports these functions, which do nothing.
     fn module(exports: &[&str]) -> Vec<u8> {
@@ -181,27 +193,42 @@ mod tests {
     }
 
     #[test]
+    fn names_of_functions_stay_or_go_as_the_manifest_says() {
+        let mut module = Module::with_config(ModuleConfig::new());
+        for name in ALWAYS {
+            let mut function = FunctionBuilder::new(&mut module.types, &[], &[]);
+            function.name(format!("called_{name}"));
+            let function = function.finish(vec![], &mut module.funcs);
+            module.exports.add(name, function);
+        }
+        let module = module.emit_wasm();
+        let shows = |bytes: &[u8]| bytes.windows(7).any(|window| window == b"called_");
+        assert!(shows(&trim(&module, &[], true).unwrap()));
+        assert!(!shows(&trim(&module, &[], false).unwrap()));
+    }
+
+    #[test]
     fn a_callback_that_is_not_named_goes() {
         let all = [ALWAYS.as_slice(), &["_initialize", "proxy_abi_version_0_2_1", "proxy_on_log", "proxy_on_tick"]];
-        let trimmed = trim(&module(&all.concat()), &["on_tick".into()]).unwrap();
+        let trimmed = trim(&module(&all.concat()), &["on_tick".into()], true).unwrap();
         let expected = [ALWAYS.as_slice(), &["_initialize", "proxy_abi_version_0_2_1", "proxy_on_tick"]].concat();
         assert_eq!(exports(&trimmed), expected);
     }
 
     #[test]
     fn a_callback_that_the_module_lacks_is_a_mistake() {
-        let failure = trim(&module(&ALWAYS), &["on_log".into()]).unwrap_err();
+        let failure = trim(&module(&ALWAYS), &["on_log".into()], true).unwrap_err();
         assert_eq!(failure.to_string(), "the module exports no proxy_on_log");
     }
 
     #[test]
     fn a_callback_that_no_host_has_is_a_mistake() {
-        let failure = trim(&module(&ALWAYS), &["on_logs".into()]).unwrap_err();
+        let failure = trim(&module(&ALWAYS), &["on_logs".into()], true).unwrap_err();
         assert_eq!(failure.to_string(), "no callback of a host is called on_logs");
     }
 
     #[test]
     fn what_is_no_module_is_a_mistake() {
-        assert!(trim(b"not wasm", &[]).is_err());
+        assert!(trim(b"not wasm", &[], true).is_err());
     }
 }

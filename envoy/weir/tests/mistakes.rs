@@ -89,12 +89,18 @@ fn what_is_wrong_with_waiting_is_said_where_it_stands() {
 
 #[test]
 fn a_wait_ends_before_envoy_closes_the_stream() {
-    let text = GOOD
-        .replace("routes:", "  b: {url: http://127.0.0.1:2, limit: {rate: 1/s, queue: {max_wait: 10s}}}\nroutes:")
-        .replace("{match: GET /a, upstream: a}", "{match: GET /a, upstream: b}");
-    assert_eq!(mistakes(text.as_bytes()), [] as [&str; 0]);
-    let said = mistakes(format!("clients: {{idle_timeout: 10s}}\n{text}").as_bytes());
-    assert!(matches!(&said[..], [one] if one.contains("nobody can wait for so long")), "{said:?}");
+    let one = "{rate: 1/s, queue: {max_wait: 10s}}";
+    for limit in [one.to_owned(), format!("[{one}, {{rate: 5/m}}]")] {
+        let text = GOOD
+            .replace("routes:", &format!("  b: {{url: http://127.0.0.1:2, limit: {limit}}}\nroutes:"))
+            .replace("{match: GET /a, upstream: a}", "{match: GET /a, upstream: b}");
+        assert_eq!(mistakes(text.as_bytes()), [] as [&str; 0]);
+        let said = mistakes(format!("clients: {{idle_timeout: 10s}}\n{text}").as_bytes());
+        assert!(
+            matches!(&said[..], [one] if one.starts_with("5:") && one.contains("nobody can wait for so long")),
+            "{said:?}"
+        );
+    }
 }
 
 #[test]

@@ -243,7 +243,7 @@ impl Stream {
         let Some(Outcome::Deny(worst)) = enforced.map(|(_, outcome)| *outcome).reduce(tighter) else {
             limiter.meters.count_pass(asked, &outcomes);
             self.fields = fields;
-            self.receipts = limiter.receipts(asked, charges, now);
+            self.receipts = limiter.receipts(asked, charges, &outcomes, now);
             return Action::Continue;
         };
         limiter.meters.count(asked, Status::Limited);

@@ -4,6 +4,7 @@
 
 #[path = "cooldown/fleet.rs"]
 mod fleet;
+mod store;
 
 use suite::{Scenario, check, check_chain, refuses};
 

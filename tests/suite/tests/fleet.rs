@@ -5,8 +5,8 @@
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
 mod model;
+mod store;
 
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,34 +14,15 @@ use std::time::{Duration, Instant};
 use policy::state::Reply;
 use proxy::deadline::{Deadline, PATIENCE};
 use proxy::redis::Value;
-use proxy::{Client, Redis, Request, Upstash, Webdis};
+use proxy::{Client, Redis, Request, Upstash};
 use ratelimit::script::{DIGEST, SCRIPT};
+use store::{PASSWORD, Store};
 use suite::{EnvoyStage, Scenario, refuses};
 
-/// The password that the shipped configuration of webdis is to be given another one for.
-const PASSWORD: &str = "change-me";
-
-/// A real Redis behind a real webdis, as it is configured to run in production.
-struct Store {
-    redis: Redis,
-    webdis: Webdis,
-}
-
-impl Store {
-    fn start() -> Self {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/state/webdis.json");
-        let settings = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
-        let redis = Redis::start().unwrap();
-        let webdis = Webdis::start(redis.port(), &settings).unwrap();
-        Self { redis, webdis }
-    }
-
-    /// One proxy of a fleet.
-    fn proxy(&self, config: &str) -> EnvoyStage {
-        let scenario = Scenario::new(&[("ratelimit", config)]).environment("STATE_PASSWORD", PASSWORD);
-        let scenario = scenario.cluster_at("state", self.webdis.address()).workers(2);
-        scenario.envoy_only("the host reaches no Redis").envoy().unwrap_or_else(|report| panic!("{report}"))
-    }
+/// One proxy of a fleet.
+fn proxy(store: &Store, config: &str) -> EnvoyStage {
+    let scenario = store.scenario("ratelimit", config).workers(2);
+    scenario.envoy().unwrap_or_else(|report| panic!("{report}"))
 }
 
 /// A filter with these rules, and more members.
@@ -134,7 +115,7 @@ fn load(stages: &[EnvoyStage], connections: usize, most: usize, is_over: &Atomic
 fn three_proxies_spend_one_bucket() {
     let store = Store::start();
     let config = patient(&format!("{}, {}", shared(r#"{"rate": "5/h"}"#), keyed(r#"{"rate": "1000/h"}"#)));
-    let stages = [store.proxy(&config), store.proxy(&config), store.proxy(&config)];
+    let stages = [proxy(&store, &config), proxy(&store, &config), proxy(&store, &config)];
     let alice = Request::get("/").header("x-weir-user", "alice");
     for round in 0..5 {
         assert_eq!(status(&stages[round % 3], &alice), 200, "{round}\n{}", stages[round % 3].envoy.log());
@@ -149,7 +130,7 @@ fn three_proxies_spend_one_bucket() {
 fn three_proxies_admit_exactly_a_slow_limit() {
     let store = Store::start();
     let config = patient(&shared(r#"{"rate": "300/d"}"#));
-    let stages = [store.proxy(&config), store.proxy(&config), store.proxy(&config)];
+    let stages = [proxy(&store, &config), proxy(&store, &config), proxy(&store, &config)];
     let tally = load(&stages, 4, 200, &AtomicBool::new(false));
     assert_eq!((tally.passed, tally.other), (300, 0), "{tally:?}\n{}", stages[0].envoy.log());
 }
@@ -158,7 +139,7 @@ fn three_proxies_admit_exactly_a_slow_limit() {
 fn three_proxies_admit_at_most_a_fast_limit_and_nearly_all_of_it() {
     let store = Store::start();
     let config = patient(&shared(r#"{"rate": "200/s", "burst": 400}"#));
-    let stages = [store.proxy(&config), store.proxy(&config), store.proxy(&config)];
+    let stages = [proxy(&store, &config), proxy(&store, &config), proxy(&store, &config)];
     let (is_over, begun) = (AtomicBool::new(false), Instant::now());
     let mut tally = Tally::default();
     thread::scope(|scope| {
@@ -177,7 +158,7 @@ fn three_proxies_admit_at_most_a_fast_limit_and_nearly_all_of_it() {
 fn redis_killed_and_restarted_under_load_fails_no_request_and_limits_hold_again() {
     let mut store = Store::start();
     let config = fleet(&shared(r#"{"rate": "200/s", "burst": 400}"#), "");
-    let stages = [store.proxy(&config), store.proxy(&config), store.proxy(&config)];
+    let stages = [proxy(&store, &config), proxy(&store, &config), proxy(&store, &config)];
     let is_over = AtomicBool::new(false);
     let mut tally = Tally::default();
     thread::scope(|scope| {
@@ -217,7 +198,7 @@ fn without_redis_each_proxy_has_what_it_was_configured_to() {
     for (when, expected) in
         [("share", [200, 200, 200, 429]), ("open", [200, 200, 200, 200]), ("closed", [503, 503, 503, 503])]
     {
-        let stage = store.proxy(&fleet(when));
+        let stage = proxy(&store, &fleet(when));
         let alice = Request::get("/").header("x-weir-user", "alice");
         let said: Vec<_> = (0..4).map(|_| status(&stage, &alice)).collect();
         assert_eq!(said, expected, "{when}\n{}", stage.envoy.log());
@@ -227,7 +208,7 @@ fn without_redis_each_proxy_has_what_it_was_configured_to() {
 #[test]
 fn requests_with_bodies_wait_whole_for_redis() {
     let store = Store::start();
-    let stage = store.proxy(&patient(&keyed(r#"{"rate": "2/h"}"#)));
+    let stage = proxy(&store, &patient(&keyed(r#"{"rate": "2/h"}"#)));
     let post = Request::new("POST", "/").header("x-weir-user", "bob").body(vec![b'x'; 100_000]);
     for expected in [200, 200, 429] {
         let answer = proxy::client::call(stage.envoy.address(), &post).unwrap();

@@ -3,20 +3,19 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod store;
 mod tokens;
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use policy::state::{Fault, RawStore, Reply, Store as Bridge};
 use proxy::deadline::{Deadline, PATIENCE};
-use proxy::{Client, Redis, Request, Upstash, Webdis};
+use proxy::{Client, Redis, Request, Upstash};
+use store::{PASSWORD, Store};
 use suite::stage::Stage;
 use suite::{EnvoyStage, HostStage, Scenario, check};
 use tokens::{Algorithm, mint};
 
-/// The password that the shipped configuration of webdis is to be given another one for.
-const PASSWORD: &str = "change-me";
 /// More than refresh, timeout and two ticks, which is the bound; the rest is what a busy machine may take.
 const BOUND: Duration = Duration::from_millis(200 + 1000 + 200);
 
@@ -31,33 +30,15 @@ fn following(more: &str) -> String {
     config(&format!(r#"{state}, "revocation": {{"refresh": "200ms"{more}}}"#))
 }
 
-/// A real Redis behind a real webdis, as it is configured to run in production.
-struct Store {
-    redis: Redis,
-    webdis: Webdis,
+/// Revokes something.
+fn add(store: &Store, fields: &[&str]) {
+    let command = [&["XADD", "weir:revoked", "*"], fields].concat();
+    store.redis.call(&command).unwrap();
 }
 
-impl Store {
-    fn start() -> Self {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/state/webdis.json");
-        let settings = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
-        let redis = Redis::start().unwrap();
-        let webdis = Webdis::start(redis.port(), &settings).unwrap();
-        Self { redis, webdis }
-    }
-
-    fn add(&self, fields: &[&str]) {
-        let command = [&["XADD", "weir:revoked", "*"], fields].concat();
-        self.redis.call(&command).unwrap();
-    }
-
-    fn scenario(&self, config: &str) -> Scenario {
-        Scenario::new(&[("auth", config)])
-            .environment("STATE_PASSWORD", PASSWORD)
-            .cluster_at("state", self.webdis.address())
-            .workers(4)
-            .envoy_only("the host reaches no Redis")
-    }
+/// Four workers that follow the store.
+fn followed(store: &Store, config: &str) -> Scenario {
+    store.scenario("auth", config).workers(4)
 }
 
 /// Sends a token on a connection of its own and says what it is answered.
@@ -101,7 +82,7 @@ fn what_the_configuration_lists_is_refused() {
 #[test]
 fn what_redis_revokes_every_worker_refuses_within_the_bound() {
     let store = Store::start();
-    let stage = store.scenario(&following("")).envoy().unwrap();
+    let stage = followed(&store, &following("")).envoy().unwrap();
     let subject = |name: &str| mint(Algorithm::Hs256, &format!(r#""sub": "{name}", "jti": "jti-{name}""#));
     let (alice, bob, carol) = (subject("alice"), subject("bob"), subject("carol"));
     let key = mint(Algorithm::Es256, r#""sub": "dora""#);
@@ -113,20 +94,20 @@ fn what_redis_revokes_every_worker_refuses_within_the_bound() {
         (&["subject", "bob"], &bob),
         (&["key", "ES256", "issuer", tokens::ISSUER], &key),
     ] {
-        store.add(fields);
+        add(&store, fields);
         let took = settles(&stage, token, 401);
         assert!(took <= BOUND, "{took:?} for {fields:?}\n{}", stage.envoy.log());
     }
     settles(&stage, &carol, 200);
-    store.add(&["key", "ES256", "issuer", tokens::ISSUER, "until", "0"]);
+    add(&store, &["key", "ES256", "issuer", tokens::ISSUER, "until", "0"]);
     settles(&stage, &key, 200);
 }
 
 #[test]
 fn what_was_known_holds_while_the_store_is_away_and_no_longer_than_configured() {
     let mut store = Store::start();
-    store.add(&["subject", "alice", "before", "4102444800"]);
-    let stage = store.scenario(&following(r#", "unavailable_after": "2s""#)).envoy().unwrap();
+    add(&store, &["subject", "alice", "before", "4102444800"]);
+    let stage = followed(&store, &following(r#", "unavailable_after": "2s""#)).envoy().unwrap();
     let (alice, bob) = (mint(Algorithm::Hs256, r#""sub": "alice""#), mint(Algorithm::Hs256, r#""sub": "bob""#));
     settles(&stage, &bob, 200);
     settles(&stage, &alice, 401);
@@ -141,7 +122,7 @@ fn what_was_known_holds_while_the_store_is_away_and_no_longer_than_configured() 
     settles(&stage, &bob, 200);
     settles(&stage, &alice, 401);
     assert!(stage.envoy.wait_for_log("has lost what was read from it"));
-    store.add(&["subject", "bob"]);
+    add(&store, &["subject", "bob"]);
     settles(&stage, &bob, 401);
     for line in ["the store is away", "does not answer", "has lost what was read"] {
         assert_eq!(stage.envoy.log().matches(line).count(), 1, "{line}\n{}", stage.envoy.log());
@@ -165,8 +146,8 @@ fn a_flood_of_revocations_is_read_in_pages_and_swept_when_it_has_ended() {
     let script = "for i=1,20000 do redis.call('XADD',KEYS[1],'*','token',ARGV[1]..i,'until',ARGV[2]) end";
     store.redis.call(&["EVAL", script, "1", "weir:revoked", "t-", "4102444800"]).unwrap();
     store.redis.call(&["EVAL", script, "1", "weir:revoked", "old-", "1000000000"]).unwrap();
-    let first = store.scenario(&following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
-    let second = store.scenario(&following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
+    let first = followed(&store, &following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
+    let second = followed(&store, &following(r#", "entries_max": 20000"#)).workers(2).envoy().unwrap();
     let token = |jti: &str| mint(Algorithm::Hs256, &format!(r#""sub": "alice", "jti": "{jti}""#));
     for stage in [&first, &second] {
         settles(stage, &token("none"), 200);
@@ -181,14 +162,14 @@ fn a_flood_of_revocations_is_read_in_pages_and_swept_when_it_has_ended() {
 #[test]
 fn more_revocations_than_fit_stop_requests_until_there_is_room() {
     let store = Store::start();
-    store.add(&["token", "a"]);
-    store.add(&["token", "b"]);
-    let stop = store.scenario(&following(r#", "entries_max": 2"#)).workers(2).envoy().unwrap();
+    add(&store, &["token", "a"]);
+    add(&store, &["token", "b"]);
+    let stop = followed(&store, &following(r#", "entries_max": 2"#)).workers(2).envoy().unwrap();
     let go_on =
-        store.scenario(&following(r#", "entries_max": 2, "when_full": "continue""#)).workers(2).envoy().unwrap();
+        followed(&store, &following(r#", "entries_max": 2, "when_full": "continue""#)).workers(2).envoy().unwrap();
     let token = |jti: &str| mint(Algorithm::Hs256, &format!(r#""sub": "alice", "jti": "{jti}""#));
     settles(&stop, &token("c"), 200);
-    store.add(&["token", "c"]);
+    add(&store, &["token", "c"]);
     settles(&stop, &token("other"), 503);
     settles(&stop, &token("a"), 401);
     settles(&go_on, &token("a"), 401);

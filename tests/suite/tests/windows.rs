@@ -150,6 +150,24 @@ fn what_a_limit_refuses_costs_the_limits_before_it_nothing() {
 }
 
 #[test]
+fn what_a_rule_in_the_shadow_never_took_it_is_not_given_back() {
+    let callers = r#"{"rules": [
+        {"name": "tried", "key": ["user"], "limit": {"rate": "1/h"}, "shadow": true},
+        {"name": "clients", "key": ["user"], "limit": {"rate": "9/h"}}]}"#;
+    let quota = r#"{"rules": [{"name": "u", "match": {"path": "/u"}, "key": ["upstream"], "upstream": "u", "limit": {"rate": "1/h"}}]}"#;
+    check_chain(
+        &[("ratelimit", callers), ("ratelimit", quota)],
+        "
+        GET /u x-weir-user=a -> 200
+        GET /u x-weir-user=a -> 429
+        GET /v x-weir-user=a -> 200
+        metric api_gateway_rate_limit_requests_total{provider=tried,status=allowed} 1
+        metric api_gateway_rate_limit_requests_total{provider=tried,status=shadow} 2
+        ",
+    );
+}
+
+#[test]
 fn what_an_upstreams_limit_refuses_costs_the_caller_nothing() {
     let callers = rule(r#""key": ["user"], "limit": {"rate": "3/h"}"#);
     let quota = r#"{"rules": [{"name": "u", "match": {"path": "/u"}, "key": ["upstream"], "upstream": "u", "limit": {"rate": "1/h"}}]}"#;

@@ -210,11 +210,15 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
 /// Envoy closes a stream on which nothing moves, and on one whose request waits nothing does.
 fn note_impatience(policy: &Policy, rule: &Draft, mistakes: &mut Mistakes) {
     let (json, idle) = (rule.to_json(), policy.clients.idle_timeout);
-    let wait = json.pointer("/limit/when_empty/queue/max_wait").and_then(|wait| Period::parse(wait.as_str()?));
-    if wait.is_some_and(|wait| wait >= idle) {
-        let expected =
-            format!("expected less than `clients.idle_timeout`, after which Envoy closes the stream: {idle}");
-        mistakes.add(&rule.locate("limit.when_empty.queue.max_wait"), "nobody can wait for so long", expected);
+    // One limit, or the first of several, says it for the rule.
+    for (pointer, place) in [("/limit", "limit"), ("/limits/0", "limits[0]")] {
+        let wait = json.pointer(&format!("{pointer}/when_empty/queue/max_wait"));
+        if wait.and_then(|wait| Period::parse(wait.as_str()?)).is_some_and(|wait| wait >= idle) {
+            let expected =
+                format!("expected less than `clients.idle_timeout`, after which Envoy closes the stream: {idle}");
+            let place = rule.locate(&format!("{place}.when_empty.queue.max_wait"));
+            mistakes.add(&place, "nobody can wait for so long", expected);
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use shell::headers::Map;
 use super::Stream;
 use super::limiter::{Host, Limiter};
 use crate::charge::{self, Charge};
+use crate::limit::Outcome;
 use crate::rule::Asked;
 use crate::set::Taker;
 
@@ -37,18 +38,20 @@ impl Limiter {
         self.config.rules.iter().any(|rule| !rule.is_shared())
     }
 
-    /// What a request has paid `at` that moment; each charge has the place of its rule in `asked`.
+    /// What a request has paid `at` that moment; each charge has the place of its rule in `asked` and `outcomes`. What a rule in
+    /// the shadow denied, it did not take.
     pub(super) fn receipts(
         &self,
         asked: &[Asked<'_>],
         charges: Vec<(usize, Charge<'_>)>,
+        outcomes: &[Outcome<'_>],
         at: Instant,
     ) -> Option<Receipts> {
         if !self.pays_back() {
             return None;
         }
         let receipt = |(place, Charge { key, taker, .. }): (usize, Charge<'_>)| {
-            let (asked, _) = asked.get(place)?;
+            let (asked, _) = asked.get(place).filter(|_| outcomes.get(place).is_some_and(|said| !said.is_denied()))?;
             let rule = self.config.rules.iter().position(|rule| std::ptr::eq(rule, *asked))?;
             let plan =
                 asked.allowance.plans.iter().position(|plan| std::ptr::eq(&raw const plan.limits, taker.limits))?;

@@ -1,15 +1,14 @@
 //! Several proxies and one Redis: what one of them is told, all of them honour.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use proxy::deadline::{Deadline, PATIENCE};
-use proxy::{Client, Redis, Reply, Request, Webdis};
+use proxy::{Client, Reply, Request};
+use suite::EnvoyStage;
 use suite::stage::Stage;
-use suite::{EnvoyStage, Scenario};
 
-/// The password that the shipped configuration of webdis is to be given another one for.
-const PASSWORD: &str = "change-me";
+use crate::store::Store;
+
 /// Two refreshes and Redis's answers; the rest is what a busy machine may take.
 const BOUND: Duration = Duration::from_secs(2);
 
@@ -19,29 +18,8 @@ const CONFIG: &str = r#"{
     "state": {"env": "STATE_PASSWORD", "timeout": "1s"}
 }"#;
 
-/// A real Redis behind a real webdis, as it is configured to run in production.
-struct Store {
-    redis: Redis,
-    webdis: Webdis,
-}
-
-impl Store {
-    fn start() -> Self {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/state/webdis.json");
-        let settings = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
-        let redis = Redis::start().unwrap();
-        let webdis = Webdis::start(redis.port(), &settings).unwrap();
-        Self { redis, webdis }
-    }
-
-    fn proxy(&self) -> EnvoyStage {
-        Scenario::new(&[("ratelimit", CONFIG)])
-            .environment("STATE_PASSWORD", PASSWORD)
-            .cluster_at("state", self.webdis.address())
-            .envoy_only("the host reaches no Redis")
-            .envoy()
-            .unwrap()
-    }
+fn proxy(store: &Store) -> EnvoyStage {
+    store.scenario("ratelimit", CONFIG).envoy().unwrap()
 }
 
 /// Sends a request on a connection of its own; its status, and the seconds of its `Retry-After`.
@@ -64,7 +42,7 @@ fn settles(stage: &EnvoyStage, path: &str, expected: u16) -> Duration {
 #[test]
 fn every_proxy_leaves_alone_whom_one_was_told_to() {
     let mut store = Store::start();
-    let (mut one, two) = (store.proxy(), store.proxy());
+    let (mut one, two) = (proxy(&store), proxy(&store));
     for stage in [&one, &two] {
         settles(stage, "/spotify", 200);
         settles(stage, "/other", 200);
@@ -78,7 +56,7 @@ fn every_proxy_leaves_alone_whom_one_was_told_to() {
     assert!((290..=301).contains(&left), "{left}");
     assert_eq!(ask(&two, "/other").0, 200);
     // One that comes later hears of it, too.
-    settles(&store.proxy(), "/spotify", 429);
+    settles(&proxy(&store), "/spotify", 429);
 
     // By hand, and as long as it says.
     store.redis.call(&["SET", "weir:cool:other", "1", "PX", "1500"]).unwrap();
@@ -99,5 +77,5 @@ fn every_proxy_leaves_alone_whom_one_was_told_to() {
     store.redis.restart().unwrap();
     settles(&two, "/other", 429);
     assert!(one.envoy.wait_for_log("state answers again"));
-    settles(&store.proxy(), "/spotify", 429);
+    settles(&proxy(&store), "/spotify", 429);
 }
