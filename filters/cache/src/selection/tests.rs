@@ -206,6 +206,8 @@ fn a_hit_has_the_stored_headers_and_two_more() {
 
 #[test]
 fn a_part_is_answered_from_a_stored_whole() {
+    // (section, request, status and headers stored, status, Content-Range, body)
+    type Row<'a> = (&'a str, Lines<'a>, u16, Lines<'a>, u16, Option<&'a str>, &'a str);
     let tagged: Lines<'_> = &[
         ("content-type", "a/b"),
         ("etag", "\"a\""),
@@ -214,8 +216,6 @@ fn a_part_is_answered_from_a_stored_whole() {
     ];
     let weak: Lines<'_> = &[("content-type", "a/b"), ("etag", "W/\"a\""), ("last-modified", DATE), ("date", DATE)];
     let range = ("range", "bytes=2-4");
-    // (section, request, status and headers stored, status, Content-Range, body)
-    type Row<'a> = (&'a str, Lines<'a>, u16, Lines<'a>, u16, Option<&'a str>, &'a str);
     let rows: [Row<'_>; 17] = [
         ("§14.2", &[range], 200, tagged, 206, Some("bytes 2-4/10"), "234"),
         ("§14.1.2 suffix", &[("range", "bytes=-1")], 200, tagged, 206, Some("bytes 9-9/10"), "9"),

@@ -61,10 +61,10 @@ fn a_stored_response_is_asked_about_by_its_validators() {
 
 #[test]
 fn an_answer_is_read_as_what_it_means_for_what_is_stored() {
-    use Finding::{Confirmed, Contradicted, Described, Failed, Replaced, Unchanged};
-    let tagged: Lines<'_> = &[("etag", "\"a\""), ("last-modified", DATE)];
     // (section, method, whether validators were sent, stored, answer, finding)
     type Row<'a> = (&'a str, &'a str, bool, Lines<'a>, Lines<'a>, Finding);
+    use Finding::{Confirmed, Contradicted, Described, Failed, Replaced, Unchanged};
+    let tagged: Lines<'_> = &[("etag", "\"a\""), ("last-modified", DATE)];
     let rows: [Row<'_>; 19] = [
         ("§4.3.3", "GET", true, tagged, &[(":status", "304")], Confirmed),
         ("§4.3.4", "GET", true, tagged, &[(":status", "304"), ("etag", "\"a\"")], Confirmed),
@@ -153,7 +153,7 @@ fn an_answer_freshens_what_is_stored() {
         "age: 5",
         "x-new: 1",
     ];
-    assert_eq!(lines, expected.map(|line| line.replace("\"", "\\\"")));
+    assert_eq!(lines, expected.map(|line| line.replace('"', "\\\"")));
 }
 
 #[test]
