@@ -230,6 +230,8 @@ fn each(line: &[u8], visit: Visit<'_>) -> Result<(), Malformed> {
             Some(at) => (member.get(..at).unwrap_or_default(), member.get(at + 1..)),
             None => (member, None),
         };
+        // A blank before `=` is a mistake: it makes the argument one that no directive takes.
+        let argument = argument.map(|argument| if name.ends_with(b" ") { b" ".as_slice() } else { argument });
         let name = name.trim_ascii();
         if name.is_empty() || !name.iter().all(|&byte| is_token(byte)) {
             return Err(Malformed);

@@ -21,7 +21,7 @@ fn a_responses_directives_are_read_as_the_rfc_says() {
         ..Response::default()
     };
     let unreadable = Response { no_store: true, private: true, ..Response::default() };
-    let rows: [(&str, &[&str], Response); 28] = [
+    let rows: [(&str, &[&str], Response); 29] = [
         ("§5.2 names have no case", &["Max-Age=5, PUBLIC"], Response { public: true, ..max_age(5) }),
         ("§5.2 several lines are one list", &["public", "max-age=5"], Response { public: true, ..max_age(5) }),
         ("§5.2 a quoted number is accepted", &["max-age=\"5\""], max_age(5)),
@@ -33,6 +33,7 @@ fn a_responses_directives_are_read_as_the_rfc_says() {
         ("§4.2.1 a sign is stale", &["max-age=-5"], max_age(0)),
         ("§4.2.1 a fraction is stale", &["max-age=5.5"], max_age(0)),
         ("§5.2 no blanks around =", &["max-age = 5"], max_age(0)),
+        ("§5.2 nor before it", &["max-age =5"], max_age(0)),
         ("§4.2.1 two values are stale", &["max-age=5, max-age=6"], max_age(0)),
         ("§4.2.1 one value said twice is one", &["max-age=5", "max-age=5"], max_age(5)),
         ("§5.2.2.10", &["s-maxage=x, max-age=5"], Response { s_maxage: Some(0), ..max_age(5) }),

@@ -132,6 +132,7 @@ fn one_request_refreshes_and_the_others_do_not_wait() {
         r#"
         origin 200 cache-control="max-age=1, stale-while-revalidate=3600" age=100 etag='"v1"' content-type=a/b body=old
         GET /a @1 -> 200 body=old cache-status~stored
+        saw GET /a
         origin 304 cache-control=max-age=60 hold
         start GET /a @1 as first
         saw GET /a if-none-match='"v1"'
