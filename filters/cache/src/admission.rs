@@ -226,8 +226,15 @@ fn stored_headers(response: &Headers, said: &directive::Response, missing_date: 
         !is_of_one_exchange(name) && !is_replaced && !is_listed && !is_withheld
     };
     let date = missing_date.map(date::format);
-    let mut pairs: Vec<_> = response.iter().filter(|(name, _)| is_stored(name)).collect();
-    pairs.extend(date.as_ref().map(|date| (b"date".as_slice(), date.as_bytes())));
+    let mut pairs = Vec::with_capacity(response.len() + 1);
+    for (name, value) in response {
+        if is_stored(name) {
+            pairs.push((name, value));
+        }
+    }
+    if let Some(date) = &date {
+        pairs.push((b"date", date.as_bytes()));
+    }
     Headers::from_pairs(&pairs)
 }
 
@@ -245,27 +252,24 @@ pub fn headers_for_use(response: &Headers, now: Instant) -> Headers {
 
 /// Whether a header belongs to one exchange and not to the response as such.
 pub(crate) fn is_of_one_exchange(name: &[u8]) -> bool {
-    // RFC 9110 §7.6.1 and RFC 9111 §3.1.
-    let is_hop = matches!(
-        name,
-        b"connection"
-            | b"keep-alive"
-            | b"proxy-connection"
-            | b"te"
-            | b"trailer"
-            | b"transfer-encoding"
-            | b"upgrade"
-            | b"proxy-authenticate"
-            | b"proxy-authentication-info"
-            | b"proxy-authorization"
-    );
-    // Made anew for each answer: by this cache, by the host, by `correlation`. Cookies are one client's.
-    let is_anew = matches!(
-        name,
-        b"age" | b"content-length" | b"x-request-id" | b"x-correlation-id" | b"set-cookie" | b"set-cookie2"
-    );
+    /// RFC 9110 §7.6.1 and RFC 9111 §3.1.
+    const HOP: [&[u8]; 10] = [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+    ];
+    /// Made anew for each answer: by this cache, by the host, by `correlation`. Cookies are one client's.
+    const ANEW: [&[u8]; 6] =
+        [b"age", b"content-length", b"x-request-id", b"x-correlation-id", b"set-cookie", b"set-cookie2"];
     // Of Envoy: how long the upstream took, how often it was tried.
-    is_hop || is_anew || name.starts_with(b":") || name.starts_with(b"x-envoy-")
+    HOP.contains(&name) || ANEW.contains(&name) || name.starts_with(b":") || name.starts_with(b"x-envoy-")
 }
 
 #[cfg(test)]

@@ -70,18 +70,20 @@ impl Response {
     /// What a response says to this cache: in `CDN-Cache-Control` where it is readable and not empty (RFC 9213), else in
     /// `Cache-Control`.
     pub fn of(response: &Headers) -> Self {
-        let mut lines = response.all("cdn-cache-control").peekable();
-        if lines.peek().is_some()
-            && let Some(members) = targeted::parse(&lines.collect::<Vec<_>>().join(&b','))
-        {
-            let mut said = Self { targeted: true, ..Self::default() };
-            for (name, argument) in &members {
-                // Of members of one name, the parser has kept the last (RFC 8941 §3.2).
-                said.hear(name.as_bytes(), argument.as_deref());
+        let mut field = Vec::new();
+        for line in response.all("cdn-cache-control") {
+            if !field.is_empty() {
+                field.push(b',');
             }
-            return said;
+            field.extend_from_slice(line);
         }
-        Self::parse(response.all("cache-control"))
+        let Some(members) = targeted::parse(&field) else { return Self::parse(response.all("cache-control")) };
+        let mut said = Self { targeted: true, ..Self::default() };
+        for (name, argument) in &members {
+            // Of members of one name, the parser has kept the last (RFC 8941 §3.2).
+            said.hear(name, argument.as_deref());
+        }
+        said
     }
 
     /// Reads all lines of `Cache-Control`.

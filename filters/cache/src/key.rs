@@ -16,6 +16,9 @@ const CASELESS: [&str; 3] = ["accept-charset", "accept-encoding", "accept-langua
 /// Those of them in which the order says nothing. That of languages is a preference to some (§12.5.4).
 const ORDERLESS: [&str; 2] = ["accept-charset", "accept-encoding"];
 
+/// Longer lists are compared as they are.
+const LIST_MAX: usize = 32;
+
 /// The primary key's bytes. A `HEAD` has the key of the `GET` that can answer it.
 pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(6 + scheme.len() + authority.len() + target.len());
@@ -100,7 +103,7 @@ impl Vary {
                     value.extend_from_slice(line.trim_ascii());
                 }
             }
-            if ORDERLESS.contains(&name) {
+            if ORDERLESS.contains(&name) && value.split(|&byte| byte == b',').count() <= LIST_MAX {
                 value = sorted(&value);
             }
             // §4.1: what is absent matches only what is absent; an empty value is a value.
@@ -115,10 +118,15 @@ impl Vary {
 /// The members of a list, each once, without the weight that is meant where none is said (RFC 9110 §12.4.2).
 fn sorted(list: &[u8]) -> Vec<u8> {
     let members = list.split(|&byte| byte == b',').filter(|member| !member.is_empty());
-    let mut members: Vec<_> = members.map(|member| member.strip_suffix(b";q=1").unwrap_or(member)).collect();
-    members.sort_unstable();
-    members.dedup();
-    members.join(&b',')
+    let mut sorted: Vec<&[u8]> = Vec::new();
+    for member in members {
+        let member = member.strip_suffix(b";q=1").unwrap_or(member);
+        let at = sorted.iter().position(|other| *other >= member).unwrap_or(sorted.len());
+        if sorted.get(at) != Some(&member) {
+            sorted.insert(at, member);
+        }
+    }
+    sorted.join(&b',')
 }
 
 /// The tag of what a request says in the fields of `vary`; zero where no field is named.

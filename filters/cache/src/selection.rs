@@ -129,57 +129,85 @@ impl Body {
 
 /// Makes the answer to a request of a stored response that is `age` seconds old; `member` is for `Cache-Status`.
 pub fn answer(stored: &Stored<'_>, inquiry: &Inquiry, age: u32, member: &str, now: Instant) -> Answer {
-    let age = age.to_string();
-    let own: [(&[u8], &[u8]); 2] = [(b"age", age.as_bytes()), (b"cache-status", member.as_bytes())];
-    let (headers, length) = (stored.headers, stored.body.len());
-    let made = |status, is_kept: &dyn Fn(&[u8]) -> bool, more: &[(&[u8], &[u8])], body| {
-        let kept = headers.iter().filter(|(name, _)| is_kept(name));
-        let pairs: Vec<_> = kept.chain(own).chain(more.iter().copied()).collect();
-        Answer { status, headers: Headers::from_pairs(&pairs), body }
+    let (status, body, place) = select(stored, inquiry, now);
+    let (age, kind) = (age.to_string(), range::multipart_type());
+    let mut more: Vec<(&[u8], &[u8])> = vec![(b"age", age.as_bytes()), (b"cache-status", member.as_bytes())];
+    if let Some(place) = &place {
+        more.push((b"content-range", place.as_bytes()));
+    }
+    let is_kept = match (status, &body) {
+        (206, Body::Made(_)) => {
+            more.push((b"content-type", kind.as_bytes()));
+            is_beside_type
+        }
+        (304, Body::Empty) if stored.headers.first("etag").is_some() => is_in_304_with_tag,
+        (304, Body::Empty) => is_in_304,
+        (416, Body::Empty) => is_in_416,
+        _ => |_: &[u8]| true,
     };
-    let whole = || made(stored.status, &|_| true, &[], Body::Stored(0..length));
+    Answer { status, headers: compose(stored.headers, is_kept, &more), body }
+}
+
+/// Headers out of others: those that are kept, and more.
+pub(crate) fn compose<'a>(headers: &'a Headers, is_kept: fn(&[u8]) -> bool, more: &[(&'a [u8], &'a [u8])]) -> Headers {
+    let mut pairs = Vec::with_capacity(headers.len() + more.len());
+    for (name, value) in headers {
+        if is_kept(name) {
+            pairs.push((name, value));
+        }
+    }
+    pairs.extend_from_slice(more);
+    Headers::from_pairs(&pairs)
+}
+
+/// Which status and how much of the body a request is answered with, and where in the whole that is.
+fn select(stored: &Stored<'_>, inquiry: &Inquiry, now: Instant) -> (u16, Body, Option<String>) {
+    let length = stored.body.len();
+    let whole = (stored.status, Body::Stored(0..length), None);
     // RFC 9110 §13.2.1: preconditions and ranges are for what would have succeeded.
     if stored.status != 200 {
-        return whole();
+        return whole;
     }
     let now = now.unix_seconds();
-    if precondition::is_unmodified(&inquiry.headers, headers, now) {
-        let has_tag = headers.first("etag").is_some();
-        return made(304, &|name| is_in_304(name, has_tag), &[], Body::Empty);
+    if precondition::is_unmodified(&inquiry.headers, stored.headers, now) {
+        return (304, Body::Empty, None);
     }
     // RFC 9110 §14.2: for GET alone, and after the preconditions.
-    let asked = inquiry.headers.first("range").filter(|_| !inquiry.is_head);
-    let asked = asked.filter(|_| precondition::is_same_whole(&inquiry.headers, headers, now));
-    match asked.map_or(Selection::Whole, |asked| range::select(asked, length)) {
-        Selection::Part(part) => {
-            let place = range::content_range(&part, length);
-            made(206, &|_| true, &[(b"content-range", place.as_bytes())], Body::Stored(part))
-        }
+    let Some(asked) = inquiry.headers.first("range").filter(|_| !inquiry.is_head) else { return whole };
+    if !precondition::is_same_whole(&inquiry.headers, stored.headers, now) {
+        return whole;
+    }
+    match range::select(asked, length) {
+        Selection::Part(part) => (206, Body::Stored(part.clone()), Some(range::content_range(&part, length))),
         Selection::Parts(parts) if range::is_divisible(stored.body) => {
-            let content = range::multipart(stored.body, &parts, headers.first("content-type"));
-            let kind = range::multipart_type();
-            made(206, &|name| name != b"content-type", &[(b"content-type", kind.as_bytes())], Body::Made(content))
+            let content = range::multipart(stored.body, &parts, stored.headers.first("content-type"));
+            (206, Body::Made(content), None)
         }
-        Selection::Unsatisfiable => {
-            let place = range::unsatisfied(length);
-            made(416, &is_in_416, &[(b"content-range", place.as_bytes())], Body::Empty)
-        }
-        Selection::Whole | Selection::Parts(_) => whole(),
+        Selection::Unsatisfiable => (416, Body::Empty, Some(range::unsatisfied(length))),
+        Selection::Whole | Selection::Parts(_) => whole,
     }
 }
 
 /// Whether a header belongs into a 304 (RFC 9110 §15.4.5): not what describes the content that is not sent.
-fn is_in_304(name: &[u8], has_tag: bool) -> bool {
-    match name {
-        b"last-modified" => !has_tag,
-        b"content-location" | b"content-security-policy" | b"content-security-policy-report-only" => true,
-        _ => !name.starts_with(b"content-"),
-    }
+fn is_in_304(name: &[u8]) -> bool {
+    const KEPT: [&[u8]; 3] = [b"content-location", b"content-security-policy", b"content-security-policy-report-only"];
+    !name.starts_with(b"content-") || KEPT.contains(&name)
+}
+
+/// As [`is_in_304`], of a response with an entity tag: the date is of no use beside it.
+fn is_in_304_with_tag(name: &[u8]) -> bool {
+    name != b"last-modified" && is_in_304(name)
 }
 
 /// Whether a header is also of an answer that the request asked too much of (RFC 9110 §15.5.17).
 fn is_in_416(name: &[u8]) -> bool {
-    is_in_304(name, false) && !matches!(name, b"content-location" | b"cache-control" | b"expires")
+    const OF_CONTENT: [&[u8]; 3] = [b"content-location", b"cache-control", b"expires"];
+    is_in_304(name) && !OF_CONTENT.contains(&name)
+}
+
+/// Whether a header is also of an answer of several parts, which has a type of its own.
+fn is_beside_type(name: &[u8]) -> bool {
+    name != b"content-type"
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ const LENGTH_MAX: usize = 4096;
 const MEMBERS_MAX: usize = 64;
 
 /// A directive: its name, and its argument as `Cache-Control` would write it, without quotes.
-pub type Member = (String, Option<Vec<u8>>);
+pub type Member = (Vec<u8>, Option<Vec<u8>>);
 
 /// Reads the field, its lines joined by commas; `None` where it is empty or no dictionary.
 pub fn parse(field: &[u8]) -> Option<Vec<Member>> {
@@ -49,7 +49,7 @@ enum Value {
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
-    fn member(&mut self) -> Option<(String, Value)> {
+    fn member(&mut self) -> Option<(Vec<u8>, Value)> {
         let name = self.key()?;
         let value =
             if self.skip(b'=') { if self.skip(b'(') { self.list()? } else { self.item()? } } else { Value::Bare(true) };
@@ -58,12 +58,12 @@ impl<'a> Rest<'a> {
     }
 
     /// §3.1.2: lower case alone.
-    fn key(&mut self) -> Option<String> {
+    fn key(&mut self) -> Option<Vec<u8>> {
         self.0.first().filter(|first| first.is_ascii_lowercase() || **first == b'*')?;
         let key = self.run(|byte| {
             byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-' | b'.' | b'*')
         });
-        String::from_utf8(key.to_vec()).ok()
+        Some(key.to_vec())
     }
 
     fn item(&mut self) -> Option<Value> {
@@ -214,10 +214,10 @@ mod tests {
         for (field, expected) in rows {
             let written = parse(field.as_bytes()).map(|members| {
                 let words = members.into_iter().map(|(name, argument)| match argument {
-                    Some(argument) => format!("{name}={}", String::from_utf8(argument).unwrap()),
+                    Some(argument) => [name, argument].join(&b'='),
                     None => name,
                 });
-                words.collect::<Vec<_>>().join(" ")
+                String::from_utf8(words.collect::<Vec<_>>().join(&b' ')).unwrap()
             });
             assert_eq!(written.as_deref(), expected, "{field:?}");
         }

@@ -105,11 +105,17 @@ pub fn freshened(status: u16, length: usize, stored: &Headers, answer: &Headers)
         (!admission::is_of_one_exchange(name) || name == b"age") && !is_listed
     };
     let mut pairs: Vec<(&[u8], &[u8])> = vec![(b":status", status.as_bytes()), (b"content-length", length.as_bytes())];
-    pairs.extend(stored.iter().filter(|(name, _)| {
+    for (name, value) in stored {
         // A date that the answer does not repeat is of the earlier exchange.
-        *name != b"date" && !(is_taken(name) && says(name))
-    }));
-    pairs.extend(answer.iter().filter(|(name, _)| is_taken(name)));
+        if name != b"date" && !(is_taken(name) && says(name)) {
+            pairs.push((name, value));
+        }
+    }
+    for (name, value) in answer {
+        if is_taken(name) {
+            pairs.push((name, value));
+        }
+    }
     Headers::from_pairs(&pairs)
 }
 

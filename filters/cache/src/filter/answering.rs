@@ -54,18 +54,20 @@ impl Filter {
         let answer = selection::answer(&with.stored, inquiry, with.age, &with.member, now);
         let bytes = answer.body.of(with.stored.body);
         // Cookies are this exchange's, whoever's the answer is.
-        let cookies: Vec<_> = replaced.response.iter().filter(|(name, _)| *name == b"set-cookie").collect();
+        let mut more: Vec<(&[u8], &[u8])> = Vec::new();
+        for cookie in replaced.response.all("set-cookie") {
+            more.push((b"set-cookie", cookie));
+        }
         let is_body_sent = !inquiry.is_head && !bytes.is_empty();
         if is_body_sent && !has_body(replaced) {
-            return send_directly(inquiry, &answer, &cookies, bytes);
+            return send_directly(inquiry, &answer, more, bytes);
         }
         let (status, length) = (answer.status.to_string(), bytes.len().to_string());
-        let mut pairs: Vec<(&[u8], &[u8])> = vec![(b":status", status.as_bytes())];
-        pairs.extend(answer.headers.iter().chain(cookies));
+        more.push((b":status", status.as_bytes()));
         if !matches!(answer.status, 204 | 304) {
-            pairs.push((b"content-length", length.as_bytes()));
+            more.push((b"content-length", length.as_bytes()));
         }
-        report(headers::replace_all(Map::Response, &Headers::from_pairs(&pairs)));
+        report(headers::replace_all(Map::Response, &selection::compose(&answer.headers, |_| true, &more)));
         if !replaced.is_bodyless {
             self.phase = Phase::Replaced(if is_body_sent { bytes.to_vec() } else { Vec::new() });
         }
@@ -83,14 +85,19 @@ fn has_body(replaced: &Replaced<'_>) -> bool {
 }
 
 /// Has the host reply. It would make a text of a body without a type, and no later callback could mend that.
-fn send_directly(inquiry: &Inquiry, answer: &Answer, cookies: &[(&[u8], &[u8])], body: &[u8]) -> Option<Action> {
+fn send_directly<'a>(
+    inquiry: &'a Inquiry,
+    answer: &'a Answer,
+    mut more: Vec<(&'a [u8], &'a [u8])>,
+    body: &[u8],
+) -> Option<Action> {
     answer.headers.first("content-type")?;
-    let ids = [header::REQUEST_ID, header::CORRELATION_ID];
     // Who has a correlation id has `correlation` before it, which would have said these.
-    let is_correlated = inquiry.headers.first(header::CORRELATION_ID).is_some();
-    let said = ids.iter().filter(|_| is_correlated);
-    let said = said.filter_map(|name| Some((name.as_bytes(), inquiry.headers.first(name)?)));
-    let pairs: Vec<_> = answer.headers.iter().chain(cookies.iter().copied()).chain(said).collect();
+    if let Some(correlation) = inquiry.headers.first(header::CORRELATION_ID) {
+        more.push((header::CORRELATION_ID.as_bytes(), correlation));
+        more.push((header::REQUEST_ID.as_bytes(), inquiry.headers.first(header::REQUEST_ID).unwrap_or(correlation)));
+    }
     let details = format!("{DETAILS_PREFIX}cache_restored");
-    Some(reply::send_whole(answer.status, &details, &Headers::from_pairs(&pairs), body))
+    let headers = selection::compose(&answer.headers, |_| true, &more);
+    Some(reply::send_whole(answer.status, &details, &headers, body))
 }

@@ -98,6 +98,55 @@ fn a_route_says_how_long_to_do_without_an_upstream() {
 }
 
 #[test]
+fn a_client_that_leaves_leaves_the_refresh_to_the_next() {
+    plain(
+        r#"
+        origin 200 cache-control="max-age=1, stale-while-revalidate=3600" age=100 etag='"v1"' content-type=a/b body=old
+        GET /a @1 -> 200 body=old
+        saw GET /a
+        origin 304 cache-control=max-age=60 hold
+        start GET /a @1 as first
+        saw GET /a if-none-match='"v1"'
+        leave first
+        release
+        origin 304 cache-control=max-age=60
+        eventually GET /a @1 -> 200 body=old cache-status~fwd-status=304
+        GET /a @1 -> 200 body=old cache-status~hit
+    "#,
+    );
+}
+
+#[test]
+fn those_who_come_while_one_refreshes_are_answered_at_once() {
+    // §3, and RFC 9111 §5.2.1.7: to ask for what is stored alone is no reason to refresh it.
+    let config = r#"{"routes": [{"match": {}, "stale_while_revalidate": "1h"}]}"#;
+    check(
+        "cache",
+        config,
+        r#"
+        origin 200 cache-control=max-age=60 etag='"v1"' content-type=a/b body=old
+        GET /a @1 -> 200 body=old
+        saw GET /a
+        advance 2m
+        GET /a @1 cache-control=only-if-cached -> 200 body=old cache-status="weir; hit; ttl=-60"
+        saw nothing
+        origin 200 cache-control=max-age=60 etag='"v2"' content-type=a/b body=new hold
+        start GET /a @1 as first
+        saw GET /a if-none-match='"v1"'
+        5 times GET /a @1 -> 200 body=old cache-status="weir; hit; ttl=-60"
+        saw nothing
+        release
+        finish first -> 200 body=new cache-status="weir; fwd=stale; stored"
+        2 times GET /a -> 200 body=new cache-status="weir; hit; ttl=60"
+        saw nothing
+        advance 2h
+        origin 200 cache-control=max-age=60 body=newest
+        GET /a @1 -> 200 body=newest cache-status="weir; fwd=stale; stored"
+    "#,
+    );
+}
+
+#[test]
 fn a_rescued_answer_passes_the_filters_before_the_cache() {
     let lines = r"
         origin 503 body=away
