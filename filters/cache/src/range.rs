@@ -7,8 +7,11 @@ use std::ops::Range;
 
 /// As many parts are asked for in earnest; more are an attack (RFC 9110 §17.15).
 const PARTS_MAX: usize = 16;
-/// What separates the parts; a whole that contains it is not taken apart.
-const BOUNDARY: &str = "weir-7MA4YWxkTrZu0gW";
+/// What separates the parts; a whole that contains it where it would count is not taken apart.
+const BOUNDARY: &str = "--weir-7MA4YWxkTrZu0gW";
+
+/// `Content-Type` of an answer of several parts (§14.6).
+pub const MULTIPART_TYPE: &[u8] = b"multipart/byteranges; boundary=weir-7MA4YWxkTrZu0gW";
 
 /// What a `Range` asks for of a whole.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,19 +90,15 @@ pub fn unsatisfied(length: usize) -> String {
 
 /// Whether a whole can be sent in several parts.
 pub fn is_divisible(whole: &[u8]) -> bool {
-    !whole.windows(BOUNDARY.len()).any(|window| window == BOUNDARY.as_bytes())
-}
-
-/// `Content-Type` of an answer of several parts (§14.6).
-pub fn multipart_type() -> String {
-    format!("multipart/byteranges; boundary={BOUNDARY}")
+    // A boundary counts where a line begins (RFC 2046 §5.1.1).
+    !whole.split(|&byte| byte == b'\n').any(|line| line.starts_with(BOUNDARY.as_bytes()))
 }
 
 /// The content of an answer of several parts of `whole`, which is of the given type.
 pub fn multipart(whole: &[u8], parts: &[Range<usize>], content_type: Option<&[u8]>) -> Vec<u8> {
     let mut content = Vec::new();
     for part in parts {
-        content.extend(format!("\r\n--{BOUNDARY}\r\n").as_bytes());
+        content.extend(format!("\r\n{BOUNDARY}\r\n").as_bytes());
         if let Some(content_type) = content_type {
             content.extend_from_slice(b"Content-Type: ");
             content.extend_from_slice(content_type);
@@ -108,7 +107,7 @@ pub fn multipart(whole: &[u8], parts: &[Range<usize>], content_type: Option<&[u8
         content.extend(format!("Content-Range: {}\r\n\r\n", content_range(part, whole.len())).as_bytes());
         content.extend_from_slice(whole.get(part.clone()).unwrap_or_default());
     }
-    content.extend(format!("\r\n--{BOUNDARY}--\r\n").as_bytes());
+    content.extend(format!("\r\n{BOUNDARY}--\r\n").as_bytes());
     content
 }
 
@@ -167,10 +166,12 @@ mod tests {
         // RFC 9110 §14.6
         let content = multipart(b"0123456789", &[0..2, 9..10], Some(b"a/b"));
         let expected = format!(
-            "\r\n--{BOUNDARY}\r\nContent-Type: a/b\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
-             \r\n--{BOUNDARY}\r\nContent-Type: a/b\r\nContent-Range: bytes 9-9/10\r\n\r\n9\r\n--{BOUNDARY}--\r\n"
+            "\r\n{BOUNDARY}\r\nContent-Type: a/b\r\nContent-Range: bytes 0-1/10\r\n\r\n01\
+             \r\n{BOUNDARY}\r\nContent-Type: a/b\r\nContent-Range: bytes 9-9/10\r\n\r\n9\r\n{BOUNDARY}--\r\n"
         );
         assert_eq!(String::from_utf8(content).unwrap(), expected);
         assert_eq!(unsatisfied(10), "bytes */10");
+        assert!(MULTIPART_TYPE.ends_with(BOUNDARY.trim_start_matches('-').as_bytes()));
+        assert!(is_divisible(b"weir-7MA4YWxkTrZu0gW") && !is_divisible(format!("a\r\n{BOUNDARY}").as_bytes()));
     }
 }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use policy::headers::Sole;
 use policy::{Headers, Instant};
 
 use crate::config::Route;
@@ -130,14 +131,14 @@ impl Body {
 /// Makes the answer to a request of a stored response that is `age` seconds old; `member` is for `Cache-Status`.
 pub fn answer(stored: &Stored<'_>, inquiry: &Inquiry, age: u32, member: &str, now: Instant) -> Answer {
     let (status, body, place) = select(stored, inquiry, now);
-    let (age, kind) = (age.to_string(), range::multipart_type());
+    let age = age.to_string();
     let mut more: Vec<(&[u8], &[u8])> = vec![(b"age", age.as_bytes()), (b"cache-status", member.as_bytes())];
     if let Some(place) = &place {
         more.push((b"content-range", place.as_bytes()));
     }
     let is_kept = match (status, &body) {
         (206, Body::Made(_)) => {
-            more.push((b"content-type", kind.as_bytes()));
+            more.push((b"content-type", range::MULTIPART_TYPE));
             is_beside_type
         }
         (304, Body::Empty) if stored.headers.first("etag").is_some() => is_in_304_with_tag,
@@ -173,8 +174,8 @@ fn select(stored: &Stored<'_>, inquiry: &Inquiry, now: Instant) -> (u16, Body, O
         return (304, Body::Empty, None);
     }
     // RFC 9110 §14.2: for GET alone, and after the preconditions.
-    let Some(asked) = inquiry.headers.first("range").filter(|_| !inquiry.is_head) else { return whole };
-    if !precondition::is_same_whole(&inquiry.headers, stored.headers, now) {
+    let Sole::Value(asked) = inquiry.headers.sole("range") else { return whole };
+    if inquiry.is_head || !precondition::is_same_whole(&inquiry.headers, stored.headers, now) {
         return whole;
     }
     match range::select(asked, length) {

@@ -216,11 +216,12 @@ fn a_part_is_answered_from_a_stored_whole() {
     ];
     let weak: Lines<'_> = &[("content-type", "a/b"), ("etag", "W/\"a\""), ("last-modified", DATE), ("date", DATE)];
     let range = ("range", "bytes=2-4");
-    let rows: [Row<'_>; 17] = [
+    let rows: [Row<'_>; 18] = [
         ("§14.2", &[range], 200, tagged, 206, Some("bytes 2-4/10"), "234"),
         ("§14.1.2 suffix", &[("range", "bytes=-1")], 200, tagged, 206, Some("bytes 9-9/10"), "9"),
         ("§15.5.17", &[("range", "bytes=10-")], 200, tagged, 416, Some("bytes */10"), ""),
         ("§14.2 unknown unit", &[("range", "lines=1-2")], 200, tagged, 200, None, "0123456789"),
+        ("§14.2 said twice", &[range, range], 200, tagged, 200, None, "0123456789"),
         ("§14.2 for GET alone", &[(":method", "HEAD"), range], 200, tagged, 200, None, "0123456789"),
         ("§14.2 for what succeeded", &[range], 404, tagged, 404, None, "0123456789"),
         ("§13.2.2 preconditions first", &[range, ("if-none-match", "\"a\"")], 200, tagged, 304, None, ""),
