@@ -23,6 +23,8 @@ fn a_stale_response_bridges_a_failure() {
         GET /a -> 200 body=stored content-length=6
         origin 504 body=a body=b
         GET /a -> 200 body=stored
+        origin 503 body=abcdef cut
+        GET /a -> *
         origin reset
         GET /a -> 200 body=stored cache-status~fwd-status=503
         HEAD /a -> 200 !body content-length=6

@@ -1,6 +1,7 @@
 //! RFC 9111 §4.3: what is stored is validated, freshened, and answers what the client's own preconditions ask.
 
-use suite::{check, check_chain};
+use proxy::{Client, Reply, Request};
+use suite::{Scenario, check, check_chain};
 
 use crate::{PLAIN, plain};
 
@@ -237,4 +238,37 @@ fn a_forced_lifetime_is_renewed_by_a_304() {
         GET /a -> 200 body=stored cache-status="weir; hit; ttl=3600"
     "#,
     );
+}
+
+#[test]
+fn workers_that_validate_at_once_answer_alike() {
+    let stage = Scenario::new(&[("cache", PLAIN)]).workers(4).envoy().expect("Envoy starts");
+    let body = "0123456789".repeat(2000).into_bytes();
+    let etag = |reply: Reply| reply.header("etag", "\"v1\"").header("cache-control", "no-cache");
+    let first = etag(Reply::status(200)).header("content-type", "text/plain").body(body.clone());
+    stage.origin.answer(None, first);
+    let address = stage.envoy.address();
+    let mut connection = Client::connect(address).expect("Envoy listens");
+    assert_eq!(connection.call(&Request::get("/a")).expect("Envoy answers").status, 200);
+    stage.origin.answer(None, etag(Reply::status(304)));
+    std::thread::scope(|scope| {
+        for client in 0..8 {
+            let body = &body;
+            scope.spawn(move || {
+                let mut connection = Client::connect(address).expect("Envoy listens");
+                for step in 0..40 {
+                    let is_conditional = (client + step) % 3 == 0;
+                    let mut request = Request::get("/a");
+                    if is_conditional {
+                        request = request.header("if-none-match", "\"v1\"");
+                    }
+                    let answer = connection.call(&request).expect("Envoy answers");
+                    let expected = if is_conditional { (304, 0) } else { (200, body.len()) };
+                    assert_eq!((answer.status, answer.body.len()), expected);
+                    assert!(is_conditional || answer.body == *body);
+                }
+            });
+        }
+    });
+    assert_eq!(stage.origin.received().len(), 1 + 8 * 40);
 }
