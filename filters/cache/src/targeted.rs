@@ -20,11 +20,16 @@ pub fn parse(field: &[u8]) -> Option<Vec<Member>> {
     let mut members: Vec<Member> = Vec::new();
     while !rest.0.is_empty() {
         let (name, value) = rest.member()?;
+        // §2.1: a number of seconds that is no integer is not to be made use of.
+        let is_number = [&b"max-age"[..], b"s-maxage", b"stale-while-revalidate", b"stale-if-error"].contains(&&*name);
+        if is_number && !matches!(value, Value::Integer(_)) {
+            return None;
+        }
         members.retain(|(other, _)| *other != name);
         match value {
             Value::Bare(false) => {}
             Value::Bare(true) => members.push((name, None)),
-            Value::Text(text) => members.push((name, Some(text))),
+            Value::Text(text) | Value::Integer(text) => members.push((name, Some(text))),
         }
         rest.blanks();
         if rest.0.is_empty() {
@@ -42,6 +47,7 @@ pub fn parse(field: &[u8]) -> Option<Vec<Member>> {
 
 enum Value {
     Bare(bool),
+    Integer(Vec<u8>),
     Text(Vec<u8>),
 }
 
@@ -98,7 +104,8 @@ impl<'a> Rest<'a> {
         let part = self.run(|byte| byte.is_ascii_digit()).len();
         let fits = if is_fraction { whole <= 12 && (1..=3).contains(&part) } else { whole <= 15 };
         let text = start.get(..start.len() - self.0.len())?;
-        (whole > 0 && fits).then(|| Value::Text(text.to_vec()))
+        (whole > 0 && fits)
+            .then(|| if is_fraction { Value::Text(text.to_vec()) } else { Value::Integer(text.to_vec()) })
     }
 
     /// §3.3.3
@@ -178,7 +185,7 @@ mod tests {
     #[test]
     fn a_dictionary_is_read_strictly() {
         // RFC 8941 §3.2 and §4.2.2
-        let rows: [(&str, Option<&str>); 31] = [
+        let rows: [(&str, Option<&str>); 34] = [
             ("max-age=60", Some("max-age=60")),
             (" max-age=60, no-store ", Some("max-age=60 no-store")),
             ("a,\tb", Some("a b")),
@@ -192,6 +199,9 @@ mod tests {
             ("", None),
             ("   ", None),
             ("no-store=?0", None),
+            ("max-age=\"60\", no-store", None),
+            ("no-store, max-age=6.5", None),
+            ("s-maxage", None),
             ("Max-Age=60", None),
             ("max-age =60", None),
             ("max-age= 60", None),

@@ -168,6 +168,13 @@ impl Plugin {
     ) -> (Fate, Fresh) {
         let freshened = validation::freshened(kept.status, kept.body.len(), kept.headers, answer);
         let admitted = admission::admit_whole(route, &question.inquiry, &freshened, question.asked, now);
+        if let Ok(Admitted { facts, headers, .. }) = &admitted
+            && facts.terms.needs_validation
+            && validation::is_same(kept.headers, headers)
+        {
+            let fresh = Fresh { headers: headers.clone(), age: facts.received.age, ttl: 0 };
+            return (Fate::Passed(None), fresh);
+        }
         let stored = admitted.and_then(|admitted| {
             let copy = self.begin(question, &admitted)?.complete(kept.body).ok_or(Refusal::Size)?;
             Ok((copy, admitted))
@@ -177,7 +184,9 @@ impl Plugin {
                 self.keep(copy);
                 let Admitted { facts, headers, .. } = admitted;
                 let spent = if facts.terms.forced { 0 } else { facts.received.age };
-                let ttl = i64::from(facts.lifetime) - i64::from(spent);
+                // What is validated before each use is never fresh.
+                let lifetime = if facts.terms.needs_validation { spent } else { facts.lifetime };
+                let ttl = i64::from(lifetime) - i64::from(spent);
                 (Fate::Stored, Fresh { headers, age: facts.received.age, ttl })
             }
             Err(refusal) => {

@@ -153,6 +153,14 @@ fn an_answer_freshens_what_is_stored() {
         "age: 5",
         "x-new: 1",
     ];
+    let again = headers(&[("link", "2"), ("date", LATER), ("link", "1")]);
+    for (before, expected) in [
+        (&[("date", DATE), ("link", "1"), ("link", "2")][..], true),
+        (&[("date", DATE), ("link", "1"), ("link", "3")], false),
+        (&[("date", DATE), ("link", "1"), ("link", "2"), ("x", "")], false),
+    ] {
+        assert_eq!(is_same(&headers(before), &again), expected, "{before:?}");
+    }
     assert_eq!(lines, expected.map(|line| line.replace('"', "\\\"")));
 }
 

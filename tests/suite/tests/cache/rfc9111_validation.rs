@@ -51,7 +51,7 @@ fn what_must_be_validated_is_validated_each_time() {
         origin /a 200 cache-control="max-age=60, no-cache" etag='"v1"' content-type=a/b body=x
         GET /a -> 200 cache-status~stored
         origin /a 304 cache-control="max-age=60, no-cache"
-        2 times GET /a -> 200 body=x cache-status="weir; fwd=stale; fwd-status=304; ttl=60; stored; detail=validated"
+        2 times GET /a -> 200 body=x cache-status="weir; fwd=stale; fwd-status=304; ttl=0; detail=validated"
         saw GET /a if-none-match='"v1"'
         origin /b 200 cache-control=max-age=60 last-modified="Sun, 06 Nov 1994 08:49:37 GMT" content-type=a/b body=y
         GET /b -> 200 cache-status~stored

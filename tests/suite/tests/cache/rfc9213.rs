@@ -24,6 +24,10 @@ fn directives_for_this_cache_replace_the_others() {
         GET /lines -> 200 cache-status~stored
         origin /broken 200 cdn-cache-control="max-age =60" cache-control=no-store body=x
         2 times GET /broken -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        origin /text 200 cdn-cache-control='max-age="60"' cache-control=no-store body=x
+        2 times GET /text -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        origin /junk 200 cdn-cache-control="max-age=60, &&&&&" cache-control=no-store body=x
+        2 times GET /junk -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
         origin /empty 200 cdn-cache-control="" cache-control=max-age=60 body=x
         GET /empty -> 200 cache-status~stored
         origin /bytes 200 cdn-cache-control="\xff" cache-control=max-age=60 body=x
