@@ -215,8 +215,8 @@ fn length(response: &Headers) -> Result<Option<u64>, Refusal> {
 }
 
 /// The headers that are stored (RFC 9111 §3.1): not those of the connection, not those that are made anew for each
-/// answer, no cookies, none that the response withholds. A response without a usable `Date` has one from now on (RFC 9110
-/// §6.6.1).
+/// answer, no cookies, none that the response withholds. A response without a usable `Date` has one from now on (RFC
+/// 9110 §6.6.1).
 fn stored_headers(response: &Headers, said: &directive::Response, missing_date: Option<u64>) -> Headers {
     let listed = of_connection(response);
     let is_stored = |name: &[u8]| {

@@ -19,11 +19,11 @@
 //!
 //! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
-//! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite` names
-//! what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
+//! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite`
+//! names what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
 //! cookies. `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
-//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be
-//! fresh for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is stale at once.
+//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be fresh
+//! for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is stale at once.
 //! `stale_while_revalidate` and `stale_if_error` say for how long a stale response may answer while one request
 //! refreshes it, and where the upstream fails, unless it says so itself (RFC 5861) or forbids it (`must-revalidate`,
 //! `proxy-revalidate`, `s-maxage`, `no-cache`: RFC 9111 §4.2.4; with `ttl`, it cannot).

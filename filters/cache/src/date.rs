@@ -9,8 +9,8 @@ const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 /// Seconds since the Unix epoch, or `None` for what is no HTTP date or lies before the epoch.
 ///
 /// `now`, in seconds since the epoch too, says which century the two digits of the RFC 850 form mean: a year that seems
-/// more than fifty years in the future is of the past. The weekday is not compared with the day, and case does not count
-/// (RFC 9111 §4.2).
+/// more than fifty years in the future is of the past. The weekday is not compared with the day, and case does not
+/// count (RFC 9111 §4.2).
 pub fn parse(value: &[u8], now: u64) -> Option<u64> {
     let words: Vec<&[u8]> = value.trim_ascii().split(|&byte| byte == b' ').collect();
     let is_gmt = |zone: &[u8]| zone.eq_ignore_ascii_case(b"GMT");

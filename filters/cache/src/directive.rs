@@ -1,4 +1,5 @@
-//! `Cache-Control` (RFC 9111 §5.2), read so that a mistake never makes a response more reusable than it was meant to be.
+//! `Cache-Control` (RFC 9111 §5.2), read so that a mistake never makes a response more reusable than it was meant to
+//! be.
 //!
 //! A number that is no number, or that is said twice with different values, makes a response stale and a request
 //! unwilling (§4.2.1: "caches are encouraged to consider responses that have invalid freshness information to be
@@ -67,8 +68,8 @@ pub struct Request {
 }
 
 impl Response {
-    /// What a response says to this cache: in `CDN-Cache-Control` where it is readable and not empty (RFC 9213), else in
-    /// `Cache-Control`.
+    /// What a response says to this cache: in `CDN-Cache-Control` where it is readable and not empty (RFC 9213), else
+    /// in `Cache-Control`.
     pub fn of(response: &Headers) -> Self {
         let mut field = Vec::new();
         for line in response.all("cdn-cache-control") {

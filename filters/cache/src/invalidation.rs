@@ -1,5 +1,5 @@
-//! What a successful unsafe request makes unusable (RFC 9111 §4.4): what is stored for its own URL, and for those of the
-//! same origin that the response names.
+//! What a successful unsafe request makes unusable (RFC 9111 §4.4): what is stored for its own URL, and for those of
+//! the same origin that the response names.
 
 use policy::{Fingerprint, Headers, Seed};
 

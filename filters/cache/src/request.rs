@@ -109,7 +109,8 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     let is_head = match fields.method {
         b"GET" => false,
         b"HEAD" => true,
-        // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111 §4.4).
+        // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111
+        // §4.4).
         b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
         _ => {
             let invalidates = Invalidation::new(fields.scheme, fields.authority, fields.target);

@@ -119,8 +119,8 @@ pub fn freshened(status: u16, length: usize, stored: &Headers, answer: &Headers)
     Headers::from_pairs(&pairs)
 }
 
-/// Whether a freshened response says no more than before, but for its date: what is validated before each use need not be
-/// stored anew then, which would take it away from other requests for a moment.
+/// Whether a freshened response says no more than before, but for its date: what is validated before each use need not
+/// be stored anew then, which would take it away from other requests for a moment.
 pub fn is_same(before: &Headers, after: &Headers) -> bool {
     let has = |pair: (&[u8], &[u8])| pair.0 == b"date" || before.iter().any(|other| other == pair);
     before.len() == after.len() && after.iter().all(has)
