@@ -19,11 +19,14 @@
 //!
 //! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
-//! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite` names
-//! what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
+//! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite`
+//! names what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
 //! cookies. `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
-//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be
-//! fresh for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is not stored.
+//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be fresh
+//! for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is stale at once.
+//! `stale_while_revalidate` and `stale_if_error` say for how long a stale response may answer while one request
+//! refreshes it, and where the upstream fails, unless it says so itself (RFC 5861) or forbids it (`must-revalidate`,
+//! `proxy-revalidate`, `s-maxage`, `no-cache`: RFC 9111 §4.2.4; with `ttl`, it cannot).
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -69,6 +72,8 @@ struct RawRoute {
     #[serde(default)]
     shared: bool,
     heuristic_max: Option<Period>,
+    stale_while_revalidate: Option<Period>,
+    stale_if_error: Option<Period>,
 }
 
 fn unnamed() -> String {
@@ -103,6 +108,10 @@ pub struct Route {
     pub shared: bool,
     /// The longest lifetime that may be guessed, in seconds.
     pub heuristic_max: u32,
+    /// What holds for responses that do not say it themselves, in seconds (RFC 5861 §3).
+    pub while_revalidate: u32,
+    /// What holds for responses that do not say it themselves, in seconds (RFC 5861 §4).
+    pub if_error: u32,
 }
 
 /// A lifetime that replaces the upstream's.
@@ -164,9 +173,10 @@ impl TryFrom<RawRoute> for Route {
             None if !raw.despite.is_empty() => return Err(ConfigError::at("despite", "needs a ttl")),
             None => None,
         };
-        let heuristic_max = raw.heuristic_max.map_or(0, seconds);
+        let [heuristic_max, while_revalidate, if_error] =
+            [raw.heuristic_max, raw.stale_while_revalidate, raw.stale_if_error].map(|said| said.map_or(0, seconds));
         let (upstream, data_type, shared) = (raw.upstream, raw.data_type, raw.shared);
-        Ok(Self { matches, upstream, data_type, forced, shared, heuristic_max })
+        Ok(Self { matches, upstream, data_type, forced, shared, heuristic_max, while_revalidate, if_error })
     }
 }
 
@@ -258,6 +268,7 @@ mod tests {
         let route = &config.routes[0];
         let forced = route.forced.as_ref().unwrap();
         assert_eq!((route.upstream.as_str(), route.shared, route.heuristic_max), ("default", false, 0));
+        assert_eq!((route.while_revalidate, route.if_error), (0, 0));
         assert_eq!((forced.lifetime, forced.statuses.as_slice()), (2_592_000, [200].as_slice()));
         assert!(!forced.despite_private && !forced.despite_no_store && !forced.despite_set_cookie);
     }

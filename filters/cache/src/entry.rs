@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! format:1 flags:1 status:2 age:4 lifetime:4 lengths of key, vary, values, headers: 4×4 ticket:8 received:8
+//! stale while revalidate:4 stale if error:4
 //! key vary values headers body
 //! ```
 //! Numbers are little-endian. `headers` are in the host's own serialisation. The body comes last, so that it is copied
@@ -36,6 +37,12 @@ pub struct Terms {
     pub relies_on_shared: bool,
     /// Its lifetime is the route's, counted from when it came in.
     pub forced: bool,
+    /// It is validated before each use (RFC 9111 §5.2.2.4).
+    pub needs_validation: bool,
+    /// For how many seconds of being stale it may answer while it is refreshed (RFC 5861 §3).
+    pub while_revalidate: u32,
+    /// For how many seconds of being stale it may answer where the upstream fails (RFC 5861 §4).
+    pub if_error: u32,
 }
 
 /// The parts of a stored response that have a length of their own.
@@ -64,8 +71,8 @@ pub struct Entry<'a> {
     pub body: &'a [u8],
 }
 
-const FORMAT: u8 = 1;
-const HEAD: usize = 44;
+const FORMAT: u8 = 2;
+const HEAD: usize = 52;
 const TICKET_AT: usize = 28;
 
 /// Writes all but the body and the ticket, with room for `body_capacity` bytes of body.
@@ -83,6 +90,8 @@ pub fn begin(facts: &Facts, parts: &Parts<'_>, headers: &Headers, body_capacity:
     }
     entry.extend(0_u64.to_le_bytes());
     entry.extend(facts.received.at.as_nanos().to_le_bytes());
+    entry.extend(facts.terms.while_revalidate.to_le_bytes());
+    entry.extend(facts.terms.if_error.to_le_bytes());
     for section in sections {
         entry.extend_from_slice(section);
     }
@@ -113,10 +122,13 @@ impl<'a> Entry<'a> {
         }
         let ticket = u64::from_le_bytes(take(rest)?);
         let at = Instant::from_nanos(u64::from_le_bytes(take(rest)?));
+        let while_revalidate = u32::from_le_bytes(take(rest)?);
+        let if_error = u32::from_le_bytes(take(rest)?);
+        let terms = Terms { while_revalidate, if_error, ..Terms::from_bits(flags) };
         let [key, vary, values, headers] = lengths;
         let parts = Parts { key: cut(rest, key)?, vary: cut(rest, vary)?, values: cut(rest, values)? };
         let headers = cut(rest, headers)?;
-        let facts = Facts { status, terms: Terms::from_bits(flags), received: Received { at, age }, lifetime };
+        let facts = Facts { status, terms, received: Received { at, age }, lifetime };
         Some(Self { ticket, facts, parts, headers, body: bytes })
     }
 
@@ -132,6 +144,7 @@ impl Terms {
             | (self.allows_credentials as u8) << 1
             | (self.relies_on_shared as u8) << 2
             | (self.forced as u8) << 3
+            | (self.needs_validation as u8) << 4
     }
 
     const fn from_bits(bits: u8) -> Self {
@@ -140,6 +153,9 @@ impl Terms {
             allows_credentials: bits & 2 != 0,
             relies_on_shared: bits & 4 != 0,
             forced: bits & 8 != 0,
+            needs_validation: bits & 16 != 0,
+            while_revalidate: 0,
+            if_error: 0,
         }
     }
 }
@@ -167,7 +183,8 @@ mod tests {
     const PARTS: Parts<'_> = Parts { key: b"GET http a /", vary: b"accept", values: b"\x01\0\0\0\0" };
 
     fn facts() -> Facts {
-        let terms = Terms { allows_credentials: true, forced: true, ..Terms::default() };
+        let (while_revalidate, if_error) = (30, 0x0102_0304);
+        let terms = Terms { allows_credentials: true, forced: true, while_revalidate, if_error, ..Terms::default() };
         let received = Received { at: Instant::from_nanos(u64::MAX - 7), age: 11 };
         Facts { status: 203, terms, received, lifetime: 60 }
     }
@@ -193,7 +210,7 @@ mod tests {
 
     #[test]
     fn every_term_is_kept_on_its_own() {
-        for bits in 0..16 {
+        for bits in 0..32 {
             assert_eq!(Terms::from_bits(bits).bits(), bits);
         }
     }

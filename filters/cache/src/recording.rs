@@ -16,6 +16,11 @@ const COPIES_BYTES_MAX: usize = 32 << 20;
 pub struct Ledger(Rc<Cell<usize>>);
 
 impl Ledger {
+    /// Counts bytes that are held for something else than a copy; `None` where the worker holds enough already.
+    pub fn hold(&self, bytes: usize) -> Option<Hold> {
+        self.take(bytes).then(|| Hold { bytes, ledger: self.clone() })
+    }
+
     fn take(&self, bytes: usize) -> bool {
         let held = self.0.get().saturating_add(bytes);
         let fits = held <= COPIES_BYTES_MAX;
@@ -27,6 +32,19 @@ impl Ledger {
 
     fn give_back(&self, bytes: usize) {
         self.0.set(self.0.get().saturating_sub(bytes));
+    }
+}
+
+/// Bytes that count until this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    bytes: usize,
+    ledger: Ledger,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.ledger.give_back(self.bytes);
     }
 }
 
@@ -149,7 +167,7 @@ mod tests {
 
     const BYTES_MAX: usize = 100;
     /// What an entry has before its body.
-    const HEAD: usize = 44 + 1 + 4;
+    const HEAD: usize = 52 + 1 + 4;
 
     fn admitted(length: Option<u64>) -> Admitted {
         let received = Received { at: Instant::from_unix_seconds(1000), age: 10 };
@@ -198,7 +216,11 @@ mod tests {
         let other = begin(None, &ledger).unwrap().append(b"abc").unwrap();
         assert_eq!(ledger.0.get(), HEAD + 10 + HEAD + 3);
         drop(one);
+        let hold = ledger.hold(7);
+        assert_eq!(ledger.0.get(), HEAD + 3 + 7);
+        drop(hold);
         assert_eq!(ledger.0.get(), HEAD + 3);
+        assert!(ledger.hold(COPIES_BYTES_MAX).is_none());
         ledger.take(COPIES_BYTES_MAX - HEAD - 3);
         assert_eq!(begin(None, &ledger).unwrap_err(), Refusal::Size);
         assert!(other.append(b"d").is_none());

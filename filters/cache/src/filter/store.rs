@@ -37,6 +37,16 @@ pub(crate) enum Known {
     },
 }
 
+impl Known {
+    /// The object's bytes.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Object { bytes, .. } => Some(bytes),
+            Self::Nothing | Self::OtherVariants => None,
+        }
+    }
+}
+
 /// Looks for a response; `variant` is asked what the request comes to under a list of field names.
 pub(crate) fn look_up(
     arena: &Arena,
