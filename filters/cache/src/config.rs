@@ -24,6 +24,11 @@
 //! cookies. `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
 //! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be
 //! fresh for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is not stored.
+//! `purge_key_sha256` is the digest of a key whose holder may purge (see [`crate::purge`]): `PURGE` with that key in
+//! `x-purge-key` takes the URL that it names, or what `x-purge` says, as in `x-purge: tag=product-7&mode=soft`.
+//!
+//! `tag_fields` names the fields in which the upstream lists the tags of a response (`["cache-tag", "surrogate-key"]`);
+//! `tag_fields_hidden` keeps these fields from clients.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -38,19 +43,27 @@ use crate::admission;
 use crate::arena::Arena;
 use crate::directive::SECONDS_MAX;
 
+mod storage;
+
+pub use storage::{KeyDigest, Tagging};
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct Raw {
     name: String,
     budget_bytes: Bytes,
     object_bytes_max: Bytes,
+    tag_fields: Option<Vec<String>>,
+    tag_fields_hidden: bool,
     routes: Vec<RawRoute>,
 }
 
 impl Default for Raw {
     fn default() -> Self {
         let (budget_bytes, object_bytes_max) = (Bytes(64 << 20), Bytes(256 << 10));
-        Self { name: "weir".to_owned(), budget_bytes, object_bytes_max, routes: Vec::new() }
+        let (tag_fields, tag_fields_hidden) = (None, false);
+        let (name, routes) = ("weir".to_owned(), Vec::new());
+        Self { name, budget_bytes, object_bytes_max, tag_fields, tag_fields_hidden, routes }
     }
 }
 
@@ -69,6 +82,7 @@ struct RawRoute {
     #[serde(default)]
     shared: bool,
     heuristic_max: Option<Period>,
+    purge_key_sha256: Option<String>,
 }
 
 fn unnamed() -> String {
@@ -84,6 +98,8 @@ pub struct Config {
     pub arena: Arena,
     /// The longest stored response, with its headers.
     pub object_bytes_max: usize,
+    /// How responses are called by the upstream.
+    pub tagging: Tagging,
     /// In the order in which they are tried.
     pub routes: Vec<Route>,
 }
@@ -103,6 +119,8 @@ pub struct Route {
     pub shared: bool,
     /// The longest lifetime that may be guessed, in seconds.
     pub heuristic_max: u32,
+    /// Whoever shows the key with this digest may purge; without it, `PURGE` is a method like any other.
+    pub purge_key: Option<KeyDigest>,
 }
 
 /// A lifetime that replaces the upstream's.
@@ -144,7 +162,8 @@ impl Config {
         };
         let arena = Arena::new(&raw.name, sets, object_bytes_max);
         let routes = config::each("routes", raw.routes, Route::try_from)?;
-        Ok(Self { name: raw.name, arena, object_bytes_max: object_bytes_max as usize, routes })
+        let tagging = Tagging::new(raw.tag_fields, raw.tag_fields_hidden)?;
+        Ok(Self { name: raw.name, arena, object_bytes_max: object_bytes_max as usize, tagging, routes })
     }
 }
 
@@ -166,7 +185,8 @@ impl TryFrom<RawRoute> for Route {
         };
         let heuristic_max = raw.heuristic_max.map_or(0, seconds);
         let (upstream, data_type, shared) = (raw.upstream, raw.data_type, raw.shared);
-        Ok(Self { matches, upstream, data_type, forced, shared, heuristic_max })
+        let purge_key = storage::digest(raw.purge_key_sha256)?;
+        Ok(Self { matches, upstream, data_type, forced, shared, heuristic_max, purge_key })
     }
 }
 
@@ -265,8 +285,8 @@ mod tests {
     #[test]
     fn bytes_are_a_number_or_a_text() {
         for (json, sets) in [
-            (r#"{"budget_bytes": 67108864}"#, 234),
-            (r#"{"budget_bytes": "64MiB"}"#, 234),
+            (r#"{"budget_bytes": 67108864}"#, 233),
+            (r#"{"budget_bytes": "64MiB"}"#, 233),
             (r#"{"budget_bytes": "1GiB", "object_bytes_max": "1MiB"}"#, 1000),
             (r#"{"budget_bytes": "4GiB", "object_bytes_max": 1024}"#, 27594),
         ] {
@@ -290,6 +310,12 @@ mod tests {
             (r#"{"routes": [{}]}"#, "routes[0]: missing field `match`"),
             (r#"{"routes": [{"match": {"path": "a"}}]}"#, "routes[0].match.path: must begin with /"),
             (r#"{"routes": [{"match": {}, "upstream": ""}]}"#, "routes[0].upstream: must not be empty"),
+            (r#"{"tag_fields": ["cache-tag", "Tag"]}"#, "tag_fields[1]: must be a field's name in lower case"),
+            (r#"{"tag_fields": ["a", "b", "c", "d", "e"]}"#, "tag_fields: must be no more than 4"),
+            (
+                r#"{"routes": [{"match": {}, "purge_key_sha256": "secret"}]}"#,
+                "routes[0].purge_key_sha256: must be the 64 hexadecimal digits of a SHA-256",
+            ),
             (r#"{"routes": [{"match": {}, "data_type": ""}]}"#, "routes[0].data_type: must not be empty"),
             (r#"{"routes": [{"match": {}, "ttl": "soon"}]}"#, "routes[0].ttl: invalid value: string \"soon\""),
             (r#"{"routes": [{"match": {}, "ttl": "900ms"}]}"#, "routes[0].ttl: must be at least 1s"),

@@ -42,6 +42,8 @@ pub struct Record<'a> {
     pub used: u32,
     /// Where its object is.
     pub slot: u8,
+    /// Whether it counts as stale, since a purge said so.
+    pub is_softened: bool,
     /// The field names of its `Vary`.
     pub vary: &'a [u8],
 }
@@ -74,6 +76,8 @@ pub enum Placement {
 }
 
 const FORMAT: u8 = 1;
+/// The bit beside a slot's number.
+const SOFTENED: u8 = 0x80;
 /// How many invalidations a directory remembers.
 const INVALIDATIONS: usize = 8;
 /// A use is written down at most so often, in seconds.
@@ -158,7 +162,8 @@ impl<'a> Directory<'a> {
                 bytes.extend(number.to_le_bytes());
             }
             // A list of names is at most `key::VARY_LENGTH_MAX` long.
-            bytes.extend([record.slot, u8::try_from(record.vary.len()).unwrap_or(0)]);
+            let softened = if record.is_softened { SOFTENED } else { 0 };
+            bytes.extend([record.slot | softened, u8::try_from(record.vary.len()).unwrap_or(0)]);
             bytes.extend_from_slice(record.vary);
         }
         bytes
@@ -206,17 +211,27 @@ impl<'a> Directory<'a> {
 
     /// Drops all responses of a URL, and those that are on their way; says the slots that are free now.
     pub fn invalidate(&mut self, tag: u64) -> Vec<u8> {
-        self.invalidated.rotate_left(1);
-        let ticket = self.draw();
-        if let Some(last) = self.invalidated.last_mut() {
-            *last = (tag, ticket);
-        }
+        self.forget_coming(tag);
         self.records.extract_if(.., |record| record.tag == tag).map(|record| record.slot).collect()
+    }
+
+    /// Makes all responses of a URL stale, and drops those that are on their way.
+    pub fn soften(&mut self, tag: u64) {
+        self.forget_coming(tag);
+        self.records.iter_mut().filter(|record| record.tag == tag).for_each(|record| record.is_softened = true);
     }
 
     /// Drops everything; says the slots that are free now.
     pub fn clear(&mut self) -> Vec<u8> {
         self.records.drain(..).map(|record| record.slot).collect()
+    }
+
+    fn forget_coming(&mut self, tag: u64) {
+        self.invalidated.rotate_left(1);
+        let ticket = self.draw();
+        if let Some(last) = self.invalidated.last_mut() {
+            *last = (tag, ticket);
+        }
     }
 
     fn draw(&mut self) -> u64 {
@@ -285,7 +300,8 @@ impl<'a> Iterator for Records<'a> {
         let (bytes, received, expires, date, used) = (short()?, short()?, short()?, short()?, short()?);
         let [slot, vary_length] = take(rest)?;
         let vary = cut(rest, usize::from(vary_length))?;
-        Some(Record { tag, variant, ticket, bytes, received, expires, date, used, slot, vary })
+        let (slot, is_softened) = (slot & !SOFTENED, slot & SOFTENED != 0);
+        Some(Record { tag, variant, ticket, bytes, received, expires, date, used, slot, is_softened, vary })
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod correction;
 mod meters;
+mod purging;
 mod store;
 
 use std::rc::Rc;
@@ -25,7 +26,8 @@ use crate::selection::{self, Hit};
 use crate::status::{self, Fate, Forward};
 use correction::Correction;
 use meters::Meters;
-use store::Known;
+use purging::Purges;
+use store::{Known, Seen};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -43,6 +45,7 @@ struct Plugin {
     config: Config,
     seed: Seed,
     ledger: Ledger,
+    purges: Purges,
     /// One for each of the configuration's routes.
     meters: Vec<Meters>,
     /// For what is of no route.
@@ -77,7 +80,7 @@ struct Question {
     inquiry: Inquiry,
     why: Forward,
     asked: Instant,
-    seen: u64,
+    seen: Seen,
 }
 
 /// A response on its way.
@@ -85,7 +88,7 @@ struct Copy {
     route: usize,
     print: Fingerprint,
     variant: u64,
-    seen: u64,
+    seen: Seen,
     recording: Recording,
 }
 
@@ -106,7 +109,8 @@ impl RootContext for Root {
         }
         let meters = config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect();
         let unrouted = Meters::new("default", "default");
-        self.plugin = Some(Rc::new(Plugin { config, seed, ledger: Ledger::default(), meters, unrouted }));
+        let (ledger, purges) = (Ledger::default(), Purges::new(&config));
+        self.plugin = Some(Rc::new(Plugin { config, seed, ledger, purges, meters, unrouted }));
         true
     }
 
@@ -125,7 +129,10 @@ impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
         let plan = match headers::read(Map::Request) {
-            Ok(headers) => request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream),
+            Ok(headers) => match plugin.purged(&headers) {
+                Some(action) => return action,
+                None => request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream),
+            },
             Err(error) => {
                 log::error!("request headers: {error}");
                 Plan::Pass { why: Forward::Bypass, detail: None, invalidates: None }
@@ -154,6 +161,7 @@ impl HttpContext for Filter {
                 None => {}
             },
         }
+        plugin.hide_tags();
         Action::Continue
     }
 
@@ -188,17 +196,17 @@ impl Filter {
         else {
             return self.pass(Forward::Bypass, None, None);
         };
-        let lookup = store::look_up(&plugin.config.arena, inquiry.print, now, |vary| plugin.variant(vary, &inquiry));
+        let lookup = plugin.look_up(&inquiry, now);
         let (why, seen) = match lookup {
             Err(error) => {
                 log::warn!("store not readable: {error}");
                 meters.read_errors.increment();
                 // Whatever was seen, nothing is stored that might have been invalidated.
-                (Forward::UriMiss, 0)
+                (Forward::UriMiss, Seen::default())
             }
-            Ok(lookup) => match plugin.reuse(&lookup.known, &inquiry, route, now) {
+            Ok((known, seen)) => match plugin.reuse(&known, &inquiry, route, now) {
                 Ok((entry, hit)) => return self.answer(plugin, &inquiry, &entry, hit, meters),
-                Err(why) => (why, lookup.seen),
+                Err(why) => (why, seen),
             },
         };
         meters.misses.increment();
@@ -229,6 +237,14 @@ impl Plugin {
         key::variant(&self.seed, vary, &values.unwrap_or_default())
     }
 
+    /// What is stored for a request, and what has happened so far.
+    fn look_up(&self, inquiry: &Inquiry, now: Instant) -> Result<(Known, Seen), HostError> {
+        let stamp = self.purges.look()?;
+        let variant = |vary: &[u8]| self.variant(vary, inquiry);
+        let (known, ticket) = store::look_up(&self.config.arena, inquiry.print, now, variant)?;
+        Ok((known, Seen { ticket, stamp }))
+    }
+
     /// The stored response that answers a request, or why it is forwarded.
     fn reuse<'a>(
         &self,
@@ -237,13 +253,16 @@ impl Plugin {
         route: &Route,
         now: Instant,
     ) -> Result<(Entry<'a>, Hit), Forward> {
-        let (bytes, ticket, is_use_news) = match known {
+        let found = match known {
             Known::Nothing => return Err(Forward::UriMiss),
             Known::OtherVariants => return Err(Forward::VaryMiss),
-            Known::Object { bytes, ticket, is_use_news } => (bytes, *ticket, *is_use_news),
+            Known::Object(found) => found,
         };
-        let entry = Entry::parse(bytes).filter(|entry| entry.ticket == ticket && entry.parts.key == inquiry.key);
-        let entry = entry.ok_or(Forward::UriMiss)?;
+        let entry = Entry::parse(&found.bytes).filter(|entry| entry.ticket == found.ticket);
+        let mut entry = entry.filter(|entry| entry.parts.key == inquiry.key).ok_or(Forward::UriMiss)?;
+        if !self.spared(inquiry, found, &mut entry.facts, now) {
+            return Err(Forward::UriMiss);
+        }
         let vary = Vary::from_bytes(entry.parts.vary).ok_or(Forward::UriMiss)?;
         if vary.values(&inquiry.headers) != entry.parts.values {
             return Err(Forward::VaryMiss);
@@ -251,11 +270,11 @@ impl Plugin {
         let arena = &self.config.arena;
         if entry.facts.received.resident(now).is_none() {
             // The clock stepped back: when it comes to this moment again, the response would seem to be new.
-            report_failure("store not writable", store::remove(arena, inquiry.print, ticket));
+            report_failure("store not writable", store::remove(arena, inquiry.print, found.ticket));
         }
         let hit = selection::judge(&entry, inquiry, route, now)?;
-        if is_use_news {
-            report(store::touch(arena, inquiry.print, ticket, now));
+        if found.is_use_news {
+            report(store::touch(arena, inquiry.print, found.ticket, now));
         }
         Ok((entry, hit))
     }
@@ -267,7 +286,7 @@ impl Plugin {
             Ok(response) => {
                 let now = shell::now();
                 let admitted = admission::admit(route, &question.inquiry, &response, question.asked, now);
-                admitted.and_then(|admitted| self.begin(question, &admitted))
+                admitted.and_then(|admitted| self.begin(question, admitted))
             }
             Err(error) => {
                 log::error!("response headers: {error}");
@@ -286,25 +305,26 @@ impl Plugin {
         }
     }
 
-    fn begin(&self, question: &Question, admitted: &Admitted) -> Result<Copy, Refusal> {
+    fn begin(&self, question: &Question, mut admitted: Admitted) -> Result<Copy, Refusal> {
         let inquiry = &question.inquiry;
+        let labels = (self.config.tagging.take(&mut admitted.headers), question.seen.stamp);
         let values = admitted.vary.values(&inquiry.headers);
         let bytes_max = self.config.object_bytes_max;
-        let recording = Recording::begin(admitted, &inquiry.key, &values, bytes_max, &self.ledger)?;
+        let recording = Recording::begin(&admitted, &inquiry.key, &values, labels, bytes_max, &self.ledger)?;
         let variant = key::variant(&self.seed, admitted.vary.as_bytes(), &values);
         Ok(Copy { route: inquiry.route, print: inquiry.print, variant, seen: question.seen, recording })
     }
 
     /// Puts a response that has passed whole into its place.
-    fn keep(&self, mut copy: Copy) {
-        if !copy.recording.is_whole() {
+    fn keep(&self, copy: Copy) {
+        let Copy { route, print, variant, seen, recording } = copy;
+        if !recording.is_whole() {
             return;
         }
-        let Copy { print, variant, seen, .. } = copy;
-        let now = shell::now();
-        if let Err(failure) = store::place(&self.config.arena, print, variant, seen, &mut copy.recording, now) {
+        let (mut object, vary) = recording.finish();
+        if let Err(failure) = self.place(print, variant, &vary, seen, &mut object) {
             log::warn!("store not writable: {failure:?}");
-            self.meters.get(copy.route).unwrap_or(&self.unrouted).write_errors.increment();
+            self.meters.get(route).unwrap_or(&self.unrouted).write_errors.increment();
         }
     }
 

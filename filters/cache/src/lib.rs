@@ -26,13 +26,16 @@ pub mod date;
 pub mod directive;
 pub mod directory;
 pub mod entry;
+pub mod envelope;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod freshness;
 pub mod key;
+pub mod purge;
 pub mod recording;
 pub mod request;
 pub mod selection;
 pub mod status;
+pub mod tag;
 
 pub use config::Config;

@@ -5,8 +5,10 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::admission::{Admitted, Refusal};
-use crate::directory::Record;
 use crate::entry::{self, Parts};
+use crate::envelope::{self, Envelope};
+use crate::purge::Stamp;
+use crate::tag::Tags;
 
 /// How many bytes one worker copies at a time, in all its streams.
 const COPIES_BYTES_MAX: usize = 32 << 20;
@@ -35,9 +37,7 @@ impl Ledger {
 pub struct Recording {
     entry: Vec<u8>,
     vary: Vec<u8>,
-    date: u32,
-    received: u32,
-    expires: u32,
+    envelope: Envelope,
     /// The length at which the entry is whole, where the response says it.
     whole: Option<usize>,
     bytes_max: usize,
@@ -46,7 +46,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Begins a copy.
+    /// Begins a copy of a response with these `tags`, which was asked for after the purge `stamp`.
     ///
     /// # Errors
     /// [`Refusal::Size`] where it would be larger than `bytes_max`, or the worker copies enough already.
@@ -54,6 +54,7 @@ impl Recording {
         admitted: &Admitted,
         key: &[u8],
         values: &[u8],
+        labels: (Tags, Stamp),
         bytes_max: usize,
         ledger: &Ledger,
     ) -> Result<Self, Refusal> {
@@ -62,7 +63,9 @@ impl Recording {
             return Err(Refusal::Size);
         }
         let vary = admitted.vary.as_bytes();
-        let entry = entry::begin(&admitted.facts, &Parts { key, vary, values }, &admitted.headers, length.unwrap_or(0));
+        let parts = Parts { key, vary, values };
+        let capacity = length.map_or(0, |length| length + envelope::BYTES_MAX);
+        let entry = entry::begin(&admitted.facts, &parts, &admitted.headers, capacity);
         let whole = length.map(|length| entry.len() + length);
         let taken = whole.unwrap_or(entry.len());
         if taken > bytes_max || !ledger.take(taken) {
@@ -71,17 +74,10 @@ impl Recording {
         let facts = &admitted.facts;
         let spent = if facts.terms.forced { 0 } else { facts.received.age };
         let received = seconds(facts.received.at.unix_seconds());
-        Ok(Self {
-            entry,
-            vary: vary.to_vec(),
-            date: seconds(admitted.date),
-            received,
-            expires: received.saturating_add(facts.lifetime.saturating_sub(spent)),
-            whole,
-            bytes_max,
-            taken,
-            ledger: ledger.clone(),
-        })
+        let expires = received.saturating_add(facts.lifetime.saturating_sub(spent));
+        let (tags, stamp) = labels;
+        let envelope = Envelope { tags, moments: [seconds(admitted.date), received, expires], stamp, packed: None };
+        Ok(Self { entry, vary: vary.to_vec(), envelope, whole, bytes_max, taken, ledger: ledger.clone() })
     }
 
     /// Copies a piece of the body; `None` where the copy is given up: it is longer than it said, or than is kept.
@@ -104,26 +100,10 @@ impl Recording {
         self.whole.is_none_or(|whole| whole == self.entry.len())
     }
 
-    /// The line under which it asks for a place.
-    pub fn record(&self, tag: u64, variant: u64) -> Record<'_> {
-        Record {
-            tag,
-            variant,
-            ticket: 0,
-            bytes: seconds(self.entry.len() as u64),
-            received: self.received,
-            expires: self.expires,
-            date: self.date,
-            used: 0,
-            slot: 0,
-            vary: &self.vary,
-        }
-    }
-
-    /// The entry, with the ticket that it was given.
-    pub fn sealed(&mut self, ticket: u64) -> &[u8] {
-        entry::seal(&mut self.entry, ticket);
-        &self.entry
+    /// The object, and the field names that select it.
+    pub fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
+        self.envelope.append(&mut self.entry);
+        (std::mem::take(&mut self.entry), std::mem::take(&mut self.vary))
     }
 }
 
@@ -158,7 +138,7 @@ mod tests {
     }
 
     fn begin(length: Option<u64>, ledger: &Ledger) -> Result<Recording, Refusal> {
-        Recording::begin(&admitted(length), b"k", b"", BYTES_MAX, ledger)
+        Recording::begin(&admitted(length), b"k", b"", Default::default(), BYTES_MAX, ledger)
     }
 
     /// Whether a body that comes in these pieces is copied whole.
@@ -167,8 +147,11 @@ mod tests {
         for piece in pieces {
             recording = recording.append(&vec![b'x'; *piece])?;
         }
-        assert_eq!(Entry::parse(recording.sealed(7)).unwrap().body.len(), pieces.iter().sum::<usize>());
-        Some(recording.is_whole())
+        let is_whole = recording.is_whole();
+        let (mut object, _) = recording.finish();
+        assert!(Envelope::split(&mut object).is_some());
+        assert_eq!(Entry::parse(&object).unwrap().body.len(), pieces.iter().sum::<usize>());
+        Some(is_whole)
     }
 
     #[test]
@@ -206,15 +189,17 @@ mod tests {
     }
 
     #[test]
-    fn a_record_expires_when_the_entry_does() {
-        let record = |forced| {
+    fn an_object_expires_when_the_entry_does() {
+        let moments = |forced| {
             let mut admitted = admitted(None);
             admitted.facts.terms.forced = forced;
-            let recording = Recording::begin(&admitted, b"k", b"", BYTES_MAX, &Ledger::default()).unwrap();
-            let record = recording.record(1, 2);
-            (record.received, record.expires, record.date, record.bytes as usize)
+            let labels = (Tags::default(), Stamp { local: 3, remote: 4 });
+            let recording = Recording::begin(&admitted, b"k", b"", labels, BYTES_MAX, &Ledger::default()).unwrap();
+            let envelope = Envelope::split(&mut recording.finish().0).unwrap();
+            assert_eq!(envelope.stamp, Stamp { local: 3, remote: 4 });
+            envelope.moments
         };
-        assert_eq!(record(false), (1000, 1050, 990, HEAD));
-        assert_eq!(record(true), (1000, 1060, 990, HEAD));
+        assert_eq!(moments(false), [990, 1000, 1050]);
+        assert_eq!(moments(true), [990, 1000, 1060]);
     }
 }

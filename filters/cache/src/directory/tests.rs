@@ -9,7 +9,19 @@ const NOW: u32 = 1_000_000;
 
 fn offer(tag: u64, bytes: u32) -> Record<'static> {
     let (received, expires, date) = (NOW, NOW + 60, NOW);
-    Record { tag, variant: 0, ticket: 0, bytes, received, expires, date, used: 0, slot: 0, vary: b"" }
+    Record {
+        tag,
+        variant: 0,
+        ticket: 0,
+        bytes,
+        received,
+        expires,
+        date,
+        used: 0,
+        slot: 0,
+        is_softened: false,
+        vary: b"",
+    }
 }
 
 /// Stores as a worker does that asked just now.
@@ -112,6 +124,20 @@ fn an_invalidation_also_meets_what_is_on_its_way() {
     assert_eq!(store_late(&mut bytes, offer(7, 100), seen), Placement::Outdated);
     assert!(matches!(store_late(&mut bytes, offer(9, 100), seen), Placement::Placed { .. }));
     assert!(matches!(store(&mut bytes, offer(7, 100)), Placement::Placed { .. }));
+}
+
+#[test]
+fn a_softened_url_is_there_and_known_to_be_stale() {
+    let mut bytes = Vec::new();
+    store(&mut bytes, offer(7, 100));
+    store(&mut bytes, offer(8, 100));
+    let (_, seen) = find(&bytes, 7, |_| 0);
+    edit(&mut bytes, |directory| directory.soften(7));
+    assert_eq!(found(&bytes, 7), Some(Record { ticket: 1, is_softened: true, ..offer(7, 100) }));
+    assert_eq!(found(&bytes, 8).map(|record| record.is_softened), Some(false));
+    assert_eq!(store_late(&mut bytes, offer(7, 100), seen), Placement::Outdated);
+    assert!(matches!(store(&mut bytes, offer(7, 100)), Placement::Placed { .. }));
+    assert_eq!(found(&bytes, 7).map(|record| record.is_softened), Some(false));
 }
 
 #[test]

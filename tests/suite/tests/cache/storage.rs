@@ -74,7 +74,7 @@ const SMALL: &str = r#"{"routes": [{"match": {}}], "budget_bytes": "1100KiB", "o
 const BUDGET: usize = 1100 << 10;
 
 #[track_caller]
-fn goes_on(stage: &mut HostStage, lines: &str) {
+pub(crate) fn goes_on(stage: &mut HostStage, lines: &str) {
     let lines = parser::parse(lines).expect("the lines are well-formed");
     if let Err(fault) = play(stage, &lines) {
         panic!("{fault}");
