@@ -27,6 +27,11 @@
 //! `purge_key_sha256` is the digest of a key whose holder may purge (see [`crate::purge`]): `PURGE` with that key in
 //! `x-purge-key` takes the URL that it names, or what `x-purge` says, as in `x-purge: tag=product-7&mode=soft`.
 //!
+//! `l2` shares what is stored with a fleet, through the Redis that `state` leads to (see [`crate::remote`]): a request whose
+//! answer this proxy has not asks there and waits `budget` (`20ms`) at most; objects of up to `object_bytes_max` (`256KiB`) stay
+//! there for `stale` (`10m`) longer than they are fresh; the fleet's purges are read every `refresh` (`500ms`). A route with
+//! `"l2": false` keeps to this proxy.
+//!
 //! `tag_fields` names the fields in which the upstream lists the tags of a response (`["cache-tag", "surrogate-key"]`);
 //! `tag_fields_hidden` keeps these fields from clients.
 
@@ -35,6 +40,7 @@ use std::num::NonZeroU32;
 
 use policy::config::{self, ConfigError};
 use policy::route::RawMatch;
+use policy::state::{RawStore, Variables};
 use policy::{Match, Period};
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, Unexpected, Visitor};
@@ -42,9 +48,12 @@ use serde::de::{Deserializer, Error, Unexpected, Visitor};
 use crate::admission;
 use crate::arena::Arena;
 use crate::directive::SECONDS_MAX;
+use level::RawLevel;
 
+mod level;
 mod storage;
 
+pub use level::Level;
 pub use storage::{KeyDigest, Tagging};
 
 #[derive(Debug, Deserialize)]
@@ -55,6 +64,8 @@ struct Raw {
     object_bytes_max: Bytes,
     tag_fields: Option<Vec<String>>,
     tag_fields_hidden: bool,
+    state: Option<RawStore>,
+    l2: Option<RawLevel>,
     routes: Vec<RawRoute>,
 }
 
@@ -63,7 +74,8 @@ impl Default for Raw {
         let (budget_bytes, object_bytes_max) = (Bytes(64 << 20), Bytes(256 << 10));
         let (tag_fields, tag_fields_hidden) = (None, false);
         let (name, routes) = ("weir".to_owned(), Vec::new());
-        Self { name, budget_bytes, object_bytes_max, tag_fields, tag_fields_hidden, routes }
+        let (state, l2) = (None, None);
+        Self { name, budget_bytes, object_bytes_max, tag_fields, tag_fields_hidden, state, l2, routes }
     }
 }
 
@@ -83,6 +95,7 @@ struct RawRoute {
     shared: bool,
     heuristic_max: Option<Period>,
     purge_key_sha256: Option<String>,
+    l2: Option<bool>,
 }
 
 fn unnamed() -> String {
@@ -90,7 +103,7 @@ fn unnamed() -> String {
 }
 
 /// A valid configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// This cache's name in `Cache-Status`.
     pub name: String,
@@ -100,6 +113,8 @@ pub struct Config {
     pub object_bytes_max: usize,
     /// How responses are called by the upstream.
     pub tagging: Tagging,
+    /// Where a fleet shares what it stores.
+    pub level: Option<Level>,
     /// In the order in which they are tried.
     pub routes: Vec<Route>,
 }
@@ -121,6 +136,8 @@ pub struct Route {
     pub heuristic_max: u32,
     /// Whoever shows the key with this digest may purge; without it, `PURGE` is a method like any other.
     pub purge_key: Option<KeyDigest>,
+    /// What it stores goes to the second level, too, where there is one.
+    pub is_remote: bool,
 }
 
 /// A lifetime that replaces the upstream's.
@@ -139,11 +156,19 @@ pub struct Forced {
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration without an environment: what it says is checked, and no secret is read.
     ///
     /// # Errors
     /// The first mistake, with the place where it is.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        Self::with_environment(json, None)
+    }
+
+    /// Reads a configuration; the second level's secret is one of the `variables`.
+    ///
+    /// # Errors
+    /// The first mistake, with the place where it is.
+    pub fn with_environment(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
         let raw: Raw = config::read(json)?;
         if !is_name(&raw.name) {
             let reason = format!("must be a letter, then up to 31 letters, digits, - _ or ., got {:?}", raw.name);
@@ -162,8 +187,9 @@ impl Config {
         };
         let arena = Arena::new(&raw.name, sets, object_bytes_max);
         let routes = config::each("routes", raw.routes, Route::try_from)?;
+        let level = Level::new(raw.state, raw.l2, variables)?;
         let tagging = Tagging::new(raw.tag_fields, raw.tag_fields_hidden)?;
-        Ok(Self { name: raw.name, arena, object_bytes_max: object_bytes_max as usize, tagging, routes })
+        Ok(Self { name: raw.name, arena, object_bytes_max: object_bytes_max as usize, tagging, level, routes })
     }
 }
 
@@ -186,7 +212,16 @@ impl TryFrom<RawRoute> for Route {
         let heuristic_max = raw.heuristic_max.map_or(0, seconds);
         let (upstream, data_type, shared) = (raw.upstream, raw.data_type, raw.shared);
         let purge_key = storage::digest(raw.purge_key_sha256)?;
-        Ok(Self { matches, upstream, data_type, forced, shared, heuristic_max, purge_key })
+        Ok(Self {
+            matches,
+            upstream,
+            data_type,
+            forced,
+            shared,
+            heuristic_max,
+            purge_key,
+            is_remote: raw.l2 != Some(false),
+        })
     }
 }
 

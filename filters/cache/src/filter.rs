@@ -1,8 +1,10 @@
 //! The contexts and callbacks: fetch, ask, act.
 
 mod correction;
+mod fetching;
 mod meters;
 mod purging;
+mod remote;
 mod store;
 
 use std::rc::Rc;
@@ -21,12 +23,14 @@ use crate::config::{Config, Route};
 use crate::entry::Entry;
 use crate::key::{self, Vary};
 use crate::recording::{Ledger, Recording};
-use crate::request::{self, Inquiry, Plan};
+use crate::request::{self, Inquiry, Plan, Voided};
 use crate::selection::{self, Hit};
 use crate::status::{self, Fate, Forward};
 use correction::Correction;
+use fetching::{Fetch, Step};
 use meters::Meters;
 use purging::Purges;
+use remote::{Fill, Remote};
 use store::{Known, Seen};
 
 proxy_wasm::main! {{
@@ -46,6 +50,7 @@ struct Plugin {
     seed: Seed,
     ledger: Ledger,
     purges: Purges,
+    remote: Option<Remote>,
     /// One for each of the configuration's routes.
     meters: Vec<Meters>,
     /// For what is of no route.
@@ -66,9 +71,11 @@ enum Phase {
     #[default]
     Idle,
     /// It was forwarded, and its response is not stored.
-    Passed { why: Forward, detail: Option<&'static str>, invalidates: Option<Fingerprint> },
+    Passed { why: Forward, detail: Option<&'static str>, invalidates: Option<Voided> },
     /// It was forwarded, and its response may be stored.
     Asked(Box<Question>),
+    /// It waits for the second level.
+    Fetched(Box<Fetch>),
     /// Its response is being copied.
     Copied(Box<Copy>),
     /// It was answered here; the host may have to be corrected.
@@ -92,11 +99,21 @@ struct Copy {
     recording: Recording,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            plugin.answered(token, headers, body_bytes);
+        }
+    }
+}
+
+fn configure(json: &[u8]) -> Result<Config, policy::ConfigError> {
+    Config::with_environment(json, Some(&shell::environment))
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let Some(config) = shell::configure(size, Config::from_json) else { return false };
+        let Some(config) = shell::configure(size, configure) else { return false };
         let seed = match shell::seed() {
             Ok(seed) => seed,
             Err(failure) => {
@@ -110,8 +127,17 @@ impl RootContext for Root {
         let meters = config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect();
         let unrouted = Meters::new("default", "default");
         let (ledger, purges) = (Ledger::default(), Purges::new(&config));
-        self.plugin = Some(Rc::new(Plugin { config, seed, ledger, purges, meters, unrouted }));
+        let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
+        let plugin = Plugin { config, seed, ledger, purges, remote, meters, unrouted };
+        plugin.wake();
+        self.plugin = Some(Rc::new(plugin));
         true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.tick();
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -123,7 +149,20 @@ impl RootContext for Root {
     }
 }
 
-impl Context for Filter {}
+impl Context for Filter {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        let Phase::Fetched(mut fetch) = std::mem::take(&mut self.phase) else { return };
+        let known = match plugin.fetched(&mut fetch, token, headers, body_bytes) {
+            Step::Wait => return self.phase = Phase::Fetched(fetch),
+            Step::Nothing => None,
+            Step::Found(known) => Some(known),
+        };
+        if self.settle(&plugin, fetch.question, known.as_ref()) == Action::Continue {
+            report(stream::resume_request());
+        }
+    }
+}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
@@ -147,12 +186,12 @@ impl HttpContext for Filter {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
         match std::mem::take(&mut self.phase) {
-            Phase::Idle | Phase::Copied(_) => {}
+            Phase::Idle | Phase::Copied(_) | Phase::Fetched(_) => {}
             Phase::Answered(correction) => report(correction.apply()),
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
-                if let Some(print) = invalidates {
-                    plugin.invalidate(print);
+                if let Some(voided) = invalidates {
+                    plugin.invalidate(&voided);
                 }
             }
             Phase::Asked(question) => match plugin.judge(&question) {
@@ -184,7 +223,7 @@ impl HttpContext for Filter {
 }
 
 impl Filter {
-    fn pass(&mut self, why: Forward, detail: Option<&'static str>, invalidates: Option<Fingerprint>) -> Action {
+    fn pass(&mut self, why: Forward, detail: Option<&'static str>, invalidates: Option<Voided>) -> Action {
         self.phase = Phase::Passed { why, detail, invalidates };
         Action::Continue
     }
@@ -209,12 +248,38 @@ impl Filter {
                 Err(why) => (why, seen),
             },
         };
-        meters.misses.increment();
-        if inquiry.said.only_if_cached {
-            let status = status::refused(&plugin.config.name);
-            return shell::reject(&Rejection::NotStored, &inquiry.headers, &[("cache-status", status.as_str())]);
+        match plugin.fetch(Box::new(Question { inquiry, why, asked: now, seen }), now) {
+            Ok(fetch) => {
+                self.phase = Phase::Fetched(Box::new(fetch));
+                Action::Pause
+            }
+            Err(question) => self.settle(plugin, question, None),
         }
-        self.phase = Phase::Asked(Box::new(Question { inquiry, why, asked: now, seen }));
+    }
+
+    /// Answers a request with what the second level had, or forwards it.
+    fn settle(&mut self, plugin: &Plugin, mut question: Box<Question>, known: Option<&Known>) -> Action {
+        let (inquiry, now) = (&question.inquiry, shell::now());
+        let (Some(route), Some(meters)) = (plugin.config.routes.get(inquiry.route), plugin.meters.get(inquiry.route))
+        else {
+            return self.pass(Forward::Bypass, None, None);
+        };
+        match known.map(|known| plugin.reuse(known, inquiry, route, now)) {
+            Some(Ok((entry, hit))) => return self.answer(plugin, inquiry, &entry, hit, meters),
+            Some(Err(why)) => question.why = why,
+            None => {}
+        }
+        meters.misses.increment();
+        if question.inquiry.said.only_if_cached {
+            let status = status::refused(&plugin.config.name);
+            return shell::reject(
+                &Rejection::NotStored,
+                &question.inquiry.headers,
+                &[("cache-status", status.as_str())],
+            );
+        }
+        question.asked = now;
+        self.phase = Phase::Asked(question);
         Action::Continue
     }
 
@@ -322,17 +387,22 @@ impl Plugin {
             return;
         }
         let (mut object, vary) = recording.finish();
-        if let Err(failure) = self.place(print, variant, &vary, seen, &mut object) {
-            log::warn!("store not writable: {failure:?}");
-            self.meters.get(route).unwrap_or(&self.unrouted).write_errors.increment();
+        match self.place(print, variant, &vary, seen, &mut object) {
+            Ok(Some((slot, ticket))) => self.share(route, Fill { print, slot, ticket }),
+            Ok(None) => {}
+            Err(failure) => {
+                log::warn!("store not writable: {failure:?}");
+                self.meters.get(route).unwrap_or(&self.unrouted).write_errors.increment();
+            }
         }
     }
 
     /// Makes what is stored for a URL unusable, where the request that asks for it has succeeded (RFC 9111 §4.4).
-    fn invalidate(&self, print: Fingerprint) {
+    fn invalidate(&self, voided: &Voided) {
         let status = headers::first(Map::Response, ":status").ok().flatten();
         if status.is_some_and(|status| matches!(status.first(), Some(b'2' | b'3')))
-            && let Err(failure) = store::invalidate(&self.config.arena, print)
+            && let Err(failure) =
+                self.forget_remote(voided.fleet).and_then(|()| store::invalidate(&self.config.arena, voided.print))
         {
             log::error!("not invalidated: {failure:?}");
             self.unrouted.write_errors.increment();

@@ -112,7 +112,7 @@ impl Ledger {
     pub fn apply(&mut self, order: &Order, remote: Option<u64>) {
         self.last.local = self.last.local.saturating_add(1);
         if let Some(remote) = remote {
-            self.last.remote = remote;
+            self.last.remote = self.last.remote.max(remote);
         }
         let number = Stamp { local: self.last.local, remote: remote.unwrap_or(0) };
         match &order.scope {

@@ -6,7 +6,7 @@ use policy::{Fingerprint, Headers, Seed};
 
 use crate::config::{Config, Route};
 use crate::status::Forward;
-use crate::{directive, key};
+use crate::{directive, key, remote};
 
 /// What is to be done with a request.
 #[derive(Debug)]
@@ -18,10 +18,26 @@ pub enum Plan {
         /// More of why, as a token.
         detail: Option<&'static str>,
         /// The URL whose stored responses are unusable once this request has succeeded.
-        invalidates: Option<Fingerprint>,
+        invalidates: Option<Voided>,
     },
     /// It may be answered from the store.
     Ask(Inquiry),
+}
+
+/// A URL whose stored responses are to be unusable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Voided {
+    /// Its fingerprint in this proxy.
+    pub print: Fingerprint,
+    /// And in the fleet (see [`crate::remote`]).
+    pub fleet: [u8; 16],
+}
+
+impl Voided {
+    /// The URL of a primary key.
+    pub fn of(seed: &Seed, key: &[u8]) -> Self {
+        Self { print: seed.fingerprint([key]), fleet: remote::print(key) }
+    }
 }
 
 /// A request that may be answered from the store.
@@ -121,7 +137,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
         b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
         _ => {
             let key = key::primary(fields.scheme, fields.authority, fields.target);
-            let invalidates = Some(seed.fingerprint([key.as_slice()]));
+            let invalidates = Some(Voided::of(seed, &key));
             return Plan::Pass { why: Forward::Method, detail: None, invalidates };
         }
     };
@@ -211,7 +227,7 @@ mod tests {
         let print = asked("GET", "/api/a", &[]).print;
         for method in ["POST", "PUT", "DELETE", "PATCH", "UNHEARD-OF"] {
             let Plan::Pass { why, invalidates, .. } = planned(method, "/api/a", &[], true) else { panic!("{method}") };
-            assert_eq!((why, invalidates), (Forward::Method, Some(print)), "{method}");
+            assert_eq!((why, invalidates.map(|url| url.print)), (Forward::Method, Some(print)), "{method}");
             let plan = planned(method, "/other", &[], true);
             assert!(matches!(plan, Plan::Pass { invalidates: Some(_), .. }), "{method}");
         }

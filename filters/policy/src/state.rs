@@ -13,6 +13,7 @@ mod base64;
 mod json;
 mod resp;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
@@ -200,6 +201,22 @@ impl Store {
     /// What makes this store another one than its neighbour, for the names of what is kept of it.
     pub fn identity(&self) -> [&[u8]; 4] {
         [self.cluster.as_bytes(), self.authority.as_bytes(), self.path.as_bytes(), self.prefix.as_bytes()]
+    }
+
+    /// Bytes of any kind as a word that the store's dialect can say.
+    pub fn pack<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.dialect {
+            Dialect::Webdis => Cow::Borrowed(bytes),
+            Dialect::Upstash => Cow::Owned(base64::encode(bytes).into_bytes()),
+        }
+    }
+
+    /// Takes back what [`Store::pack`] gave; `None` where it did not.
+    pub fn unpack(&self, word: &[u8]) -> Option<Vec<u8>> {
+        match self.dialect {
+            Dialect::Webdis => Some(word.to_vec()),
+            Dialect::Upstash => base64::decode(word),
+        }
     }
 
     /// The request that carries a command, as in `["SET", "key", "value", "PX", "1000"]`.

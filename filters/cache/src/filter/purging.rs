@@ -17,6 +17,7 @@ use super::{Plugin, store};
 use crate::config::{Config, KeyDigest};
 use crate::entry::Facts;
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
+use crate::remote;
 use crate::request::{self, Inquiry};
 
 /// How often a change is tried again when other workers were faster.
@@ -43,7 +44,7 @@ impl Purges {
     pub(crate) fn new(config: &Config) -> Self {
         let keys = ["purges", "pulse"].map(|part| config.arena.own(part));
         let can_be_asked = config.routes.iter().any(|route| route.purge_key.is_some());
-        Self { keys: can_be_asked.then_some(keys), known: RefCell::default() }
+        Self { keys: (can_be_asked || config.level.is_some()).then_some(keys), known: RefCell::default() }
     }
 
     /// Takes over what other workers have been told, and says the number of the last purge.
@@ -62,6 +63,21 @@ impl Purges {
     /// All purges, as of the last look.
     pub(crate) fn ledger(&self) -> Ref<'_, Ledger> {
         Ref::map(self.known.borrow(), |known| &known.ledger)
+    }
+
+    /// When the fleet's purges were last read, as of the last look.
+    pub(crate) fn heard(&self) -> Instant {
+        self.known.borrow().heard
+    }
+
+    /// Tells all workers that the fleet's purges have been read just now.
+    pub(crate) fn hear(&self, now: Instant) -> Result<(), Failure> {
+        let Some([_, pulse]) = &self.keys else { return Ok(()) };
+        shared::update(pulse, ATTEMPTS, |stored| {
+            let (number, _) = read_pulse(stored);
+            *stored = pulse_bytes(number, now);
+            Change::Store(())
+        })
     }
 
     /// Changes the ledger for all workers.
@@ -112,16 +128,25 @@ impl Plugin {
         }
     }
 
-    /// Carries an order out in this proxy.
-    pub(super) fn purge(&self, order: &Order, remote: Option<u64>) -> Result<(), Failure> {
+    /// Carries an order out in this proxy, at once, and in the fleet, soon; `text` is how it was written.
+    pub(super) fn purge(&self, text: &[u8], order: &Order) -> Result<(), Failure> {
+        // First what keeps the second level's answers out: between two steps, another worker may ask it.
         if let Scope::Url(key) = &order.scope {
-            let print = self.seed.fingerprint([key.as_slice()]);
-            match order.mode {
-                Mode::Hard => store::invalidate(&self.config.arena, print)?,
-                Mode::Soft => store::soften(&self.config.arena, print)?,
-            }
+            self.forget_remote(remote::print(key))?;
         }
-        self.purges.change(|ledger| ledger.apply(order, remote))
+        self.spread(text)?;
+        self.purge_url(order)?;
+        self.purges.change(|ledger| ledger.apply(order, None))
+    }
+
+    /// Carries out what an order says of one URL.
+    pub(super) fn purge_url(&self, order: &Order) -> Result<(), Failure> {
+        let Scope::Url(key) = &order.scope else { return Ok(()) };
+        let print = self.seed.fingerprint([key.as_slice()]);
+        match order.mode {
+            Mode::Hard => store::invalidate(&self.config.arena, print),
+            Mode::Soft => store::soften(&self.config.arena, print),
+        }
     }
 
     /// Answers a request to purge; `None` where it is none, or its route has no key for it.
@@ -143,7 +168,7 @@ impl Plugin {
             Some(text) => text.to_vec(),
         };
         let done = match Order::parse(&text) {
-            Ok(order) => self.purge(&order, None),
+            Ok(order) => self.purge(&text, &order),
             Err(mistake) => {
                 let rejection = Rejection::BadRequest { message: mistake.to_string() };
                 return Some(shell::reject(&rejection, headers, &[]));

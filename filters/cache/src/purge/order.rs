@@ -147,12 +147,10 @@ impl Scope {
             b"prefix" => url(&value).map(Self::Prefix).ok_or(Mistake::Member),
             b"url" => url(&value).map(Self::Url).ok_or(Mistake::Member),
             b"tag" => {
-                let mut cells: Vec<u16> = tag::split(&value).map(tag::cell).collect();
+                let cells: Vec<u16> = tag::split(&value).map(tag::cell).collect();
                 if cells.len() > TAGS_MAX {
                     return Err(Mistake::Long);
                 }
-                cells.sort_unstable();
-                cells.dedup();
                 if cells.is_empty() { Err(Mistake::Member) } else { Ok(Self::Tags(cells)) }
             }
             _ => Err(Mistake::Member),
