@@ -30,7 +30,7 @@ use correction::Correction;
 use fetching::{Fetch, Step};
 use meters::Meters;
 use purging::Purges;
-use remote::{Fill, Remote};
+use remote::Remote;
 use store::{Known, Seen};
 
 proxy_wasm::main! {{
@@ -388,7 +388,7 @@ impl Plugin {
         }
         let (mut object, vary) = recording.finish();
         match self.place(print, variant, &vary, seen, &mut object) {
-            Ok(Some((slot, ticket))) => self.share(route, Fill { print, slot, ticket }),
+            Ok(Some(place)) => self.share(route, print, place, &object),
             Ok(None) => {}
             Err(failure) => {
                 log::warn!("store not writable: {failure:?}");

@@ -6,6 +6,8 @@ use suite::{check, check_chain, refuses};
 
 #[path = "cache/callers.rs"]
 mod callers;
+#[path = "cache/fleet.rs"]
+mod fleet;
 #[path = "cache/purge.rs"]
 mod purge;
 #[path = "cache/storage.rs"]

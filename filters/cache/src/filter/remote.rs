@@ -54,6 +54,7 @@ pub(super) struct Remote {
 /// An object that is to be stored.
 pub(super) struct Fill {
     pub(super) print: Fingerprint,
+    pub(super) fleet: [u8; 16],
     pub(super) slot: u8,
     pub(super) ticket: u64,
 }
@@ -183,11 +184,11 @@ impl Plugin {
     }
 
     /// Has an object of a route stored there, if that is what the route wants.
-    pub(super) fn share(&self, route: usize, fill: Fill) {
-        if let Some(remote) = &self.remote
+    pub(super) fn share(&self, route: usize, print: Fingerprint, (slot, ticket): (u8, u64), object: &[u8]) {
+        if let (Some(remote), Some(entry)) = (&self.remote, Entry::parse(object))
             && self.config.routes.get(route).is_some_and(|route| route.is_remote)
         {
-            remote.push(fill);
+            remote.push(Fill { print, fleet: remote::print(entry.parts.key), slot, ticket });
         }
     }
 
@@ -277,6 +278,7 @@ impl Plugin {
     /// Has the second level forget a URL: at once as far as this proxy is concerned, and soon for the fleet.
     pub(super) fn forget_remote(&self, print: [u8; 16]) -> Result<(), Failure> {
         let Some(remote) = &self.remote else { return Ok(()) };
+        remote.due.set(Instant::EPOCH);
         let has_room =
             shared::update(&remote.forgotten, ATTEMPTS, |stored| Change::Store(level::forget(stored, print)))?;
         if has_room { Ok(()) } else { self.purge(b"everything", &Order { scope: Scope::Everything, mode: Mode::Hard }) }
@@ -299,11 +301,18 @@ impl Plugin {
     fn fill(&self, remote: &Remote, level: &Level) {
         let now = shell::now();
         let is_open = shared::read(&remote.away).is_ok_and(|(away, _)| Availability::from_bytes(&away).is_open(now));
-        let is_full =
-            || remote.flights.borrow().iter().filter(|(_, f)| matches!(f, Flight::Fill)).count() >= FLIGHTS_MAX;
-        while !is_full() {
+        let forgotten = shared::read(&remote.forgotten).map(|(stored, _)| stored).unwrap_or_default();
+        let waiting = remote.fills.borrow().len();
+        for _ in 0..waiting {
+            let under_way = remote.flights.borrow().iter().filter(|(_, flight)| matches!(flight, Flight::Fill)).count();
+            if under_way >= FLIGHTS_MAX {
+                return;
+            }
             let Some(fill) = remote.fills.borrow_mut().pop_front() else { return };
-            if !is_open || self.store_remote(remote, level, &fill, now).is_none() {
+            // What is to be deleted first would be deleted after.
+            if level::is_forgotten(&forgotten, fill.fleet) {
+                remote.fills.borrow_mut().push_back(fill);
+            } else if !is_open || self.store_remote(remote, level, &fill, now).is_none() {
                 remote.passed_over.increment();
             }
         }
@@ -319,7 +328,7 @@ impl Plugin {
         if seconds == 0 || object.len() > level.object_bytes_max {
             return None;
         }
-        let key = remote::key(&level.store, &self.config.name, remote::print(entry.parts.key));
+        let key = remote::key(&level.store, &self.config.name, fill.fleet);
         let (seconds, payload) = (seconds.to_string(), level.store.pack(&object));
         let nonce = remote::variant(b"", &shell::random::<16>());
         let variant = remote::variant(entry.parts.vary, entry.parts.values);

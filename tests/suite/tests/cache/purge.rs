@@ -3,7 +3,7 @@
 use suite::Scenario;
 
 /// `open sesame`.
-const KEY: &str = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
+pub(crate) const KEY: &str = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
 
 /// Two labels, and a key for all; tags are hidden.
 fn config() -> String {
