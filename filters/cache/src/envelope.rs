@@ -84,8 +84,8 @@ impl Envelope {
     /// of the proxy that stores it.
     pub const fn record<'a>(&self, tag: u64, variant: u64, vary: &'a [u8], bytes: u32) -> Record<'a> {
         let [date, received, expires] = self.moments;
-        let (ticket, used, slot, is_softened) = (0, 0, 0, false);
-        Record { tag, variant, ticket, bytes, received, expires, date, used, slot, is_softened, vary }
+        let (ticket, uses, slot, is_main, is_softened) = (0, 0, 0, false, false);
+        Record { tag, variant, ticket, bytes, received, expires, date, uses, is_main, slot, is_softened, vary }
     }
 }
 

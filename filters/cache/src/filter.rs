@@ -235,7 +235,7 @@ impl Filter {
         else {
             return self.pass(Forward::Bypass, None, None);
         };
-        let lookup = plugin.look_up(&inquiry, now);
+        let lookup = plugin.look_up(&inquiry);
         let (why, seen) = match lookup {
             Err(error) => {
                 log::warn!("store not readable: {error}");
@@ -303,10 +303,10 @@ impl Plugin {
     }
 
     /// What is stored for a request, and what has happened so far.
-    fn look_up(&self, inquiry: &Inquiry, now: Instant) -> Result<(Known, Seen), HostError> {
+    fn look_up(&self, inquiry: &Inquiry) -> Result<(Known, Seen), HostError> {
         let stamp = self.purges.look()?;
         let variant = |vary: &[u8]| self.variant(vary, inquiry);
-        let (known, ticket) = store::look_up(&self.config.arena, inquiry.print, now, variant)?;
+        let (known, ticket) = store::look_up(&self.config.arena, inquiry.print, variant)?;
         Ok((known, Seen { ticket, stamp }))
     }
 
@@ -339,7 +339,7 @@ impl Plugin {
         }
         let hit = selection::judge(&entry, inquiry, route, now)?;
         if found.is_use_news {
-            report(store::touch(arena, inquiry.print, found.ticket, now));
+            report(store::touch(arena, inquiry.print, found.ticket));
         }
         Ok((entry, hit))
     }

@@ -27,6 +27,7 @@ pub mod directive;
 pub mod directory;
 pub mod entry;
 pub mod envelope;
+pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod freshness;

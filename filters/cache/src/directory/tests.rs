@@ -17,7 +17,8 @@ fn offer(tag: u64, bytes: u32) -> Record<'static> {
         received,
         expires,
         date,
-        used: 0,
+        uses: 0,
+        is_main: false,
         slot: 0,
         is_softened: false,
         vary: b"",
@@ -163,7 +164,7 @@ fn the_sum_of_all_entries_never_exceeds_the_share() {
             && let Some(record) = found(&bytes, step % 50)
         {
             let ticket = record.ticket;
-            edit(&mut bytes, |directory| directory.touch(ticket, NOW));
+            edit(&mut bytes, |directory| directory.touch(ticket));
         }
         if let Placement::Placed { slot, emptied, .. } = store(&mut bytes, offer(step % 97, size)) {
             for slot in emptied {
@@ -174,7 +175,7 @@ fn the_sum_of_all_entries_never_exceeds_the_share() {
         assert!(held.iter().sum::<u32>() <= SHARE, "step {step}");
     }
     let directory = Directory::parse(&bytes);
-    assert_eq!(directory.records.iter().map(|record| record.bytes).sum::<u32>(), held.iter().sum::<u32>());
+    assert_eq!(directory.order.records.iter().map(|record| record.bytes).sum::<u32>(), held.iter().sum::<u32>());
     assert!(bytes.len() <= HEAD + usize::from(SLOTS) * (RECORD + 128));
 }
 
@@ -192,30 +193,26 @@ fn one_scan_does_not_empty_a_set() {
     for tag in 0..40 {
         store(&mut bytes, offer(tag, 1000));
         let ticket = found(&bytes, tag).unwrap().ticket;
-        edit(&mut bytes, |directory| directory.touch(ticket, NOW));
+        edit(&mut bytes, |directory| directory.touch(ticket));
     }
     for tag in 1000..11_000 {
         store(&mut bytes, offer(tag, 1000));
     }
     assert!((0..40).all(|tag| found(&bytes, tag).is_some()));
-    assert_eq!(Directory::parse(&bytes).records.len(), usize::from(SLOTS));
+    assert_eq!(Directory::parse(&bytes).order.records.len(), usize::from(SLOTS));
 }
 
 #[test]
 fn what_is_no_longer_used_gives_way_at_last() {
     let mut bytes = Vec::new();
-    let mut use_all = |tags: std::ops::Range<u64>, now| {
-        for tag in tags {
+    for tag in (0..64).chain(100..500) {
+        for _ in 0..2 {
             store(&mut bytes, offer(tag, 1000));
             let ticket = found(&bytes, tag).unwrap().ticket;
-            edit(&mut bytes, |directory| directory.touch(ticket, now));
+            edit(&mut bytes, |directory| directory.touch(ticket));
         }
-        bytes.clone()
-    };
-    use_all(0..64, NOW);
-    let after = use_all(100..164, NOW + 20);
-    assert!((100..164).all(|tag| found(&after, tag).is_some()));
-    assert!((0..64).all(|tag| found(&after, tag).is_none()));
+    }
+    assert!((0..64).all(|tag| found(&bytes, tag).is_none()));
 }
 
 #[test]
@@ -225,7 +222,7 @@ fn what_is_stale_or_from_the_future_goes_first() {
         for tag in 0..64 {
             store(&mut bytes, if tag == 5 { spent } else { offer(tag, 1000) });
             let ticket = found(&bytes, tag).unwrap().ticket;
-            edit(&mut bytes, |directory| directory.touch(ticket, NOW + u32::from(tag == 5)));
+            edit(&mut bytes, |directory| directory.touch(ticket));
         }
         store(&mut bytes, offer(1000, 1000));
         assert_eq!(found(&bytes, 5), None);
@@ -234,12 +231,17 @@ fn what_is_stale_or_from_the_future_goes_first() {
 }
 
 #[test]
-fn a_use_is_written_down_now_and_then() {
-    let record = offer(1, 1);
-    assert!(record.is_use_news(NOW));
-    let used = Record { used: NOW, ..record };
-    assert!(!used.is_use_news(NOW) && !used.is_use_news(NOW - 5) && !used.is_use_news(NOW + 9));
-    assert!(used.is_use_news(NOW + 10));
+fn three_uses_are_written_down_and_outlast_a_replacement() {
+    let mut bytes = Vec::new();
+    store(&mut bytes, offer(1, 10));
+    for uses in 0..5 {
+        let record = found(&bytes, 1).unwrap();
+        assert_eq!((record.uses, record.is_use_news()), (uses.min(3), uses < 3));
+        let ticket = record.ticket;
+        edit(&mut bytes, |directory| directory.touch(ticket));
+    }
+    store(&mut bytes, offer(1, 20));
+    assert_eq!(found(&bytes, 1).map(|record| (record.uses, record.bytes)), Some((3, 20)));
 }
 
 #[test]
@@ -262,7 +264,7 @@ fn bytes_that_are_no_directory_are_an_empty_one() {
     store(&mut whole, Record { vary: b"accept", ..offer(7, 100) });
     for length in 0..whole.len() {
         assert_eq!(find(&whole[..length], 7, |_| 0).0, Found::Nothing, "{length}");
-        assert!(Directory::parse(&whole[..length]).records.is_empty());
+        assert!(Directory::parse(&whole[..length]).order.records.is_empty());
     }
     whole[0] = FORMAT + 1;
     assert_eq!(find(&whole, 7, |_| 0), (Found::Nothing, 0));

@@ -52,7 +52,6 @@ pub(crate) struct Object {
 pub(crate) fn look_up(
     arena: &Arena,
     print: Fingerprint,
-    now: Instant,
     variant: impl FnMut(&[u8]) -> u64,
 ) -> Result<(Known, u64), HostError> {
     let set = arena.set_of(print);
@@ -65,7 +64,7 @@ pub(crate) fn look_up(
             let (mut bytes, _) = shared::read(&arena.object(set, record.slot))?;
             // What is no object has lost its place just now.
             let Some(envelope) = Envelope::split(&mut bytes) else { return Ok((Known::Nothing, ticket)) };
-            let (is_use_news, is_softened) = (record.is_use_news(seconds(now)), record.is_softened);
+            let (is_use_news, is_softened) = (record.is_use_news(), record.is_softened);
             Known::Object(Object { bytes, envelope, ticket: record.ticket, is_use_news, is_softened })
         }
     };
@@ -121,9 +120,9 @@ impl Plugin {
 }
 
 /// Writes a use down. That another worker was faster is of no importance: the entry is in use.
-pub(crate) fn touch(arena: &Arena, print: Fingerprint, ticket: u64, now: Instant) -> Result<(), HostError> {
+pub(crate) fn touch(arena: &Arena, print: Fingerprint, ticket: u64) -> Result<(), HostError> {
     let directory = arena.directory(arena.set_of(print));
-    match shared::update(&directory, 1, |stored| change(stored, |set| set.touch(ticket, seconds(now)))) {
+    match shared::update(&directory, 1, |stored| change(stored, |set| set.touch(ticket))) {
         Ok(()) | Err(Failure::Contended) => Ok(()),
         Err(Failure::Host(error)) => Err(error),
     }
