@@ -45,13 +45,11 @@ mod ecdsa;
 pub mod expectation;
 pub mod feed;
 pub mod fetch;
-mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
 mod hash;
 pub mod identity;
 pub mod issuer;
-mod json;
 pub mod judge;
 pub mod key;
 pub mod keyring;
@@ -78,5 +76,7 @@ pub mod token;
 pub mod upkeep;
 pub mod verifier;
 pub mod window;
+
+use policy::{fields, json};
 
 pub use config::Config;

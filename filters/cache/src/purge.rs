@@ -19,7 +19,7 @@ pub use order::{Mistake, Mode, Order, Scope};
 use policy::Instant;
 
 use crate::entry::{Facts, cut, take};
-use crate::tag::Tags;
+use crate::tag::{self, Tags};
 
 /// How many scopes other than tags are told apart.
 pub const NAMED_MAX: usize = 128;
@@ -76,6 +76,8 @@ pub struct Ledger {
     named: Vec<(Vec<u8>, Cell)>,
     /// In the order of their numbers.
     tags: Vec<(u16, Cell)>,
+    /// The same for URLs: where the fleet's store is concerned, whose directory is nobody's.
+    urls: Vec<(u16, Cell)>,
 }
 
 const FORMAT: u8 = 1;
@@ -116,9 +118,9 @@ impl Ledger {
         }
         let number = Stamp { local: self.last.local, remote: remote.unwrap_or(0) };
         match &order.scope {
-            Scope::Url(_) => {}
+            Scope::Url(key) => note_in(&mut self.urls, tag::cell(key), order.mode, number),
             Scope::Everything => self.everything.note(order.mode, number),
-            Scope::Tags(cells) => cells.iter().for_each(|&cell| self.tag(cell).note(order.mode, number)),
+            Scope::Tags(cells) => cells.iter().for_each(|&tag| note_in(&mut self.tags, tag, order.mode, number)),
             Scope::Prefix(_) | Scope::Labels { .. } => self.named(order.scope.to_bytes()).note(order.mode, number),
         }
     }
@@ -140,15 +142,15 @@ impl Ledger {
         all.map(|cell| cell.standing(stamp)).max().unwrap_or(Standing::Current)
     }
 
-    fn tag(&mut self, cell: u16) -> &mut Cell {
-        let at = match self.tags.binary_search_by_key(&cell, |(number, _)| *number) {
-            Ok(at) => at,
-            Err(at) => {
-                self.tags.insert(at, (cell, Cell::default()));
-                at
-            }
-        };
-        self.tags.get_mut(at).map_or(&mut self.everything, |(_, cell)| cell)
+    /// As [`Ledger::standing`], for something of the fleet's store.
+    pub fn standing_remote(&self, subject: &Subject<'_>, stamp: Stamp) -> Standing {
+        let number = tag::cell(subject.key);
+        let at = self.urls.binary_search_by_key(&number, |(number, _)| *number).ok();
+        let of_url = at.and_then(|at| self.urls.get(at)).map(|(_, cell)| cell.standing(stamp));
+        if stamp.remote < self.horizon {
+            return Standing::Gone;
+        }
+        self.standing(subject, stamp).max(of_url.unwrap_or(Standing::Current))
     }
 
     fn named(&mut self, scope: Vec<u8>) -> &mut Cell {
@@ -176,7 +178,8 @@ impl Ledger {
             bytes.extend_from_slice(scope);
             write_cell(&mut bytes, cell);
         }
-        for (number, cell) in &self.tags {
+        bytes.extend((self.tags.len() as u64).to_le_bytes());
+        for (number, cell) in self.tags.iter().chain(&self.urls) {
             bytes.extend(number.to_le_bytes());
             write_cell(&mut bytes, cell);
         }
@@ -196,10 +199,23 @@ impl Ledger {
             let length = usize::try_from(long(rest)?).ok()?;
             ledger.named.push((cut(rest, length)?.to_vec(), read_cell(rest)?));
         }
+        let tags = long(rest)?;
         while !rest.is_empty() {
-            ledger.tags.push((u16::from_le_bytes(take(rest)?), read_cell(rest)?));
+            let cell = (u16::from_le_bytes(take(rest)?), read_cell(rest)?);
+            let is_tag = (ledger.tags.len() as u64) < tags;
+            if is_tag { ledger.tags.push(cell) } else { ledger.urls.push(cell) }
         }
-        Some(ledger)
+        (ledger.tags.len() as u64 == tags).then_some(ledger)
+    }
+}
+
+fn note_in(cells: &mut Vec<(u16, Cell)>, number: u16, mode: Mode, stamp: Stamp) {
+    let at = cells.partition_point(|(other, _)| *other < number);
+    if cells.get(at).is_none_or(|(other, _)| *other != number) {
+        cells.insert(at, (number, Cell::default()));
+    }
+    if let Some((_, cell)) = cells.get_mut(at) {
+        cell.note(mode, stamp);
     }
 }
 

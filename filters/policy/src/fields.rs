@@ -1,24 +1,29 @@
 //! The members of one object of a configuration, taken out one by one; what is left at the end is a mistake.
 
-use policy::{ConfigError, Period};
-
 use crate::json::{Json, Members};
+use crate::{ConfigError, Period};
 
 /// What a configuration's object holds and nobody has taken yet.
-pub(crate) struct Fields(Members);
+pub struct Fields(Members);
 
 impl Fields {
     /// Reads a whole document; nothing at all stands for an empty object, which is what Envoy hands to a plugin that has
     /// no configuration.
-    pub(crate) fn read(json: &[u8]) -> Result<Self, ConfigError> {
+    ///
+    /// # Errors
+    /// What serde says is wrong with it.
+    pub fn read(json: &[u8]) -> Result<Self, ConfigError> {
         let json = if json.is_empty() { b"{}" } else { json };
         let members = serde_json::from_slice(json).map_err(|error| ConfigError::at("", error.to_string()))?;
         Ok(Self(members))
     }
 
     /// The members of a value that must be an object.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn of(json: Json) -> Result<Self, ConfigError> {
+    pub fn of(json: Json) -> Result<Self, ConfigError> {
         match json {
             Json::Object(members) => Ok(Self(members)),
             _ => Err(ConfigError::at("", "must be an object")),
@@ -27,13 +32,16 @@ impl Fields {
 
     /// A value of whatever kind.
     #[inline(never)]
-    pub(crate) fn any(&mut self, name: &str) -> Option<Json> {
+    pub fn any(&mut self, name: &str) -> Option<Json> {
         self.0.take(name)
     }
 
     /// A text.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn text(&mut self, name: &str) -> Result<Option<String>, ConfigError> {
+    pub fn text(&mut self, name: &str) -> Result<Option<String>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
             Some(Json::Text(text)) => Ok(Some(text)),
@@ -42,14 +50,20 @@ impl Fields {
     }
 
     /// A text that there has to be.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn needed(&mut self, name: &str) -> Result<String, ConfigError> {
+    pub fn needed(&mut self, name: &str) -> Result<String, ConfigError> {
         self.text(name)?.ok_or_else(|| ConfigError::at(name, "is missing"))
     }
 
     /// Yes or no.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn flag(&mut self, name: &str) -> Result<Option<bool>, ConfigError> {
+    pub fn flag(&mut self, name: &str) -> Result<Option<bool>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
             Some(Json::Bool(flag)) => Ok(Some(flag)),
@@ -58,9 +72,12 @@ impl Fields {
     }
 
     /// A whole number from `least` to `most`.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
     #[inline(never)]
-    pub(crate) fn number(&mut self, name: &str, least: u32, most: u32) -> Result<Option<u32>, ConfigError> {
+    pub fn number(&mut self, name: &str, least: u32, most: u32) -> Result<Option<u32>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
             Some(Json::Number(number))
@@ -73,8 +90,11 @@ impl Fields {
     }
 
     /// A length of time, at most `longest`.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn period(&mut self, name: &str, longest: Period) -> Result<Option<Period>, ConfigError> {
+    pub fn period(&mut self, name: &str, longest: Period) -> Result<Option<Period>, ConfigError> {
         let Some(text) = self.text(name)? else { return Ok(None) };
         let period = Period::parse(&text).filter(|period| *period <= longest);
         period.map(Some).ok_or_else(|| {
@@ -83,8 +103,11 @@ impl Fields {
     }
 
     /// A list; an absent one is `None`.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn list(&mut self, name: &str) -> Result<Option<Vec<Json>>, ConfigError> {
+    pub fn list(&mut self, name: &str) -> Result<Option<Vec<Json>>, ConfigError> {
         match self.0.take(name) {
             None => Ok(None),
             Some(Json::List(list)) => Ok(Some(list)),
@@ -93,19 +116,25 @@ impl Fields {
     }
 
     /// A list of texts.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
+    pub fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, ConfigError> {
         let Some(list) = self.list(name)? else { return Ok(None) };
         let text = |json| match json {
             Json::Text(text) => Ok(text),
             _ => Err(ConfigError::at("", "must be a string")),
         };
-        policy::config::each(name, list, text).map(Some)
+        crate::config::each(name, list, text).map(Some)
     }
 
     /// An object inside this one; an absent one has no members.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn object(&mut self, name: &str) -> Result<Self, ConfigError> {
+    pub fn object(&mut self, name: &str) -> Result<Self, ConfigError> {
         match self.0.take(name) {
             None => Ok(Self(Members::default())),
             Some(json) => Self::of(json).map_err(|mistake| mistake.inside(name)),
@@ -113,23 +142,26 @@ impl Fields {
     }
 
     /// Whether there is such a member, of whatever kind.
-    pub(crate) fn has(&self, name: &str) -> bool {
+    pub fn has(&self, name: &str) -> bool {
         self.0.find(name).is_some()
     }
 
     /// What is left, whole.
-    pub(crate) fn members(self) -> Members {
+    pub fn members(self) -> Members {
         self.0
     }
 
     /// What is left, by name.
-    pub(crate) fn rest(self) -> impl Iterator<Item = (String, Json)> {
+    pub fn rest(self) -> impl Iterator<Item = (String, Json)> {
         self.0.into_iter()
     }
 
     /// Refuses whatever nobody has taken.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
     #[inline(never)]
-    pub(crate) fn end(self) -> Result<(), ConfigError> {
+    pub fn end(self) -> Result<(), ConfigError> {
         match self.rest().next() {
             None => Ok(()),
             Some((name, _)) => Err(ConfigError::at(name, "is not known here")),

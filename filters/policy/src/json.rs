@@ -1,8 +1,8 @@
 //! JSON as strict as tokens need it: no name twice in an object at any depth (RFC 7515 §4, RFC 7519 §4), no flood of
 //! names.
 //!
-//! The configuration is read through it too. Code that serde derives for each type of a configuration is larger than
-//! anything else in this filter but the cryptography, and the module is loaded by every worker.
+//! Configurations are read through it too: code that serde derives for each type of one is larger than most of what a filter
+//! does, and every worker loads its module.
 
 use std::fmt;
 
@@ -13,39 +13,45 @@ const MEMBERS_MAX: usize = 256;
 
 /// A value.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Json {
+pub enum Json {
+    /// Nothing.
     Null,
+    /// Yes or no.
     Bool(bool),
+    /// A number.
     Number(f64),
+    /// A text.
     Text(String),
+    /// Several values.
     List(Vec<Self>),
+    /// Values with names.
     Object(Members),
 }
 
 /// The members of an object, sorted by name.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Members(Vec<(String, Json)>);
+pub struct Members(Vec<(String, Json)>);
 
 impl Members {
     /// The value under `name`.
-    pub(crate) fn find(&self, name: &str) -> Option<&Json> {
+    pub fn find(&self, name: &str) -> Option<&Json> {
         let at = self.place(name).ok()?;
         self.0.get(at).map(|(_, value)| value)
     }
 
     /// The value under `name`, which is no member any more.
-    pub(crate) fn take(&mut self, name: &str) -> Option<Json> {
+    pub fn take(&mut self, name: &str) -> Option<Json> {
         let at = self.place(name).ok()?;
         Some(self.0.remove(at).1)
     }
 
     /// All of them, by name.
-    pub(crate) fn iter(&self) -> std::slice::Iter<'_, (String, Json)> {
+    pub fn iter(&self) -> std::slice::Iter<'_, (String, Json)> {
         self.0.iter()
     }
 
     /// Puts a value under a name that has none.
-    pub(crate) fn add(&mut self, name: &str, value: Json) {
+    pub fn add(&mut self, name: &str, value: Json) {
         if let Err(at) = self.place(name) {
             self.0.insert(at, (name.to_owned(), value));
         }
@@ -64,6 +70,15 @@ impl Members {
                 Ok(())
             }
         }
+    }
+}
+
+impl<'a> IntoIterator for &'a Members {
+    type Item = &'a (String, Json);
+    type IntoIter = std::slice::Iter<'a, (String, Json)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
     }
 }
 

@@ -4,7 +4,8 @@
 //! noun. Reading order:
 //!
 //! 1. [`instant`]: a moment that can be stored, [`period`]: a length of time that can be written in a configuration.
-//! 2. [`config`]: how a filter's configuration is read, and what is said when it is wrong.
+//! 2. [`config`]: how a filter's configuration is read, and what is said when it is wrong; [`json`] and [`fields`]: the same
+//!    without code for each type.
 //! 3. [`headers`]: the header map of a request or response as the host hands it over, in bytes.
 //! 4. [`route`]: which requests a rule is about.
 //! 5. [`id`]: identifiers that are safe to log, [`fingerprint`]: keys of bounded size for whatever clients send.
@@ -15,11 +16,13 @@
 //!    [`metric`]: how a metric with labels is named.
 
 pub mod config;
+pub mod fields;
 pub mod fingerprint;
 pub mod handover;
 pub mod headers;
 pub mod id;
 pub mod instant;
+pub mod json;
 pub mod lease;
 pub mod metric;
 mod path;

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::fields::Fields;
 use crate::{ConfigError, Period};
 
 /// A longer answer is none.
@@ -50,6 +51,27 @@ pub struct RawStore {
     pub timeout: Option<String>,
     /// What the keys of the store begin with, a colon after it; `weir`.
     pub prefix: Option<String>,
+}
+
+impl RawStore {
+    /// Reads one from an object that has nothing but its members.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn read(mut fields: Fields) -> Result<Self, ConfigError> {
+        let raw = Self {
+            cluster: fields.text("cluster")?,
+            dialect: fields.text("dialect")?,
+            path: fields.text("path")?,
+            authority: fields.text("authority")?,
+            user: fields.text("user")?,
+            env: fields.text("env")?,
+            timeout: fields.text("timeout")?,
+            prefix: fields.text("prefix")?,
+        };
+        fields.end()?;
+        Ok(raw)
+    }
 }
 
 /// How a bridge is spoken to.

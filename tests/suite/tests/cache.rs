@@ -325,6 +325,6 @@ fn a_mistake_is_refused_with_its_place() {
     refuses(
         "cache",
         r#"{"routes": [{"match": {}, "ttl": "soon"}]}"#,
-        "configuration refused: routes[0].ttl: invalid value",
+        "configuration refused: routes[0].ttl: must be a length of time",
     );
 }

@@ -46,6 +46,12 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if policy.identity.is_some() {
         variables.extend(policy.state.as_ref().and_then(|state| state.variable.clone()));
     }
+    // What the cache shares with a fleet is behind the same secret.
+    let shared = if cache.has("l2") {
+        policy.state.iter().filter_map(|state| state.variable.clone()).collect()
+    } else {
+        Vec::new()
+    };
     // Envoy refuses a name that stands twice.
     variables.sort();
     variables.dedup();
@@ -53,7 +59,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         filter("correlation", "correlation", &correlation),
         Filter { variables, ..filter("auth", "auth", &auth) },
         filter("ratelimit", "ratelimit", &ratelimit),
-        filter("cache", "cache", &cache),
+        Filter { variables: shared, ..filter("cache", "cache", &cache) },
         filter("quota", "ratelimit", &quota),
         filter("breaker", "breaker", &breaker),
     ];

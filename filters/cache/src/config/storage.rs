@@ -1,5 +1,6 @@
 //! What the configuration says of storage: tags, and who may purge.
 
+use policy::fields::Fields;
 use policy::{ConfigError, Headers};
 
 use crate::tag::Tags;
@@ -17,8 +18,11 @@ pub struct Tagging {
 pub type KeyDigest = [u8; 32];
 
 impl Tagging {
-    pub(super) fn new(fields: Option<Vec<String>>, hidden: bool) -> Result<Self, ConfigError> {
-        let fields = fields.unwrap_or_else(|| ["cache-tag", "surrogate-key"].map(str::to_owned).to_vec());
+    /// Reads `tag_fields` and `tag_fields_hidden`.
+    pub(super) fn read(members: &mut Fields) -> Result<Self, ConfigError> {
+        let hidden = members.flag("tag_fields_hidden")? == Some(true);
+        let fields =
+            members.texts("tag_fields")?.unwrap_or_else(|| ["cache-tag", "surrogate-key"].map(str::to_owned).to_vec());
         let is_good = |name: &String| {
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             !name.is_empty() && name.bytes().all(plain)

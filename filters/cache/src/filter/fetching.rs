@@ -104,7 +104,7 @@ impl Plugin {
         let stamp = self.purges.look().ok()?;
         let judged = Stamp { local: fetch.local, remote: envelope.stamp.remote };
         let ledger = self.purges.ledger();
-        if judged.remote < ledger.horizon || ledger.standing(&subject, judged) != Standing::Current {
+        if ledger.standing_remote(&subject, judged) != Standing::Current {
             return None;
         }
         // A purge that this proxy was told of while it waited is not forgotten: it is younger than the question.

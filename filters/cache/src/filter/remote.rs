@@ -300,7 +300,12 @@ impl Plugin {
     /// Stores what waits for it, as many at a time as may be under way.
     fn fill(&self, remote: &Remote, level: &Level) {
         let now = shell::now();
-        let is_open = shared::read(&remote.away).is_ok_and(|(away, _)| Availability::from_bytes(&away).is_open(now));
+        // What waits while the level is away goes there when it is back, where it still has its slot.
+        if remote.fills.borrow().is_empty()
+            || !shared::read(&remote.away).is_ok_and(|(away, _)| Availability::from_bytes(&away).is_open(now))
+        {
+            return;
+        }
         let forgotten = shared::read(&remote.forgotten).map(|(stored, _)| stored).unwrap_or_default();
         let waiting = remote.fills.borrow().len();
         for _ in 0..waiting {
@@ -312,7 +317,7 @@ impl Plugin {
             // What is to be deleted first would be deleted after.
             if level::is_forgotten(&forgotten, fill.fleet) {
                 remote.fills.borrow_mut().push_back(fill);
-            } else if !is_open || self.store_remote(remote, level, &fill, now).is_none() {
+            } else if self.store_remote(remote, level, &fill, now).is_none() {
                 remote.passed_over.increment();
             }
         }

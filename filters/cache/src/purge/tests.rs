@@ -136,6 +136,17 @@ fn the_fleets_numbers_count_beside_a_proxys_own() {
     assert_eq!(ledger.last.remote, 1000);
     assert_eq!(ledger.standing(&subject, elsewhere(1000)), Standing::Current);
     assert_eq!(ledger.standing(&subject, Stamp { local: 0, remote: 1000 }), Standing::Gone);
+    // One URL is the directory's business, except where there is none.
+    ledger.apply(&order("url=https://example.com/api/tracks/1%3Fx=y"), Some(1001));
+    assert_eq!(ledger.standing(&subject, elsewhere(1000)), Standing::Current);
+    assert_eq!(ledger.standing_remote(&subject, elsewhere(1000)), Standing::Gone);
+    assert_eq!(ledger.standing_remote(&subject, elsewhere(1001)), Standing::Current);
+    assert_eq!(
+        ledger.standing_remote(&Subject { key: b"GET http a /", ..subject }, elsewhere(1000)),
+        Standing::Current
+    );
+    ledger.horizon = 1002;
+    assert_eq!(ledger.standing_remote(&subject, elsewhere(1001)), Standing::Gone);
     ledger.restart();
     assert_eq!(ledger.last.remote, 0);
     assert_eq!(ledger.standing(&subject, Stamp { local: 2, remote: 1000 }), Standing::Gone);
@@ -174,6 +185,7 @@ fn what_was_written_is_read_back() {
         ("prefix=/x&mode=soft", None),
         ("tag=a,b,c", Some(9)),
         ("tag=a&mode=soft", None),
+        ("url=http://a/", Some(11)),
     ] {
         ledger.apply(&order(text), remote);
     }

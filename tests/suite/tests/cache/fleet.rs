@@ -95,7 +95,8 @@ fn purge(stage: &EnvoyStage, order: &str) {
 fn settles(stage: &EnvoyStage, request: &Request, body: &[u8]) -> Duration {
     let since = Instant::now();
     let settled = Deadline::after(PATIENCE).wait_until(|| (0..10).all(|_| get(stage, request).body == body));
-    assert!(settled, "{:?}\n{}", get(stage, request), stage.envoy.log());
+    let (last, stats) = (get(stage, request), stage.envoy.admin("/stats?filter=api_gateway_cache"));
+    assert!(settled, "{} {:?}\n{stats}\n{}", status_of(&last), String::from_utf8_lossy(&last.body), stage.envoy.log());
     since.elapsed()
 }
 
