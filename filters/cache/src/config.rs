@@ -53,6 +53,23 @@ mod storage;
 pub use level::Level;
 pub use storage::{KeyDigest, Tagging};
 
+/// What a configuration may say.
+const MEMBERS: [&str; 8] =
+    ["name", "budget_bytes", "object_bytes_max", "tag_fields", "tag_fields_hidden", "state", "l2", "routes"];
+/// What a route may say.
+const ROUTE_MEMBERS: [&str; 10] = [
+    "match",
+    "upstream",
+    "data_type",
+    "ttl",
+    "statuses",
+    "despite",
+    "shared",
+    "heuristic_max",
+    "purge_key_sha256",
+    "l2",
+];
+
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -141,7 +158,7 @@ impl Config {
         let level = Level::read(&mut fields, variables)?;
         let tagging = Tagging::read(&mut fields)?;
         let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
-        fields.end()?;
+        fields.end_of(&MEMBERS)?;
         Ok(Self { name, arena, object_bytes_max: object_bytes_max as usize, tagging, level, routes })
     }
 }
@@ -165,7 +182,7 @@ impl Route {
             purge_key: storage::digest(fields.text("purge_key_sha256")?)?,
             is_remote: fields.flag("l2")? != Some(false),
         };
-        fields.end()?;
+        fields.end_of(&ROUTE_MEMBERS)?;
         Ok(route)
     }
 }
@@ -303,7 +320,7 @@ mod tests {
             (r#"{"budget_bytes": "5GiB"}"#, "budget_bytes: must be from "),
             (r#"{"object_bytes_max": "17MiB"}"#, "object_bytes_max: must be from 1KiB to 16MiB"),
             (r#"{"object_bytes_max": 0}"#, "object_bytes_max: must be from 1KiB to 16MiB"),
-            (r#"{"route": []}"#, "route: is not known here"),
+            (r#"{"route": []}"#, "route: unknown field `route`, expected one of `name`, "),
             (r#"{"routes": [{}]}"#, "routes[0].match: is missing"),
             (r#"{"routes": [{"match": {"path": "a"}}]}"#, "routes[0].match.path: must begin with /"),
             (r#"{"routes": [{"match": {}, "upstream": ""}]}"#, "routes[0].upstream: must not be empty"),

@@ -5,6 +5,7 @@ mod fetching;
 mod meters;
 mod purging;
 mod remote;
+mod reusing;
 mod store;
 
 use std::rc::Rc;
@@ -19,9 +20,9 @@ use shell::stream::{self, Buffer};
 use shell::{HostError, reply};
 
 use crate::admission::{self, Admitted, Refusal};
-use crate::config::{Config, Route};
+use crate::config::Config;
 use crate::entry::Entry;
-use crate::key::{self, Vary};
+use crate::key;
 use crate::recording::{Ledger, Recording};
 use crate::request::{self, Inquiry, Plan, Voided};
 use crate::selection::{self, Hit};
@@ -296,54 +297,6 @@ impl Filter {
 }
 
 impl Plugin {
-    /// What a request comes to under a list of field names.
-    fn variant(&self, vary: &[u8], inquiry: &Inquiry) -> u64 {
-        let values = Vary::from_bytes(vary).map(|vary| vary.values(&inquiry.headers));
-        key::variant(&self.seed, vary, &values.unwrap_or_default())
-    }
-
-    /// What is stored for a request, and what has happened so far.
-    fn look_up(&self, inquiry: &Inquiry) -> Result<(Known, Seen), HostError> {
-        let stamp = self.purges.look()?;
-        let variant = |vary: &[u8]| self.variant(vary, inquiry);
-        let (known, ticket) = store::look_up(&self.config.arena, inquiry.print, variant)?;
-        Ok((known, Seen { ticket, stamp }))
-    }
-
-    /// The stored response that answers a request, or why it is forwarded.
-    fn reuse<'a>(
-        &self,
-        known: &'a Known,
-        inquiry: &Inquiry,
-        route: &Route,
-        now: Instant,
-    ) -> Result<(Entry<'a>, Hit), Forward> {
-        let found = match known {
-            Known::Nothing => return Err(Forward::UriMiss),
-            Known::OtherVariants => return Err(Forward::VaryMiss),
-            Known::Object(found) => found,
-        };
-        let entry = Entry::parse(&found.bytes).filter(|entry| entry.ticket == found.ticket);
-        let mut entry = entry.filter(|entry| entry.parts.key == inquiry.key).ok_or(Forward::UriMiss)?;
-        if !self.spared(inquiry, found, &mut entry.facts, now) {
-            return Err(Forward::UriMiss);
-        }
-        let vary = Vary::from_bytes(entry.parts.vary).ok_or(Forward::UriMiss)?;
-        if vary.values(&inquiry.headers) != entry.parts.values {
-            return Err(Forward::VaryMiss);
-        }
-        let arena = &self.config.arena;
-        if entry.facts.received.resident(now).is_none() {
-            // The clock stepped back: when it comes to this moment again, the response would seem to be new.
-            report_failure("store not writable", store::remove(arena, inquiry.print, found.ticket));
-        }
-        let hit = selection::judge(&entry, inquiry, route, now)?;
-        if found.is_use_news {
-            report(store::touch(arena, inquiry.print, found.ticket));
-        }
-        Ok((entry, hit))
-    }
-
     /// Judges a response; what is to be stored of it is copied from here on.
     fn judge(&self, question: &Question) -> Option<Copy> {
         let route = self.config.routes.get(question.inquiry.route)?;

@@ -167,4 +167,15 @@ impl Fields {
             Some((name, _)) => Err(ConfigError::at(name, "is not known here")),
         }
     }
+
+    /// Refuses whatever nobody has taken, and says what there could have been, in the words of serde.
+    ///
+    /// # Errors
+    /// The mistake, with its place.
+    #[inline(never)]
+    pub fn end_of(self, known: &[&str]) -> Result<(), ConfigError> {
+        let Some((name, _)) = self.rest().next() else { return Ok(()) };
+        let reason = ["unknown field `", &name, "`, expected one of `", &known.join("`, `"), "`"].concat();
+        Err(ConfigError::at(name, reason))
+    }
 }

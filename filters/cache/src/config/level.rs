@@ -64,7 +64,7 @@ impl Level {
         }
         let object_bytes_max = usize::try_from(object_bytes_max).unwrap_or(usize::MAX);
         let stale_seconds = super::period(&mut fields, "stale")?.unwrap_or(600);
-        fields.end()?;
+        fields.end_of(&["budget", "refresh", "object_bytes_max", "stale"])?;
         Ok(Self { store, budget, object_bytes_max, stale_seconds, refresh })
     }
 }
