@@ -9,6 +9,9 @@
 //! 4. `only-if-cached` is otherwise answered 504; any other request is forwarded.
 //! 5. Its response is judged in turn, and copied as it passes where it may be stored. Its end puts it into its place.
 //!
+//! `PURGE`, where a route has a key for it, takes URLs, prefixes, labels, tags or everything ([`purge`]). With a [second
+//! level](remote), step 4 asks Redis first, within a budget, and what is stored goes there, too; purges reach the whole fleet.
+//!
 //! Every response says what happened in `Cache-Status` (RFC 9211), from which the access log has it, too.
 //!
 //! It does not validate: a stale response, or one with `no-cache`, is fetched anew. It keeps no part of a response
@@ -16,8 +19,9 @@
 //! shared data fails, a request is forwarded, and a metric counts it.
 //!
 //! To read: [`config`], then [`request`], [`admission`] and [`selection`] (what is asked, stored, reused), with
-//! [`directive`], [`freshness`], [`date`] and [`key`] below them; [`arena`], [`directory`], [`entry`] and [`recording`]
-//! (where it is kept, and how that stays within its budget); [`status`]; `filter` joins them to the host.
+//! [`directive`], [`freshness`], [`date`] and [`key`] below them; [`arena`], [`directory`], [`eviction`],
+//! [`entry`], [`envelope`] and [`recording`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`];
+//! [`remote`] and [`level`] (what a fleet shares); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
 pub mod arena;

@@ -210,6 +210,21 @@ fn a_fleet_without_its_redis_goes_on_and_says_so_once() {
 }
 
 #[test]
+fn a_slow_redis_costs_a_request_its_budget_and_soon_nothing() {
+    let store = Store::start();
+    let one = store.proxy();
+    wait_for_level(&one);
+    store.redis.call(&["CLIENT", "PAUSE", "8000", "ALL"]).unwrap();
+    let since = Instant::now();
+    for number in 0..20 {
+        assert_eq!(get(&one, &Request::get(&format!("/s/{number}"))).body, b"own");
+    }
+    // Three wait for half a second each; then it is left alone.
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+    assert!(one.envoy.wait_for_log("second level does not answer"));
+}
+
+#[test]
 fn an_upstash_bridge_carries_any_bytes() {
     let redis = Redis::start().unwrap();
     let bridge = Upstash::start(redis.address(), "token");
