@@ -116,7 +116,11 @@ impl Ledger {
         if let Some(remote) = remote {
             self.last.remote = self.last.remote.max(remote);
         }
-        let number = Stamp { local: self.last.local, remote: remote.unwrap_or(0) };
+        // One of the stream counts by its place alone, so that to read it twice takes nothing twice.
+        let number = match remote {
+            Some(remote) => Stamp { local: 0, remote },
+            None => Stamp { local: self.last.local, remote: 0 },
+        };
         match &order.scope {
             Scope::Url(key) => note_in(&mut self.urls, tag::cell(key), order.mode, number),
             Scope::Everything => self.everything.note(order.mode, number),

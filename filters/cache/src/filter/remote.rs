@@ -205,7 +205,9 @@ impl Plugin {
             return;
         }
         let stored = shared::read(&remote.backlog).map(|(stored, _)| stored).unwrap_or_default();
-        let (backlog, cursor) = (Backlog::from_bytes(&stored), remote::id(self.purges.ledger().last.remote));
+        // Another worker may have read on since this one did.
+        let Ok(stamp) = self.purges.look() else { return };
+        let (backlog, cursor) = (Backlog::from_bytes(&stored), remote::id(stamp.remote));
         let (stream, page) = (remote::stream(&level.store, &self.config.name), PAGE.to_string());
         let mut command = vec![b"EVAL", FEED.as_bytes(), b"1", stream.as_bytes(), cursor.as_bytes(), page.as_bytes()];
         command.extend(backlog.orders.iter().map(Vec::as_slice));
@@ -240,9 +242,10 @@ impl Plugin {
         let everything = Order { scope: Scope::Everything, mode: Mode::Hard };
         // What cannot be read may mean anything.
         let read = |text: &[u8]| Order::parse(text).unwrap_or_else(|_| everything.clone());
-        let orders: Vec<_> = feed.orders.iter().map(|(place, text)| (*place, read(text))).collect();
-        orders.iter().try_for_each(|(_, order)| self.purge_url(order))?;
         let is_lost = feed.newest < cursor;
+        let orders = feed.orders.iter().filter(|(place, _)| is_lost || *place > cursor);
+        let orders: Vec<_> = orders.map(|(place, text)| (*place, read(text))).collect();
+        orders.iter().try_for_each(|(_, order)| self.purge_url(order))?;
         let has_gap = cursor != 0 && cursor < feed.horizon;
         if is_lost || has_gap {
             log::warn!("purges: the fleet's have been lost, so that nothing that is stored can be relied on");
