@@ -45,11 +45,13 @@ mod ecdsa;
 pub mod expectation;
 pub mod feed;
 pub mod fetch;
+mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
 mod hash;
 pub mod identity;
 pub mod issuer;
+mod json;
 pub mod judge;
 pub mod key;
 pub mod keyring;
@@ -76,7 +78,5 @@ pub mod token;
 pub mod upkeep;
 pub mod verifier;
 pub mod window;
-
-use policy::{fields, json};
 
 pub use config::Config;
