@@ -173,8 +173,7 @@ fn terms(route: &Route, inquiry: &Inquiry, said: &directive::Response, forced: b
 
 /// Whether a response can answer without being validated: fresh, or stale within its bounds.
 fn is_of_use(terms: &Terms, lifetime: u32, age: u32) -> bool {
-    let stale_bound = if terms.forbids_stale { 0 } else { terms.while_revalidate.max(terms.if_error) };
-    !terms.needs_validation && age < lifetime.saturating_add(stale_bound)
+    !terms.needs_validation && age < lifetime.saturating_add(terms.stale_bound())
 }
 
 /// What forbids to store a response, whatever its freshness (RFC 9111 §3).

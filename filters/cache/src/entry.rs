@@ -73,6 +73,7 @@ pub struct Entry<'a> {
 
 const FORMAT: u8 = 2;
 const HEAD: usize = 52;
+const LIFETIME_AT: usize = 8;
 const TICKET_AT: usize = 28;
 
 /// Writes all but the body and the ticket, with room for `body_capacity` bytes of body.
@@ -100,8 +101,22 @@ pub fn begin(facts: &Facts, parts: &Parts<'_>, headers: &Headers, body_capacity:
 
 /// Writes the ticket into what [`begin`] began.
 pub fn seal(entry: &mut [u8], ticket: u64) {
-    if let Some(place) = entry.get_mut(TICKET_AT..TICKET_AT + 8) {
-        place.copy_from_slice(&ticket.to_le_bytes());
+    write(entry, TICKET_AT, &ticket.to_le_bytes());
+}
+
+/// Which ticket stands there.
+pub fn ticket(entry: &[u8]) -> Option<u64> {
+    entry.get(TICKET_AT..).and_then(<[u8]>::first_chunk).map(|ticket| u64::from_le_bytes(*ticket))
+}
+
+/// Gives an entry another lifetime, in seconds.
+pub fn shorten(entry: &mut [u8], lifetime: u32) {
+    write(entry, LIFETIME_AT, &lifetime.to_le_bytes());
+}
+
+fn write(entry: &mut [u8], at: usize, number: &[u8]) {
+    if let Some(place) = entry.get_mut(at..at + number.len()) {
+        place.copy_from_slice(number);
     }
 }
 
@@ -138,7 +153,27 @@ impl<'a> Entry<'a> {
     }
 }
 
+impl Facts {
+    /// Until when it is fresh, in seconds since the epoch.
+    pub fn expires(&self) -> u32 {
+        let spent = if self.terms.forced { 0 } else { self.received.age };
+        // What is validated before each use never is.
+        let lifetime = if self.terms.needs_validation { 0 } else { self.lifetime };
+        self.received_seconds().saturating_add(lifetime.saturating_sub(spent))
+    }
+
+    /// When it came in, in seconds since the epoch.
+    pub fn received_seconds(&self) -> u32 {
+        u32::try_from(self.received.at.unix_seconds()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Terms {
+    /// For how many seconds it may be used once it is stale.
+    pub fn stale_bound(&self) -> u32 {
+        if self.forbids_stale || self.needs_validation { 0 } else { self.while_revalidate.max(self.if_error) }
+    }
+
     const fn bits(self) -> u8 {
         self.forbids_stale as u8
             | (self.allows_credentials as u8) << 1
@@ -202,10 +237,28 @@ mod tests {
         let bytes = sample();
         assert_eq!(bytes.len(), bytes.capacity());
         let entry = Entry::parse(&bytes).unwrap();
+        assert_eq!(ticket(&bytes), Some(entry.ticket));
         assert_eq!((entry.ticket, entry.facts, entry.parts), (0x0102_0304_0506_0708, facts(), PARTS));
         assert_eq!(entry.body, b"body");
         let headers = entry.headers().unwrap();
         assert_eq!(headers.all("x").collect::<Vec<_>>(), [b"\xff\xfe".as_slice(), b""]);
+    }
+
+    #[test]
+    fn a_lifetime_is_changed_in_its_place() {
+        let mut bytes = sample();
+        shorten(&mut bytes, 7);
+        assert_eq!(Entry::parse(&bytes).unwrap().facts, Facts { lifetime: 7, ..facts() });
+        shorten(&mut [0; LIFETIME_AT + 3], 7);
+    }
+
+    #[test]
+    fn a_response_is_fresh_for_what_is_left_of_its_lifetime() {
+        let received = Received { at: Instant::from_unix_seconds(1000), age: 10 };
+        let of = |terms| Facts { terms, received, ..facts() }.expires();
+        assert_eq!(of(Terms::default()), 1050);
+        assert_eq!(of(Terms { forced: true, ..Terms::default() }), 1060);
+        assert_eq!(of(Terms { needs_validation: true, ..Terms::default() }), 1000);
     }
 
     #[test]

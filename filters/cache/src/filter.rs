@@ -3,9 +3,13 @@
 mod answering;
 mod asking;
 mod correction;
+mod fetching;
 mod keeping;
 mod meters;
+mod purging;
 mod refresh;
+mod remote;
+mod reusing;
 mod store;
 mod validating;
 
@@ -25,9 +29,13 @@ use crate::recording::Ledger;
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
 use correction::Correction;
+use fetching::Fetch;
 use keeping::Copy;
 use meters::Meters;
+use purging::Purges;
 use refresh::{Claim, Claims};
+use remote::Remote;
+use store::Seen;
 use validating::Held;
 
 proxy_wasm::main! {{
@@ -47,6 +55,8 @@ struct Plugin {
     seed: Seed,
     ledger: Ledger,
     claims: Claims,
+    purges: Purges,
+    remote: Option<Remote>,
     /// One for each of the configuration's routes.
     meters: Vec<Meters>,
     /// For what is of no route.
@@ -70,6 +80,8 @@ enum Phase {
     Passed { why: Forward, detail: Option<&'static str>, invalidates: Option<Box<Invalidation>> },
     /// It was forwarded, and its response may be stored, or may leave what is stored to answer.
     Asked(Box<Question>),
+    /// It waits for the second level.
+    Fetched(Box<Fetch>),
     /// Its response is being copied.
     Copied(Box<Copy>),
     /// It was answered here; the host may have to be corrected.
@@ -83,16 +95,26 @@ struct Question {
     inquiry: Inquiry,
     why: Forward,
     asked: Instant,
-    seen: u64,
+    seen: Seen,
     held: Option<Held>,
     claim: Option<Claim>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            plugin.answered(token, headers, body_bytes);
+        }
+    }
+}
+
+fn configure(json: &[u8]) -> Result<Config, policy::ConfigError> {
+    Config::with_environment(json, Some(&shell::environment))
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let Some(config) = shell::configure(size, Config::from_json) else { return false };
+        let Some(config) = shell::configure(size, configure) else { return false };
         let seed = match shell::seed() {
             Ok(seed) => seed,
             Err(failure) => {
@@ -105,9 +127,18 @@ impl RootContext for Root {
         }
         let meters = config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect();
         let unrouted = Meters::new("default", "default");
-        let (ledger, claims) = (Ledger::default(), Claims::default());
-        self.plugin = Some(Rc::new(Plugin { config, seed, ledger, claims, meters, unrouted }));
+        let (ledger, claims, purges) = (Ledger::default(), Claims::default(), Purges::new(&config));
+        let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
+        let plugin = Plugin { config, seed, ledger, claims, purges, remote, meters, unrouted };
+        plugin.wake();
+        self.plugin = Some(Rc::new(plugin));
         true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.tick();
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -119,13 +150,28 @@ impl RootContext for Root {
     }
 }
 
-impl Context for Filter {}
+impl Context for Filter {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        let Phase::Fetched(fetch) = &mut self.phase else { return };
+        if !plugin.fetched(fetch, token, headers, body_bytes) {
+            return;
+        }
+        let Phase::Fetched(fetch) = std::mem::take(&mut self.phase) else { return };
+        if self.settle(&plugin, *fetch) == Action::Continue {
+            report(stream::resume_request());
+        }
+    }
+}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
         let plan = match headers::read(Map::Request) {
-            Ok(headers) => request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream),
+            Ok(headers) => match plugin.purged(&headers) {
+                Some(action) => return action,
+                None => request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream),
+            },
             Err(error) => {
                 log::error!("request headers: {error}");
                 Plan::Pass { why: Forward::Bypass, detail: None, invalidates: None }
@@ -139,8 +185,9 @@ impl HttpContext for Filter {
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
+        let mut action = Action::Continue;
         match std::mem::take(&mut self.phase) {
-            Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) => {}
+            Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) => {}
             Phase::Answered(correction) => report(correction.apply()),
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
@@ -148,9 +195,13 @@ impl HttpContext for Filter {
                     plugin.invalidate(&invalidation);
                 }
             }
-            Phase::Asked(question) => return self.hear(&plugin, *question, end_of_stream),
+            Phase::Asked(question) => action = self.hear(&plugin, *question, end_of_stream),
         }
-        Action::Continue
+        // Otherwise the host has replied, and there is nothing left to be taken away.
+        if action == Action::Continue {
+            plugin.hide_tags();
+        }
+        action
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {

@@ -3,7 +3,23 @@
 
 use policy::{Fingerprint, Headers, Seed};
 
-use crate::{admission, key, reference};
+use crate::{admission, key, reference, remote};
+
+/// A URL whose stored responses are unusable.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Voided {
+    /// Its fingerprint in this proxy.
+    pub print: Fingerprint,
+    /// And in the fleet (see [`crate::remote`]).
+    pub fleet: [u8; 16],
+}
+
+impl Voided {
+    /// The URL of a primary key.
+    pub fn of(seed: &Seed, key: &[u8]) -> Self {
+        Self { print: seed.fingerprint([key]), fleet: remote::print(key) }
+    }
+}
 
 /// An unsafe request on its way.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,8 +35,8 @@ impl Invalidation {
         Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec() }
     }
 
-    /// The keys of what the response makes unusable: none where it is an error.
-    pub fn prints(&self, seed: &Seed, response: &Headers) -> Vec<Fingerprint> {
+    /// What the response makes unusable: nothing where it is an error.
+    pub fn voided(&self, seed: &Seed, response: &Headers) -> Vec<Voided> {
         if !admission::status(response).is_some_and(|status| (200..400).contains(&status)) {
             return Vec::new();
         }
@@ -32,7 +48,7 @@ impl Invalidation {
         let mut keys: Vec<_> = named.collect();
         keys.dedup();
         keys.push(own);
-        keys.iter().map(|key| seed.fingerprint([key.as_slice()])).collect()
+        keys.iter().map(|key| Voided::of(seed, key)).collect()
     }
 }
 
@@ -64,9 +80,9 @@ mod tests {
                     pairs.push((name, value.as_bytes()));
                 }
             }
-            let prints = Invalidation::new(b"http", b"h", b"/a/b").prints(&seed, &Headers::from_pairs(&pairs));
-            let key = |target: &&str| seed.fingerprint([key::primary(b"http", b"h", target.as_bytes()).as_slice()]);
-            assert_eq!(prints, expected.iter().map(key).collect::<Vec<_>>(), "{status} {location} {content}");
+            let voided = Invalidation::new(b"http", b"h", b"/a/b").voided(&seed, &Headers::from_pairs(&pairs));
+            let url = |target: &&str| Voided::of(&seed, &key::primary(b"http", b"h", target.as_bytes()));
+            assert_eq!(voided, expected.iter().map(url).collect::<Vec<_>>(), "{status} {location} {content}");
         }
     }
 }

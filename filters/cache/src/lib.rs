@@ -15,6 +15,9 @@
 //!    what is held answers. Any other response is judged in turn, and copied as it passes where it may be stored. Its
 //!    end puts it into its place.
 //!
+//! `PURGE`, where a route has a key for it, takes URLs, prefixes, labels, tags or everything ([`purge`]). With a [second
+//! level](remote), step 4 asks Redis first, within a budget, and what is stored goes there, too; purges reach the whole fleet.
+//!
 //! Every response says what happened in `Cache-Status` (RFC 9211), from which the access log has it, too.
 //!
 //! It keeps no part of a response (206), no response with trailers, and no cookies. Requests that miss at the same time
@@ -22,8 +25,9 @@
 //!
 //! To read: [`config`], then [`request`], [`admission`], [`selection`] and [`validation`] (what is asked, stored,
 //! reused, confirmed), [`invalidation`], with [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
-//! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`entry`] and [`recording`]
-//! (where it is kept, and how that stays within its budget); [`status`]; `filter` joins them to the host.
+//! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
+//! and [`recording`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
+//! [`level`] (what a fleet shares); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
 pub mod arena;
@@ -31,18 +35,24 @@ pub mod config;
 pub mod directive;
 pub mod directory;
 pub mod entry;
+pub mod envelope;
+pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod freshness;
 pub mod invalidation;
 pub mod key;
+pub mod level;
 pub mod precondition;
+pub mod purge;
 pub mod range;
 pub mod recording;
 pub mod reference;
+pub mod remote;
 pub mod request;
 pub mod selection;
 pub mod status;
+pub mod tag;
 pub mod targeted;
 pub mod validation;
 

@@ -5,7 +5,6 @@
 use policy::headers::Sole;
 use policy::{Headers, date};
 
-
 /// Whether a client has what is stored: `If-None-Match`, and only without that `If-Modified-Since` (RFC 9110 §13.2.2).
 /// `now` is in seconds since the epoch.
 pub fn is_unmodified(request: &Headers, stored: &Headers, now: u64) -> bool {

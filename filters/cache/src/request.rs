@@ -99,6 +99,14 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The route of a request, as one with this method.
+pub fn route<'a>(config: &'a Config, method: &[u8], headers: &Headers) -> Option<&'a Route> {
+    let fields = Fields::read(headers);
+    let (authority, path) = (fields.authority, without_query(fields.target));
+    let target = Target { method, authority, path, headers };
+    config.routes.iter().find(|route| route.matches.matches(&target))
+}
+
 /// Says what is to be done with a request; `has_body` tells whether anything follows its headers.
 pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> Plan {
     let pass = |why, detail| Plan::Pass { why, detail, invalidates: None };

@@ -15,6 +15,10 @@ use suite::{check, check_chain, refuses};
 
 #[path = "cache/callers.rs"]
 mod callers;
+#[path = "cache/fleet.rs"]
+mod fleet;
+#[path = "cache/purge.rs"]
+mod purge;
 #[path = "cache/rfc5861.rs"]
 mod rfc5861;
 #[path = "cache/rfc9110_ranges.rs"]
@@ -338,6 +342,6 @@ fn a_mistake_is_refused_with_its_place() {
     refuses(
         "cache",
         r#"{"routes": [{"match": {}, "ttl": "soon"}]}"#,
-        "configuration refused: routes[0].ttl: invalid value",
+        "configuration refused: routes[0].ttl: must be a length of time",
     );
 }

@@ -40,11 +40,11 @@ impl Plugin {
     /// Sees to it that a stale response is refreshed, once per worker at a time: the first request that finds it stale
     /// asks the upstream itself, and those that come meanwhile are answered with it.
     pub(super) fn refresh(&self, inquiry: &Inquiry, known: &Known, now: Instant) -> Refreshing {
-        let Known::Object { ticket, .. } = known else { return Refreshing::Beside };
+        let Known::Object(found) = known else { return Refreshing::Beside };
         if inquiry.said.only_if_cached {
             return Refreshing::Beside;
         }
-        self.claims.take(inquiry.print, *ticket, now).map_or(Refreshing::Beside, Refreshing::ByThisRequest)
+        self.claims.take(inquiry.print, found.ticket, now).map_or(Refreshing::Beside, Refreshing::ByThisRequest)
     }
 }
 

@@ -5,7 +5,7 @@ use proxy_wasm::types::Action;
 use shell::headers::{self, Map};
 
 use super::answering::{Replaced, Restored};
-use super::store::Known;
+use super::store::{Known, Object};
 use super::{Filter, Phase, Plugin, Question, report};
 use crate::admission::{self, Admitted, Refusal};
 use crate::config::Route;
@@ -14,12 +14,14 @@ use crate::recording::Hold;
 use crate::request::Inquiry;
 use crate::selection::{Hit, Stored};
 use crate::status::{self, Fate};
+use crate::tag::Tags;
 use crate::validation::{self, Conditions, Finding};
 
 /// A stored response that is held while its request is with the upstream: by then, another may have its place.
 pub(super) struct Held {
     bytes: Vec<u8>,
     ticket: u64,
+    tags: Tags,
     is_conditional: bool,
     /// What a worker holds is bounded.
     _hold: Hold,
@@ -28,7 +30,7 @@ pub(super) struct Held {
 impl Held {
     /// Holds a stored response where the upstream's answer may leave it to answer, and asks about it.
     pub(super) fn take(plugin: &Plugin, inquiry: &Inquiry, known: Known, now: Instant) -> Option<Self> {
-        let Known::Object { bytes, ticket, .. } = known else { return None };
+        let Known::Object(Object { bytes, envelope, ticket, .. }) = known else { return None };
         let entry = Entry::parse(&bytes)?;
         let stored = entry.headers()?;
         // An answer with a body needs a type: see `answering`.
@@ -42,7 +44,7 @@ impl Held {
         if let Some(conditions) = &conditions {
             ask(inquiry, conditions);
         }
-        Some(Self { is_conditional: conditions.is_some(), bytes, ticket, _hold: hold })
+        Some(Self { is_conditional: conditions.is_some(), bytes, ticket, tags: envelope.tags, _hold: hold })
     }
 }
 
@@ -78,7 +80,11 @@ impl Filter {
             }
         }
         let admitted = admission::admit(route, &question.inquiry, &response, question.asked, now);
-        match admitted.and_then(|admitted| plugin.begin(&mut question, &admitted)) {
+        let begun = admitted.and_then(|mut admitted| {
+            let tags = plugin.config.tagging.take(&mut admitted.headers);
+            plugin.begin(&mut question, &admitted, tags)
+        });
+        match begun {
             Ok(copy) => {
                 plugin.tell(question.why, Fate::Stored);
                 if is_bodyless {
@@ -166,7 +172,10 @@ impl Plugin {
         answer: &Headers,
         now: Instant,
     ) -> (Fate, Fresh) {
-        let freshened = validation::freshened(kept.status, kept.body.len(), kept.headers, answer);
+        let mut freshened = validation::freshened(kept.status, kept.body.len(), kept.headers, answer);
+        let said = self.config.tagging.take(&mut freshened);
+        // Where they are hidden, they stand beside the stored headers.
+        let tags = if said.is_empty() { held.tags.clone() } else { said };
         let admitted = admission::admit_whole(route, &question.inquiry, &freshened, question.asked, now);
         if let Ok(Admitted { facts, headers, .. }) = &admitted
             && facts.terms.needs_validation
@@ -176,7 +185,7 @@ impl Plugin {
             return (Fate::Passed(None), fresh);
         }
         let stored = admitted.and_then(|admitted| {
-            let copy = self.begin(question, &admitted)?.complete(kept.body).ok_or(Refusal::Size)?;
+            let copy = self.begin(question, &admitted, tags)?.complete(kept.body).ok_or(Refusal::Size)?;
             Ok((copy, admitted))
         });
         match stored {
