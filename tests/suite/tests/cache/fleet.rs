@@ -170,11 +170,12 @@ fn what_another_proxy_has_refreshed_is_not_asked_for_again() {
     let reply = |seconds: u32, body: &str| {
         Reply::status(200).header("cache-control", format!("max-age={seconds}")).header("etag", "\"a\"").body(body)
     };
-    one.origin.answer(None, reply(1, "old"));
+    one.origin.answer(None, reply(2, "old"));
     let (request, stored) = (Request::get("/x"), Request::get("/x").header("cache-control", "only-if-cached"));
     get(&one, &request);
     settles(&other, &stored, b"old");
-    std::thread::sleep(Duration::from_millis(1200));
+    let is_stale = || [&one, &other].into_iter().all(|proxy| get(proxy, &stored).status == 504);
+    assert!(Deadline::after(PATIENCE).wait_until(is_stale));
     one.origin.answer(None, reply(600, "new"));
     assert_eq!(get(&one, &request).body, b"new");
     settles(&other, &stored, b"new");

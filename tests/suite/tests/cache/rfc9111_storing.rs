@@ -127,7 +127,7 @@ fn varied_fields_are_compared_by_their_meaning() {
 fn a_successful_unsafe_request_ends_what_its_response_names() {
     // §4.4; cache-tests: invalidate-*
     plain(
-        r#"
+        r"
         origin 200 cache-control=max-age=60 body=x
         GET /dir/own -> 200
         GET /dir/location -> 200
@@ -147,7 +147,7 @@ fn a_successful_unsafe_request_ends_what_its_response_names() {
         M-SEARCH /dir/other body=x -> *
         GET /elsewhere -> 200 body=x cache-status~hit
         GET /dir/own -> 200 cache-status~uri-miss
-    "#,
+    ",
     );
 }
 
