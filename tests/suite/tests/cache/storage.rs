@@ -142,16 +142,41 @@ fn a_crash_leaves_what_is_stored() {
     );
 }
 
+/// The keys of all objects, and what stands there.
+fn objects(stage: &HostStage) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let keys = stage.host.shared_keys("weir").into_iter();
+    // `weir.cache.<name>.<set>.<slot>`, as against `weir.cache.<name>.<set>`.
+    let keys = keys.filter(|key| key.starts_with(b"weir.cache.weir.") && key.split(|byte| *byte == b'.').count() == 5);
+    keys.map(|key| (key.clone(), stage.host.shared_data("weir", &key).unwrap_or_default().to_vec())).collect()
+}
+
+#[test]
+fn what_is_being_replaced_answers_until_it_is() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
+    let mut written = Vec::new();
+    for body in ["one", "two", "three"] {
+        goes_on(
+            &mut stage,
+            &format!(
+                "origin /a 200 cache-control=max-age=600 body={body}
+                 GET /a cache-control=no-cache -> 200 body={body} cache-status~stored
+                 GET /a -> 200 body={body} cache-status~hit"
+            ),
+        );
+        written.extend(objects(&stage));
+    }
+    let [(first, one), (second, two), (third, _)] = written.as_slice() else { panic!("one object at a time") };
+    assert_eq!([first, second], [third, third], "in one place");
+    // The directory has the third, which has not been written yet.
+    stage.host.set_shared_data("weir", third, two.clone());
+    goes_on(&mut stage, "2 times GET /a -> 200 body=two cache-status~hit");
+    stage.host.set_shared_data("weir", third, one.clone());
+    goes_on(&mut stage, "GET /a -> 200 body=three cache-status~uri-miss");
+}
+
 #[test]
 fn a_write_that_was_broken_off_is_as_if_nothing_was_stored() {
     let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
-    let objects = |stage: &HostStage| -> Vec<(Vec<u8>, Vec<u8>)> {
-        let keys = stage.host.shared_keys("weir").into_iter();
-        // `weir.cache.<name>.<set>.<slot>`, as against `weir.cache.<name>.<set>`.
-        let keys =
-            keys.filter(|key| key.starts_with(b"weir.cache.weir.") && key.split(|byte| *byte == b'.').count() == 5);
-        keys.map(|key| (key.clone(), stage.host.shared_data("weir", &key).unwrap_or_default().to_vec())).collect()
-    };
     goes_on(
         &mut stage,
         "origin /a 200 cache-control=max-age=600 body=aaaa
