@@ -289,8 +289,7 @@ routes:
             "8:37 `consecutive_failures`: must be at least 1 | ",
             "9:66 `failure_rate`: 120 is wrong here | must be 1 to 100 percent",
             "12:13 there is no upstream `spotfy` | did you mean `spotify`?",
-            "13:16 invalid value: string \"30 days\" | \
-             expected a length of time like \"250ms\", \"30s\", \"5m\", \"12h\" or \"30d\", at most ten years",
+            "13:16 `ttl`: must be a length of time like \"250ms\" or \"30s\", at most 3650d | ",
             "14:60 unknown key `tll` | did you mean `ttl`?",
         ],
     )]);

@@ -232,7 +232,7 @@ fn the_state_store_is_a_cluster_of_its_own_that_the_filter_knows() {
     let bootstrap = rendered(&read("everything.yaml", EVERYTHING));
     let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
     let state = clusters.iter().find(|cluster| cluster["name"] == "state").unwrap();
-    assert_eq!(state.pointer("/circuit_breakers/thresholds/0/max_connections").unwrap(), 8);
+    assert_eq!(state.pointer("/circuit_breakers/thresholds/0/max_connections").unwrap(), 32);
     let filters = manager(&bootstrap)["http_filters"].as_array().unwrap();
     let auth = filters.iter().find(|filter| filter["name"] == "auth").unwrap();
     let config = auth["typed_config"]["config"]["configuration"]["value"].as_str().unwrap();

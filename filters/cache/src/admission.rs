@@ -1,6 +1,6 @@
 //! Which responses are stored (RFC 9111 §3), and what of them (§3.1).
 //!
-//! A response that could never be reused without asking the upstream again is not stored: this cache does not validate.
+//! A response that is of no use is not stored: it is not fresh, has no validator, and may not be used when it is stale.
 
 use policy::headers::Sole;
 use policy::{Headers, Instant, date};
@@ -11,6 +11,7 @@ use crate::entry::{Facts, Terms};
 use crate::freshness::{self, Received};
 use crate::key::Vary;
 use crate::request::Inquiry;
+use crate::validation::Conditions;
 
 /// A response that is to be stored.
 #[derive(Debug, Eq, PartialEq)]
@@ -44,7 +45,7 @@ pub enum Refusal {
     SetCookie,
     /// No other request can be known to match it.
     Vary,
-    /// It is not fresh, or must be validated before each use.
+    /// It is not fresh, and could not be validated either.
     Unfresh,
     /// It is larger than what is kept, or than what the worker copies at a time.
     Size,
@@ -101,11 +102,28 @@ pub fn admit(
     asked: Instant,
     now: Instant,
 ) -> Result<Admitted, Refusal> {
-    if inquiry.is_head || inquiry.said.no_store {
+    if inquiry.is_head {
+        return Err(Refusal::Request);
+    }
+    admit_whole(route, inquiry, response, asked, now)
+}
+
+/// As [`admit`], for a response that is whole although its request was perhaps a `HEAD`: what is stored, freshened.
+///
+/// # Errors
+/// The first reason not to.
+pub fn admit_whole(
+    route: &Route,
+    inquiry: &Inquiry,
+    response: &Headers,
+    asked: Instant,
+    now: Instant,
+) -> Result<Admitted, Refusal> {
+    if inquiry.said.no_store {
         return Err(Refusal::Request);
     }
     let status = status(response).filter(|&status| may_be_stored(status)).ok_or(Refusal::Status)?;
-    let said = directive::Response::parse(response.all("cache-control"));
+    let said = directive::Response::of(response);
     let forced = route.forced.as_ref().filter(|forced| forced.statuses.contains(&status));
     permit(forced, &said, status, response)?;
     let particular = inquiry.caller.is_particular(route);
@@ -118,19 +136,44 @@ pub fn admit(
     let date = dated.unwrap_or(now.unix_seconds());
     let lifetime = match forced {
         Some(forced) => forced.lifetime,
-        None => unforced(route, &said, status, response, date, now)
-            .filter(|&seconds| seconds > received.age)
-            .ok_or(Refusal::Unfresh)?,
+        None if freshness::is_explicit(response, &said) || is_cacheable_by_default(status) => {
+            freshness::lifetime(response, &said, date, now, route.heuristic_max)
+        }
+        None => return Err(Refusal::Unfresh),
     };
-    let terms = Terms {
-        forbids_stale: said.forbids_stale(),
-        allows_credentials: said.allows_credentials(),
-        relies_on_shared: inquiry.caller != crate::request::Caller::Anonymous && !said.allows_credentials(),
-        forced: forced.is_some(),
-    };
+    let terms = terms(route, inquiry, &said, forced.is_some());
+    if forced.is_none() && !is_of_use(&terms, lifetime, received.age) {
+        Conditions::of(status, response, now).ok_or(Refusal::Unfresh)?;
+    }
     let facts = Facts { status, terms, received, lifetime };
     let length = length(response)?;
-    Ok(Admitted { facts, vary, headers: stored_headers(response, dated.is_none().then_some(date)), length, date })
+    Ok(Admitted {
+        facts,
+        vary,
+        headers: stored_headers(response, &said, dated.is_none().then_some(date)),
+        length,
+        date,
+    })
+}
+
+/// What holds for the response's reuse.
+fn terms(route: &Route, inquiry: &Inquiry, said: &directive::Response, forced: bool) -> Terms {
+    // A route that says for how long a response is fresh says so about stale ones, too.
+    let bound = |own: Option<u32>, routes: u32| own.filter(|_| !forced).unwrap_or(routes);
+    Terms {
+        forbids_stale: !forced && said.forbids_stale(),
+        allows_credentials: said.allows_credentials(),
+        relies_on_shared: inquiry.caller != crate::request::Caller::Anonymous && !said.allows_credentials(),
+        forced,
+        needs_validation: !forced && said.no_cache,
+        while_revalidate: bound(said.stale_while_revalidate, route.while_revalidate),
+        if_error: bound(said.stale_if_error, route.if_error),
+    }
+}
+
+/// Whether a response can answer without being validated: fresh, or stale within its bounds.
+fn is_of_use(terms: &Terms, lifetime: u32, age: u32) -> bool {
+    !terms.needs_validation && age < lifetime.saturating_add(terms.stale_bound())
 }
 
 /// What forbids to store a response, whatever its freshness (RFC 9111 §3).
@@ -145,26 +188,12 @@ fn permit(forced: Option<&Forced>, said: &directive::Response, status: u16, resp
     if said.private && !forced.is_some_and(|forced| forced.despite_private) {
         return Err(Refusal::Private);
     }
-    if response.first("set-cookie").is_some() && !forced.is_some_and(|forced| forced.despite_set_cookie) {
+    let is_withheld = said.withheld.iter().any(|name| name == b"set-cookie");
+    if response.first("set-cookie").is_some() && !is_withheld && !forced.is_some_and(|forced| forced.despite_set_cookie)
+    {
         return Err(Refusal::SetCookie);
     }
     Ok(())
-}
-
-/// The lifetime by the response's own words, where they allow a use without validation.
-fn unforced(
-    route: &Route,
-    said: &directive::Response,
-    status: u16,
-    response: &Headers,
-    date: u64,
-    now: Instant,
-) -> Option<u32> {
-    let cacheable = freshness::is_explicit(response, said) || is_cacheable_by_default(status);
-    if said.no_cache || !cacheable {
-        return None;
-    }
-    Some(freshness::lifetime(response, said, date, now, route.heuristic_max))
 }
 
 /// The status of a response.
@@ -185,48 +214,61 @@ fn length(response: &Headers) -> Result<Option<u64>, Refusal> {
 }
 
 /// The headers that are stored (RFC 9111 §3.1): not those of the connection, not those that are made anew for each
-/// answer, no cookies. A response without a usable `Date` has one from now on (RFC 9110 §6.6.1).
-fn stored_headers(response: &Headers, missing_date: Option<u64>) -> Headers {
-    let listed: Vec<&[u8]> = response
-        .all("connection")
-        .flat_map(|line| line.split(|&byte| byte == b','))
-        .map(<[u8]>::trim_ascii)
-        .filter(|name| !name.is_empty())
-        .collect();
+/// answer, no cookies, none that the response withholds. A response without a usable `Date` has one from now on (RFC
+/// 9110 §6.6.1).
+fn stored_headers(response: &Headers, said: &directive::Response, missing_date: Option<u64>) -> Headers {
+    let listed = of_connection(response);
     let is_stored = |name: &[u8]| {
         let is_replaced = missing_date.is_some() && name == b"date";
         let is_listed = listed.iter().any(|listed| listed.eq_ignore_ascii_case(name));
-        !is_of_one_exchange(name) && !is_replaced && !is_listed
+        let is_withheld = said.withheld.iter().any(|withheld| withheld == name);
+        !is_of_one_exchange(name) && !is_replaced && !is_listed && !is_withheld
     };
     let date = missing_date.map(date::format);
-    let mut pairs: Vec<_> = response.iter().filter(|(name, _)| is_stored(name)).collect();
-    pairs.extend(date.as_ref().map(|date| (b"date".as_slice(), date.as_bytes())));
+    let mut pairs = Vec::with_capacity(response.len() + 1);
+    for (name, value) in response {
+        if is_stored(name) {
+            pairs.push((name, value));
+        }
+    }
+    if let Some(date) = &date {
+        pairs.push((b"date", date.as_bytes()));
+    }
     Headers::from_pairs(&pairs)
 }
 
+/// The fields that `Connection` names.
+pub(crate) fn of_connection(response: &Headers) -> Vec<&[u8]> {
+    let names = response.all("connection").flat_map(|line| line.split(|&byte| byte == b','));
+    names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).collect()
+}
+
+/// The headers of a response that answers now without being stored: as [`admit_whole`] would have stored them.
+pub fn headers_for_use(response: &Headers, now: Instant) -> Headers {
+    let missing_date = freshness::date(response, now).is_none().then_some(now.unix_seconds());
+    stored_headers(response, &directive::Response::of(response), missing_date)
+}
+
 /// Whether a header belongs to one exchange and not to the response as such.
-fn is_of_one_exchange(name: &[u8]) -> bool {
-    // RFC 9110 §7.6.1 and RFC 9111 §3.1.
-    let is_hop = matches!(
-        name,
-        b"connection"
-            | b"keep-alive"
-            | b"proxy-connection"
-            | b"te"
-            | b"trailer"
-            | b"transfer-encoding"
-            | b"upgrade"
-            | b"proxy-authenticate"
-            | b"proxy-authentication-info"
-            | b"proxy-authorization"
-    );
-    // Made anew for each answer: by this cache, by the host, by `correlation`. Cookies are one client's.
-    let is_anew = matches!(
-        name,
-        b"age" | b"content-length" | b"x-request-id" | b"x-correlation-id" | b"set-cookie" | b"set-cookie2"
-    );
+pub(crate) fn is_of_one_exchange(name: &[u8]) -> bool {
+    /// RFC 9110 §7.6.1 and RFC 9111 §3.1.
+    const HOP: [&[u8]; 10] = [
+        b"connection",
+        b"keep-alive",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"proxy-authenticate",
+        b"proxy-authentication-info",
+        b"proxy-authorization",
+    ];
+    /// Made anew for each answer: by this cache, by the host, by `correlation`. Cookies are one client's.
+    const ANEW: [&[u8]; 6] =
+        [b"age", b"content-length", b"x-request-id", b"x-correlation-id", b"set-cookie", b"set-cookie2"];
     // Of Envoy: how long the upstream took, how often it was tried.
-    is_hop || is_anew || name.starts_with(b":") || name.starts_with(b"x-envoy-")
+    HOP.contains(&name) || ANEW.contains(&name) || name.starts_with(b":") || name.starts_with(b"x-envoy-")
 }
 
 #[cfg(test)]

@@ -30,13 +30,19 @@ pub struct Arena {
 impl Arena {
     /// An arena of `sets` sets, each of which can hold one object of `object_bytes_max`.
     pub fn new(name: &str, sets: NonZeroU32, object_bytes_max: u32) -> Self {
-        Self { prefix: format!("weir.cache.{name}"), sets, share: object_bytes_max.max(SHARE_MIN) }
+        Self { prefix: format!("weir.cache.{name}"), sets, share: Self::share_of(object_bytes_max) }
     }
 
     /// How many bytes of the budget one set takes.
     pub const fn set_bytes(object_bytes_max: u32) -> u32 {
-        let share = if object_bytes_max > SHARE_MIN { object_bytes_max } else { SHARE_MIN };
-        share + SLOT_OVERHEAD * SLOTS as u32
+        Self::share_of(object_bytes_max) + SLOT_OVERHEAD * SLOTS as u32
+    }
+
+    /// The largest object fits with its [envelope](crate::envelope).
+    #[expect(clippy::cast_possible_truncation, reason = "an envelope has less than 200 bytes")]
+    const fn share_of(object_bytes_max: u32) -> u32 {
+        let share = object_bytes_max + crate::envelope::BYTES_MAX as u32;
+        if share > SHARE_MIN { share } else { SHARE_MIN }
     }
 
     /// How many sets there are.
@@ -62,6 +68,11 @@ impl Arena {
     /// The key of one object.
     pub fn object(&self, set: u32, slot: u8) -> String {
         format!("{}.{set}.{slot}", self.prefix)
+    }
+
+    /// The key of something that the whole cache has once; `part` is no number.
+    pub fn own(&self, part: &str) -> String {
+        format!("{}.{part}", self.prefix)
     }
 
     /// The key of the number of sets that were ever in use.

@@ -19,64 +19,64 @@
 //!
 //! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
-//! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite` names
-//! what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
+//! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite`
+//! names what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
 //! cookies. `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
-//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be
-//! fresh for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is not stored.
+//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be fresh
+//! for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is stale at once.
+//! `stale_while_revalidate` and `stale_if_error` say for how long a stale response may answer while one request
+//! refreshes it, and where the upstream fails, unless it says so itself (RFC 5861) or forbids it (`must-revalidate`,
+//! `proxy-revalidate`, `s-maxage`, `no-cache`: RFC 9111 §4.2.4; with `ttl`, it cannot).
+//! `purge_key_sha256` is the digest of a key whose holder may purge (see [`crate::purge`]): `PURGE` with that key in
+//! `x-purge-key` takes the URL that it names, or what `x-purge` says, as in `x-purge: tag=product-7&mode=soft`.
+//!
+//! `l2` shares what is stored with a fleet, through the Redis that `state` leads to (see [`crate::remote`]): a request whose
+//! answer this proxy has not asks there and waits `budget` (`20ms`) at most; objects of up to `object_bytes_max` (`256KiB`) stay
+//! there for `stale` (`10m`) longer than they are fresh; the fleet's purges are read every `refresh` (`500ms`). A route with
+//! `"l2": false` keeps to this proxy.
+//!
+//! `tag_fields` names the fields in which the upstream lists the tags of a response (`["cache-tag", "surrogate-key"]`);
+//! `tag_fields_hidden` keeps these fields from clients.
 
-use std::fmt;
 use std::num::NonZeroU32;
 
 use policy::config::{self, ConfigError};
-use policy::route::RawMatch;
+use policy::fields::Fields;
+use policy::json::Json;
+use policy::state::Variables;
 use policy::{Match, Period};
-use serde::Deserialize;
-use serde::de::{Deserializer, Error, Unexpected, Visitor};
 
 use crate::admission;
 use crate::arena::Arena;
 use crate::directive::SECONDS_MAX;
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Raw {
-    name: String,
-    budget_bytes: Bytes,
-    object_bytes_max: Bytes,
-    routes: Vec<RawRoute>,
-}
+mod level;
+mod storage;
 
-impl Default for Raw {
-    fn default() -> Self {
-        let (budget_bytes, object_bytes_max) = (Bytes(64 << 20), Bytes(256 << 10));
-        Self { name: "weir".to_owned(), budget_bytes, object_bytes_max, routes: Vec::new() }
-    }
-}
+pub use level::Level;
+pub use storage::{KeyDigest, Tagging};
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoute {
-    r#match: RawMatch,
-    #[serde(default = "unnamed")]
-    upstream: String,
-    #[serde(default = "unnamed")]
-    data_type: String,
-    ttl: Option<Period>,
-    statuses: Option<Vec<u16>>,
-    #[serde(default)]
-    despite: Vec<String>,
-    #[serde(default)]
-    shared: bool,
-    heuristic_max: Option<Period>,
-}
-
-fn unnamed() -> String {
-    "default".to_owned()
-}
+/// What a configuration may say.
+const MEMBERS: [&str; 8] =
+    ["name", "budget_bytes", "object_bytes_max", "tag_fields", "tag_fields_hidden", "state", "l2", "routes"];
+/// What a route may say.
+const ROUTE_MEMBERS: [&str; 12] = [
+    "match",
+    "upstream",
+    "data_type",
+    "ttl",
+    "statuses",
+    "despite",
+    "shared",
+    "heuristic_max",
+    "stale_while_revalidate",
+    "stale_if_error",
+    "purge_key_sha256",
+    "l2",
+];
 
 /// A valid configuration.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Config {
     /// This cache's name in `Cache-Status`.
     pub name: String,
@@ -84,6 +84,10 @@ pub struct Config {
     pub arena: Arena,
     /// The longest stored response, with its headers.
     pub object_bytes_max: usize,
+    /// How responses are called by the upstream.
+    pub tagging: Tagging,
+    /// Where a fleet shares what it stores.
+    pub level: Option<Level>,
     /// In the order in which they are tried.
     pub routes: Vec<Route>,
 }
@@ -103,6 +107,14 @@ pub struct Route {
     pub shared: bool,
     /// The longest lifetime that may be guessed, in seconds.
     pub heuristic_max: u32,
+    /// What holds for responses that do not say it themselves, in seconds (RFC 5861 §3).
+    pub while_revalidate: u32,
+    /// What holds for responses that do not say it themselves, in seconds (RFC 5861 §4).
+    pub if_error: u32,
+    /// Whoever shows the key with this digest may purge; without it, `PURGE` is a method like any other.
+    pub purge_key: Option<KeyDigest>,
+    /// What it stores goes to the second level, too, where there is one.
+    pub is_remote: bool,
 }
 
 /// A lifetime that replaces the upstream's.
@@ -121,70 +133,107 @@ pub struct Forced {
 }
 
 impl Config {
-    /// Reads a configuration.
+    /// Reads a configuration without an environment: what it says is checked, and no secret is read.
     ///
     /// # Errors
     /// The first mistake, with the place where it is.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        let raw: Raw = config::read(json)?;
-        if !is_name(&raw.name) {
-            let reason = format!("must be a letter, then up to 31 letters, digits, - _ or ., got {:?}", raw.name);
+        Self::with_environment(json, None)
+    }
+
+    /// Reads a configuration; the second level's secret is one of the `variables`.
+    ///
+    /// # Errors
+    /// The first mistake, with the place where it is.
+    pub fn with_environment(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let mut fields = Fields::read(json)?;
+        let name = fields.text("name")?.unwrap_or_else(|| "weir".to_owned());
+        if !is_name(&name) {
+            let reason = format!("must be a letter, then up to 31 letters, digits, - _ or ., got {name:?}");
             return Err(ConfigError::at("name", reason));
         }
-        let object_bytes_max =
-            u32::try_from(raw.object_bytes_max.0).ok().filter(|max| (1 << 10..=16 << 20).contains(max));
+        let object_bytes_max = bytes(&mut fields, "object_bytes_max", 256 << 10)?;
+        let object_bytes_max = u32::try_from(object_bytes_max).ok().filter(|max| (1 << 10..=16 << 20).contains(max));
         let Some(object_bytes_max) = object_bytes_max else {
             return Err(ConfigError::at("object_bytes_max", "must be from 1KiB to 16MiB"));
         };
-        let set_bytes = u64::from(Arena::set_bytes(object_bytes_max));
-        let sets = u32::try_from(raw.budget_bytes.0 / set_bytes).ok().and_then(NonZeroU32::new);
-        let Some(sets) = sets.filter(|_| raw.budget_bytes.0 <= 4 << 30) else {
+        let (budget, set_bytes) = (bytes(&mut fields, "budget_bytes", 64 << 20)?, Arena::set_bytes(object_bytes_max));
+        let sets = u32::try_from(budget / u64::from(set_bytes)).ok().and_then(NonZeroU32::new);
+        let Some(sets) = sets.filter(|_| budget <= 4 << 30) else {
             let reason = format!("must be from {set_bytes} for objects of this size to 4GiB");
             return Err(ConfigError::at("budget_bytes", reason));
         };
-        let arena = Arena::new(&raw.name, sets, object_bytes_max);
-        let routes = config::each("routes", raw.routes, Route::try_from)?;
-        Ok(Self { name: raw.name, arena, object_bytes_max: object_bytes_max as usize, routes })
+        let arena = Arena::new(&name, sets, object_bytes_max);
+        let level = Level::read(&mut fields, variables)?;
+        let tagging = Tagging::read(&mut fields)?;
+        let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
+        fields.end_of(&MEMBERS)?;
+        Ok(Self { name, arena, object_bytes_max: object_bytes_max as usize, tagging, level, routes })
     }
 }
 
-impl TryFrom<RawRoute> for Route {
-    type Error = ConfigError;
-
-    fn try_from(raw: RawRoute) -> Result<Self, ConfigError> {
-        let matches = Match::try_from(raw.r#match).map_err(|mistake| mistake.inside("match"))?;
-        for (field, value) in [("upstream", &raw.upstream), ("data_type", &raw.data_type)] {
-            if value.is_empty() {
-                return Err(ConfigError::at(field, "must not be empty"));
-            }
+impl Route {
+    fn read(json: Json) -> Result<Self, ConfigError> {
+        let mut fields = Fields::of(json)?;
+        if !fields.has("match") {
+            return Err(ConfigError::at("match", "is missing"));
         }
-        let forced = match raw.ttl {
-            Some(ttl) => Some(forced(ttl, raw.statuses, &raw.despite)?),
-            None if raw.statuses.is_some() => return Err(ConfigError::at("statuses", "needs a ttl")),
-            None if !raw.despite.is_empty() => return Err(ConfigError::at("despite", "needs a ttl")),
-            None => None,
+        let matches = Match::read(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
+        let upstream = label(&mut fields, "upstream")?;
+        let data_type = label(&mut fields, "data_type")?;
+        let route = Self {
+            matches,
+            upstream,
+            data_type,
+            forced: Forced::read(&mut fields)?,
+            shared: fields.flag("shared")? == Some(true),
+            heuristic_max: period(&mut fields, "heuristic_max")?.unwrap_or(0),
+            while_revalidate: period(&mut fields, "stale_while_revalidate")?.unwrap_or(0),
+            if_error: period(&mut fields, "stale_if_error")?.unwrap_or(0),
+            purge_key: storage::digest(fields.text("purge_key_sha256")?)?,
+            is_remote: fields.flag("l2")? != Some(false),
         };
-        let heuristic_max = raw.heuristic_max.map_or(0, seconds);
-        let (upstream, data_type, shared) = (raw.upstream, raw.data_type, raw.shared);
-        Ok(Self { matches, upstream, data_type, forced, shared, heuristic_max })
+        fields.end_of(&ROUTE_MEMBERS)?;
+        Ok(route)
     }
 }
 
-fn forced(ttl: Period, statuses: Option<Vec<u16>>, despite: &[String]) -> Result<Forced, ConfigError> {
-    let lifetime = seconds(ttl);
-    if lifetime == 0 {
-        return Err(ConfigError::at("ttl", "must be at least 1s"));
+fn label(fields: &mut Fields, name: &str) -> Result<String, ConfigError> {
+    match fields.text(name)? {
+        None => Ok("default".to_owned()),
+        Some(label) if label.is_empty() => Err(ConfigError::at(name, "must not be empty")),
+        Some(label) => Ok(label),
     }
-    let statuses = statuses.unwrap_or_else(|| vec![200]);
-    if statuses.is_empty() {
-        return Err(ConfigError::at("statuses", "must not be empty"));
-    }
-    for (index, &status) in statuses.iter().enumerate() {
-        if !admission::may_be_stored(status) {
-            let reason = format!("must be the status of a response that can be stored, got {status}");
-            return Err(ConfigError::at(format!("statuses[{index}]"), reason));
+}
+
+impl Forced {
+    fn read(fields: &mut Fields) -> Result<Option<Self>, ConfigError> {
+        let lifetime = period(fields, "ttl")?;
+        let (statuses, despite) = (fields.list("statuses")?, fields.texts("despite")?.unwrap_or_default());
+        match lifetime {
+            None if statuses.is_some() => Err(ConfigError::at("statuses", "needs a ttl")),
+            None if !despite.is_empty() => Err(ConfigError::at("despite", "needs a ttl")),
+            None => Ok(None),
+            Some(0) => Err(ConfigError::at("ttl", "must be at least 1s")),
+            Some(lifetime) => forced(lifetime, statuses, &despite).map(Some),
         }
     }
+}
+
+fn forced(lifetime: u32, statuses: Option<Vec<Json>>, despite: &[String]) -> Result<Forced, ConfigError> {
+    let statuses = match statuses {
+        None => vec![200],
+        Some(statuses) if statuses.is_empty() => return Err(ConfigError::at("statuses", "must not be empty")),
+        Some(statuses) => config::each("statuses", statuses, |json| {
+            let status = whole(&json).and_then(|status| u16::try_from(status).ok());
+            let kept = status.filter(|&status| admission::may_be_stored(status));
+            let given = status.map_or_else(|| "something else".to_owned(), |status| status.to_string());
+            kept.ok_or_else(|| {
+                let reason = format!("must be the status of a response that can be stored, got {given}");
+                ConfigError::at("", reason)
+            })
+        })?,
+    };
     let (mut despite_private, mut despite_no_store, mut despite_set_cookie) = (false, false, false);
     for (index, word) in despite.iter().enumerate() {
         match word.as_str() {
@@ -200,8 +249,13 @@ fn forced(ttl: Period, statuses: Option<Vec<u16>>, despite: &[String]) -> Result
     Ok(Forced { lifetime, statuses, despite_private, despite_no_store, despite_set_cookie })
 }
 
-fn seconds(period: Period) -> u32 {
-    u32::try_from(period.length().as_secs()).unwrap_or(SECONDS_MAX).min(SECONDS_MAX)
+/// The longest length of time that is told from a longer one: ten years.
+const LONGEST: Period = Period::of_seconds(3650 * 86_400);
+
+/// In seconds.
+fn period(fields: &mut Fields, name: &str) -> Result<Option<u32>, ConfigError> {
+    let length = fields.period(name, LONGEST)?.map(|period| period.length().as_secs());
+    Ok(length.map(|seconds| u32::try_from(seconds).unwrap_or(SECONDS_MAX).min(SECONDS_MAX)))
 }
 
 /// A token of structured fields (RFC 8941 §3.3.4) that is also good as part of a key.
@@ -210,37 +264,28 @@ fn is_name(name: &str) -> bool {
     name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.len() <= 32 && name.bytes().all(plain)
 }
 
-/// A number of bytes: a number, or a text like `64MiB`.
-#[derive(Clone, Copy, Debug)]
-struct Bytes(u64);
-
-impl<'de> Deserialize<'de> for Bytes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(BytesVisitor)
+/// A whole number that is exact as JSON has it.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be whole and in range")]
+fn whole(json: &Json) -> Option<u64> {
+    match json {
+        Json::Number(number) if number.fract() == 0.0 && (0.0..9e15).contains(number) => Some(*number as u64),
+        _ => None,
     }
 }
 
-struct BytesVisitor;
-
-impl Visitor<'_> for BytesVisitor {
-    type Value = Bytes;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"a number of bytes, or a text like "256KiB", "64MiB" or "1GiB""#)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Bytes, E> {
-        Ok(Bytes(number))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Bytes, E> {
-        let units = [("KiB", 10), ("MiB", 20), ("GiB", 30)];
-        let scaled = units.iter().find_map(|(unit, shift)| {
+/// A number of bytes: a number, or a text like `64MiB`.
+fn bytes(fields: &mut Fields, name: &str, default: u64) -> Result<u64, ConfigError> {
+    let Some(json) = fields.any(name) else { return Ok(default) };
+    let scaled = match &json {
+        Json::Text(text) => [("KiB", 10), ("MiB", 20), ("GiB", 30)].iter().find_map(|(unit, shift)| {
             let number: u64 = text.strip_suffix(unit)?.parse().ok()?;
             number.checked_mul(1 << shift)
-        });
-        scaled.map(Bytes).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-    }
+        }),
+        json => whole(json),
+    };
+    scaled.ok_or_else(|| {
+        ConfigError::at(name, r#"must be a number of bytes, or a text like "256KiB", "64MiB" or "1GiB""#)
+    })
 }
 
 #[cfg(test)]
@@ -258,6 +303,7 @@ mod tests {
         let route = &config.routes[0];
         let forced = route.forced.as_ref().unwrap();
         assert_eq!((route.upstream.as_str(), route.shared, route.heuristic_max), ("default", false, 0));
+        assert_eq!((route.while_revalidate, route.if_error), (0, 0));
         assert_eq!((forced.lifetime, forced.statuses.as_slice()), (2_592_000, [200].as_slice()));
         assert!(!forced.despite_private && !forced.despite_no_store && !forced.despite_set_cookie);
     }
@@ -265,8 +311,8 @@ mod tests {
     #[test]
     fn bytes_are_a_number_or_a_text() {
         for (json, sets) in [
-            (r#"{"budget_bytes": 67108864}"#, 234),
-            (r#"{"budget_bytes": "64MiB"}"#, 234),
+            (r#"{"budget_bytes": 67108864}"#, 233),
+            (r#"{"budget_bytes": "64MiB"}"#, 233),
             (r#"{"budget_bytes": "1GiB", "object_bytes_max": "1MiB"}"#, 1000),
             (r#"{"budget_bytes": "4GiB", "object_bytes_max": 1024}"#, 27594),
         ] {
@@ -280,18 +326,24 @@ mod tests {
         for (json, expected) in [
             (r#"{"name": "w w"}"#, r#"name: must be a letter, then up to 31 letters, digits, - _ or ., got "w w""#),
             (r#"{"name": ""}"#, "name: must be a letter"),
-            (r#"{"budget_bytes": "64MB"}"#, "budget_bytes: invalid value: string \"64MB\", expected a number of bytes"),
-            (r#"{"budget_bytes": "99999999999GiB"}"#, "budget_bytes: invalid value"),
+            (r#"{"budget_bytes": "64MB"}"#, "budget_bytes: must be a number of bytes, or a text like"),
+            (r#"{"budget_bytes": "99999999999GiB"}"#, "budget_bytes: must be a number of bytes"),
             (r#"{"budget_bytes": 1000}"#, "budget_bytes: must be from "),
             (r#"{"budget_bytes": "5GiB"}"#, "budget_bytes: must be from "),
             (r#"{"object_bytes_max": "17MiB"}"#, "object_bytes_max: must be from 1KiB to 16MiB"),
             (r#"{"object_bytes_max": 0}"#, "object_bytes_max: must be from 1KiB to 16MiB"),
-            (r#"{"route": []}"#, "route: unknown field `route`"),
-            (r#"{"routes": [{}]}"#, "routes[0]: missing field `match`"),
+            (r#"{"route": []}"#, "route: unknown field `route`, expected one of `name`, "),
+            (r#"{"routes": [{}]}"#, "routes[0].match: is missing"),
             (r#"{"routes": [{"match": {"path": "a"}}]}"#, "routes[0].match.path: must begin with /"),
             (r#"{"routes": [{"match": {}, "upstream": ""}]}"#, "routes[0].upstream: must not be empty"),
+            (r#"{"tag_fields": ["cache-tag", "Tag"]}"#, "tag_fields[1]: must be a field's name in lower case"),
+            (r#"{"tag_fields": ["a", "b", "c", "d", "e"]}"#, "tag_fields: must be no more than 4"),
+            (
+                r#"{"routes": [{"match": {}, "purge_key_sha256": "secret"}]}"#,
+                "routes[0].purge_key_sha256: must be the 64 hexadecimal digits of a SHA-256",
+            ),
             (r#"{"routes": [{"match": {}, "data_type": ""}]}"#, "routes[0].data_type: must not be empty"),
-            (r#"{"routes": [{"match": {}, "ttl": "soon"}]}"#, "routes[0].ttl: invalid value: string \"soon\""),
+            (r#"{"routes": [{"match": {}, "ttl": "soon"}]}"#, "routes[0].ttl: must be a length of time like"),
             (r#"{"routes": [{"match": {}, "ttl": "900ms"}]}"#, "routes[0].ttl: must be at least 1s"),
             (r#"{"routes": [{"match": {}, "statuses": [200]}]}"#, "routes[0].statuses: needs a ttl"),
             (r#"{"routes": [{"match": {}, "despite": ["private"]}]}"#, "routes[0].despite: needs a ttl"),

@@ -4,7 +4,8 @@
 //! Directory and objects are different keys, so they change one after the other. Each placement draws a ticket, a
 //! number that the set gives out once, and writes it into the directory and into the object: an object answers only
 //! for the placement whose ticket it bears. A worker that was overtaken between the two leaves an object that nobody
-//! asks for, never a wrong one.
+//! asks for, never a wrong one. A response that replaces another takes its slot, and the directory keeps the ticket of
+//! both: until the new object is there, the old one answers, by its own freshness, and nobody misses.
 //!
 //! # Invalidation
 //! An unsafe request makes what is stored for its URL unusable, and what is still on its way, too: a response that was
@@ -12,14 +13,13 @@
 //! it, and the directory remembers its last few invalidations with the ticket each drew. A response whose URL was
 //! invalidated since, or that is so late that the directory may have forgotten, is refused.
 //!
-//! # Eviction
-//! Every entry weighs its bytes, and at least a slot's share of the set's, so that one sum bounds both bytes and slots.
-//! What is no longer fresh goes first. Entries that were used since they came in are *kept*, the others are *new*. As
-//! long as new entries hold more than a quarter of the set, the oldest of them gives way; otherwise the kept entry that
-//! was used least recently. A scan of URLs that nobody asks for twice thus moves through a quarter of each set.
+//! # Weight
+//! Every entry weighs its bytes, and at least a slot's share of the set's, so that one sum bounds both bytes and slots. What
+//! gives way when there is no room is for [`crate::eviction`] to say.
 
 use crate::arena::SLOTS;
 use crate::entry::{cut, take};
+use crate::eviction::{GHOSTS_MAX, Order, USES_MAX};
 
 /// One response's line in the directory.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -30,18 +30,25 @@ pub struct Record<'a> {
     pub variant: u64,
     /// The placement's number.
     pub ticket: u64,
+    /// The number of the placement in the same slot that it takes the place of: until its object is written, that one
+    /// answers. Zero where there is none that may.
+    pub former: u64,
     /// The object's length.
     pub bytes: u32,
     /// When it came in; this and the other moments are in seconds since the epoch.
     pub received: u32,
-    /// Until when it is fresh.
+    /// Until when it is of use: fresh, stale within bounds, or to be confirmed.
     pub expires: u32,
     /// When it was made, by its `Date`.
     pub date: u32,
-    /// When it was last used; zero where it never was.
-    pub used: u32,
+    /// How often it was used, as far as that counts.
+    pub uses: u8,
+    /// Whether it has proved itself (see [`crate::eviction`]).
+    pub is_main: bool,
     /// Where its object is.
     pub slot: u8,
+    /// Whether it counts as stale, since a purge said so.
+    pub is_softened: bool,
     /// The field names of its `Vary`.
     pub vary: &'a [u8],
 }
@@ -73,15 +80,14 @@ pub enum Placement {
     Outdated,
 }
 
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 3;
+/// The bits beside the number of uses.
+const SOFTENED: u8 = 0x80;
+const MAIN: u8 = 0x40;
 /// How many invalidations a directory remembers.
 const INVALIDATIONS: usize = 8;
-/// A use is written down at most so often, in seconds.
-const USE_WRITTEN_EVERY: u32 = 10;
 /// As [`crate::freshness`]: a moment this far ahead counts as now.
 const TOLERANCE: u32 = 2;
-/// The part of a set that entries which were never used may always have.
-const NEW_PART: u32 = 4;
 
 /// A directory, read from its bytes.
 #[derive(Clone, Debug, Default)]
@@ -89,7 +95,7 @@ pub struct Directory<'a> {
     next_ticket: u64,
     /// Tag and ticket of the latest invalidations, oldest first.
     invalidated: [(u64, u64); INVALIDATIONS],
-    records: Vec<Record<'a>>,
+    order: Order<'a>,
 }
 
 /// Finds the most recent response for a URL and a request. `variant` says what the request comes to under a list of
@@ -118,17 +124,17 @@ impl Record<'_> {
         (self.date, self.ticket)
     }
 
-    /// Whether a use at `now` is worth writing down.
-    pub const fn is_use_news(&self, now: u32) -> bool {
-        self.used == 0 || now.saturating_sub(self.used) >= USE_WRITTEN_EVERY
+    /// Whether a use is worth writing down.
+    pub const fn is_use_news(&self) -> bool {
+        self.uses < USES_MAX
     }
 
     /// Whether the response is of no use any more: stale, or from before the clock stepped back.
-    const fn is_spent(&self, now: u32) -> bool {
+    pub(crate) const fn is_spent(&self, now: u32) -> bool {
         self.expires <= now || self.received > now.saturating_add(TOLERANCE)
     }
 
-    fn weight(&self, share: u32) -> u32 {
+    pub(crate) fn weight(&self, share: u32) -> u32 {
         self.bytes.max(share / u32::from(SLOTS))
     }
 }
@@ -137,28 +143,33 @@ impl<'a> Directory<'a> {
     /// Reads a directory; bytes that are none are an empty one.
     pub fn parse(bytes: &'a [u8]) -> Self {
         let Some((next_ticket, invalidated, records)) = open(bytes) else { return Self::default() };
-        Self { next_ticket, invalidated, records: records.collect() }
+        let ghosts = ghosts(bytes).unwrap_or_default();
+        Self { next_ticket, invalidated, order: Order { records: records.collect(), ghosts } }
     }
 
     /// Writes it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let length: usize = self.records.iter().map(|record| RECORD + record.vary.len()).sum();
-        let mut bytes = Vec::with_capacity(HEAD + length);
+        let length: usize = self.order.records.iter().map(|record| RECORD + record.vary.len()).sum();
+        let mut bytes = Vec::with_capacity(HEAD + self.order.ghosts.len() * 4 + length);
         bytes.push(FORMAT);
         bytes.extend(self.next_ticket.to_le_bytes());
         for (tag, ticket) in self.invalidated {
             bytes.extend(tag.to_le_bytes());
             bytes.extend(ticket.to_le_bytes());
         }
-        for record in &self.records {
-            for number in [record.tag, record.variant, record.ticket] {
+        bytes.push(u8::try_from(self.order.ghosts.len()).unwrap_or(0));
+        bytes.extend(self.order.ghosts.iter().flat_map(|ghost| ghost.to_le_bytes()));
+        for record in &self.order.records {
+            for number in [record.tag, record.variant, record.ticket, record.former] {
                 bytes.extend(number.to_le_bytes());
             }
-            for number in [record.bytes, record.received, record.expires, record.date, record.used] {
+            for number in [record.bytes, record.received, record.expires, record.date] {
                 bytes.extend(number.to_le_bytes());
             }
             // A list of names is at most `key::VARY_LENGTH_MAX` long.
-            bytes.extend([record.slot, u8::try_from(record.vary.len()).unwrap_or(0)]);
+            let softened = if record.is_softened { SOFTENED } else { 0 };
+            let main = if record.is_main { MAIN } else { 0 };
+            bytes.extend([record.slot, record.uses | main | softened, u8::try_from(record.vary.len()).unwrap_or(0)]);
             bytes.extend_from_slice(record.vary);
         }
         bytes
@@ -169,54 +180,75 @@ impl<'a> Directory<'a> {
     pub fn place(&mut self, offer: Record<'a>, seen: u64, share: u32, now: u32) -> Placement {
         let same =
             |record: &Record<'_>| (record.tag, record.variant, record.vary) == (offer.tag, offer.variant, offer.vary);
-        let newer = self.records.iter().any(|record| same(record) && record.ticket >= seen && record.date > offer.date);
+        let newer =
+            self.order.records.iter().any(|record| same(record) && record.ticket >= seen && record.date > offer.date);
         if newer || offer.bytes > share || self.is_invalidated(offer.tag, seen) {
             return Placement::Outdated;
         }
-        let mut emptied: Vec<u8> =
-            self.records.extract_if(.., |record| same(record)).map(|record| record.slot).collect();
+        let at = self.order.records.iter().position(same);
+        let replaced = at.map(|at| self.order.records.remove(at));
+        let mut emptied = Vec::new();
         while self.weight(share) + offer.weight(share) > share {
-            let Some(victim) = self.victim(offer.weight(share), share, now) else { break };
-            emptied.push(self.records.swap_remove(victim).slot);
+            let Some(victim) = self.order.evict(offer.weight(share), share, now) else { break };
+            emptied.push(victim.slot);
         }
-        let free = (0..SLOTS).find(|&slot| self.records.iter().all(|record| record.slot != slot));
-        let Some(slot) = emptied.pop().or(free) else { return Placement::Outdated };
+        let free = (0..SLOTS).find(|&slot| self.order.records.iter().all(|record| record.slot != slot));
+        let own = replaced.map(|record| record.slot);
+        let Some(slot) = own.or_else(|| emptied.pop()).or(free) else { return Placement::Outdated };
         let ticket = self.draw();
-        self.records.push(Record { ticket, slot, ..offer });
+        let record = Record { ticket, slot, ..offer };
+        match replaced {
+            // A response that replaces another has its standing.
+            Some(Record { uses, is_main, is_softened, ticket, .. }) => {
+                let former = if is_softened { 0 } else { ticket };
+                self.order.records.push(Record { former, uses, is_main, ..record });
+            }
+            None => self.order.push(record),
+        }
         Placement::Placed { slot, ticket, emptied }
     }
 
     /// Writes a use of the response with this ticket down.
-    pub fn touch(&mut self, ticket: u64, now: u32) {
-        if let Some(record) = self.records.iter_mut().find(|record| record.ticket == ticket) {
-            record.used = now.max(1);
+    pub fn touch(&mut self, ticket: u64) {
+        if let Some(record) = self.order.records.iter_mut().find(|record| record.ticket == ticket) {
+            record.uses = record.uses.saturating_add(1).min(USES_MAX);
         }
     }
 
     /// Whether the response with this ticket has its place.
     pub fn holds(&self, ticket: u64) -> bool {
-        self.records.iter().any(|record| record.ticket == ticket)
+        self.order.records.iter().any(|record| record.ticket == ticket)
     }
 
     /// Drops the response with this ticket; says the slot that is free now.
     pub fn remove(&mut self, ticket: u64) -> Option<u8> {
-        let at = self.records.iter().position(|record| record.ticket == ticket)?;
-        Some(self.records.swap_remove(at).slot)
+        let at = self.order.records.iter().position(|record| record.ticket == ticket)?;
+        Some(self.order.records.remove(at).slot)
     }
 
     /// Drops all responses of a URL, and those that are on their way; says the slots that are free now.
     pub fn invalidate(&mut self, tag: u64) -> Vec<u8> {
+        self.forget_coming(tag);
+        self.order.records.extract_if(.., |record| record.tag == tag).map(|record| record.slot).collect()
+    }
+
+    /// Makes all responses of a URL stale, and drops those that are on their way.
+    pub fn soften(&mut self, tag: u64) {
+        self.forget_coming(tag);
+        self.order.records.iter_mut().filter(|record| record.tag == tag).for_each(|record| record.is_softened = true);
+    }
+
+    /// Drops everything; says the slots that are free now.
+    pub fn clear(&mut self) -> Vec<u8> {
+        self.order.records.drain(..).map(|record| record.slot).collect()
+    }
+
+    fn forget_coming(&mut self, tag: u64) {
         self.invalidated.rotate_left(1);
         let ticket = self.draw();
         if let Some(last) = self.invalidated.last_mut() {
             *last = (tag, ticket);
         }
-        self.records.extract_if(.., |record| record.tag == tag).map(|record| record.slot).collect()
-    }
-
-    /// Drops everything; says the slots that are free now.
-    pub fn clear(&mut self) -> Vec<u8> {
-        self.records.drain(..).map(|record| record.slot).collect()
     }
 
     fn draw(&mut self) -> u64 {
@@ -234,27 +266,12 @@ impl<'a> Directory<'a> {
     }
 
     fn weight(&self, share: u32) -> u32 {
-        self.records.iter().map(|record| record.weight(share)).sum()
-    }
-
-    /// The record that gives way to one that weighs `incoming`.
-    fn victim(&self, incoming: u32, share: u32, now: u32) -> Option<usize> {
-        let least = |wanted: &dyn Fn(&Record<'_>) -> bool, key: &dyn Fn(&Record<'_>) -> u64| {
-            let candidates = self.records.iter().enumerate().filter(|(_, record)| wanted(record));
-            candidates.min_by_key(|(_, record)| key(record)).map(|(index, _)| index)
-        };
-        let spent = least(&|record| record.is_spent(now), &|record| u64::from(record.expires));
-        let oldest_new = least(&|record| record.used == 0, &|record| record.ticket);
-        let idlest_kept = least(&|record| record.used != 0, &|record| u64::from(record.used));
-        let new = self.records.iter().filter(|record| record.used == 0).map(|record| record.weight(share)).sum::<u32>();
-        let crowded = new + incoming > share / NEW_PART;
-        let (first, second) = if crowded { (oldest_new, idlest_kept) } else { (idlest_kept, oldest_new) };
-        spent.or(first).or(second)
+        self.order.records.iter().map(|record| record.weight(share)).sum()
     }
 }
 
-const HEAD: usize = 1 + 8 + INVALIDATIONS * 16;
-const RECORD: usize = 3 * 8 + 5 * 4 + 2;
+const HEAD: usize = 1 + 8 + INVALIDATIONS * 16 + 1;
+const RECORD: usize = 4 * 8 + 4 * 4 + 3;
 
 type Opened<'a> = (u64, [(u64, u64); INVALIDATIONS], Records<'a>);
 
@@ -269,7 +286,16 @@ fn open(mut bytes: &[u8]) -> Option<Opened<'_>> {
     for (tag, ticket) in &mut invalidated {
         (*tag, *ticket) = (u64::from_le_bytes(take(&mut bytes)?), u64::from_le_bytes(take(&mut bytes)?));
     }
+    let [ghosts] = take(&mut bytes)?;
+    cut(&mut bytes, usize::from(ghosts) * 4)?;
     Some((next_ticket, invalidated, Records(bytes)))
+}
+
+/// Reads what has given way lately.
+fn ghosts(bytes: &[u8]) -> Option<Vec<u32>> {
+    let (count, rest) = bytes.get(HEAD - 1..)?.split_first()?;
+    let ghosts = rest.chunks_exact(4).take(usize::from(*count).min(GHOSTS_MAX)).filter_map(|bytes| bytes.first_chunk());
+    Some(ghosts.map(|bytes| u32::from_le_bytes(*bytes)).collect())
 }
 
 struct Records<'a>(&'a [u8]);
@@ -280,12 +306,28 @@ impl<'a> Iterator for Records<'a> {
     fn next(&mut self) -> Option<Record<'a>> {
         let rest = &mut self.0;
         let mut long = || take(rest).map(u64::from_le_bytes);
-        let (tag, variant, ticket) = (long()?, long()?, long()?);
+        let (tag, variant, ticket, former) = (long()?, long()?, long()?, long()?);
         let mut short = || take(rest).map(u32::from_le_bytes);
-        let (bytes, received, expires, date, used) = (short()?, short()?, short()?, short()?, short()?);
-        let [slot, vary_length] = take(rest)?;
+        let (bytes, received, expires, date) = (short()?, short()?, short()?, short()?);
+        let [slot, state, vary_length] = take(rest)?;
         let vary = cut(rest, usize::from(vary_length))?;
-        Some(Record { tag, variant, ticket, bytes, received, expires, date, used, slot, vary })
+        let (uses, is_main, is_softened) = (state & USES_MAX, state & MAIN != 0, state & SOFTENED != 0);
+        let record = Record {
+            tag,
+            variant,
+            ticket,
+            former,
+            bytes,
+            received,
+            expires,
+            date,
+            uses,
+            is_main,
+            slot,
+            is_softened,
+            vary,
+        };
+        Some(record)
     }
 }
 

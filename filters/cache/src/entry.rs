@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! format:1 flags:1 status:2 age:4 lifetime:4 lengths of key, vary, values, headers: 4×4 ticket:8 received:8
+//! stale while revalidate:4 stale if error:4
 //! key vary values headers body
 //! ```
 //! Numbers are little-endian. `headers` are in the host's own serialisation. The body comes last, so that it is copied
@@ -36,6 +37,12 @@ pub struct Terms {
     pub relies_on_shared: bool,
     /// Its lifetime is the route's, counted from when it came in.
     pub forced: bool,
+    /// It is validated before each use (RFC 9111 §5.2.2.4).
+    pub needs_validation: bool,
+    /// For how many seconds of being stale it may answer while it is refreshed (RFC 5861 §3).
+    pub while_revalidate: u32,
+    /// For how many seconds of being stale it may answer where the upstream fails (RFC 5861 §4).
+    pub if_error: u32,
 }
 
 /// The parts of a stored response that have a length of their own.
@@ -64,8 +71,9 @@ pub struct Entry<'a> {
     pub body: &'a [u8],
 }
 
-const FORMAT: u8 = 1;
-const HEAD: usize = 44;
+const FORMAT: u8 = 2;
+const HEAD: usize = 52;
+const LIFETIME_AT: usize = 8;
 const TICKET_AT: usize = 28;
 
 /// Writes all but the body and the ticket, with room for `body_capacity` bytes of body.
@@ -83,6 +91,8 @@ pub fn begin(facts: &Facts, parts: &Parts<'_>, headers: &Headers, body_capacity:
     }
     entry.extend(0_u64.to_le_bytes());
     entry.extend(facts.received.at.as_nanos().to_le_bytes());
+    entry.extend(facts.terms.while_revalidate.to_le_bytes());
+    entry.extend(facts.terms.if_error.to_le_bytes());
     for section in sections {
         entry.extend_from_slice(section);
     }
@@ -91,8 +101,22 @@ pub fn begin(facts: &Facts, parts: &Parts<'_>, headers: &Headers, body_capacity:
 
 /// Writes the ticket into what [`begin`] began.
 pub fn seal(entry: &mut [u8], ticket: u64) {
-    if let Some(place) = entry.get_mut(TICKET_AT..TICKET_AT + 8) {
-        place.copy_from_slice(&ticket.to_le_bytes());
+    write(entry, TICKET_AT, &ticket.to_le_bytes());
+}
+
+/// Which ticket stands there.
+pub fn ticket(entry: &[u8]) -> Option<u64> {
+    entry.get(TICKET_AT..).and_then(<[u8]>::first_chunk).map(|ticket| u64::from_le_bytes(*ticket))
+}
+
+/// Gives an entry another lifetime, in seconds.
+pub fn shorten(entry: &mut [u8], lifetime: u32) {
+    write(entry, LIFETIME_AT, &lifetime.to_le_bytes());
+}
+
+fn write(entry: &mut [u8], at: usize, number: &[u8]) {
+    if let Some(place) = entry.get_mut(at..at + number.len()) {
+        place.copy_from_slice(number);
     }
 }
 
@@ -113,10 +137,13 @@ impl<'a> Entry<'a> {
         }
         let ticket = u64::from_le_bytes(take(rest)?);
         let at = Instant::from_nanos(u64::from_le_bytes(take(rest)?));
+        let while_revalidate = u32::from_le_bytes(take(rest)?);
+        let if_error = u32::from_le_bytes(take(rest)?);
+        let terms = Terms { while_revalidate, if_error, ..Terms::from_bits(flags) };
         let [key, vary, values, headers] = lengths;
         let parts = Parts { key: cut(rest, key)?, vary: cut(rest, vary)?, values: cut(rest, values)? };
         let headers = cut(rest, headers)?;
-        let facts = Facts { status, terms: Terms::from_bits(flags), received: Received { at, age }, lifetime };
+        let facts = Facts { status, terms, received: Received { at, age }, lifetime };
         Some(Self { ticket, facts, parts, headers, body: bytes })
     }
 
@@ -126,12 +153,33 @@ impl<'a> Entry<'a> {
     }
 }
 
+impl Facts {
+    /// Until when it is fresh, in seconds since the epoch.
+    pub fn expires(&self) -> u32 {
+        let spent = if self.terms.forced { 0 } else { self.received.age };
+        // What is validated before each use never is.
+        let lifetime = if self.terms.needs_validation { 0 } else { self.lifetime };
+        self.received_seconds().saturating_add(lifetime.saturating_sub(spent))
+    }
+
+    /// When it came in, in seconds since the epoch.
+    pub fn received_seconds(&self) -> u32 {
+        u32::try_from(self.received.at.unix_seconds()).unwrap_or(u32::MAX)
+    }
+}
+
 impl Terms {
+    /// For how many seconds it may be used once it is stale.
+    pub fn stale_bound(&self) -> u32 {
+        if self.forbids_stale || self.needs_validation { 0 } else { self.while_revalidate.max(self.if_error) }
+    }
+
     const fn bits(self) -> u8 {
         self.forbids_stale as u8
             | (self.allows_credentials as u8) << 1
             | (self.relies_on_shared as u8) << 2
             | (self.forced as u8) << 3
+            | (self.needs_validation as u8) << 4
     }
 
     const fn from_bits(bits: u8) -> Self {
@@ -140,6 +188,9 @@ impl Terms {
             allows_credentials: bits & 2 != 0,
             relies_on_shared: bits & 4 != 0,
             forced: bits & 8 != 0,
+            needs_validation: bits & 16 != 0,
+            while_revalidate: 0,
+            if_error: 0,
         }
     }
 }
@@ -167,7 +218,8 @@ mod tests {
     const PARTS: Parts<'_> = Parts { key: b"GET http a /", vary: b"accept", values: b"\x01\0\0\0\0" };
 
     fn facts() -> Facts {
-        let terms = Terms { allows_credentials: true, forced: true, ..Terms::default() };
+        let (while_revalidate, if_error) = (30, 0x0102_0304);
+        let terms = Terms { allows_credentials: true, forced: true, while_revalidate, if_error, ..Terms::default() };
         let received = Received { at: Instant::from_nanos(u64::MAX - 7), age: 11 };
         Facts { status: 203, terms, received, lifetime: 60 }
     }
@@ -185,6 +237,7 @@ mod tests {
         let bytes = sample();
         assert_eq!(bytes.len(), bytes.capacity());
         let entry = Entry::parse(&bytes).unwrap();
+        assert_eq!(ticket(&bytes), Some(entry.ticket));
         assert_eq!((entry.ticket, entry.facts, entry.parts), (0x0102_0304_0506_0708, facts(), PARTS));
         assert_eq!(entry.body, b"body");
         let headers = entry.headers().unwrap();
@@ -192,8 +245,25 @@ mod tests {
     }
 
     #[test]
+    fn a_lifetime_is_changed_in_its_place() {
+        let mut bytes = sample();
+        shorten(&mut bytes, 7);
+        assert_eq!(Entry::parse(&bytes).unwrap().facts, Facts { lifetime: 7, ..facts() });
+        shorten(&mut [0; LIFETIME_AT + 3], 7);
+    }
+
+    #[test]
+    fn a_response_is_fresh_for_what_is_left_of_its_lifetime() {
+        let received = Received { at: Instant::from_unix_seconds(1000), age: 10 };
+        let of = |terms| Facts { terms, received, ..facts() }.expires();
+        assert_eq!(of(Terms::default()), 1050);
+        assert_eq!(of(Terms { forced: true, ..Terms::default() }), 1060);
+        assert_eq!(of(Terms { needs_validation: true, ..Terms::default() }), 1000);
+    }
+
+    #[test]
     fn every_term_is_kept_on_its_own() {
-        for bits in 0..16 {
+        for bits in 0..32 {
             assert_eq!(Terms::from_bits(bits).bits(), bits);
         }
     }

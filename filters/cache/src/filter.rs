@@ -1,31 +1,42 @@
 //! The contexts and callbacks: fetch, ask, act.
 
+mod answering;
+mod asking;
 mod correction;
+mod fetching;
+mod keeping;
 mod meters;
+mod purging;
+mod refresh;
+mod remote;
+mod reusing;
 mod store;
+mod validating;
 
 use std::rc::Rc;
 
-use policy::handover::DETAILS_PREFIX;
-use policy::{Fingerprint, Instant, Rejection, Seed};
+use policy::{Instant, Seed};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
+use shell::HostError;
 use shell::headers::{self, Map};
 use shell::shared::Failure;
 use shell::stream::{self, Buffer};
-use shell::{HostError, reply};
 
-use crate::admission::{self, Admitted, Refusal};
-use crate::config::{Config, Route};
-use crate::entry::Entry;
-use crate::key::{self, Vary};
-use crate::recording::{Ledger, Recording};
+use crate::config::Config;
+use crate::invalidation::Invalidation;
+use crate::recording::Ledger;
 use crate::request::{self, Inquiry, Plan};
-use crate::selection::{self, Hit};
 use crate::status::{self, Fate, Forward};
 use correction::Correction;
+use fetching::Fetch;
+use keeping::Copy;
 use meters::Meters;
-use store::Known;
+use purging::Purges;
+use refresh::{Claim, Claims};
+use remote::Remote;
+use store::Seen;
+use validating::Held;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -43,6 +54,9 @@ struct Plugin {
     config: Config,
     seed: Seed,
     ledger: Ledger,
+    claims: Claims,
+    purges: Purges,
+    remote: Option<Remote>,
     /// One for each of the configuration's routes.
     meters: Vec<Meters>,
     /// For what is of no route.
@@ -63,13 +77,17 @@ enum Phase {
     #[default]
     Idle,
     /// It was forwarded, and its response is not stored.
-    Passed { why: Forward, detail: Option<&'static str>, invalidates: Option<Fingerprint> },
-    /// It was forwarded, and its response may be stored.
+    Passed { why: Forward, detail: Option<&'static str>, invalidates: Option<Box<Invalidation>> },
+    /// It was forwarded, and its response may be stored, or may leave what is stored to answer.
     Asked(Box<Question>),
+    /// It waits for the second level.
+    Fetched(Box<Fetch>),
     /// Its response is being copied.
     Copied(Box<Copy>),
     /// It was answered here; the host may have to be corrected.
     Answered(Correction),
+    /// The headers of its response were replaced, and these bytes replace the body.
+    Replaced(Vec<u8>),
 }
 
 /// What a forwarded request's response is judged by.
@@ -77,23 +95,26 @@ struct Question {
     inquiry: Inquiry,
     why: Forward,
     asked: Instant,
-    seen: u64,
+    seen: Seen,
+    held: Option<Held>,
+    claim: Option<Claim>,
 }
 
-/// A response on its way.
-struct Copy {
-    route: usize,
-    print: Fingerprint,
-    variant: u64,
-    seen: u64,
-    recording: Recording,
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            plugin.answered(token, headers, body_bytes);
+        }
+    }
 }
 
-impl Context for Root {}
+fn configure(json: &[u8]) -> Result<Config, policy::ConfigError> {
+    Config::with_environment(json, Some(&shell::environment))
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let Some(config) = shell::configure(size, Config::from_json) else { return false };
+        let Some(config) = shell::configure(size, configure) else { return false };
         let seed = match shell::seed() {
             Ok(seed) => seed,
             Err(failure) => {
@@ -106,8 +127,18 @@ impl RootContext for Root {
         }
         let meters = config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect();
         let unrouted = Meters::new("default", "default");
-        self.plugin = Some(Rc::new(Plugin { config, seed, ledger: Ledger::default(), meters, unrouted }));
+        let (ledger, claims, purges) = (Ledger::default(), Claims::default(), Purges::new(&config));
+        let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
+        let plugin = Plugin { config, seed, ledger, claims, purges, remote, meters, unrouted };
+        plugin.wake();
+        self.plugin = Some(Rc::new(plugin));
         true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.tick();
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -119,13 +150,28 @@ impl RootContext for Root {
     }
 }
 
-impl Context for Filter {}
+impl Context for Filter {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        let Phase::Fetched(fetch) = &mut self.phase else { return };
+        if !plugin.fetched(fetch, token, headers, body_bytes) {
+            return;
+        }
+        let Phase::Fetched(fetch) = std::mem::take(&mut self.phase) else { return };
+        if self.settle(&plugin, *fetch) == Action::Continue {
+            report(stream::resume_request());
+        }
+    }
+}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
         let plan = match headers::read(Map::Request) {
-            Ok(headers) => request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream),
+            Ok(headers) => match plugin.purged(&headers) {
+                Some(action) => return action,
+                None => request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream),
+            },
             Err(error) => {
                 log::error!("request headers: {error}");
                 Plan::Pass { why: Forward::Bypass, detail: None, invalidates: None }
@@ -139,31 +185,38 @@ impl HttpContext for Filter {
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
+        let mut action = Action::Continue;
         match std::mem::take(&mut self.phase) {
-            Phase::Idle | Phase::Copied(_) => {}
+            Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) => {}
             Phase::Answered(correction) => report(correction.apply()),
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
-                if let Some(print) = invalidates {
-                    plugin.invalidate(print);
+                if let Some(invalidation) = invalidates {
+                    plugin.invalidate(&invalidation);
                 }
             }
-            Phase::Asked(question) => match plugin.judge(&question) {
+            Phase::Asked(question) => action = self.hear(&plugin, *question, end_of_stream),
+        }
+        // Otherwise the host has replied, and there is nothing left to be taken away.
+        if action == Action::Continue {
+            plugin.hide_tags();
+        }
+        action
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match (self.plugin.clone(), std::mem::take(&mut self.phase)) {
+            (Some(plugin), Phase::Copied(copy)) => match copy.append(size) {
                 Some(copy) if end_of_stream => plugin.keep(copy),
                 Some(copy) => self.phase = Phase::Copied(Box::new(copy)),
                 None => {}
             },
-        }
-        Action::Continue
-    }
-
-    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        if let (Some(plugin), Phase::Copied(copy)) = (self.plugin.clone(), std::mem::take(&mut self.phase)) {
-            match copy.append(size) {
-                Some(copy) if end_of_stream => plugin.keep(copy),
-                Some(copy) => self.phase = Phase::Copied(Box::new(copy)),
-                None => {}
+            (_, Phase::Replaced(bytes)) => {
+                report(stream::replace(Buffer::ResponseBody, &bytes));
+                // What still comes of the other body is taken away.
+                self.phase = Phase::Replaced(Vec::new());
             }
+            _ => {}
         }
         Action::Continue
     }
@@ -175,164 +228,10 @@ impl HttpContext for Filter {
     }
 }
 
-impl Filter {
-    fn pass(&mut self, why: Forward, detail: Option<&'static str>, invalidates: Option<Fingerprint>) -> Action {
-        self.phase = Phase::Passed { why, detail, invalidates };
-        Action::Continue
-    }
-
-    /// Answers a request from the store, or forwards it.
-    fn ask(&mut self, plugin: &Plugin, inquiry: Inquiry) -> Action {
-        let now = shell::now();
-        let (Some(route), Some(meters)) = (plugin.config.routes.get(inquiry.route), plugin.meters.get(inquiry.route))
-        else {
-            return self.pass(Forward::Bypass, None, None);
-        };
-        let lookup = store::look_up(&plugin.config.arena, inquiry.print, now, |vary| plugin.variant(vary, &inquiry));
-        let (why, seen) = match lookup {
-            Err(error) => {
-                log::warn!("store not readable: {error}");
-                meters.read_errors.increment();
-                // Whatever was seen, nothing is stored that might have been invalidated.
-                (Forward::UriMiss, 0)
-            }
-            Ok(lookup) => match plugin.reuse(&lookup.known, &inquiry, route, now) {
-                Ok((entry, hit)) => return self.answer(plugin, &inquiry, &entry, hit, meters),
-                Err(why) => (why, lookup.seen),
-            },
-        };
-        meters.misses.increment();
-        if inquiry.said.only_if_cached {
-            let status = status::refused(&plugin.config.name);
-            return shell::reject(&Rejection::NotStored, &inquiry.headers, &[("cache-status", status.as_str())]);
-        }
-        self.phase = Phase::Asked(Box::new(Question { inquiry, why, asked: now, seen }));
-        Action::Continue
-    }
-
-    fn answer(&mut self, plugin: &Plugin, inquiry: &Inquiry, entry: &Entry<'_>, hit: Hit, meters: &Meters) -> Action {
-        let Some(answer) = selection::answer(entry, inquiry, hit, &plugin.config.name) else {
-            return self.pass(Forward::Bypass, Some("unreadable"), None);
-        };
-        meters.hits.increment();
-        // Of a 304 nothing but headers is sent; of a HEAD's answer the host sends the length of the body alone.
-        let body = if answer.status == 304 { b"" } else { entry.body };
-        self.phase = Phase::Answered(Correction::of(&answer.headers, body));
-        reply::send_whole(answer.status, &format!("{DETAILS_PREFIX}cache_hit"), &answer.headers, body)
-    }
-}
-
 impl Plugin {
-    /// What a request comes to under a list of field names.
-    fn variant(&self, vary: &[u8], inquiry: &Inquiry) -> u64 {
-        let values = Vary::from_bytes(vary).map(|vary| vary.values(&inquiry.headers));
-        key::variant(&self.seed, vary, &values.unwrap_or_default())
-    }
-
-    /// The stored response that answers a request, or why it is forwarded.
-    fn reuse<'a>(
-        &self,
-        known: &'a Known,
-        inquiry: &Inquiry,
-        route: &Route,
-        now: Instant,
-    ) -> Result<(Entry<'a>, Hit), Forward> {
-        let (bytes, ticket, is_use_news) = match known {
-            Known::Nothing => return Err(Forward::UriMiss),
-            Known::OtherVariants => return Err(Forward::VaryMiss),
-            Known::Object { bytes, ticket, is_use_news } => (bytes, *ticket, *is_use_news),
-        };
-        let entry = Entry::parse(bytes).filter(|entry| entry.ticket == ticket && entry.parts.key == inquiry.key);
-        let entry = entry.ok_or(Forward::UriMiss)?;
-        let vary = Vary::from_bytes(entry.parts.vary).ok_or(Forward::UriMiss)?;
-        if vary.values(&inquiry.headers) != entry.parts.values {
-            return Err(Forward::VaryMiss);
-        }
-        let arena = &self.config.arena;
-        if entry.facts.received.resident(now).is_none() {
-            // The clock stepped back: when it comes to this moment again, the response would seem to be new.
-            report_failure("store not writable", store::remove(arena, inquiry.print, ticket));
-        }
-        let hit = selection::judge(&entry, inquiry, route, now)?;
-        if is_use_news {
-            report(store::touch(arena, inquiry.print, ticket, now));
-        }
-        Ok((entry, hit))
-    }
-
-    /// Judges a response; what is to be stored of it is copied from here on.
-    fn judge(&self, question: &Question) -> Option<Copy> {
-        let route = self.config.routes.get(question.inquiry.route)?;
-        let begun = match headers::read(Map::Response) {
-            Ok(response) => {
-                let now = shell::now();
-                let admitted = admission::admit(route, &question.inquiry, &response, question.asked, now);
-                admitted.and_then(|admitted| self.begin(question, &admitted))
-            }
-            Err(error) => {
-                log::error!("response headers: {error}");
-                Err(Refusal::Length)
-            }
-        };
-        match begun {
-            Ok(copy) => {
-                self.tell(question.why, Fate::Stored);
-                Some(copy)
-            }
-            Err(refusal) => {
-                self.tell(question.why, Fate::Passed(Some(refusal.token())));
-                None
-            }
-        }
-    }
-
-    fn begin(&self, question: &Question, admitted: &Admitted) -> Result<Copy, Refusal> {
-        let inquiry = &question.inquiry;
-        let values = admitted.vary.values(&inquiry.headers);
-        let bytes_max = self.config.object_bytes_max;
-        let recording = Recording::begin(admitted, &inquiry.key, &values, bytes_max, &self.ledger)?;
-        let variant = key::variant(&self.seed, admitted.vary.as_bytes(), &values);
-        Ok(Copy { route: inquiry.route, print: inquiry.print, variant, seen: question.seen, recording })
-    }
-
-    /// Puts a response that has passed whole into its place.
-    fn keep(&self, mut copy: Copy) {
-        if !copy.recording.is_whole() {
-            return;
-        }
-        let Copy { print, variant, seen, .. } = copy;
-        let now = shell::now();
-        if let Err(failure) = store::place(&self.config.arena, print, variant, seen, &mut copy.recording, now) {
-            log::warn!("store not writable: {failure:?}");
-            self.meters.get(copy.route).unwrap_or(&self.unrouted).write_errors.increment();
-        }
-    }
-
-    /// Makes what is stored for a URL unusable, where the request that asks for it has succeeded (RFC 9111 §4.4).
-    fn invalidate(&self, print: Fingerprint) {
-        let status = headers::first(Map::Response, ":status").ok().flatten();
-        if status.is_some_and(|status| matches!(status.first(), Some(b'2' | b'3')))
-            && let Err(failure) = store::invalidate(&self.config.arena, print)
-        {
-            log::error!("not invalidated: {failure:?}");
-            self.unrouted.write_errors.increment();
-        }
-    }
-
     /// Says in the response what happened.
     fn tell(&self, why: Forward, fate: Fate) {
         report(headers::add(Map::Response, "cache-status", status::forwarded(&self.config.name, why, fate)));
-    }
-}
-
-impl Copy {
-    /// Copies `size` bytes of the body that are passing.
-    fn append(self, size: usize) -> Option<Self> {
-        if size == 0 {
-            return Some(self);
-        }
-        let piece = stream::bytes(Buffer::ResponseBody, 0, size).ok().filter(|piece| piece.len() == size)?;
-        Some(Self { recording: self.recording.append(&piece)?, ..self })
     }
 }
 

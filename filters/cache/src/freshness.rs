@@ -58,7 +58,8 @@ pub fn lifetime(response: &Headers, said: &directive::Response, date: u64, now: 
     if let Some(lifetime) = said.s_maxage.or(said.max_age) {
         return lifetime;
     }
-    let mut expires = response.all("expires").peekable();
+    // RFC 9213 §2.2: beside directives for caches like this one, `Expires` does not count.
+    let mut expires = response.all("expires").filter(|_| !said.targeted);
     if let Some(first) = expires.next() {
         // §5.3: what cannot be read, `0` above all, is in the past; so is what is said twice and not alike.
         let agreed = expires.all(|other| other == first);
@@ -71,7 +72,7 @@ pub fn lifetime(response: &Headers, said: &directive::Response, date: u64, now: 
 
 /// Whether anything in the response says for how long it is fresh, or that it may be kept (RFC 9111 §3).
 pub fn is_explicit(response: &Headers, said: &directive::Response) -> bool {
-    said.is_explicit() || response.first("expires").is_some()
+    said.is_explicit() || (!said.targeted && response.first("expires").is_some())
 }
 
 fn sole_date(response: &Headers, name: &'static str, now: Instant) -> Option<u64> {
@@ -110,7 +111,7 @@ mod tests {
         let later = "Sun, 06 Nov 1994 08:50:37 GMT";
         let earlier = "Sun, 06 Nov 1994 08:49:36 GMT";
         let changed = "Sun, 06 Nov 1994 08:39:37 GMT";
-        let rows: [(&str, Lines<'_>, u32, u32); 13] = [
+        let rows: [(&str, Lines<'_>, u32, u32); 15] = [
             ("§4.2.1 s-maxage first", &[("cache-control", "max-age=5, s-maxage=7"), ("expires", later)], 0, 7),
             ("§4.2.1 then max-age", &[("cache-control", "max-age=5"), ("expires", later)], 0, 5),
             ("§5.3 even where it is zero", &[("cache-control", "max-age=0"), ("expires", later)], 0, 0),
@@ -120,6 +121,8 @@ mod tests {
             ("§5.3 zero", &[("expires", "0")], 0, 0),
             ("§5.3 the same twice", &[("expires", later), ("expires", later)], 0, 60),
             ("§4.2.1 not the same twice", &[("expires", later), ("expires", earlier)], 0, 0),
+            ("RFC 9213 §2.2 not Expires", &[("cdn-cache-control", "public"), ("expires", later)], 0, 0),
+            ("RFC 9213 §2.2 nor max-age", &[("cdn-cache-control", "max-age=5"), ("cache-control", "max-age=9")], 0, 5),
             ("§4.2.2 off", &[("last-modified", changed)], 0, 0),
             ("§4.2.2 a tenth", &[("last-modified", changed)], 3600, 60),
             ("§4.2.2 capped", &[("last-modified", changed)], 30, 30),
@@ -127,7 +130,7 @@ mod tests {
         ];
         for (section, lines, heuristic_max, expected) in rows {
             let response = headers(lines);
-            let said = directive::Response::parse(response.all("cache-control"));
+            let said = directive::Response::of(&response);
             assert_eq!(lifetime(&response, &said, MADE, at(0), heuristic_max), expected, "{section}");
         }
     }

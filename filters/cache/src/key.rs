@@ -13,6 +13,11 @@ pub const VARY_LENGTH_MAX: usize = 128;
 
 /// Fields whose values have no case and no blanks that matter (RFC 9110 §12.5.2 to §12.5.4).
 const CASELESS: [&str; 3] = ["accept-charset", "accept-encoding", "accept-language"];
+/// Those of them in which the order says nothing. That of languages is a preference to some (§12.5.4).
+const ORDERLESS: [&str; 2] = ["accept-charset", "accept-encoding"];
+
+/// Longer lists are compared as they are.
+const LIST_MAX: usize = 32;
 
 /// The primary key's bytes. A `HEAD` has the key of the `GET` that can answer it.
 pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
@@ -98,6 +103,9 @@ impl Vary {
                     value.extend_from_slice(line.trim_ascii());
                 }
             }
+            if ORDERLESS.contains(&name) && value.split(|&byte| byte == b',').count() <= LIST_MAX {
+                value = sorted(&value);
+            }
             // §4.1: what is absent matches only what is absent; an empty value is a value.
             written.push(u8::from(!absent));
             written.extend(u32::try_from(value.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -105,6 +113,20 @@ impl Vary {
         }
         written
     }
+}
+
+/// The members of a list, each once, without the weight that is meant where none is said (RFC 9110 §12.4.2).
+fn sorted(list: &[u8]) -> Vec<u8> {
+    let members = list.split(|&byte| byte == b',').filter(|member| !member.is_empty());
+    let mut sorted: Vec<&[u8]> = Vec::new();
+    for member in members {
+        let member = member.strip_suffix(b";q=1").unwrap_or(member);
+        let at = sorted.iter().position(|other| *other >= member).unwrap_or(sorted.len());
+        if sorted.get(at) != Some(&member) {
+            sorted.insert(at, member);
+        }
+    }
+    sorted.join(&b',')
 }
 
 /// The tag of what a request says in the fields of `vary`; zero where no field is named.
@@ -179,7 +201,7 @@ mod tests {
     fn fields_are_compared_as_far_as_their_meaning_is_known() {
         // RFC 9111 §4.1: (Vary, one request, another, whether a response to one answers the other)
         type Lines = &'static [(&'static str, &'static str)];
-        let rows: [(&str, Lines, Lines, bool); 12] = [
+        let rows: [(&str, Lines, Lines, bool); 15] = [
             ("", &[("x-a", "1")], &[("x-a", "2")], true),
             ("x-a", &[("x-a", "1")], &[("x-a", "1"), ("x-b", "2")], true),
             ("x-a", &[("x-a", "1")], &[("x-a", "2")], false),
@@ -190,6 +212,9 @@ mod tests {
             ("x-a", &[("x-a", "1"), ("x-a", "2")], &[("x-a", "1,2")], true),
             ("x-a", &[("x-a", "1"), ("x-a", "2")], &[("x-a", "2"), ("x-a", "1")], false),
             ("accept-encoding", &[("accept-encoding", "GZIP, br")], &[("accept-encoding", "gzip,br")], true),
+            ("accept-encoding", &[("accept-encoding", "br,, gzip;q=1")], &[("accept-encoding", "gzip,br,br")], true),
+            ("accept-language", &[("accept-language", "de, en")], &[("accept-language", "DE,en")], true),
+            ("accept-language", &[("accept-language", "de, en")], &[("accept-language", "en, de")], false),
             ("accept-encoding", &[("accept-encoding", "gzip;q=0")], &[("accept-encoding", "gzip")], false),
             ("x-a,x-b", &[("x-a", "1")], &[("x-b", "1")], false),
         ];

@@ -1,23 +1,33 @@
 //! A shared HTTP cache (RFC 9111): answers a `GET` or `HEAD` from what an earlier response said may be reused.
 //!
 //! For each request, in this order:
-//! 1. One that no route is about passes; so do ranges, preconditions for the origin, upgrades and a `GET` with content.
-//!    An unsafe method passes, and once it has succeeded, what is stored for its URL is unusable.
+//! 1. One that no route is about passes; so do preconditions for the origin, upgrades and a `GET` with content. An
+//!    unsafe method passes, and once it has succeeded, what is stored for its URL, and for those of the same origin
+//!    that the response names, is unusable.
 //! 2. The URL's set in shared data says whether a response is stored that answers these varied fields.
 //! 3. Such a response is read, compared in full with the request (never a hash alone), and judged: who may have it, is
-//!    it fresh, does the request allow it. If so, it answers: whole, or as 304 where the client has it already.
-//! 4. `only-if-cached` is otherwise answered 504; any other request is forwarded.
-//! 5. Its response is judged in turn, and copied as it passes where it may be stored. Its end puts it into its place.
+//!    it fresh, does the request allow it. If so, it answers: whole, in part, or as 304 where the client has it
+//!    already.
+//! 4. `only-if-cached` is otherwise answered 504; any other request is forwarded, with the validators of a stored
+//!    response that could be confirmed. While it is, that response is held; others may be answered with it meanwhile
+//!    (`stale-while-revalidate`).
+//! 5. Where the upstream confirms what is held (304), or fails and stale is better than nothing (`stale-if-error`),
+//!    what is held answers. Any other response is judged in turn, and copied as it passes where it may be stored. Its
+//!    end puts it into its place.
+//!
+//! `PURGE`, where a route has a key for it, takes URLs, prefixes, labels, tags or everything ([`purge`]). With a [second
+//! level](remote), step 4 asks Redis first, within a budget, and what is stored goes there, too; purges reach the whole fleet.
 //!
 //! Every response says what happened in `Cache-Status` (RFC 9211), from which the access log has it, too.
 //!
-//! It does not validate: a stale response, or one with `no-cache`, is fetched anew. It keeps no part of a response
-//! (206), no response with trailers, and no cookies. Requests that miss at the same time are all forwarded. Where
-//! shared data fails, a request is forwarded, and a metric counts it.
+//! It keeps no part of a response (206), no response with trailers, and no cookies. Requests that miss at the same time
+//! are all forwarded. Where shared data fails, a request is forwarded, and a metric counts it.
 //!
-//! To read: [`config`], then [`request`], [`admission`] and [`selection`] (what is asked, stored, reused), with
-//! [`directive`], [`freshness`] and [`key`] below them; [`arena`], [`directory`], [`entry`] and [`recording`]
-//! (where it is kept, and how that stays within its budget); [`status`]; `filter` joins them to the host.
+//! To read: [`config`], then [`request`], [`admission`], [`selection`] and [`validation`] (what is asked, stored,
+//! reused, confirmed), [`invalidation`], with [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
+//! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
+//! and [`recording`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
+//! [`level`] (what a fleet shares); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
 pub mod arena;
@@ -25,13 +35,25 @@ pub mod config;
 pub mod directive;
 pub mod directory;
 pub mod entry;
+pub mod envelope;
+pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod freshness;
+pub mod invalidation;
 pub mod key;
+pub mod level;
+pub mod precondition;
+pub mod purge;
+pub mod range;
 pub mod recording;
+pub mod reference;
+pub mod remote;
 pub mod request;
 pub mod selection;
 pub mod status;
+pub mod tag;
+pub mod targeted;
+pub mod validation;
 
 pub use config::Config;

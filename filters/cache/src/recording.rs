@@ -5,17 +5,27 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use crate::admission::{Admitted, Refusal};
-use crate::directory::Record;
 use crate::entry::{self, Parts};
+use crate::envelope::{self, Envelope};
+use crate::purge::Stamp;
+use crate::tag::Tags;
+use crate::validation::Conditions;
 
 /// How many bytes one worker copies at a time, in all its streams.
 const COPIES_BYTES_MAX: usize = 32 << 20;
+/// For how many seconds of being stale a response is of use that the upstream can confirm: a week.
+const CONFIRMABLE_FOR: u32 = 7 * 86_400;
 
 /// How many bytes a worker's copies hold at present.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger(Rc<Cell<usize>>);
 
 impl Ledger {
+    /// Counts bytes that are held for something else than a copy; `None` where the worker holds enough already.
+    pub fn hold(&self, bytes: usize) -> Option<Hold> {
+        self.take(bytes).then(|| Hold { bytes, ledger: self.clone() })
+    }
+
     fn take(&self, bytes: usize) -> bool {
         let held = self.0.get().saturating_add(bytes);
         let fits = held <= COPIES_BYTES_MAX;
@@ -30,14 +40,25 @@ impl Ledger {
     }
 }
 
+/// Bytes that count until this is dropped.
+#[derive(Debug)]
+pub struct Hold {
+    bytes: usize,
+    ledger: Ledger,
+}
+
+impl Drop for Hold {
+    fn drop(&mut self) {
+        self.ledger.give_back(self.bytes);
+    }
+}
+
 /// The copy of one response, as far as it has come.
 #[derive(Debug)]
 pub struct Recording {
     entry: Vec<u8>,
     vary: Vec<u8>,
-    date: u32,
-    received: u32,
-    expires: u32,
+    envelope: Envelope,
     /// The length at which the entry is whole, where the response says it.
     whole: Option<usize>,
     bytes_max: usize,
@@ -46,7 +67,7 @@ pub struct Recording {
 }
 
 impl Recording {
-    /// Begins a copy.
+    /// Begins a copy of a response with these `tags`, which was asked for after the purge `stamp`.
     ///
     /// # Errors
     /// [`Refusal::Size`] where it would be larger than `bytes_max`, or the worker copies enough already.
@@ -54,6 +75,7 @@ impl Recording {
         admitted: &Admitted,
         key: &[u8],
         values: &[u8],
+        labels: (Tags, Stamp),
         bytes_max: usize,
         ledger: &Ledger,
     ) -> Result<Self, Refusal> {
@@ -62,26 +84,19 @@ impl Recording {
             return Err(Refusal::Size);
         }
         let vary = admitted.vary.as_bytes();
-        let entry = entry::begin(&admitted.facts, &Parts { key, vary, values }, &admitted.headers, length.unwrap_or(0));
+        let parts = Parts { key, vary, values };
+        let capacity = length.map_or(0, |length| length + envelope::BYTES_MAX);
+        let entry = entry::begin(&admitted.facts, &parts, &admitted.headers, capacity);
         let whole = length.map(|length| entry.len() + length);
         let taken = whole.unwrap_or(entry.len());
         if taken > bytes_max || !ledger.take(taken) {
             return Err(Refusal::Size);
         }
-        let facts = &admitted.facts;
-        let spent = if facts.terms.forced { 0 } else { facts.received.age };
-        let received = seconds(facts.received.at.unix_seconds());
-        Ok(Self {
-            entry,
-            vary: vary.to_vec(),
-            date: seconds(admitted.date),
-            received,
-            expires: received.saturating_add(facts.lifetime.saturating_sub(spent)),
-            whole,
-            bytes_max,
-            taken,
-            ledger: ledger.clone(),
-        })
+        let (tags, stamp) = labels;
+        let date = u32::try_from(admitted.date).unwrap_or(u32::MAX);
+        let moments = [date, admitted.facts.received_seconds(), useful_until(admitted)];
+        let envelope = Envelope { tags, moments, stamp };
+        Ok(Self { entry, vary: vary.to_vec(), envelope, whole, bytes_max, taken, ledger: ledger.clone() })
     }
 
     /// Copies a piece of the body; `None` where the copy is given up: it is longer than it said, or than is kept.
@@ -104,26 +119,10 @@ impl Recording {
         self.whole.is_none_or(|whole| whole == self.entry.len())
     }
 
-    /// The line under which it asks for a place.
-    pub fn record(&self, tag: u64, variant: u64) -> Record<'_> {
-        Record {
-            tag,
-            variant,
-            ticket: 0,
-            bytes: seconds(self.entry.len() as u64),
-            received: self.received,
-            expires: self.expires,
-            date: self.date,
-            used: 0,
-            slot: 0,
-            vary: &self.vary,
-        }
-    }
-
-    /// The entry, with the ticket that it was given.
-    pub fn sealed(&mut self, ticket: u64) -> &[u8] {
-        entry::seal(&mut self.entry, ticket);
-        &self.entry
+    /// The object, and the field names that select it.
+    pub fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
+        self.envelope.append(&mut self.entry);
+        (std::mem::take(&mut self.entry), std::mem::take(&mut self.vary))
     }
 }
 
@@ -133,8 +132,12 @@ impl Drop for Recording {
     }
 }
 
-fn seconds(number: u64) -> u32 {
-    u32::try_from(number).unwrap_or(u32::MAX)
+/// The moment, in seconds since the epoch, from which the response can answer no request any more, confirmed or not.
+fn useful_until(admitted: &Admitted) -> u32 {
+    let facts = &admitted.facts;
+    let can_be_confirmed = Conditions::of(facts.status, &admitted.headers, facts.received.at).is_some();
+    let bound = facts.terms.stale_bound().max(if can_be_confirmed { CONFIRMABLE_FOR } else { 0 });
+    facts.expires().saturating_add(bound)
 }
 
 #[cfg(test)]
@@ -149,7 +152,7 @@ mod tests {
 
     const BYTES_MAX: usize = 100;
     /// What an entry has before its body.
-    const HEAD: usize = 44 + 1 + 4;
+    const HEAD: usize = 52 + 1 + 4;
 
     fn admitted(length: Option<u64>) -> Admitted {
         let received = Received { at: Instant::from_unix_seconds(1000), age: 10 };
@@ -158,7 +161,7 @@ mod tests {
     }
 
     fn begin(length: Option<u64>, ledger: &Ledger) -> Result<Recording, Refusal> {
-        Recording::begin(&admitted(length), b"k", b"", BYTES_MAX, ledger)
+        Recording::begin(&admitted(length), b"k", b"", Default::default(), BYTES_MAX, ledger)
     }
 
     /// Whether a body that comes in these pieces is copied whole.
@@ -167,8 +170,11 @@ mod tests {
         for piece in pieces {
             recording = recording.append(&vec![b'x'; *piece])?;
         }
-        assert_eq!(Entry::parse(recording.sealed(7)).unwrap().body.len(), pieces.iter().sum::<usize>());
-        Some(recording.is_whole())
+        let is_whole = recording.is_whole();
+        let (mut object, _) = recording.finish();
+        assert!(Envelope::split(&mut object).is_some());
+        assert_eq!(Entry::parse(&object).unwrap().body.len(), pieces.iter().sum::<usize>());
+        Some(is_whole)
     }
 
     #[test]
@@ -198,7 +204,11 @@ mod tests {
         let other = begin(None, &ledger).unwrap().append(b"abc").unwrap();
         assert_eq!(ledger.0.get(), HEAD + 10 + HEAD + 3);
         drop(one);
+        let hold = ledger.hold(7);
+        assert_eq!(ledger.0.get(), HEAD + 3 + 7);
+        drop(hold);
         assert_eq!(ledger.0.get(), HEAD + 3);
+        assert!(ledger.hold(COPIES_BYTES_MAX).is_none());
         ledger.take(COPIES_BYTES_MAX - HEAD - 3);
         assert_eq!(begin(None, &ledger).unwrap_err(), Refusal::Size);
         assert!(other.append(b"d").is_none());
@@ -206,15 +216,24 @@ mod tests {
     }
 
     #[test]
-    fn a_record_expires_when_the_entry_does() {
-        let record = |forced| {
-            let mut admitted = admitted(None);
-            admitted.facts.terms.forced = forced;
-            let recording = Recording::begin(&admitted, b"k", b"", BYTES_MAX, &Ledger::default()).unwrap();
-            let record = recording.record(1, 2);
-            (record.received, record.expires, record.date, record.bytes as usize)
+    fn an_object_is_spent_when_the_entry_is_of_no_use() {
+        let moments = |terms, headers: &[(&[u8], &[u8])]| {
+            let mut admitted = Admitted { headers: Headers::from_pairs(headers), ..admitted(None) };
+            admitted.facts.terms = terms;
+            let labels = (Tags::default(), Stamp { local: 3, remote: 4 });
+            let recording = Recording::begin(&admitted, b"k", b"", labels, 2 * BYTES_MAX, &Ledger::default()).unwrap();
+            let envelope = Envelope::split(&mut recording.finish().0).unwrap();
+            assert_eq!(envelope.stamp, Stamp { local: 3, remote: 4 });
+            envelope.moments
         };
-        assert_eq!(record(false), (1000, 1050, 990, HEAD));
-        assert_eq!(record(true), (1000, 1060, 990, HEAD));
+        let plain = Terms::default();
+        let stale = Terms { while_revalidate: 30, if_error: 5, ..plain };
+        assert_eq!(moments(plain, &[]), [990, 1000, 1050]);
+        assert_eq!(moments(Terms { forced: true, ..plain }, &[]), [990, 1000, 1060]);
+        assert_eq!(moments(stale, &[]), [990, 1000, 1080]);
+        assert_eq!(moments(Terms { forbids_stale: true, ..stale }, &[]), [990, 1000, 1050]);
+        assert_eq!(moments(plain, &[(b"etag", b"\"a\"")]), [990, 1000, 1050 + CONFIRMABLE_FOR]);
+        let checked = Terms { needs_validation: true, ..stale };
+        assert_eq!(moments(checked, &[(b"etag", b"\"a\"")]), [990, 1000, 1000 + CONFIRMABLE_FOR]);
     }
 }

@@ -5,6 +5,7 @@ use policy::route::{Target, without_query};
 use policy::{Fingerprint, Headers, Seed};
 
 use crate::config::{Config, Route};
+use crate::invalidation::Invalidation;
 use crate::status::Forward;
 use crate::{directive, key};
 
@@ -17,8 +18,8 @@ pub enum Plan {
         why: Forward,
         /// More of why, as a token.
         detail: Option<&'static str>,
-        /// The URL whose stored responses are unusable once this request has succeeded.
-        invalidates: Option<Fingerprint>,
+        /// What becomes unusable once this request has succeeded.
+        invalidates: Option<Box<Invalidation>>,
     },
     /// It may be answered from the store.
     Ask(Inquiry),
@@ -88,7 +89,6 @@ impl<'a> Fields<'a> {
                 b":authority" => fields.authority = value,
                 b":path" => fields.target = value,
                 b"authorization" => fields.authorization = true,
-                b"range" => fields.beyond = Some("range"),
                 // RFC 9111 §4.3.2: these two are for the origin alone.
                 b"if-match" | b"if-unmodified-since" => fields.beyond = Some("precondition"),
                 b"upgrade" => fields.beyond = Some("upgrade"),
@@ -97,6 +97,14 @@ impl<'a> Fields<'a> {
         }
         fields
     }
+}
+
+/// The route of a request, as one with this method.
+pub fn route<'a>(config: &'a Config, method: &[u8], headers: &Headers) -> Option<&'a Route> {
+    let fields = Fields::read(headers);
+    let (authority, path) = (fields.authority, without_query(fields.target));
+    let target = Target { method, authority, path, headers };
+    config.routes.iter().find(|route| route.matches.matches(&target))
 }
 
 /// Says what is to be done with a request; `has_body` tells whether anything follows its headers.
@@ -109,11 +117,12 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     let is_head = match fields.method {
         b"GET" => false,
         b"HEAD" => true,
-        // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111 §4.4).
+        // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111
+        // §4.4).
         b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
         _ => {
-            let key = key::primary(fields.scheme, fields.authority, fields.target);
-            let invalidates = Some(seed.fingerprint([key.as_slice()]));
+            let invalidates = Invalidation::new(fields.scheme, fields.authority, fields.target);
+            let invalidates = Some(Box::new(invalidates));
             return Plan::Pass { why: Forward::Method, detail: None, invalidates };
         }
     };
@@ -176,11 +185,10 @@ mod tests {
     fn what_a_cache_cannot_answer_passes() {
         type Row =
             (&'static str, &'static str, &'static [(&'static str, &'static str)], bool, Forward, Option<&'static str>);
-        let rows: [Row; 9] = [
+        let rows: [Row; 8] = [
             ("GET", "/other", &[], false, Forward::Bypass, None),
             ("OPTIONS", "/api/a", &[], false, Forward::Method, None),
             ("TRACE", "/api/a", &[], false, Forward::Method, None),
-            ("GET", "/api/a", &[("range", "bytes=0-1")], false, Forward::Bypass, Some("range")),
             ("GET", "/api/a", &[("if-match", "\"a\"")], false, Forward::Bypass, Some("precondition")),
             ("GET", "/api/a", &[("if-unmodified-since", "")], false, Forward::Bypass, Some("precondition")),
             ("GET", "/api/a", &[("upgrade", "websocket")], false, Forward::Bypass, Some("upgrade")),
@@ -200,10 +208,10 @@ mod tests {
     #[test]
     fn an_unsafe_request_invalidates_whatever_its_route() {
         // RFC 9111 §4.4
-        let print = asked("GET", "/api/a", &[]).print;
+        let own = Box::new(Invalidation::new(b"http", b"a", b"/api/a"));
         for method in ["POST", "PUT", "DELETE", "PATCH", "UNHEARD-OF"] {
             let Plan::Pass { why, invalidates, .. } = planned(method, "/api/a", &[], true) else { panic!("{method}") };
-            assert_eq!((why, invalidates), (Forward::Method, Some(print)), "{method}");
+            assert_eq!((why, invalidates), (Forward::Method, Some(own.clone())), "{method}");
             let plan = planned(method, "/other", &[], true);
             assert!(matches!(plan, Plan::Pass { invalidates: Some(_), .. }), "{method}");
         }

@@ -1,143 +1,214 @@
-//! Whether a stored response answers a request (RFC 9111 §4), and as what: whole, or as 304 (§4.3.2).
+//! Whether a stored response answers a request (RFC 9111 §4), and as what: whole, in part, or as 304 (§4.3.2).
+
+use std::ops::Range;
 
 use policy::headers::Sole;
-use policy::{Headers, Instant, date};
+use policy::{Headers, Instant};
 
 use crate::config::Route;
 use crate::entry::Entry;
+use crate::precondition;
+use crate::range::{self, Selection};
 use crate::request::Inquiry;
-use crate::status::{self, Forward};
+use crate::status::Forward;
 
-/// A stored response that answers a request.
+/// How a stored response stands at a moment.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Hit {
     /// How old it is, in seconds.
     pub age: u32,
-    /// For how many more seconds it is fresh; negative where the client takes it stale.
+    /// For how many more seconds it is fresh; negative where it is stale.
     pub ttl: i64,
 }
 
-/// An answer, ready to be sent. The body is the stored one, unless the status is 304.
-#[derive(Debug, Eq, PartialEq)]
-pub struct Answer {
-    /// The stored status, or 304.
-    pub status: u16,
-    /// The stored headers, `age` and `cache-status`.
-    pub headers: Headers,
+impl Hit {
+    /// How a stored response stands now; `None` where nobody knows, because the clock stepped back.
+    pub fn reckon(entry: &Entry<'_>, now: Instant) -> Option<Self> {
+        let facts = &entry.facts;
+        let age = facts.received.age(now)?;
+        let reckoned = if facts.terms.forced { facts.received.resident(now)? } else { age };
+        Some(Self { age, ttl: i64::from(facts.lifetime) - i64::from(reckoned) })
+    }
+}
+
+/// What a stored response is good for, for one request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It answers.
+    Use(Hit),
+    /// It answers, and is to be refreshed beside (RFC 5861 §3).
+    Refresh(Hit),
+    /// It answers once the upstream has confirmed it, or where that fails.
+    Validate(Forward),
+    /// It is none of this request's business.
+    Ignore(Forward),
 }
 
 /// Judges a stored response whose key and varied fields are those of the request.
-///
-/// # Errors
-/// Why the request is forwarded instead.
-pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) -> Result<Hit, Forward> {
-    let (facts, said) = (&entry.facts, &inquiry.said);
-    // A response that is here only because the route once said that all callers are alike is of no use without that.
-    if facts.terms.relies_on_shared && !route.shared {
-        return Err(Forward::Bypass);
+pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) -> Verdict {
+    let (terms, said) = (&entry.facts.terms, &inquiry.said);
+    // A response that is here only because the route once said that all callers are alike is of no use without that,
+    // nor is one whose lifetime was the route's where the route has none any more.
+    if (terms.relies_on_shared && !route.shared) || (terms.forced && route.forced.is_none()) {
+        return Verdict::Ignore(Forward::Bypass);
     }
     // §3.5
-    if inquiry.caller.is_particular(route) && !facts.terms.allows_credentials {
-        return Err(Forward::Request);
+    if inquiry.caller.is_particular(route) && !terms.allows_credentials {
+        return Verdict::Ignore(Forward::Request);
     }
-    let age = facts.received.age(now).ok_or(Forward::Stale)?;
-    let (lifetime, reckoned) = match (&route.forced, facts.terms.forced) {
-        (_, false) => (facts.lifetime, age),
-        (Some(forced), true) => {
-            (facts.lifetime.min(forced.lifetime), facts.received.resident(now).ok_or(Forward::Stale)?)
-        }
-        (None, true) => return Err(Forward::Bypass),
-    };
-    let ttl = i64::from(lifetime) - i64::from(reckoned);
+    let Some(mut hit) = Hit::reckon(entry, now) else { return Verdict::Validate(Forward::Stale) };
+    if let Some(forced) = route.forced.as_ref().filter(|_| terms.forced) {
+        // A lifetime that has been shortened since counts at once.
+        hit.ttl -= i64::from(entry.facts.lifetime.saturating_sub(forced.lifetime));
+    }
     // §5.2.1.4. Ages are cut to whole seconds, so the bound itself has been passed.
-    if said.no_cache || said.max_age.is_some_and(|max_age| age >= max_age) {
-        return Err(Forward::Request);
+    if said.no_cache || said.max_age.is_some_and(|max_age| hit.age >= max_age) {
+        return Verdict::Validate(Forward::Request);
     }
-    // §4.2, §4.2.4 and §5.2.1.2.
-    let stale_for = -ttl;
-    let accepted = said.max_stale.filter(|_| !facts.terms.forbids_stale).is_some_and(|max| stale_for < i64::from(max));
-    if ttl <= 0 && !accepted {
-        return Err(Forward::Stale);
+    if terms.needs_validation {
+        return Verdict::Validate(Forward::Stale);
     }
     // §5.2.1.3
-    if said.min_fresh.is_some_and(|min_fresh| ttl < i64::from(min_fresh)) {
-        return Err(Forward::Request);
+    let is_too_short = said.min_fresh.is_some_and(|min_fresh| hit.ttl < i64::from(min_fresh));
+    if hit.ttl > 0 {
+        return if is_too_short { Verdict::Validate(Forward::Request) } else { Verdict::Use(hit) };
     }
-    Ok(Hit { age, ttl })
+    // §4.2.4 and §5.2.1.2.
+    let (stale_for, may_be_stale) = (-hit.ttl, !terms.forbids_stale && !is_too_short);
+    if may_be_stale && said.max_stale.is_some_and(|max| stale_for < i64::from(max)) {
+        return Verdict::Use(hit);
+    }
+    if may_be_stale && stale_for < i64::from(terms.while_revalidate) {
+        return Verdict::Refresh(hit);
+    }
+    Verdict::Validate(Forward::Stale)
 }
 
-/// Makes the answer of a hit; `None` where the stored headers cannot be read.
-pub fn answer(entry: &Entry<'_>, inquiry: &Inquiry, hit: Hit, name: &str) -> Option<Answer> {
-    let stored = entry.headers()?;
-    let (age, member) = (hit.age.to_string(), status::hit(name, hit.ttl));
-    let own: [(&[u8], &[u8]); 2] = [(b"age", age.as_bytes()), (b"cache-status", member.as_bytes())];
-    let unmodified = is_unmodified(&inquiry.headers, &stored, entry, hit);
-    let has_tag = stored.first("etag").is_some();
-    let kept = stored.iter().filter(|(name, _)| !unmodified || is_in_304(name, has_tag));
-    let headers = Headers::from_pairs(&kept.chain(own).collect::<Vec<_>>());
-    Some(Answer { status: if unmodified { 304 } else { entry.facts.status }, headers })
+/// A stored response, ready to answer.
+#[derive(Clone, Copy, Debug)]
+pub struct Stored<'a> {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: &'a Headers,
+    /// Its body.
+    pub body: &'a [u8],
+}
+
+/// An answer, ready to be sent.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Answer {
+    /// The stored status, or 206, 304, 416.
+    pub status: u16,
+    /// The stored headers, `age` and `cache-status`; no `content-length`.
+    pub headers: Headers,
+    /// What follows them.
+    pub body: Body,
+}
+
+/// The body of an answer.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// These bytes of the stored one.
+    Stored(Range<usize>),
+    /// These, made of parts of the stored one.
+    Made(Vec<u8>),
+}
+
+impl Body {
+    /// Its bytes.
+    pub fn of<'a>(&'a self, stored: &'a [u8]) -> &'a [u8] {
+        match self {
+            Self::Empty => b"",
+            Self::Stored(part) => stored.get(part.clone()).unwrap_or_default(),
+            Self::Made(bytes) => bytes,
+        }
+    }
+}
+
+/// Makes the answer to a request of a stored response that is `age` seconds old; `member` is for `Cache-Status`.
+pub fn answer(stored: &Stored<'_>, inquiry: &Inquiry, age: u32, member: &str, now: Instant) -> Answer {
+    let (status, body, place) = select(stored, inquiry, now);
+    let age = age.to_string();
+    let mut more: Vec<(&[u8], &[u8])> = vec![(b"age", age.as_bytes()), (b"cache-status", member.as_bytes())];
+    if let Some(place) = &place {
+        more.push((b"content-range", place.as_bytes()));
+    }
+    let is_kept = match (status, &body) {
+        (206, Body::Made(_)) => {
+            more.push((b"content-type", range::MULTIPART_TYPE));
+            is_beside_type
+        }
+        (304, Body::Empty) if stored.headers.first("etag").is_some() => is_in_304_with_tag,
+        (304, Body::Empty) => is_in_304,
+        (416, Body::Empty) => is_in_416,
+        _ => |_: &[u8]| true,
+    };
+    Answer { status, headers: compose(stored.headers, is_kept, &more), body }
+}
+
+/// Headers out of others: those that are kept, and more.
+pub(crate) fn compose<'a>(headers: &'a Headers, is_kept: fn(&[u8]) -> bool, more: &[(&'a [u8], &'a [u8])]) -> Headers {
+    let mut pairs = Vec::with_capacity(headers.len() + more.len());
+    for (name, value) in headers {
+        if is_kept(name) {
+            pairs.push((name, value));
+        }
+    }
+    pairs.extend_from_slice(more);
+    Headers::from_pairs(&pairs)
+}
+
+/// Which status and how much of the body a request is answered with, and where in the whole that is.
+fn select(stored: &Stored<'_>, inquiry: &Inquiry, now: Instant) -> (u16, Body, Option<String>) {
+    let length = stored.body.len();
+    let whole = (stored.status, Body::Stored(0..length), None);
+    // RFC 9110 §13.2.1: preconditions and ranges are for what would have succeeded.
+    if stored.status != 200 {
+        return whole;
+    }
+    let now = now.unix_seconds();
+    if precondition::is_unmodified(&inquiry.headers, stored.headers, now) {
+        return (304, Body::Empty, None);
+    }
+    // RFC 9110 §14.2: for GET alone, and after the preconditions.
+    let Sole::Value(asked) = inquiry.headers.sole("range") else { return whole };
+    if inquiry.is_head || !precondition::is_same_whole(&inquiry.headers, stored.headers, now) {
+        return whole;
+    }
+    match range::select(asked, length) {
+        Selection::Part(part) => (206, Body::Stored(part.clone()), Some(range::content_range(&part, length))),
+        Selection::Parts(parts) if range::is_divisible(stored.body) => {
+            let content = range::multipart(stored.body, &parts, stored.headers.first("content-type"));
+            (206, Body::Made(content), None)
+        }
+        Selection::Unsatisfiable => (416, Body::Empty, Some(range::unsatisfied(length))),
+        Selection::Whole | Selection::Parts(_) => whole,
+    }
 }
 
 /// Whether a header belongs into a 304 (RFC 9110 §15.4.5): not what describes the content that is not sent.
-fn is_in_304(name: &[u8], has_tag: bool) -> bool {
-    match name {
-        b"last-modified" => !has_tag,
-        b"content-location" | b"content-security-policy" | b"content-security-policy-report-only" => true,
-        _ => !name.starts_with(b"content-"),
-    }
+fn is_in_304(name: &[u8]) -> bool {
+    const KEPT: [&[u8]; 3] = [b"content-location", b"content-security-policy", b"content-security-policy-report-only"];
+    !name.starts_with(b"content-") || KEPT.contains(&name)
 }
 
-/// Evaluates the preconditions that a cache evaluates (RFC 9111 §4.3.2, RFC 9110 §13.2.2): `If-None-Match`, and only
-/// without that `If-Modified-Since`. What cannot be read does not match, and the whole response is sent.
-fn is_unmodified(request: &Headers, stored: &Headers, entry: &Entry<'_>, hit: Hit) -> bool {
-    // RFC 9110 §13.2.1: preconditions are for what would have succeeded.
-    if entry.facts.status != 200 {
-        return false;
-    }
-    let mut lines = request.all("if-none-match").peekable();
-    if lines.peek().is_some() {
-        let tag = match stored.sole("etag") {
-            Sole::Value(tag) => opaque(tag.trim_ascii()),
-            Sole::Absent | Sole::Repeated => None,
-        };
-        return lines.any(|line| line.trim_ascii() == b"*" || tag.is_some_and(|tag| lists(line, tag)));
-    }
-    let now = entry.facts.received.at.unix_seconds() + u64::from(hit.age);
-    let moment = |headers: &Headers, name| match headers.sole(name) {
-        Sole::Value(value) => date::parse(value, now),
-        Sole::Absent | Sole::Repeated => None,
-    };
-    let Some(since) = moment(request, "if-modified-since") else { return false };
-    let changed = match stored.first("last-modified") {
-        Some(_) => moment(stored, "last-modified"),
-        None => moment(stored, "date"),
-    };
-    changed.is_some_and(|changed| changed <= since)
+/// As [`is_in_304`], of a response with an entity tag: the date is of no use beside it.
+fn is_in_304_with_tag(name: &[u8]) -> bool {
+    name != b"last-modified" && is_in_304(name)
 }
 
-/// The opaque part of an entity tag, with its quotes: `W/` does not count in a weak comparison (RFC 9110 §8.8.3.2).
-fn opaque(tag: &[u8]) -> Option<&[u8]> {
-    let opaque = tag.strip_prefix(b"W/").unwrap_or(tag);
-    let inner = opaque.strip_prefix(b"\"")?.strip_suffix(b"\"")?;
-    (!inner.contains(&b'"')).then_some(opaque)
+/// Whether a header is also of an answer that the request asked too much of (RFC 9110 §15.5.17).
+fn is_in_416(name: &[u8]) -> bool {
+    const OF_CONTENT: [&[u8]; 3] = [b"content-location", b"cache-control", b"expires"];
+    is_in_304(name) && !OF_CONTENT.contains(&name)
 }
 
-/// Whether a list of entity tags has one with this opaque part. Commas may stand in a tag.
-fn lists(mut line: &[u8], opaque: &[u8]) -> bool {
-    loop {
-        line = line.trim_ascii_start();
-        if let Some(rest) = line.strip_prefix(b",") {
-            line = rest;
-            continue;
-        }
-        let tag = line.strip_prefix(b"W/").unwrap_or(line);
-        let Some(inner) = tag.strip_prefix(b"\"") else { return false };
-        let Some(end) = inner.iter().position(|&byte| byte == b'"') else { return false };
-        if tag.get(..end + 2) == Some(opaque) {
-            return true;
-        }
-        line = inner.get(end + 1..).unwrap_or_default();
-    }
+/// Whether a header is also of an answer of several parts, which has a type of its own.
+fn is_beside_type(name: &[u8]) -> bool {
+    name != b"content-type"
 }
 
 #[cfg(test)]

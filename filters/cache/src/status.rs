@@ -45,6 +45,18 @@ pub fn refused(name: &str) -> String {
     format!("{name}; detail=only-if-cached")
 }
 
+/// A member for a request that was forwarded and then answered from the store: `forwarded` is the status that the
+/// upstream answered with (§2.3), `ttl` as for [`hit`].
+pub fn restored(name: &str, why: Forward, forwarded: u16, ttl: i64, is_stored: bool, detail: &str) -> String {
+    let mut member = String::from(name);
+    let _ = write!(member, "; fwd={}; fwd-status={forwarded}; ttl={ttl}", why.token());
+    if is_stored {
+        member.push_str("; stored");
+    }
+    let _ = write!(member, "; detail={detail}");
+    member
+}
+
 /// What becomes of a forwarded request's response.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fate {
@@ -78,6 +90,10 @@ mod tests {
     fn a_member_is_an_item_with_parameters() {
         assert_eq!(hit("weir", 30), "weir; hit; ttl=30");
         assert_eq!(hit("weir", -5), "weir; hit; ttl=-5");
+        let validated = restored("weir", Forward::Stale, 304, 60, true, "validated");
+        assert_eq!(validated, "weir; fwd=stale; fwd-status=304; ttl=60; stored; detail=validated");
+        let rescued = restored("weir", Forward::Stale, 503, -5, false, "stale-if-error");
+        assert_eq!(rescued, "weir; fwd=stale; fwd-status=503; ttl=-5; detail=stale-if-error");
         assert_eq!(refused("weir"), "weir; detail=only-if-cached");
         for (why, fate, expected) in [
             (Forward::UriMiss, Fate::Stored, "weir; fwd=uri-miss; stored"),

@@ -9,16 +9,18 @@ const WEEKDAYS: [&str; 7] = ["Thu", "Fri", "Sat", "Sun", "Mon", "Tue", "Wed"];
 /// Seconds since the Unix epoch, or `None` for what is no HTTP date or lies before the epoch.
 ///
 /// `now`, in seconds since the epoch too, says which century the two digits of the RFC 850 form mean: a year that seems
-/// more than fifty years in the future is of the past. The weekday is not compared with the day.
+/// more than fifty years in the future is of the past. The weekday is not compared with the day, and case does not
+/// count (RFC 9111 §4.2).
 pub fn parse(value: &[u8], now: u64) -> Option<u64> {
-    let words: Vec<&[u8]> = value.split(|&byte| byte == b' ').filter(|word| !word.is_empty()).collect();
+    let words: Vec<&[u8]> = value.trim_ascii().split(|&byte| byte == b' ').collect();
+    let is_gmt = |zone: &[u8]| zone.eq_ignore_ascii_case(b"GMT");
     match words.as_slice() {
         // Sun, 06 Nov 1994 08:49:37 GMT
-        [weekday, day, month, year, time, b"GMT"] if weekday.len() == 4 && weekday.ends_with(b",") => {
+        [weekday, day, month, year, time, zone] if weekday.len() == 4 && weekday.ends_with(b",") && is_gmt(zone) => {
             seconds(digits(year, 4)?, month, digits(day, 2)?, time)
         }
         // Sunday, 06-Nov-94 08:49:37 GMT
-        [weekday, date, time, b"GMT"] if weekday.len() > 4 && weekday.ends_with(b",") => {
+        [weekday, date, time, zone] if weekday.len() > 4 && weekday.ends_with(b",") && is_gmt(zone) => {
             let mut parts = date.split(|&byte| byte == b'-');
             let (day, month, year) = (parts.next()?, parts.next()?, parts.next()?);
             let (this_year, ..) = civil(now / SECONDS_PER_DAY);
@@ -27,8 +29,12 @@ pub fn parse(value: &[u8], now: u64) -> Option<u64> {
             if parts.next().is_some() { None } else { seconds(year, month, digits(day, 2)?, time) }
         }
         // Sun Nov  6 08:49:37 1994
+        [weekday, month, b"", day, time, year] if weekday.len() == 3 => {
+            seconds(digits(year, 4)?, month, digits(day, 1)?, time)
+        }
+        // Sun Nov 16 08:49:37 1994
         [weekday, month, day, time, year] if weekday.len() == 3 => {
-            seconds(digits(year, 4)?, month, digits(day, day.len().min(2))?, time)
+            seconds(digits(year, 4)?, month, digits(day, 2)?, time)
         }
         _ => None,
     }
@@ -46,7 +52,7 @@ pub fn format(seconds: u64) -> String {
 }
 
 fn seconds(year: u64, month: &[u8], day: u64, time: &[u8]) -> Option<u64> {
-    let month = 1 + MONTHS.iter().position(|name| name.as_slice() == month)? as u64;
+    let month = 1 + MONTHS.iter().position(|name| name.eq_ignore_ascii_case(month))? as u64;
     if year < 1970 || day == 0 || day > days_in(year, month) {
         return None;
     }
@@ -124,7 +130,12 @@ mod tests {
             ("Sun, 06 Nov 1994 08:49:37", None),
             ("Sun, 06 Nov 1994 08:49:37 CET", None),
             ("Sun, 6 Nov 1994 08:49:37 GMT", None),
-            ("Sun, 06 nov 1994 08:49:37 GMT", None),
+            ("SUN, 06 nov 1994 08:49:37 gMT", Some(EXAMPLE)),
+            ("Sun, 06  Nov 1994 08:49:37 GMT", None),
+            ("Sun  Nov  6 08:49:37 1994", None),
+            ("Sun Nov 6 08:49:37 1994", None),
+            ("Sun, 06 Nov 1994 08:49:37 UTC", None),
+            ("Sun, 06-Nov-1994 08:49:37 GMT", None),
             ("Sun, 31 Nov 1994 08:49:37 GMT", None),
             ("Thu, 29 Feb 2023 00:00:00 GMT", None),
             ("Sun, 06 Nov 1994 24:00:00 GMT", None),

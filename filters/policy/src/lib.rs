@@ -5,7 +5,8 @@
 //!
 //! 1. [`instant`]: a moment that can be stored, [`period`]: a length of time that can be written in a configuration,
 //!    [`date`]: a moment as HTTP writes it.
-//! 2. [`config`]: how a filter's configuration is read, and what is said when it is wrong.
+//! 2. [`config`]: how a filter's configuration is read, and what is said when it is wrong; [`json`] and [`fields`]: the
+//!    same without code for each type.
 //! 3. [`headers`]: the header map of a request or response as the host hands it over, in bytes.
 //! 4. [`route`]: which requests a rule is about.
 //! 5. [`id`]: identifiers that are safe to log, [`fingerprint`]: keys of bounded size for whatever clients send.
@@ -17,11 +18,13 @@
 
 pub mod config;
 pub mod date;
+pub mod fields;
 pub mod fingerprint;
 pub mod handover;
 pub mod headers;
 pub mod id;
 pub mod instant;
+pub mod json;
 pub mod lease;
 pub mod metric;
 mod path;

@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 
 use crate::config::ConfigError;
+use crate::fields::Fields;
 use crate::headers::{Headers, Sole};
+use crate::json::Json;
 
 /// Predicates that must all hold; one without any predicate matches every request.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -164,6 +166,32 @@ fn without_port(authority: &[u8]) -> &[u8] {
         digits.iter().all(u8::is_ascii_digit)
     });
     port.and_then(|colon| authority.get(..colon)).unwrap_or(authority)
+}
+
+impl Match {
+    /// Reads a match of an object that has nothing but its members.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn read(mut fields: Fields) -> Result<Self, ConfigError> {
+        let mut headers = BTreeMap::new();
+        for (name, json) in fields.object("headers")?.rest() {
+            let Json::Text(value) = json else {
+                return Err(ConfigError::at(name, "must be a string").inside("headers"));
+            };
+            headers.insert(name, value);
+        }
+        let raw = RawMatch {
+            path: fields.text("path")?,
+            prefix: fields.text("prefix")?,
+            template: fields.text("template")?,
+            methods: fields.texts("methods")?.unwrap_or_default(),
+            hosts: fields.texts("hosts")?.unwrap_or_default(),
+            headers,
+        };
+        fields.end()?;
+        Self::try_from(raw)
+    }
 }
 
 impl TryFrom<RawMatch> for Match {

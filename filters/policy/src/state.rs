@@ -13,11 +13,13 @@ mod base64;
 mod json;
 mod resp;
 
+use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::fields::Fields;
 use crate::{ConfigError, Period};
 
 /// A longer answer is none.
@@ -49,6 +51,27 @@ pub struct RawStore {
     pub timeout: Option<String>,
     /// What the keys of the store begin with, a colon after it; `weir`.
     pub prefix: Option<String>,
+}
+
+impl RawStore {
+    /// Reads one from an object that has nothing but its members.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn read(mut fields: Fields) -> Result<Self, ConfigError> {
+        let raw = Self {
+            cluster: fields.text("cluster")?,
+            dialect: fields.text("dialect")?,
+            path: fields.text("path")?,
+            authority: fields.text("authority")?,
+            user: fields.text("user")?,
+            env: fields.text("env")?,
+            timeout: fields.text("timeout")?,
+            prefix: fields.text("prefix")?,
+        };
+        fields.end()?;
+        Ok(raw)
+    }
 }
 
 /// How a bridge is spoken to.
@@ -200,6 +223,22 @@ impl Store {
     /// What makes this store another one than its neighbour, for the names of what is kept of it.
     pub fn identity(&self) -> [&[u8]; 4] {
         [self.cluster.as_bytes(), self.authority.as_bytes(), self.path.as_bytes(), self.prefix.as_bytes()]
+    }
+
+    /// Bytes of any kind as a word that the store's dialect can say.
+    pub fn pack<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        match self.dialect {
+            Dialect::Webdis => Cow::Borrowed(bytes),
+            Dialect::Upstash => Cow::Owned(base64::encode(bytes).into_bytes()),
+        }
+    }
+
+    /// Takes back what [`Store::pack`] gave; `None` where it did not.
+    pub fn unpack(&self, word: &[u8]) -> Option<Vec<u8>> {
+        match self.dialect {
+            Dialect::Webdis => Some(word.to_vec()),
+            Dialect::Upstash => base64::decode(word),
+        }
     }
 
     /// The request that carries a command, as in `["SET", "key", "value", "PX", "1000"]`.

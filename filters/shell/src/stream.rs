@@ -33,6 +33,18 @@ pub fn bytes(buffer: Buffer, start: usize, length: usize) -> Result<Vec<u8>, Hos
     }
 }
 
+/// Puts `bytes` in the place of all that a buffer holds.
+///
+/// # Errors
+/// The host refuses where there is no such buffer in the current phase.
+pub fn replace(buffer: Buffer, bytes: &[u8]) -> Result<(), HostError> {
+    // Envoy puts the bytes before what is there where the length is zero, and accepts one beyond the buffer's.
+    let all = i32::MAX as usize;
+    // SAFETY: the pointer is valid for the call.
+    let status = unsafe { abi::proxy_set_buffer_bytes(buffer as u32, 0, all, bytes.as_ptr(), bytes.len()) };
+    abi::check("proxy_set_buffer_bytes", status)
+}
+
 /// A property of the stream, such as `["source", "address"]`, in the host's encoding; `None` where it has none.
 ///
 /// # Errors

@@ -1,4 +1,13 @@
 //! The cache: what is stored, what is reused and by whom, and what the answers then say.
+//!
+//! The tables under `cache/` are named for the RFC that they are about. The public suite <https://cache-tests.fyi>, run
+//! against Envoy with this filter (`heuristic_max` one hour, its cases of July 2026), passes but for these. By intent:
+//! cookies are not stored (`headers-store-Set-Cookie`, `-Set-Cookie2`, `other-set-cookie`), parts are not stored
+//! (`partial-store-partial-*`), the order of languages counts (`vary-normalise-lang-*`), fields of unknown syntax are
+//! compared as they are (`vary-normalise-space`), a `POST` stores nothing (`method-POST`), and a `Date` is no
+//! `Last-Modified` that is earlier (`conditional-lm-fresh-no-lm`). By Envoy: repeated fields come joined without a
+//! blank, interim responses do not pass, and neither does `M-SEARCH` or an unknown transfer coding.
+//! `stale-while-revalidate` lets one request wait for the refresh, which the suite's only request then is.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 
@@ -6,6 +15,22 @@ use suite::{check, check_chain, refuses};
 
 #[path = "cache/callers.rs"]
 mod callers;
+#[path = "cache/fleet.rs"]
+mod fleet;
+#[path = "cache/purge.rs"]
+mod purge;
+#[path = "cache/rfc5861.rs"]
+mod rfc5861;
+#[path = "cache/rfc9110_ranges.rs"]
+mod rfc9110_ranges;
+#[path = "cache/rfc9111_parsing.rs"]
+mod rfc9111_parsing;
+#[path = "cache/rfc9111_storing.rs"]
+mod rfc9111_storing;
+#[path = "cache/rfc9111_validation.rs"]
+mod rfc9111_validation;
+#[path = "cache/rfc9213.rs"]
+mod rfc9213;
 #[path = "cache/storage.rs"]
 mod storage;
 
@@ -213,15 +238,11 @@ fn what_a_cache_cannot_answer_passes() {
         origin 200 cache-control=max-age=60 body=abcdef
         GET /other -> 200 cache-status="weir; fwd=bypass"
         GET /api/a -> 200 cache-status~stored
-        GET /api/a range="bytes=0-1" -> 200 cache-status="weir; fwd=bypass; detail=range"
         GET /api/a if-match='"a"' -> 200 cache-status="weir; fwd=bypass; detail=precondition"
         GET /api/a body=x -> 200 cache-status="weir; fwd=bypass; detail=content"
         OPTIONS /api/a -> 200 cache-status="weir; fwd=method"
         GET /api/a -> 200 cache-status~hit
-        origin 206 cache-control=max-age=60 content-range="bytes 0-1/6" body=ab
-        GET /api/b range="bytes=0-1" -> 206 body=ab
-        GET /api/b -> 206 cache-status="weir; fwd=uri-miss; detail=status"
-        saw 8
+        saw 5
     "#,
     );
 }
@@ -294,8 +315,8 @@ fn hostile_headers_fail_no_later_request() {
         origin 200 cache-control=max-age=60 vary="\xff\xfe" age="\xff" date="\xff" expires="\xff" etag="\xff\xfe" body=x
         2 times GET /a -> 200 body=x cache-status="weir; fwd=uri-miss; detail=vary"
         origin 200 cache-control=max-age=60 age="\xff" date="\xff" last-modified="\xff" etag="\xff\xfe" link="\xff" body=x
-        GET /a if-none-match="\xff" if-modified-since="\xff" range="" -> 200 body=x
-        GET /a if-none-match="" cache-control="" cache-control="," -> 200 body=x cache-status~stored
+        GET /a if-none-match="\xff" if-modified-since="\xff" range="" -> 200 body=x cache-status~stored
+        GET /a if-none-match="" cache-control="" cache-control="," range="" -> 200 body=x cache-status~hit
         GET /a if-none-match="\xff" if-modified-since="\xff" -> 200 body=x etag="\xff\xfe" link="\xff" cache-status~hit
         GET /a cache-control="x"*50000 -> 200 body=x cache-status~hit
         GET /a if-none-match="\"x\", "*5000 -> 200 body=x cache-status~hit
@@ -321,6 +342,6 @@ fn a_mistake_is_refused_with_its_place() {
     refuses(
         "cache",
         r#"{"routes": [{"match": {}, "ttl": "soon"}]}"#,
-        "configuration refused: routes[0].ttl: invalid value",
+        "configuration refused: routes[0].ttl: must be a length of time",
     );
 }

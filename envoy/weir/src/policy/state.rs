@@ -81,8 +81,8 @@ impl Store {
             timeout: Period::of_seconds(1),
             connect_timeout: Period::of_seconds(1),
             retry: None,
-            // A worker or two ask at a time, beside the requests.
-            pool: Pool { connections: 8, pending: 64, requests: 64 },
+            // A worker or two ask at a time beside the requests, and the cache for each that it cannot answer itself.
+            pool: Pool { connections: 32, pending: 512, requests: 512 },
             breaker: None,
             limit: None,
             slow_down: None,

@@ -7,7 +7,7 @@ use crate::translate::options;
 
 /// The filter's configuration.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
-    let elsewhere = [("routes", "each route has a `cache`")];
+    let elsewhere = [("routes", "each route has a `cache`"), ("state", "it is the policy's own `state`")];
     let mut draft = options(policy, "cache", &elsewhere, mistakes);
     let routes = policy.routes.iter().filter_map(|route| {
         let mut entry = route.cache.clone()?;
@@ -16,6 +16,9 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         Some(entry)
     });
     let routes = routes.collect();
+    if let (Some(state), true) = (&policy.state, draft.has("l2")) {
+        draft.set("state", state.draft.clone());
+    }
     draft.set("routes", Draft::list(routes, &policy.span));
     draft
 }

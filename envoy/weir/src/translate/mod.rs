@@ -48,6 +48,8 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if policy.identity.is_some() {
         variables.extend(of_store.iter().cloned());
     }
+    // What the cache shares with a fleet is behind the same secret.
+    let of_cache = if cache.has("l2") { of_store.clone() } else { Vec::new() };
     // All plugins of one module have the same ones: with others, they could not share a virtual machine.
     let is_shared =
         [Some(&ratelimit), Some(&quota), front.as_ref()].into_iter().flatten().any(|draft| draft.has("state"));
@@ -59,7 +61,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         filter("correlation", "correlation", &correlation),
         Filter { variables, ..filter("auth", "auth", &auth) },
         Filter { variables: of_store.clone(), ..filter("ratelimit", "ratelimit", &ratelimit) },
-        filter("cache", "cache", &cache),
+        Filter { variables: of_cache, ..filter("cache", "cache", &cache) },
         Filter { variables: of_store, ..filter("quota", "ratelimit", &quota) },
         filter("breaker", "breaker", &breaker),
     ];

@@ -50,12 +50,13 @@ fn a_response_is_stored_where_the_rfc_allows_it() {
             ("§3", &[], &[("cache-control", "s-maxage=5, max-age=0")], Ok(5)),
             ("§3", &[], &[("expires", "Sun, 06 Nov 1994 08:49:38 GMT"), ("date", DATE)], Ok(1)),
             ("§3 by our clock where there is no Date", &[], &[("expires", "Sun, 06 Nov 1994 08:49:38 GMT")], Ok(1)),
-            ("§4.2.2 no guess unless told", &[], &[("last-modified", "Sun, 06 Nov 1993 08:49:38 GMT")], Err(Unfresh)),
+            ("§4.2.2 no guess unless told", &[], &[("last-modified", "Sun, 06 Nov 1993 08:49:38 GMT")], Ok(0)),
             ("§3 nothing said", &[], &[], Err(Unfresh)),
             ("§4.2 older than fresh", &[], &[("cache-control", "max-age=5"), ("age", "5")], Err(Unfresh)),
             ("§4.2 nearly so", &[], &[("cache-control", "max-age=5"), ("age", "4")], Ok(5)),
             ("§5.2.2.4", &[], &[("cache-control", "max-age=5, no-cache")], Err(Unfresh)),
-            ("§5.2.2.4 field names", &[], &[("cache-control", "max-age=5, no-cache=\"x\"")], Err(Unfresh)),
+            ("§5.2.2.4 with a validator", &[], &[("cache-control", "max-age=5, no-cache"), ("etag", "\"a\"")], Ok(5)),
+            ("§5.2.2.4 field names", &[], &[("cache-control", "max-age=5, no-cache=\"x\"")], Ok(5)),
             ("§5.2.2.5", &[], &[("cache-control", "max-age=5, no-store")], Err(NoStore)),
             (
                 "§5.2.2.5 in another line",
@@ -66,7 +67,8 @@ fn a_response_is_stored_where_the_rfc_allows_it() {
             ("§5.2 malformed", &[], &[("cache-control", "max-age=5, x=\"")], Err(NoStore)),
             ("§5.2.2.3", &[], &[("cache-control", "max-age=5, no-store, must-understand")], Ok(5)),
             ("§5.2.2.7", &[], &[("cache-control", "max-age=5, private")], Err(Private)),
-            ("§5.2.2.7 field names", &[], &[("cache-control", "max-age=5, private=\"x\"")], Err(Private)),
+            ("§5.2.2.7 field names", &[], &[("cache-control", "max-age=5, private=\"x\"")], Ok(5)),
+            ("§5.2.2.7 no names", &[], &[("cache-control", "max-age=5, private=\"\"")], Err(Private)),
             ("§5.2.2.9 public is no lifetime", &[], &[("cache-control", "public")], Err(Unfresh)),
             ("§5.2.1.5", &[("cache-control", "no-store")], &[("cache-control", "max-age=5")], Err(Request)),
             (
@@ -92,7 +94,41 @@ fn a_response_is_stored_where_the_rfc_allows_it() {
             ("§4.1 *", &[], &[("cache-control", "max-age=5"), ("vary", "accept, *")], Err(Vary)),
             ("§4.1 what auth took away", &[], &[("cache-control", "max-age=5"), ("vary", "Authorization")], Err(Vary)),
             ("§7.3 cookies", &[], &[("cache-control", "max-age=5"), ("set-cookie", "a=b")], Err(SetCookie)),
+            (
+                "§5.2.2.7 one user's cookies",
+                &[],
+                &[("cache-control", "max-age=5, private=\"set-cookie\""), ("set-cookie", "a=b")],
+                Ok(5),
+            ),
             ("RFC 9110 §8.6", &[], &[("cache-control", "max-age=5"), ("content-length", "1, 1")], Err(Length)),
+        ],
+    );
+}
+
+#[test]
+fn what_is_not_fresh_is_stored_where_it_can_be_validated_or_used_stale() {
+    use Refusal::{NoStore, Unfresh};
+    check(
+        "",
+        &[
+            ("§4.3.1 a validator is enough", &[], &[("etag", "\"a\"")], Ok(0)),
+            ("§4.3.1 weak or not", &[], &[("etag", "W/\"a\""), ("cache-control", "max-age=0")], Ok(0)),
+            ("§4.3.1 if it can be read", &[], &[("etag", "a")], Err(Unfresh)),
+            ("§4.3.1 a date", &[], &[("last-modified", DATE)], Ok(0)),
+            ("§4.3.1 no date", &[], &[("last-modified", "0")], Err(Unfresh)),
+            ("§4.3.1 of a success", &[], &[(":status", "404"), ("etag", "\"a\"")], Err(Unfresh)),
+            ("§3 not of a status that says nothing", &[], &[(":status", "302"), ("etag", "\"a\"")], Err(Unfresh)),
+            ("RFC 5861 §4", &[], &[("cache-control", "max-age=5, stale-if-error=5"), ("age", "9")], Ok(5)),
+            (
+                "RFC 5861 §4 spent",
+                &[],
+                &[("cache-control", "max-age=5, stale-if-error=5"), ("age", "10")],
+                Err(Unfresh),
+            ),
+            ("RFC 9213 §2.1", &[], &[("cache-control", "no-store"), ("cdn-cache-control", "max-age=5")], Ok(5)),
+            ("RFC 9213 §2.1", &[], &[("cache-control", "max-age=5"), ("cdn-cache-control", "no-store")], Err(NoStore)),
+            ("RFC 9213 §2.1", &[], &[("cache-control", "max-age=5"), ("cdn-cache-control", "Private")], Ok(5)),
+            ("not Surrogate-Control", &[], &[("surrogate-control", "max-age=5")], Err(Unfresh)),
         ],
     );
 }
@@ -126,6 +162,9 @@ fn a_guess_is_made_where_it_is_allowed() {
             ("§4.2.2 never beside max-age", &[], &[changed, ("cache-control", "max-age=5")], Ok(5)),
             ("RFC 9110 §15.1", &[], &[(":status", "404"), changed], Ok(100)),
             ("RFC 9110 §15.1", &[], &[(":status", "302"), changed], Err(Refusal::Unfresh)),
+            ("RFC 9110 §15.1", &[], &[(":status", "502"), changed], Err(Refusal::Unfresh)),
+            ("RFC 9110 §15.1", &[], &[(":status", "599"), changed], Err(Refusal::Unfresh)),
+            ("§5.2.2.9", &[], &[(":status", "599"), changed, ("cache-control", "public")], Ok(100)),
             ("§5.2.2.9", &[], &[(":status", "302"), changed, ("cache-control", "public")], Ok(100)),
         ],
     );
@@ -188,6 +227,33 @@ fn a_stored_response_knows_on_what_terms() {
     assert!(!terms(r#", "shared": true"#, &known, "max-age=5, public").relies_on_shared);
     assert!(!terms(r#", "shared": true"#, &[], "max-age=5").relies_on_shared);
     assert!(terms(r#", "ttl": "1h""#, &[], "x").forced);
+    // RFC 5861: the response's own bound first; a route that forces a lifetime says both.
+    let bounds = |route, directives| {
+        let terms = terms(route, &[], directives);
+        (terms.while_revalidate, terms.if_error, terms.forbids_stale, terms.needs_validation)
+    };
+    let route = r#", "stale_while_revalidate": "7s", "stale_if_error": "9s""#;
+    let forced = format!(r#"{route}, "ttl": "1h""#);
+    for (route, directives, expected) in [
+        ("", "max-age=5", (0, 0, false, false)),
+        ("", "max-age=5, stale-while-revalidate=1, stale-if-error=2", (1, 2, false, false)),
+        (route, "max-age=5", (7, 9, false, false)),
+        (route, "max-age=5, stale-while-revalidate=1, stale-if-error=0", (1, 0, false, false)),
+        (route, "max-age=5, must-revalidate", (7, 9, true, false)),
+        (&forced, "no-cache, must-revalidate, stale-if-error=2", (7, 9, false, false)),
+    ] {
+        assert_eq!(bounds(route, directives), expected, "{route} {directives}");
+    }
+}
+
+#[test]
+fn fields_that_are_withheld_are_not_stored() {
+    // RFC 9111 §5.2.2.4 and §5.2.2.7
+    let said = ("cache-control", "max-age=5, no-cache=\"X-A, set-cookie\", private=x-b");
+    let lines = [said, ("date", DATE), ("x-a", "1"), ("x-a", "2"), ("x-b", "3"), ("x-c", "4"), ("set-cookie", "a=b")];
+    let headers = judged("", &[], &lines).unwrap().headers;
+    let names: Vec<_> = headers.iter().map(|(name, _)| String::from_utf8_lossy(name).into_owned()).collect();
+    assert_eq!(names, ["cache-control", "date", "x-c"]);
 }
 
 #[test]

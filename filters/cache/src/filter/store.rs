@@ -4,20 +4,24 @@ use policy::{Fingerprint, Instant};
 use shell::HostError;
 use shell::shared::{self, Change, Failure, Version};
 
+use super::Plugin;
 use crate::arena::Arena;
-use crate::directory::{Directory, Found, Placement};
+use crate::directory::{Directory, Found, Placement, Record};
+use crate::entry;
+use crate::envelope::Envelope;
 use crate::key;
-use crate::recording::Recording;
+use crate::purge::Stamp;
 
 /// How often a directory's change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
 
-/// What stands in the place where an answer to a request would be.
-pub(crate) struct Lookup {
-    /// What the directory knew.
-    pub(crate) known: Known,
-    /// The next ticket of the set, for [`place`].
-    pub(crate) seen: u64,
+/// What had happened when a request was forwarded: its response must not replace what happens after.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Seen {
+    /// The next ticket of the set.
+    pub(crate) ticket: u64,
+    /// The last purge.
+    pub(crate) stamp: Stamp,
 }
 
 /// What a directory knew of a request.
@@ -27,48 +31,70 @@ pub(crate) enum Known {
     /// Nothing for what this request says in the varied fields.
     OtherVariants,
     /// This object.
-    Object {
-        /// The object's bytes.
-        bytes: Vec<u8>,
-        /// The placement's number, which the object must bear.
-        ticket: u64,
-        /// Whether a use of it is to be written down.
-        is_use_news: bool,
-    },
+    Object(Object),
 }
 
-/// Looks for a response; `variant` is asked what the request comes to under a list of field names.
+impl Known {
+    /// The object's entry, as bytes.
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Object(found) => Some(&found.bytes),
+            Self::Nothing | Self::OtherVariants => None,
+        }
+    }
+}
+
+/// A stored object.
+pub(crate) struct Object {
+    /// Its entry.
+    pub(crate) bytes: Vec<u8>,
+    /// What storage knows of it.
+    pub(crate) envelope: Envelope,
+    /// The placement's number, which the entry must bear.
+    pub(crate) ticket: u64,
+    /// Whether a use of it is to be written down.
+    pub(crate) is_use_news: bool,
+    /// Whether a purge has made it stale.
+    pub(crate) is_softened: bool,
+}
+
+/// Looks for a response, and says the next ticket; `variant` is asked what the request comes to under a list of field names.
 pub(crate) fn look_up(
     arena: &Arena,
     print: Fingerprint,
-    now: Instant,
     variant: impl FnMut(&[u8]) -> u64,
-) -> Result<Lookup, HostError> {
+) -> Result<(Known, u64), HostError> {
     let set = arena.set_of(print);
     let (directory, _) = shared::read(&arena.directory(set))?;
-    let (found, seen) = crate::directory::find(&directory, key::tag(print), variant);
+    let (found, ticket) = crate::directory::find(&directory, key::tag(print), variant);
     let known = match found {
         Found::Nothing => Known::Nothing,
         Found::OtherVariants => Known::OtherVariants,
         Found::Record(record) => {
-            let (bytes, _) = shared::read(&arena.object(set, record.slot))?;
-            Known::Object { bytes, ticket: record.ticket, is_use_news: record.is_use_news(seconds(now)) }
+            let (mut bytes, _) = shared::read(&arena.object(set, record.slot))?;
+            // What is no object has lost its place just now.
+            let Some(envelope) = Envelope::split(&mut bytes) else { return Ok((Known::Nothing, ticket)) };
+            // What is to be replaced answers in its place as long as that has not been written.
+            if record.former != 0 && entry::ticket(&bytes) == Some(record.former) {
+                entry::seal(&mut bytes, record.ticket);
+            }
+            let (is_use_news, is_softened) = (record.is_use_news(), record.is_softened);
+            Known::Object(Object { bytes, envelope, ticket: record.ticket, is_use_news, is_softened })
         }
     };
-    Ok(Lookup { known, seen })
+    Ok((known, ticket))
 }
 
-/// Puts a whole response into its place.
-pub(crate) fn place(
+/// Puts a whole object into the place that its `offer` asks for; says the slot, or that it came too late.
+fn place(
     arena: &Arena,
     print: Fingerprint,
-    variant: u64,
+    offer: Record<'_>,
     seen: u64,
-    recording: &mut Recording,
+    object: &mut [u8],
     now: Instant,
-) -> Result<(), Failure> {
+) -> Result<Option<(u8, u64)>, Failure> {
     let set = arena.set_of(print);
-    let offer = recording.record(key::tag(print), variant);
     let placement = shared::update(&arena.directory(set), ATTEMPTS, |stored| {
         let before = std::mem::take(stored);
         let mut directory = Directory::parse(&before);
@@ -76,22 +102,41 @@ pub(crate) fn place(
         *stored = directory.to_bytes();
         if placement == Placement::Outdated { Change::Keep(placement) } else { Change::Store(placement) }
     })?;
-    let Placement::Placed { slot, ticket, emptied } = placement else { return Ok(()) };
+    let Placement::Placed { slot, ticket, emptied } = placement else { return Ok(None) };
     empty(arena, set, &emptied).map_err(Failure::Host)?;
-    let object = arena.object(set, slot);
-    shared::overwrite(&object, recording.sealed(ticket)).map_err(Failure::Host)?;
+    let key = arena.object(set, slot);
+    entry::seal(object, ticket);
+    shared::overwrite(&key, object).map_err(Failure::Host)?;
     // Whoever was given this slot in the meantime may have written before us: what stands there now is nobody's.
     let (directory, _) = shared::read(&arena.directory(set)).map_err(Failure::Host)?;
     if Directory::parse(&directory).holds(ticket) {
-        return Ok(());
+        return Ok(Some((slot, ticket)));
     }
-    shared::overwrite(&object, b"").map_err(Failure::Host)
+    shared::overwrite(&key, b"").map_err(Failure::Host)?;
+    Ok(None)
+}
+
+impl Plugin {
+    /// Puts a whole object into its place; says the slot and the ticket, or that it came too late.
+    pub(super) fn place(
+        &self,
+        print: Fingerprint,
+        variant: u64,
+        vary: &[u8],
+        seen: Seen,
+        object: &mut [u8],
+    ) -> Result<Option<(u8, u64)>, Failure> {
+        let Some(envelope) = Envelope::of(object) else { return Ok(None) };
+        let bytes = u32::try_from(object.len()).unwrap_or(u32::MAX);
+        let offer = envelope.record(key::tag(print), variant, vary, bytes);
+        place(&self.config.arena, print, offer, seen.ticket, object, shell::now())
+    }
 }
 
 /// Writes a use down. That another worker was faster is of no importance: the entry is in use.
-pub(crate) fn touch(arena: &Arena, print: Fingerprint, ticket: u64, now: Instant) -> Result<(), HostError> {
+pub(crate) fn touch(arena: &Arena, print: Fingerprint, ticket: u64) -> Result<(), HostError> {
     let directory = arena.directory(arena.set_of(print));
-    match shared::update(&directory, 1, |stored| change(stored, |set| set.touch(ticket, seconds(now)))) {
+    match shared::update(&directory, 1, |stored| change(stored, |set| set.touch(ticket))) {
         Ok(()) | Err(Failure::Contended) => Ok(()),
         Err(Failure::Host(error)) => Err(error),
     }
@@ -112,6 +157,12 @@ pub(crate) fn invalidate(arena: &Arena, print: Fingerprint) -> Result<(), Failur
         change(stored, |directory| directory.invalidate(key::tag(print)))
     })?;
     empty(arena, set, &freed).map_err(Failure::Host)
+}
+
+/// Makes all responses of a URL stale, and drops those that are on their way.
+pub(crate) fn soften(arena: &Arena, print: Fingerprint) -> Result<(), Failure> {
+    let directory = arena.directory(arena.set_of(print));
+    shared::update(&directory, ATTEMPTS, |stored| change(stored, |set| set.soften(key::tag(print))))
 }
 
 /// Gives the memory back that a larger arena of an earlier configuration left behind.
@@ -147,6 +198,7 @@ fn empty(arena: &Arena, set: u32, slots: &[u8]) -> Result<(), HostError> {
     slots.iter().try_for_each(|&slot| shared::overwrite(&arena.object(set, slot), b""))
 }
 
-fn seconds(now: Instant) -> u32 {
+/// Whole seconds since the epoch.
+pub(crate) fn seconds(now: Instant) -> u32 {
     u32::try_from(now.unix_seconds()).unwrap_or(u32::MAX)
 }

@@ -36,7 +36,8 @@ fn played<T>(
 ) -> T {
     let config = Config::from_json(format!(r#"{{"routes": [{{"match": {{}}{route}}}]}}"#).as_bytes()).unwrap();
     let plain = [(":method", "GET"), (":scheme", "http"), (":authority", "a"), (":path", "/")];
-    let request = headers(&plain.iter().chain(request).collect::<Vec<_>>());
+    let plain = plain.iter().filter(|(name, _)| request.iter().all(|(other, _)| other != name));
+    let request = headers(&plain.chain(request).collect::<Vec<_>>());
     let Plan::Ask(inquiry) = request::plan(&config, &Seed::from_random([7; 16]), request, false) else {
         panic!("the request passes")
     };
@@ -46,9 +47,18 @@ fn played<T>(
     act(&Entry::parse(&bytes).unwrap(), &inquiry, &config.routes[0])
 }
 
-fn verdict(route: &str, request: Lines<'_>, facts: &Facts, later: u64) -> Result<i64, Forward> {
+fn judged(route: &str, request: Lines<'_>, facts: &Facts, later: u64) -> Verdict {
     let now = Instant::from_unix_seconds(STORED + later);
-    played(route, request, facts, &[], |entry, inquiry, route| judge(entry, inquiry, route, now)).map(|hit| hit.ttl)
+    played(route, request, facts, &[], |entry, inquiry, route| judge(entry, inquiry, route, now))
+}
+
+/// For how long what is used is fresh, or why it is not used as it is.
+fn verdict(route: &str, request: Lines<'_>, facts: &Facts, later: u64) -> Result<i64, Forward> {
+    match judged(route, request, facts, later) {
+        Verdict::Use(hit) => Ok(hit.ttl),
+        Verdict::Refresh(_) => panic!("{request:?} refreshes"),
+        Verdict::Validate(why) | Verdict::Ignore(why) => Err(why),
+    }
 }
 
 #[test]
@@ -132,24 +142,62 @@ fn a_clock_that_stepped_back_makes_a_response_stale() {
     let fresh = facts(60, Terms::default());
     for back in [3, 3600, STORED] {
         let now = Instant::from_unix_seconds(STORED - back);
-        let hit = played("", &[], &fresh, &[], |entry, inquiry, route| judge(entry, inquiry, route, now));
-        assert_eq!(hit, Err(Forward::Stale), "{back}");
+        let verdict = played("", &[], &fresh, &[], |entry, inquiry, route| judge(entry, inquiry, route, now));
+        assert_eq!(verdict, Verdict::Validate(Forward::Stale), "{back}");
     }
 }
 
-fn answered(request: Lines<'_>, status: u16, stored: Lines<'_>) -> (u16, Vec<String>) {
+#[test]
+fn a_stale_response_is_refreshed_beside_validated_or_ignored() {
+    use Forward::{Bypass, Request, Stale};
+    use Verdict::{Ignore, Refresh, Use, Validate};
+    let lax = Terms { while_revalidate: 20, ..Terms::default() };
+    let strict = Terms { forbids_stale: true, ..lax };
+    let unsure = Terms { needs_validation: true, ..lax };
+    let personal = Terms { relies_on_shared: true, ..lax };
+    let hit = |age, ttl| Hit { age, ttl };
+    // (section, directives, terms, seconds later, verdict); 10 s old on arrival, fresh for 60 s.
+    let rows = [
+        ("RFC 5861 §3 fresh", "", lax, 49, Use(hit(59, 1))),
+        ("RFC 5861 §3", "", lax, 50, Refresh(hit(60, 0))),
+        ("RFC 5861 §3", "", lax, 69, Refresh(hit(79, -19))),
+        ("RFC 5861 §3 past its bound", "", lax, 70, Validate(Stale)),
+        ("§4.2.4 forbidden", "", strict, 50, Validate(Stale)),
+        ("§5.2.1.2 by the client's leave", "max-stale=100", lax, 69, Use(hit(79, -19))),
+        ("§5.2.1.3 what is stale is not fresh for long", "min-fresh=1", lax, 50, Validate(Stale)),
+        ("§5.2.1.4", "no-cache", lax, 50, Validate(Request)),
+        ("§5.2.1.1", "max-age=60", lax, 50, Validate(Request)),
+        ("§5.2.1.1", "max-age=61", lax, 50, Refresh(hit(60, 0))),
+        ("§5.2.2.4", "", unsure, 0, Validate(Stale)),
+        ("§5.2.2.4", "max-stale", unsure, 60, Validate(Stale)),
+        ("§3.5", "", personal, 50, Ignore(Bypass)),
+    ];
+    for (section, directives, terms, later, expected) in rows {
+        let verdict = judged("", &[("cache-control", directives)], &facts(60, terms), later);
+        assert_eq!(verdict, expected, "{section}: {directives}");
+    }
+    let user = &[("x-weir-user", "alice")];
+    assert_eq!(judged("", user, &facts(60, lax), 50), Ignore(Request), "§3.5");
+}
+
+/// What a response of ten bytes answers.
+fn answered(request: Lines<'_>, status: u16, stored: Lines<'_>) -> (u16, Vec<String>, Vec<u8>) {
     let facts = Facts { status, ..facts(60, Terms::default()) };
+    let now = Instant::from_unix_seconds(STORED + 20);
+    let body = b"0123456789";
     let answer = played("", request, &facts, stored, |entry, inquiry, _| {
-        answer(entry, inquiry, Hit { age: 10, ttl: 50 }, "weir").unwrap()
+        let stored = Stored { status, headers: &entry.headers().unwrap(), body };
+        answer(&stored, inquiry, 10, "weir; hit; ttl=50", now)
     });
     let line = |(name, value): (&[u8], &[u8])| format!("{}: {}", name.escape_ascii(), value.escape_ascii());
-    (answer.status, answer.headers.iter().map(line).collect())
+    let lines = answer.headers.iter().map(line).collect();
+    (answer.status, lines, answer.body.of(body).to_vec())
 }
 
 #[test]
 fn a_hit_has_the_stored_headers_and_two_more() {
-    let (status, lines) = answered(&[], 404, &[("content-type", "a/b"), ("link", "1"), ("link", "\u{e9}")]);
-    assert_eq!(status, 404);
+    let (status, lines, body) = answered(&[], 404, &[("content-type", "a/b"), ("link", "1"), ("link", "\u{e9}")]);
+    assert_eq!((status, body.as_slice()), (404, b"0123456789".as_slice()));
     assert_eq!(
         lines,
         ["content-type: a/b", "link: 1", "link: \\xc3\\xa9", "age: 10", "cache-status: weir; hit; ttl=50"]
@@ -157,39 +205,54 @@ fn a_hit_has_the_stored_headers_and_two_more() {
 }
 
 #[test]
-fn a_precondition_is_answered_from_the_store() {
-    let tagged: Lines<'_> = &[("etag", "\"a,b\""), ("last-modified", DATE)];
-    let weak: Lines<'_> = &[("etag", "W/\"v1\"")];
-    let dated: Lines<'_> = &[("last-modified", DATE)];
-    let (later, earlier) = ("Sun, 06 Nov 1994 08:49:38 GMT", "Sun, 06 Nov 1994 08:49:36 GMT");
-    let (inm, ims) = ("if-none-match", "if-modified-since");
-    let rows: [(&str, Lines<'_>, u16, Lines<'_>, u16); 22] = [
-        ("§13.1.2", &[(inm, "\"a,b\"")], 200, tagged, 304),
-        ("§13.1.2 another", &[(inm, "\"a\"")], 200, tagged, 200),
-        ("§13.1.2 one of several", &[(inm, "\"x\", W/\"y\" , \"a,b\"")], 200, tagged, 304),
-        ("§13.1.2 in several lines", &[(inm, "\"x\""), (inm, "\"a,b\"")], 200, tagged, 304),
-        ("§13.1.2 any", &[(inm, "*")], 200, tagged, 304),
-        ("§13.1.2 any, without a tag", &[(inm, "*")], 200, dated, 304),
-        ("§8.8.3.2 weak comparison", &[(inm, "\"v1\"")], 200, weak, 304),
-        ("§8.8.3.2 weak comparison", &[(inm, "W/\"a,b\"")], 200, tagged, 304),
-        ("§8.8.3 case counts", &[(inm, "w/\"v1\"")], 200, weak, 200),
-        ("§8.8.3 quotes count", &[(inm, "v1")], 200, weak, 200),
-        ("malformed", &[(inm, "\"v1")], 200, weak, 200),
-        ("malformed", &[(inm, "")], 200, weak, 200),
-        ("malformed tag", &[(inm, "\"a\"b\"")], 200, &[("etag", "\"a\"b\"")], 200),
-        ("two tags", &[(inm, "\"a\"")], 200, &[("etag", "\"a\""), ("etag", "\"b\"")], 200),
-        ("§13.1.3 the same", &[(ims, DATE)], 200, dated, 304),
-        ("§13.1.3 later", &[(ims, later)], 200, dated, 304),
-        ("§13.1.3 earlier", &[(ims, earlier)], 200, dated, 200),
-        ("§13.1.3 no date", &[(ims, "soon")], 200, dated, 200),
-        ("§13.1.3 two dates", &[(ims, DATE), (ims, DATE)], 200, dated, 200),
-        ("RFC 9111 §4.3.2 by Date", &[(ims, DATE)], 200, &[("date", DATE)], 304),
-        ("§13.2.2 If-None-Match alone counts", &[(inm, "\"x\""), (ims, later)], 200, tagged, 200),
-        ("§13.2.1 not for an error", &[(inm, "*")], 404, tagged, 404),
+fn a_part_is_answered_from_a_stored_whole() {
+    // (section, request, status and headers stored, status, Content-Range, body)
+    type Row<'a> = (&'a str, Lines<'a>, u16, Lines<'a>, u16, Option<&'a str>, &'a str);
+    let tagged: Lines<'_> = &[
+        ("content-type", "a/b"),
+        ("etag", "\"a\""),
+        ("last-modified", "Sun, 06 Nov 1994 08:49:36 GMT"),
+        ("date", DATE),
     ];
-    for (section, request, status, stored, expected) in rows {
-        assert_eq!(answered(request, status, stored).0, expected, "{section}: {request:?} {stored:?}");
+    let weak: Lines<'_> = &[("content-type", "a/b"), ("etag", "W/\"a\""), ("last-modified", DATE), ("date", DATE)];
+    let range = ("range", "bytes=2-4");
+    let rows: [Row<'_>; 18] = [
+        ("§14.2", &[range], 200, tagged, 206, Some("bytes 2-4/10"), "234"),
+        ("§14.1.2 suffix", &[("range", "bytes=-1")], 200, tagged, 206, Some("bytes 9-9/10"), "9"),
+        ("§15.5.17", &[("range", "bytes=10-")], 200, tagged, 416, Some("bytes */10"), ""),
+        ("§14.2 unknown unit", &[("range", "lines=1-2")], 200, tagged, 200, None, "0123456789"),
+        ("§14.2 said twice", &[range, range], 200, tagged, 200, None, "0123456789"),
+        ("§14.2 for GET alone", &[(":method", "HEAD"), range], 200, tagged, 200, None, "0123456789"),
+        ("§14.2 for what succeeded", &[range], 404, tagged, 404, None, "0123456789"),
+        ("§13.2.2 preconditions first", &[range, ("if-none-match", "\"a\"")], 200, tagged, 304, None, ""),
+        ("§13.2.2 then ranges", &[range, ("if-none-match", "\"b\"")], 200, tagged, 206, Some("bytes 2-4/10"), "234"),
+        ("§13.1.5 by tag", &[range, ("if-range", "\"a\"")], 200, tagged, 206, Some("bytes 2-4/10"), "234"),
+        ("§13.1.5 another tag", &[range, ("if-range", "\"b\"")], 200, tagged, 200, None, "0123456789"),
+        ("§13.1.5 strong alone", &[range, ("if-range", "W/\"a\"")], 200, weak, 200, None, "0123456789"),
+        ("§13.1.5 on both sides", &[range, ("if-range", "\"a\"")], 200, weak, 200, None, "0123456789"),
+        (
+            "§13.1.5 by date",
+            &[range, ("if-range", "Sun, 06 Nov 1994 08:49:36 GMT")],
+            200,
+            tagged,
+            206,
+            Some("bytes 2-4/10"),
+            "234",
+        ),
+        ("§13.1.5 another date", &[range, ("if-range", DATE)], 200, tagged, 200, None, "0123456789"),
+        ("§8.8.2.2 a weak date", &[range, ("if-range", DATE)], 200, weak, 200, None, "0123456789"),
+        ("§13.1.5 unreadable", &[range, ("if-range", "a")], 200, tagged, 200, None, "0123456789"),
+        ("§13.1.5 twice", &[range, ("if-range", "\"a\""), ("if-range", "\"a\"")], 200, tagged, 200, None, "0123456789"),
+    ];
+    for (section, request, status, stored, expected, place, content) in rows {
+        let (status, lines, body) = answered(request, status, stored);
+        let said = lines.iter().find_map(|line| line.strip_prefix("content-range: "));
+        assert_eq!((status, said, body.as_slice()), (expected, place, content.as_bytes()), "{section}: {request:?}");
     }
+    let (status, lines, body) = answered(&[("range", "bytes=0-1,9-")], 200, tagged);
+    let kinds: Vec<_> = lines.iter().filter(|line| line.starts_with("content-type")).collect();
+    assert_eq!((status, kinds.len(), body.starts_with(b"\r\n--")), (206, 1, true), "§15.3.7.2");
+    assert!(kinds[0].starts_with("content-type: multipart/byteranges; boundary="));
 }
 
 #[test]
@@ -207,7 +270,8 @@ fn a_304_describes_no_content() {
         ("vary", "accept"),
         ("date", DATE),
     ];
-    let (status, lines) = answered(&[("if-none-match", "\"a\"")], 200, stored);
+    let (status, lines, body) = answered(&[("if-none-match", "\"a\"")], 200, stored);
+    assert!(body.is_empty());
     let names: Vec<_> = lines.iter().filter_map(|line| line.split(": ").next()).collect();
     let expected =
         ["content-location", "content-security-policy", "etag", "cache-control", "vary", "date", "age", "cache-status"];

@@ -74,7 +74,7 @@ const SMALL: &str = r#"{"routes": [{"match": {}}], "budget_bytes": "1100KiB", "o
 const BUDGET: usize = 1100 << 10;
 
 #[track_caller]
-fn goes_on(stage: &mut HostStage, lines: &str) {
+pub(crate) fn goes_on(stage: &mut HostStage, lines: &str) {
     let lines = parser::parse(lines).expect("the lines are well-formed");
     if let Err(fault) = play(stage, &lines) {
         panic!("{fault}");
@@ -140,6 +140,69 @@ fn a_crash_leaves_what_is_stored() {
         &mut stage,
         "eventually GET /a @1 -> 200 body=x cache-status~hit\nGET /a @2 -> 200 body=x cache-status~hit",
     );
+}
+
+/// The keys of all objects, and what stands there.
+fn objects(stage: &HostStage) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let keys = stage.host.shared_keys("weir").into_iter();
+    // `weir.cache.<name>.<set>.<slot>`, as against `weir.cache.<name>.<set>`.
+    let keys = keys.filter(|key| key.starts_with(b"weir.cache.weir.") && key.split(|byte| *byte == b'.').count() == 5);
+    keys.map(|key| (key.clone(), stage.host.shared_data("weir", &key).unwrap_or_default().to_vec())).collect()
+}
+
+#[test]
+fn what_is_being_replaced_answers_until_it_is() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
+    let mut written = Vec::new();
+    for body in ["one", "two", "three"] {
+        goes_on(
+            &mut stage,
+            &format!(
+                "origin /a 200 cache-control=max-age=600 body={body}
+                 GET /a cache-control=no-cache -> 200 body={body} cache-status~stored
+                 GET /a -> 200 body={body} cache-status~hit"
+            ),
+        );
+        written.extend(objects(&stage));
+    }
+    let [(first, one), (second, two), (third, _)] = written.as_slice() else { panic!("one object at a time") };
+    assert_eq!([first, second], [third, third], "in one place");
+    // The directory has the third, which has not been written yet.
+    stage.host.set_shared_data("weir", third, two.clone());
+    goes_on(&mut stage, "2 times GET /a -> 200 body=two cache-status~hit");
+    stage.host.set_shared_data("weir", third, one.clone());
+    goes_on(&mut stage, "GET /a -> 200 body=three cache-status~uri-miss");
+}
+
+#[test]
+fn a_write_that_was_broken_off_is_as_if_nothing_was_stored() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
+    goes_on(
+        &mut stage,
+        "origin /a 200 cache-control=max-age=600 body=aaaa
+         origin /b 200 cache-control=max-age=600 body=bbbb
+         GET /a -> 200
+         GET /b -> 200",
+    );
+    let whole = objects(&stage);
+    assert_eq!(whole.len(), 2);
+    let (first, second) = (&whole[0].1, &whole[1].1);
+    // The directory knows of an object that was never written, is another one's, an older one's, or was cut.
+    let mut older = first.clone();
+    older[28] ^= 1;
+    let broken =
+        [Vec::new(), first[..first.len() / 2].to_vec(), first[..first.len() - 1].to_vec(), second.clone(), older];
+    for bytes in broken {
+        stage.host.set_shared_data("weir", &whole[0].0, bytes.clone());
+        stage.host.set_shared_data("weir", &whole[1].0, bytes);
+        goes_on(
+            &mut stage,
+            "GET /a -> 200 body=aaaa
+             GET /b -> 200 body=bbbb
+             GET /a -> 200 body=aaaa cache-status~hit
+             GET /b -> 200 body=bbbb cache-status~hit",
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,103 @@
+//! Sending what is stored: in the upstream's place, or in the place of what it has answered.
+
+use policy::handover::{DETAILS_PREFIX, header};
+use policy::headers::Sole;
+use policy::{Headers, Instant};
+use proxy_wasm::types::Action;
+use shell::headers::{self, Map};
+use shell::reply;
+
+use super::correction::Correction;
+use super::{Filter, Phase, report};
+use crate::request::Inquiry;
+use crate::selection::{self, Answer, Stored};
+
+/// An upstream's answer that is replaced.
+pub(super) struct Replaced<'a> {
+    /// Its headers.
+    pub(super) response: &'a Headers,
+    /// Whether nothing follows them.
+    pub(super) is_bodyless: bool,
+}
+
+/// What replaces it.
+pub(super) struct Restored<'a> {
+    /// What is stored.
+    pub(super) stored: Stored<'a>,
+    /// How old that is, in seconds.
+    pub(super) age: u32,
+    /// What `Cache-Status` says.
+    pub(super) member: String,
+}
+
+impl Filter {
+    /// Answers in the request phase.
+    pub(super) fn send(&mut self, answer: &Answer, stored: &[u8]) -> Action {
+        // Of a 304 nothing but headers is sent; of a HEAD's answer the host sends the length of the body alone.
+        let body = answer.body.of(stored);
+        self.phase = Phase::Answered(Correction::of(&answer.headers, body));
+        reply::send_whole(answer.status, &format!("{DETAILS_PREFIX}cache_hit"), &answer.headers, body)
+    }
+
+    /// Answers in the response phase. Headers and body change in their places, so that the filters before this one see
+    /// and complete the answer as any other; only a body that is to come where the upstream sends none cannot be put
+    /// there. Then the host is asked to reply, which ends the response for the other filters: they add nothing to it.
+    ///
+    /// `None` where the host could not send the answer as it is.
+    pub(super) fn replace(
+        &mut self,
+        inquiry: &Inquiry,
+        with: &Restored<'_>,
+        replaced: &Replaced<'_>,
+        now: Instant,
+    ) -> Option<Action> {
+        let answer = selection::answer(&with.stored, inquiry, with.age, &with.member, now);
+        let bytes = answer.body.of(with.stored.body);
+        // Cookies are this exchange's, whoever's the answer is.
+        let mut more: Vec<(&[u8], &[u8])> = Vec::new();
+        for cookie in replaced.response.all("set-cookie") {
+            more.push((b"set-cookie", cookie));
+        }
+        let is_body_sent = !inquiry.is_head && !bytes.is_empty();
+        if is_body_sent && !has_body(replaced) {
+            return send_directly(inquiry, &answer, more, bytes);
+        }
+        let (status, length) = (answer.status.to_string(), bytes.len().to_string());
+        more.push((b":status", status.as_bytes()));
+        if !matches!(answer.status, 204 | 304) {
+            more.push((b"content-length", length.as_bytes()));
+        }
+        report(headers::replace_all(Map::Response, &selection::compose(&answer.headers, |_| true, &more)));
+        if !replaced.is_bodyless {
+            self.phase = Phase::Replaced(if is_body_sent { bytes.to_vec() } else { Vec::new() });
+        }
+        Some(Action::Continue)
+    }
+}
+
+/// Whether a body is sure to come: one that was never announced may be empty.
+fn has_body(replaced: &Replaced<'_>) -> bool {
+    let is_announced = match replaced.response.sole("content-length") {
+        Sole::Value(length) => length.iter().any(|digit| (b'1'..=b'9').contains(digit)),
+        Sole::Absent | Sole::Repeated => false,
+    };
+    !replaced.is_bodyless && is_announced
+}
+
+/// Has the host reply. It would make a text of a body without a type, and no later callback could mend that.
+fn send_directly<'a>(
+    inquiry: &'a Inquiry,
+    answer: &'a Answer,
+    mut more: Vec<(&'a [u8], &'a [u8])>,
+    body: &[u8],
+) -> Option<Action> {
+    answer.headers.first("content-type")?;
+    // Who has a correlation id has `correlation` before it, which would have said these.
+    if let Some(correlation) = inquiry.headers.first(header::CORRELATION_ID) {
+        more.push((header::CORRELATION_ID.as_bytes(), correlation));
+        more.push((header::REQUEST_ID.as_bytes(), inquiry.headers.first(header::REQUEST_ID).unwrap_or(correlation)));
+    }
+    let details = format!("{DETAILS_PREFIX}cache_restored");
+    let headers = selection::compose(&answer.headers, |_| true, &more);
+    Some(reply::send_whole(answer.status, &details, &headers, body))
+}

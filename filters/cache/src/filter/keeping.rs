@@ -1,0 +1,99 @@
+//! The response's way into the store, or out of it.
+
+use policy::Fingerprint;
+use shell::headers::{self, Map};
+use shell::stream::{self, Buffer};
+
+use super::refresh::Claim;
+use super::store::{self, Seen};
+use super::{Plugin, Question};
+use crate::admission::{Admitted, Refusal};
+use crate::invalidation::Invalidation;
+use crate::recording::Recording;
+use crate::tag::Tags;
+use crate::{key, remote};
+
+/// A response on its way.
+pub(super) struct Copy {
+    route: usize,
+    print: Fingerprint,
+    variant: u64,
+    seen: Seen,
+    recording: Recording,
+    /// What it refreshes is refreshed until it is in its place.
+    _claim: Option<Claim>,
+}
+
+impl Copy {
+    /// Copies `size` bytes of the body that are passing.
+    pub(super) fn append(self, size: usize) -> Option<Self> {
+        if size == 0 {
+            return Some(self);
+        }
+        let piece = stream::bytes(Buffer::ResponseBody, 0, size).ok().filter(|piece| piece.len() == size)?;
+        Some(Self { recording: self.recording.append(&piece)?, ..self })
+    }
+
+    /// Copies a body that is here already.
+    pub(super) fn complete(self, body: &[u8]) -> Option<Self> {
+        Some(Self { recording: self.recording.append(body)?, ..self })
+    }
+}
+
+impl Plugin {
+    /// Begins the copy of a response that is to be stored with these tags.
+    pub(super) fn begin(&self, question: &mut Question, admitted: &Admitted, tags: Tags) -> Result<Copy, Refusal> {
+        let inquiry = &question.inquiry;
+        let labels = (tags, question.seen.stamp);
+        let values = admitted.vary.values(&inquiry.headers);
+        let bytes_max = self.config.object_bytes_max;
+        let recording = Recording::begin(admitted, &inquiry.key, &values, labels, bytes_max, &self.ledger)?;
+        let variant = key::variant(&self.seed, admitted.vary.as_bytes(), &values);
+        let (route, print, seen, claim) = (inquiry.route, inquiry.print, question.seen, question.claim.take());
+        Ok(Copy { route, print, variant, seen, recording, _claim: claim })
+    }
+
+    /// Puts a response that has passed whole into its place.
+    pub(super) fn keep(&self, copy: Copy) {
+        let Copy { route, print, variant, seen, recording, _claim } = copy;
+        if !recording.is_whole() {
+            return;
+        }
+        let (mut object, vary) = recording.finish();
+        match self.place(print, variant, &vary, seen, &mut object) {
+            Ok(Some(place)) => self.share(route, print, place, &object),
+            Ok(None) => {}
+            Err(failure) => {
+                log::warn!("store not writable: {failure:?}");
+                self.meters.get(route).unwrap_or(&self.unrouted).write_errors.increment();
+            }
+        }
+    }
+
+    /// Drops what is stored of an answer that the upstream no longer gives.
+    pub(super) fn drop_stored(&self, question: &Question, ticket: u64) {
+        let inquiry = &question.inquiry;
+        // From the second level it would come back.
+        let is_shared = self.config.routes.get(inquiry.route).is_some_and(|route| route.is_remote);
+        let forgotten = if is_shared { self.forget_remote(remote::print(&inquiry.key)) } else { Ok(()) };
+        if let Err(failure) = forgotten.and_then(|()| store::remove(&self.config.arena, inquiry.print, ticket)) {
+            log::warn!("store not writable: {failure:?}");
+            self.meters.get(inquiry.route).unwrap_or(&self.unrouted).write_errors.increment();
+        }
+    }
+
+    /// Makes what a successful request names unusable (RFC 9111 §4.4).
+    pub(super) fn invalidate(&self, invalidation: &Invalidation) {
+        let response = headers::read(Map::Response).unwrap_or_else(|error| {
+            log::error!("response headers: {error}");
+            policy::Headers::default()
+        });
+        for url in invalidation.voided(&self.seed, &response) {
+            let forgotten = self.forget_remote(url.fleet);
+            if let Err(failure) = forgotten.and_then(|()| store::invalidate(&self.config.arena, url.print)) {
+                log::error!("not invalidated: {failure:?}");
+                self.unrouted.write_errors.increment();
+            }
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Purges in shared data: applied by whoever is told of them, and in force on every worker with its next look.
+//!
+//! The ledger is one key. A second one, the pulse, has sixteen bytes and is read with every request: a number that is
+//! another one after each purge, and when the fleet's stream was last read. A worker reads the ledger again when that
+//! number has changed.
+
+use std::cell::{Ref, RefCell};
+
+use policy::{Headers, Instant, Rejection};
+use proxy_wasm::types::Action;
+use sha2::{Digest as _, Sha256};
+use shell::HostError;
+use shell::headers::Map;
+use shell::shared::{self, Change, Failure};
+
+use super::{Plugin, store};
+use crate::config::{Config, KeyDigest, Route};
+use crate::entry::{self, Entry};
+use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
+use crate::remote;
+use crate::request::{self, Inquiry};
+
+/// How often a change is tried again when other workers were faster.
+const ATTEMPTS: u32 = 16;
+
+/// What one worker knows of purges.
+pub(crate) struct Purges {
+    /// The ledger and the pulse; without them, nobody can purge.
+    keys: Option<[String; 2]>,
+    known: RefCell<Known>,
+}
+
+#[derive(Default)]
+struct Known {
+    /// The pulse's number when the ledger was read.
+    number: u64,
+    /// When the fleet's stream was last read.
+    heard: Instant,
+    ledger: Ledger,
+}
+
+impl Purges {
+    /// Those of a configuration.
+    pub(crate) fn new(config: &Config) -> Self {
+        let keys = ["purges", "pulse"].map(|part| config.arena.own(part));
+        let can_be_asked = config.routes.iter().any(|route| route.purge_key.is_some());
+        Self { keys: (can_be_asked || config.level.is_some()).then_some(keys), known: RefCell::default() }
+    }
+
+    /// Takes over what other workers have been told, and says the number of the last purge.
+    pub(crate) fn look(&self) -> Result<Stamp, HostError> {
+        let Some([ledger, pulse]) = &self.keys else { return Ok(Stamp::default()) };
+        let (number, heard) = read_pulse(&shared::read(pulse)?.0);
+        let mut known = self.known.borrow_mut();
+        known.heard = heard;
+        if known.number != number {
+            known.ledger = Ledger::from_bytes(&shared::read(ledger)?.0).unwrap_or_default();
+            known.number = number;
+        }
+        Ok(known.ledger.last)
+    }
+
+    /// All purges, as of the last look.
+    pub(crate) fn ledger(&self) -> Ref<'_, Ledger> {
+        Ref::map(self.known.borrow(), |known| &known.ledger)
+    }
+
+    /// When the fleet's purges were last read, as of the last look.
+    pub(crate) fn heard(&self) -> Instant {
+        self.known.borrow().heard
+    }
+
+    /// Tells all workers that the fleet's purges have been read just now.
+    pub(crate) fn hear(&self, now: Instant) -> Result<(), Failure> {
+        let Some([_, pulse]) = &self.keys else { return Ok(()) };
+        shared::update(pulse, ATTEMPTS, |stored| {
+            let (number, _) = read_pulse(stored);
+            *stored = pulse_bytes(number, now);
+            Change::Store(())
+        })
+    }
+
+    /// Changes the ledger for all workers.
+    pub(crate) fn change(&self, mut change: impl FnMut(&mut Ledger)) -> Result<(), Failure> {
+        let Some([ledger, pulse]) = &self.keys else { return Ok(()) };
+        let number = shared::update(ledger, ATTEMPTS, |stored| {
+            let mut ledger = Ledger::from_bytes(stored).unwrap_or_default();
+            change(&mut ledger);
+            *stored = ledger.to_bytes();
+            Change::Store(u64::from(ledger.last.local))
+        })?;
+        shared::update(pulse, ATTEMPTS, |stored| {
+            let (_, heard) = read_pulse(stored);
+            *stored = pulse_bytes(number, heard);
+            Change::Store(())
+        })
+    }
+}
+
+fn read_pulse(bytes: &[u8]) -> (u64, Instant) {
+    let number = |half: Option<&[u8; 8]>| half.map_or(0, |half| u64::from_le_bytes(*half));
+    (number(bytes.first_chunk()), Instant::from_nanos(number(bytes.get(8..).and_then(<[u8]>::first_chunk))))
+}
+
+fn pulse_bytes(number: u64, heard: Instant) -> Vec<u8> {
+    [number.to_le_bytes(), heard.as_nanos().to_le_bytes()].concat()
+}
+
+impl Plugin {
+    /// Whether purges have left anything of an entry; one that has become stale is told so in its bytes.
+    pub(super) fn spared(&self, inquiry: &Inquiry, route: &Route, found: &mut store::Object, now: Instant) -> bool {
+        let tags = &found.envelope.tags;
+        let (provider, data_type) = (route.upstream.as_str(), route.data_type.as_str());
+        let subject = Subject { key: &inquiry.key, provider, data_type, tags };
+        let standing = self.purges.ledger().standing(&subject, found.envelope.stamp);
+        if (standing == Standing::Stale || found.is_softened)
+            && let Some(mut facts) = Entry::parse(&found.bytes).map(|entry| entry.facts)
+        {
+            purge::wither(&mut facts, now);
+            entry::shorten(&mut found.bytes, facts.lifetime);
+        }
+        standing != Standing::Gone
+    }
+
+    /// Keeps tags from the client, where they are not for it.
+    pub(super) fn hide_tags(&self) {
+        let tagging = &self.config.tagging;
+        for name in tagging.fields.iter().filter(|_| tagging.hidden) {
+            super::report(shell::headers::remove(Map::Response, name));
+        }
+    }
+
+    /// Carries an order out in this proxy, at once, and in the fleet, soon; `text` is how it was written.
+    pub(super) fn purge(&self, text: &[u8], order: &Order) -> Result<(), Failure> {
+        // First what keeps the second level's answers out: between two steps, another worker may ask it.
+        if let Scope::Url(key) = &order.scope {
+            self.forget_remote(remote::print(key))?;
+        }
+        self.spread(text)?;
+        self.purge_url(order)?;
+        self.purges.change(|ledger| ledger.apply(order, None))
+    }
+
+    /// Carries out what an order says of one URL.
+    pub(super) fn purge_url(&self, order: &Order) -> Result<(), Failure> {
+        let Scope::Url(key) = &order.scope else { return Ok(()) };
+        let print = self.seed.fingerprint([key.as_slice()]);
+        match order.mode {
+            Mode::Hard => store::invalidate(&self.config.arena, print),
+            Mode::Soft => store::soften(&self.config.arena, print),
+        }
+    }
+
+    /// Answers a request to purge; `None` where it is none, or its route has no key for it.
+    pub(super) fn purged(&self, headers: &Headers) -> Option<Action> {
+        const METHOD: &[u8] = b"PURGE";
+        if self.purges.keys.is_none() || headers.first(":method") != Some(METHOD) {
+            return None;
+        }
+        let word = |name| headers.first(name).unwrap_or_default();
+        let route = request::route(&self.config, b"GET", headers)?;
+        let wanted = route.purge_key.as_ref()?;
+        if !headers.first("x-purge-key").is_some_and(|key| is_key(key, wanted)) {
+            return Some(shell::reject(&Rejection::Forbidden, headers, &[]));
+        }
+        let url = |mode| Order::of_url(word(":scheme"), word(":authority"), word(":path"), mode);
+        let text = match headers.first("x-purge") {
+            None | Some(b"mode=hard") => url(Mode::Hard),
+            Some(b"mode=soft") => url(Mode::Soft),
+            Some(text) => text.to_vec(),
+        };
+        let done = match Order::parse(&text) {
+            Ok(order) => self.purge(&text, &order),
+            Err(mistake) => {
+                let rejection = Rejection::BadRequest { message: mistake.to_string() };
+                return Some(shell::reject(&rejection, headers, &[]));
+            }
+        };
+        if let Err(failure) = done {
+            log::error!("not purged: {failure:?}");
+            self.unrouted.write_errors.increment();
+            return Some(shell::reject(&Rejection::Internal, headers, &[]));
+        }
+        let details = format!("{}cache_purged", policy::handover::DETAILS_PREFIX);
+        Some(shell::reply::send(200, &details, &[("content-type", "application/json")], b"{\"purged\":true}"))
+    }
+}
+
+/// Compares without telling by its time where the difference is.
+fn is_key(key: &[u8], wanted: &KeyDigest) -> bool {
+    let digest = Sha256::digest(key);
+    digest.iter().zip(wanted).fold(0, |all, (one, other)| all | (one ^ other)) == 0
+}

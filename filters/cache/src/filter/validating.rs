@@ -1,0 +1,211 @@
+//! A stored response that waits for what the upstream says of it.
+
+use policy::{Headers, Instant};
+use proxy_wasm::types::Action;
+use shell::headers::{self, Map};
+
+use super::answering::{Replaced, Restored};
+use super::store::{Known, Object};
+use super::{Filter, Phase, Plugin, Question, report};
+use crate::admission::{self, Admitted, Refusal};
+use crate::config::Route;
+use crate::entry::Entry;
+use crate::recording::Hold;
+use crate::request::Inquiry;
+use crate::selection::{Hit, Stored};
+use crate::status::{self, Fate};
+use crate::tag::Tags;
+use crate::validation::{self, Conditions, Finding};
+
+/// A stored response that is held while its request is with the upstream: by then, another may have its place.
+pub(super) struct Held {
+    bytes: Vec<u8>,
+    ticket: u64,
+    tags: Tags,
+    is_conditional: bool,
+    /// What a worker holds is bounded.
+    _hold: Hold,
+}
+
+impl Held {
+    /// Holds a stored response where the upstream's answer may leave it to answer, and asks about it.
+    pub(super) fn take(plugin: &Plugin, inquiry: &Inquiry, known: Known, now: Instant) -> Option<Self> {
+        let Known::Object(Object { bytes, envelope, ticket, .. }) = known else { return None };
+        let entry = Entry::parse(&bytes)?;
+        let stored = entry.headers()?;
+        // An answer with a body needs a type: see `answering`.
+        let can_answer = inquiry.is_head || entry.body.is_empty() || stored.first("content-type").is_some();
+        let conditions = Conditions::of(entry.facts.status, &stored, now).filter(|_| can_answer);
+        let can_rescue = entry.facts.terms.if_error > 0 || inquiry.said.stale_if_error.is_some();
+        if conditions.is_none() && !can_rescue && !inquiry.is_head {
+            return None;
+        }
+        let hold = plugin.ledger.hold(bytes.len())?;
+        if let Some(conditions) = &conditions {
+            ask(inquiry, conditions);
+        }
+        Some(Self { is_conditional: conditions.is_some(), bytes, ticket, tags: envelope.tags, _hold: hold })
+    }
+}
+
+/// Puts the conditions into the request, in the place of the client's.
+fn ask(inquiry: &Inquiry, conditions: &Conditions) {
+    for (name, value) in [("if-none-match", &conditions.tag), ("if-modified-since", &conditions.since)] {
+        report(match (value, inquiry.headers.first(name)) {
+            (Some(value), None) => headers::add(Map::Request, name, value),
+            (Some(value), Some(_)) => headers::set(Map::Request, name, value),
+            (None, Some(_)) => headers::remove(Map::Request, name),
+            (None, None) => Ok(()),
+        });
+    }
+}
+
+impl Filter {
+    /// Takes in the answer to a forwarded request.
+    pub(super) fn hear(&mut self, plugin: &Plugin, mut question: Question, is_bodyless: bool) -> Action {
+        let now = shell::now();
+        let Some(route) = plugin.config.routes.get(question.inquiry.route) else { return Action::Continue };
+        let response = match headers::read(Map::Response) {
+            Ok(response) => response,
+            Err(error) => {
+                log::error!("response headers: {error}");
+                plugin.tell(question.why, Fate::Passed(Some(Refusal::Length.token())));
+                return Action::Continue;
+            }
+        };
+        if let Some(held) = question.held.take() {
+            let replaced = Replaced { response: &response, is_bodyless };
+            if let Some(action) = self.consult(plugin, route, &mut question, &held, &replaced, now) {
+                return action;
+            }
+        }
+        let admitted = admission::admit(route, &question.inquiry, &response, question.asked, now);
+        let begun = admitted.and_then(|mut admitted| {
+            let tags = plugin.config.tagging.take(&mut admitted.headers);
+            plugin.begin(&mut question, &admitted, tags)
+        });
+        match begun {
+            Ok(copy) => {
+                plugin.tell(question.why, Fate::Stored);
+                if is_bodyless {
+                    plugin.keep(copy);
+                } else {
+                    self.phase = Phase::Copied(Box::new(copy));
+                }
+            }
+            Err(refusal) => plugin.tell(question.why, Fate::Passed(Some(refusal.token()))),
+        }
+        Action::Continue
+    }
+
+    /// Does with what is held as the answer says; `None` where that has nothing to do with it.
+    fn consult(
+        &mut self,
+        plugin: &Plugin,
+        route: &Route,
+        question: &mut Question,
+        held: &Held,
+        replaced: &Replaced<'_>,
+        now: Instant,
+    ) -> Option<Action> {
+        let entry = Entry::parse(&held.bytes)?;
+        let stored = entry.headers()?;
+        let kept = Stored { status: entry.facts.status, headers: &stored, body: entry.body };
+        let hit = Hit::reckon(&entry, now);
+        match validation::find(
+            &question.inquiry,
+            route,
+            held.is_conditional,
+            &stored,
+            kept.body.len(),
+            replaced.response,
+        ) {
+            Finding::Replaced => None,
+            Finding::Contradicted => {
+                plugin.drop_stored(question, held.ticket);
+                None
+            }
+            Finding::Described => {
+                let (fate, _) = plugin.freshen(route, question, held, &kept, replaced.response, now);
+                plugin.tell(question.why, fate);
+                Some(Action::Continue)
+            }
+            Finding::Failed => {
+                let hit = validation::rescue(&entry, &question.inquiry, now)?;
+                let failure = admission::status(replaced.response).unwrap_or(503);
+                let name = &plugin.config.name;
+                let member = status::restored(name, question.why, failure, hit.ttl, false, "stale-if-error");
+                let restored = Restored { stored: kept, age: hit.age, member };
+                self.replace(&question.inquiry, &restored, replaced, now)
+            }
+            Finding::Unchanged => {
+                let (age, ttl) = hit.map_or((0, 0), |hit| (hit.age, hit.ttl));
+                let member = status::restored(&plugin.config.name, question.why, 304, ttl, false, "validated");
+                self.replace(&question.inquiry, &Restored { stored: kept, age, member }, replaced, now)
+            }
+            Finding::Confirmed => {
+                let (fate, fresh) = plugin.freshen(route, question, held, &kept, replaced.response, now);
+                let (is_stored, name) = (fate == Fate::Stored, &plugin.config.name);
+                let member = status::restored(name, question.why, 304, fresh.ttl, is_stored, "validated");
+                let stored = Stored { headers: &fresh.headers, ..kept };
+                self.replace(&question.inquiry, &Restored { stored, age: fresh.age, member }, replaced, now)
+            }
+        }
+    }
+}
+
+/// A stored response after the upstream has confirmed it.
+struct Fresh {
+    headers: Headers,
+    age: u32,
+    ttl: i64,
+}
+
+impl Plugin {
+    /// Brings what is stored up to date with an answer that describes it (RFC 9111 §3.2).
+    fn freshen(
+        &self,
+        route: &Route,
+        question: &mut Question,
+        held: &Held,
+        kept: &Stored<'_>,
+        answer: &Headers,
+        now: Instant,
+    ) -> (Fate, Fresh) {
+        let mut freshened = validation::freshened(kept.status, kept.body.len(), kept.headers, answer);
+        let said = self.config.tagging.take(&mut freshened);
+        // Where they are hidden, they stand beside the stored headers.
+        let tags = if said.is_empty() { held.tags.clone() } else { said };
+        let admitted = admission::admit_whole(route, &question.inquiry, &freshened, question.asked, now);
+        if let Ok(Admitted { facts, headers, .. }) = &admitted
+            && facts.terms.needs_validation
+            && validation::is_same(kept.headers, headers)
+        {
+            let fresh = Fresh { headers: headers.clone(), age: facts.received.age, ttl: 0 };
+            return (Fate::Passed(None), fresh);
+        }
+        let stored = admitted.and_then(|admitted| {
+            let copy = self.begin(question, &admitted, tags)?.complete(kept.body).ok_or(Refusal::Size)?;
+            Ok((copy, admitted))
+        });
+        match stored {
+            Ok((copy, admitted)) => {
+                self.keep(copy);
+                let Admitted { facts, headers, .. } = admitted;
+                let spent = if facts.terms.forced { 0 } else { facts.received.age };
+                // What is validated before each use is never fresh.
+                let lifetime = if facts.terms.needs_validation { spent } else { facts.lifetime };
+                let ttl = i64::from(lifetime) - i64::from(spent);
+                (Fate::Stored, Fresh { headers, age: facts.received.age, ttl })
+            }
+            Err(refusal) => {
+                // What must not be stored any more must not stay, either.
+                if matches!(refusal, Refusal::NoStore | Refusal::Private | Refusal::Vary) {
+                    self.drop_stored(question, held.ticket);
+                }
+                let headers = admission::headers_for_use(&freshened, now);
+                (Fate::Passed(Some(refusal.token())), Fresh { headers, age: 0, ttl: 0 })
+            }
+        }
+    }
+}

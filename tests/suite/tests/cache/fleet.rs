@@ -1,0 +1,288 @@
+//! What proxies share through Redis: answers, purges, and that nothing is worse where it is away.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use proxy::deadline::{Deadline, PATIENCE};
+use proxy::message::Answer;
+use proxy::redis::Value;
+use proxy::{Client, Redis, Reply, Request, Upstash, Webdis};
+use suite::{EnvoyStage, Scenario};
+
+use crate::purge::KEY;
+
+const PASSWORD: &str = "change-me";
+
+/// A real Redis behind a real webdis, as it is configured to run in production.
+struct Store {
+    redis: Redis,
+    webdis: Webdis,
+}
+
+impl Store {
+    fn start() -> Self {
+        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/state/webdis.json");
+        let settings = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
+        let redis = Redis::start().unwrap();
+        let webdis = Webdis::start(redis.port(), &settings).unwrap();
+        Self { redis, webdis }
+    }
+
+    fn proxy(&self) -> EnvoyStage {
+        let stage = scenario("webdis", PASSWORD)
+            .cluster_at("state", self.webdis.address())
+            .envoy_only("the host reaches no Redis")
+            .envoy()
+            .unwrap();
+        stage.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("own"));
+        stage
+    }
+
+    fn keys(&self) -> usize {
+        match self.redis.call(&["KEYS", "weir:cache:weir:{*"]).unwrap() {
+            Value::List(keys) => keys.len(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn holds(&self, count: usize) {
+        assert!(Deadline::after(PATIENCE).wait_until(|| self.keys() == count), "{} keys", self.keys());
+    }
+}
+
+fn scenario(dialect: &str, secret: &str) -> Scenario {
+    let config = format!(
+        r#"{{"state": {{"env": "STATE_PASSWORD", "dialect": "{dialect}", "timeout": "1s"}},
+            "l2": {{"budget": "500ms", "refresh": "200ms"}},
+            "routes": [{{"match": {{"prefix": "/alone/"}}, "l2": false}}, {{"match": {{}}, "purge_key_sha256": "{KEY}"}}]}}"#
+    );
+    Scenario::new(&[("cache", &config)]).environment("STATE_PASSWORD", secret)
+}
+
+fn get(stage: &EnvoyStage, request: &Request) -> Answer {
+    let mut client = Client::connect(stage.envoy.address()).unwrap();
+    client.call(request).unwrap()
+}
+
+fn status_of(answer: &Answer) -> String {
+    answer.text("cache-status").unwrap_or_default()
+}
+
+/// The proxy has read the fleet's purges once, and may ask the second level from then on.
+fn wait_for_level(stage: &EnvoyStage) {
+    let mut number = 0;
+    let asks = Deadline::after(PATIENCE).wait_until(|| {
+        number += 1;
+        get(stage, &Request::get(&format!("/probe?{number}")).header("cache-control", "only-if-cached"));
+        counted(stage, "miss") > 0
+    });
+    assert!(asks, "{}", stage.envoy.log());
+}
+
+/// How often the second level was asked with this outcome.
+fn counted(stage: &EnvoyStage, outcome: &str) -> u64 {
+    let stats = stage.envoy.admin("/stats?filter=api_gateway_cache_remote_total");
+    let line = stats.lines().find(|line| line.contains(&format!("_outcome_={outcome};")));
+    line.and_then(|line| line.rsplit(' ').next()?.parse().ok()).unwrap_or(0)
+}
+
+fn purge(stage: &EnvoyStage, order: &str) {
+    let request = Request::new("PURGE", "/").header("host", "test").header("x-purge-key", "open sesame");
+    assert_eq!(get(stage, &request.header("x-purge", order)).status, 200);
+}
+
+/// Waits until so many new connections in a row get this body: the kernel spreads them over the workers.
+fn settles(stage: &EnvoyStage, request: &Request, body: &[u8]) -> Duration {
+    let since = Instant::now();
+    let settled = Deadline::after(PATIENCE).wait_until(|| (0..10).all(|_| get(stage, request).body == body));
+    let (last, stats) = (get(stage, request), stage.envoy.admin("/stats?filter=api_gateway_cache"));
+    assert!(settled, "{} {:?}\n{stats}\n{}", status_of(&last), String::from_utf8_lossy(&last.body), stage.envoy.log());
+    since.elapsed()
+}
+
+fn answers(stage: &EnvoyStage, body: &str) {
+    let reply = Reply::status(200).header("cache-control", "max-age=600").header("vary", "x-kind");
+    stage.origin.answer(None, reply.header("cache-tag", "all").body(body));
+}
+
+#[test]
+fn what_one_proxy_has_stored_another_answers_with() {
+    let store = Store::start();
+    let (one, other) = (store.proxy(), store.proxy());
+    let binary: Vec<u8> = (0..=255_u8).cycle().take(20_000).collect();
+    let reply = Reply::status(203).header("cache-control", "max-age=600").header("x-a", "b").body(binary.clone());
+    one.origin.answer(Some("/a"), reply);
+    get(&one, &Request::get("/a"));
+    answers(&one, "one");
+    for kind in ["1", "2"] {
+        get(&one, &Request::get("/b").header("x-kind", kind));
+    }
+    get(&one, &Request::get("/alone/c"));
+    store.holds(4);
+    wait_for_level(&other);
+    let before = other.origin.received().len();
+    let answer = get(&other, &Request::get("/a"));
+    assert_eq!((answer.status, answer.text("x-a").as_deref(), answer.body == binary), (203, Some("b"), true));
+    assert!(status_of(&answer).contains("hit"), "{}", status_of(&answer));
+    assert!(answer.text("age").is_some());
+    for kind in ["1", "2"] {
+        assert_eq!(get(&other, &Request::get("/b").header("x-kind", kind)).body, b"one");
+    }
+    assert_eq!(
+        get(&other, &Request::get("/b").header("x-kind", "1").header("cache-control", "only-if-cached")).status,
+        200
+    );
+    assert_eq!(other.origin.received().len(), before);
+    assert_eq!(counted(&other, "hit"), 3, "what was fetched once is this proxy's own");
+    assert_eq!(get(&other, &Request::get("/b").header("x-kind", "3")).body, b"own");
+    assert_eq!(get(&other, &Request::get("/alone/c")).body, b"own");
+}
+
+#[test]
+fn a_purge_reaches_every_proxy_within_a_second() {
+    let store = Store::start();
+    let (one, other) = (store.proxy(), store.proxy());
+    wait_for_level(&one);
+    wait_for_level(&other);
+    for (round, order) in
+        ["tag=all", "url=http://test/x", "prefix=/x", "everything", "provider=default"].into_iter().enumerate()
+    {
+        let request = Request::get("/x").header("host", "test").header("x-kind", round.to_string());
+        let (old, new) = (format!("old {round}"), format!("new {round}"));
+        answers(&one, &old);
+        assert_eq!(get(&one, &request).body, old.as_bytes());
+        answers(&one, &new);
+        answers(&other, &new);
+        settles(&other, &request.clone().header("cache-control", "only-if-cached"), old.as_bytes());
+        purge(&one, order);
+        assert_eq!(get(&one, &request).body, new.as_bytes(), "{order}: at once where it was given");
+        let took = settles(&other, &request, new.as_bytes());
+        assert!(took < Duration::from_secs(1), "{order}: {took:?}");
+    }
+}
+
+#[test]
+fn what_another_proxy_has_refreshed_is_not_asked_for_again() {
+    let store = Store::start();
+    let (one, other) = (store.proxy(), store.proxy());
+    wait_for_level(&one);
+    wait_for_level(&other);
+    let reply = |seconds: u32, body: &str| {
+        Reply::status(200).header("cache-control", format!("max-age={seconds}")).header("etag", "\"a\"").body(body)
+    };
+    one.origin.answer(None, reply(2, "old"));
+    let (request, stored) = (Request::get("/x"), Request::get("/x").header("cache-control", "only-if-cached"));
+    get(&one, &request);
+    settles(&other, &stored, b"old");
+    let is_stale = || [&one, &other].into_iter().all(|proxy| get(proxy, &stored).status == 504);
+    assert!(Deadline::after(PATIENCE).wait_until(is_stale));
+    one.origin.answer(None, reply(600, "new"));
+    assert_eq!(get(&one, &request).body, b"new");
+    settles(&other, &stored, b"new");
+    let before = other.origin.received().len();
+    assert_eq!(get(&other, &request).body, b"new");
+    assert_eq!(other.origin.received().len(), before);
+}
+
+#[test]
+fn what_the_answer_to_an_unsafe_request_names_is_ended_in_the_fleet() {
+    let store = Store::start();
+    let (one, other) = (store.proxy(), store.proxy());
+    wait_for_level(&one);
+    wait_for_level(&other);
+    answers(&one, "old");
+    let request = Request::get("/y").header("host", "test").header("x-kind", "1");
+    get(&one, &request);
+    store.holds(2);
+    one.origin.answer(None, Reply::status(201).header("location", "/y"));
+    assert_eq!(get(&one, &Request::new("POST", "/x").header("host", "test").body("x")).status, 201);
+    answers(&one, "new");
+    // Who asked meanwhile might still be answered with what is to be deleted; nobody reaches the variant after.
+    store.holds(1);
+    assert_eq!(get(&one, &request).body, b"new");
+    store.holds(3);
+    settles(&other, &request.header("cache-control", "only-if-cached"), b"new");
+}
+
+#[test]
+fn what_an_unsafe_request_has_ended_does_not_come_back_from_the_fleet() {
+    let store = Store::start();
+    let one = store.proxy();
+    wait_for_level(&one);
+    answers(&one, "old");
+    let request = Request::get("/x").header("host", "test").header("x-kind", "1");
+    get(&one, &request);
+    store.holds(2);
+    answers(&one, "new");
+    assert_eq!(get(&one, &Request::new("POST", "/x").header("host", "test").body("x")).status, 200);
+    assert_eq!(get(&one, &request).body, b"new");
+    let other = store.proxy();
+    wait_for_level(&other);
+    settles(&other, &request, b"new");
+}
+
+#[test]
+fn a_fleet_without_its_redis_goes_on_and_says_so_once() {
+    let mut store = Store::start();
+    let one = store.proxy();
+    wait_for_level(&one);
+    get(&one, &Request::get("/a"));
+    store.holds(1);
+    store.redis.kill();
+    for number in 0..200 {
+        assert_eq!(get(&one, &Request::get(&format!("/b/{number}"))).status, 200);
+    }
+    assert!(status_of(&get(&one, &Request::get("/a"))).contains("hit"));
+    assert!(one.envoy.wait_for_log("second level does not answer"));
+    let since = Instant::now();
+    for number in 0..100 {
+        get(&one, &Request::get(&format!("/c/{number}")));
+    }
+    assert!(since.elapsed() < Duration::from_secs(5), "no budget is spent on what is away: {:?}", since.elapsed());
+    store.redis.restart().unwrap();
+    assert!(one.envoy.wait_for_log("second level answers again"));
+    for line in ["second level does not answer", "second level answers again"] {
+        assert_eq!(one.envoy.log().matches(line).count(), 1, "{line}\n{}", one.envoy.log());
+    }
+    let since = Instant::now();
+    let fills = Deadline::after(PATIENCE).wait_until(|| {
+        get(&one, &Request::get(&format!("/d/{}", since.elapsed().as_nanos())));
+        store.keys() > 0
+    });
+    assert!(fills, "{}", one.envoy.log());
+}
+
+#[test]
+fn a_slow_redis_costs_a_request_its_budget_and_soon_nothing() {
+    let store = Store::start();
+    let one = store.proxy();
+    wait_for_level(&one);
+    store.redis.call(&["CLIENT", "PAUSE", "8000", "ALL"]).unwrap();
+    let since = Instant::now();
+    for number in 0..20 {
+        assert_eq!(get(&one, &Request::get(&format!("/s/{number}"))).body, b"own");
+    }
+    // Three wait for half a second each; then it is left alone.
+    assert!(since.elapsed() < Duration::from_secs(4), "{:?}", since.elapsed());
+    assert!(one.envoy.wait_for_log("second level does not answer"));
+}
+
+#[test]
+fn an_upstash_bridge_carries_any_bytes() {
+    let redis = Redis::start().unwrap();
+    let bridge = Upstash::start(redis.address(), "token");
+    let proxy = || {
+        let scenario = scenario("upstash", "token").cluster_at("state", bridge.address());
+        scenario.envoy_only("the host reaches no Redis").envoy().unwrap()
+    };
+    let (one, other) = (proxy(), proxy());
+    let binary: Vec<u8> = (0..=255_u8).cycle().take(5000).collect();
+    one.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body(binary.clone()));
+    get(&one, &Request::get("/a"));
+    wait_for_level(&other);
+    let came = Deadline::after(PATIENCE).wait_until(|| {
+        let asked = Request::get("/a").header("cache-control", "only-if-cached");
+        get(&other, &asked).body == binary
+    });
+    assert!(came, "{}", other.envoy.log());
+}

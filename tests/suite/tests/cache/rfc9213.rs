@@ -1,0 +1,39 @@
+//! RFC 9213: what is said to caches like this one alone.
+
+use crate::plain;
+
+#[test]
+fn directives_for_this_cache_replace_the_others() {
+    // §2.1 and §2.2; cache-tests: cdn-*
+    plain(
+        r#"
+        origin /long 200 cdn-cache-control=max-age=60 cache-control=no-store expires=0 body=x
+        GET /long -> 200 cache-status="weir; fwd=uri-miss; stored"
+        GET /long -> 200 cdn-cache-control=max-age=60 cache-control=no-store cache-status~hit
+        origin /short 200 cdn-cache-control=max-age=0 cache-control=max-age=60 body=x
+        2 times GET /short -> 200 cache-status="weir; fwd=uri-miss; detail=not-fresh"
+        origin /aged 200 cdn-cache-control=max-age=60 age=60 body=x
+        2 times GET /aged -> 200 cache-status="weir; fwd=uri-miss; detail=not-fresh"
+        origin /none 200 cdn-cache-control=no-store cache-control=max-age=60 body=x
+        2 times GET /none -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        origin /own 200 cdn-cache-control=private cache-control=max-age=60 body=x
+        2 times GET /own -> 200 cache-status="weir; fwd=uri-miss; detail=private"
+        origin /check 200 cdn-cache-control=no-cache cache-control=max-age=60 body=x
+        2 times GET /check -> 200 cache-status="weir; fwd=uri-miss; detail=not-fresh"
+        origin /lines 200 cdn-cache-control="foobar;x=1" cdn-cache-control="max-age=60" body=x
+        GET /lines -> 200 cache-status~stored
+        origin /broken 200 cdn-cache-control="max-age =60" cache-control=no-store body=x
+        2 times GET /broken -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        origin /text 200 cdn-cache-control='max-age="60"' cache-control=no-store body=x
+        2 times GET /text -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        origin /junk 200 cdn-cache-control="max-age=60, &&&&&" cache-control=no-store body=x
+        2 times GET /junk -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        origin /empty 200 cdn-cache-control="" cache-control=max-age=60 body=x
+        GET /empty -> 200 cache-status~stored
+        origin /bytes 200 cdn-cache-control="\xff" cache-control=max-age=60 body=x
+        GET /bytes -> 200 cache-status~stored
+        origin /surrogate 200 surrogate-control=max-age=60 body=x
+        2 times GET /surrogate -> 200 surrogate-control=max-age=60 cache-status="weir; fwd=uri-miss; detail=not-fresh"
+    "#,
+    );
+}
