@@ -47,7 +47,7 @@ format: ## Format all code
 # One by one and as nothing but modules: beside an rlib, cargo leaves link-time optimisation out, and each would be 40 KiB
 # larger. What is called from more than one place is inlined only where it is tiny: 55 KiB less for auth, no slower.
 wasm: targets ## Build the filters as they ship
-	@for filter in $(FILTERS) noop; do \
+	@for filter in $(FILTERS) noop callout; do \
 		cargo rustc --quiet --release --locked --target wasm32-wasip1 -p $$filter --crate-type cdylib -- \
 		  -C llvm-args=-inline-threshold=25 || exit; \
 	done

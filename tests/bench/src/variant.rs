@@ -49,8 +49,8 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         variant("auth_es256_first", vec![wasm("auth", ec)], first(ec)),
         single("ratelimit"),
         Variant { needs_store: true, ..variant("leased", vec![limiter(LEASED)], no_headers()) },
-        // Redis asked about each request, by a filter of Envoy's own.
-        Variant { needs_store: true, ..variant("callout", vec![callout()], no_headers()) },
+        // Redis asked about each request.
+        Variant { needs_store: true, ..single("callout") },
         single("cache"),
         cached("cache_hit", vec![wasm("cache", rsa)], no_headers()),
         single("breaker"),
@@ -151,18 +151,6 @@ fn configuration(filter: &str, token: &Token) -> Value {
         }),
         _ => json!({}),
     }
-}
-
-/// One callout to Redis for each request.
-fn callout() -> Value {
-    let code = r#"
-        function envoy_on_request(handle)
-            local headers = {[":method"] = "GET", [":path"] = "/INCR/bench", [":authority"] = "state"}
-            handle:httpCall("state", headers, "", 1000)
-        end
-    "#;
-    let config = json!({"default_source_code": {"inline_string": code}});
-    typed("lua", "envoy.extensions.filters.http.lua.v3.Lua", config)
 }
 
 fn jwt_authn(token: &Token) -> Value {
