@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::{ConfigError, Period};
 
-use crate::claim::is_time;
+use crate::claim::{EXACT, is_time};
 use crate::fields::Fields;
 use crate::json::{Json, Members};
 use crate::refusal::Refusal;
@@ -106,6 +106,27 @@ pub(crate) struct Times {
     pub(crate) expires: Option<i64>,
     pub(crate) not_before: Option<i64>,
     pub(crate) issued: Option<i64>,
+}
+
+impl Times {
+    /// Takes the moments out of a token's claims.
+    pub(crate) fn take(claims: &mut Members) -> Result<Self, Refusal> {
+        let mut moment = |name, whole: fn(f64) -> f64| claims.take(name).map_or(Ok(None), |json| seconds(&json, whole));
+        Ok(Self {
+            expires: moment("exp", f64::floor)?,
+            not_before: moment("nbf", f64::ceil)?,
+            issued: moment("iat", f64::floor)?,
+        })
+    }
+}
+
+/// A moment in seconds since the epoch (`NumericDate` of RFC 7519 §2), which may have a fraction, made `whole`.
+#[expect(clippy::cast_possible_truncation, reason = "it is whole, and small enough")]
+fn seconds(json: &Json, whole: fn(f64) -> f64) -> Result<Option<i64>, Refusal> {
+    match json {
+        Json::Number(number) if number.abs() < EXACT => Ok(Some(whole(*number) as i64)),
+        _ => Err(Refusal::Token),
+    }
 }
 
 /// Whether a type is the one that is meant: in any case, and `application/` may stand before it (RFC 7515 §4.1.9).

@@ -28,7 +28,7 @@
 //! is a credential like any other that cannot be verified. A key that stays unknown is 401.
 //!
 //! Reading order: [`config`] (with `fields` and `json`), [`route`], [`source`] and [`credential`], [`judge`]; of tokens
-//! [`token`], [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
+//! [`token`] (with `base64url`), [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
 //! [`verifier`] (with `rsa`, `ecdsa`, `modulus` and `hash`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`],
 //! [`upkeep`], [`keyring`] and [`queue`]; [`apikey`] (with `moment`); [`revocation`] and [`feed`]; [`memory`], [`identity`] with
 //! [`claim`] and [`attribute`], [`permission`] with `predicate` and [`subject`], [`refusal`], [`request`], and last the filter.
@@ -36,6 +36,7 @@
 pub mod algorithm;
 pub mod apikey;
 pub mod attribute;
+mod base64url;
 pub mod claim;
 pub mod config;
 pub mod credential;
