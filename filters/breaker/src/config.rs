@@ -5,10 +5,12 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use policy::config::each;
+use policy::json::Json;
 use policy::route::{RawMatch, Target};
 use policy::{ConfigError, Match, Period};
 use serde::Deserialize;
 
+use crate::fallback::Fallback;
 use crate::status::{Range, Statuses};
 use crate::window::SIZE_MAX;
 
@@ -33,6 +35,19 @@ pub struct Upstream {
     pub limits: Limits,
     /// Which answers are failures.
     pub failure_statuses: Statuses,
+    /// So many calls may be under way at the same time.
+    pub bulkhead: Option<Bulkhead>,
+    /// What answers while it is not asked.
+    pub fallback: Option<Fallback>,
+}
+
+/// How many calls one upstream gets.
+#[derive(Debug)]
+pub struct Bulkhead {
+    /// Where those under way are counted in shared data.
+    pub key: String,
+    /// So many at the same time.
+    pub most: NonZeroU32,
 }
 
 /// When a breaker opens and closes.
@@ -114,6 +129,8 @@ pub struct RawBreaker {
     close_after: Option<u32>,
     probe_timeout: Option<Period>,
     failure_statuses: Option<Vec<Range>>,
+    bulkhead: Option<u32>,
+    fallback: Option<Json>,
 }
 
 impl Config {
@@ -129,6 +146,9 @@ impl Config {
     ///   - `close_after`: so many probes must succeed, at most 100. Default 2.
     ///   - `probe_timeout`: a probe without an answer for so long makes room for another. Default `"60s"`.
     ///   - `failure_statuses`: which answers are failures, as `503` or `"500-599"`. Default `["500-599"]`.
+    ///   - `bulkhead`: so many calls may be under way at the same time, over all workers. Default: any number.
+    ///   - `fallback`: what answers while it is not asked, `{"static": {"status", "headers", "body"}}` or `{"upstream": name}`
+    ///     (see [`Fallback`]). Default: 503.
     /// - `routes`: which requests are for which upstream; the first that matches counts, and what matches none passes.
     ///   Each has a `match` (see [`RawMatch`]) and an `upstream`.
     /// - `when_undecided`: what to do where shared data fails, `"pass"` (default) or `"refuse"`.
@@ -139,9 +159,10 @@ impl Config {
         let raw: Raw = policy::config::read(json)?;
         let mut breakers = Vec::with_capacity(raw.breakers.len());
         for (name, breaker) in raw.breakers {
-            let upstream = Upstream::new(&name, &breaker);
+            let upstream = Upstream::new(&name, breaker);
             breakers.push(upstream.map_err(|mistake| mistake.inside(&name).inside("breakers"))?);
         }
+        find_fallbacks(&mut breakers)?;
         let routes = each("routes", raw.routes, |route| {
             let rule = Match::try_from(route.r#match).map_err(|mistake| mistake.inside("match"))?;
             let index = breakers.iter().position(|breaker| breaker.name == route.upstream);
@@ -158,15 +179,52 @@ impl Config {
 }
 
 impl Upstream {
-    fn new(name: &str, raw: &RawBreaker) -> Result<Self, ConfigError> {
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if !(1..=NAME_LENGTH_MAX).contains(&name.len()) || !name.bytes().all(safe) {
-            return Err(ConfigError::at("", "an upstream's name must be 1 to 64 of A-Z a-z 0-9 - _ ."));
-        }
+    fn new(name: &str, mut raw: RawBreaker) -> Result<Self, ConfigError> {
+        safe_name(name)?;
+        let fallback = match raw.fallback.take().map(Fallback::from_json) {
+            None => None,
+            Some(read) => Some(read.map_err(|mistake| mistake.inside("fallback"))?),
+        };
+        let bulkhead = match raw.bulkhead.map(NonZeroU32::new) {
+            None => None,
+            Some(None) => return Err(ConfigError::at("bulkhead", "must be at least 1")),
+            Some(Some(most)) => Some(Bulkhead { key: format!("weir.bulkhead.{name}"), most }),
+        };
         let failure_statuses = raw.failure_statuses.as_ref().map(|ranges| Statuses::new(ranges)).unwrap_or_default();
-        let limits = Limits::new(raw)?;
-        Ok(Self { name: name.to_owned(), key: format!("weir.breaker.{name}"), limits, failure_statuses })
+        let limits = Limits::new(&raw)?;
+        Ok(Self {
+            name: name.to_owned(),
+            key: format!("weir.breaker.{name}"),
+            limits,
+            failure_statuses,
+            bulkhead,
+            fallback,
+        })
     }
+}
+
+/// A name that can stand in keys, metrics and logs.
+pub(crate) fn safe_name(name: &str) -> Result<(), ConfigError> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.bytes().all(safe) {
+        return Ok(());
+    }
+    Err(ConfigError::at("", "an upstream's name must be 1 to 64 of A-Z a-z 0-9 - _ ."))
+}
+
+/// Finds the breakers of the upstreams that stand in for others.
+fn find_fallbacks(breakers: &mut [Upstream]) -> Result<(), ConfigError> {
+    let names: Vec<String> = breakers.iter().map(|upstream| upstream.name.clone()).collect();
+    for upstream in breakers {
+        if let Some(Fallback::Upstream { name, breaker }) = &mut upstream.fallback {
+            if *name == upstream.name {
+                let mistake = ConfigError::at("fallback.upstream", "must be another upstream");
+                return Err(mistake.inside(name).inside("breakers"));
+            }
+            *breaker = names.iter().position(|other| other == name);
+        }
+    }
+    Ok(())
 }
 
 impl Limits {

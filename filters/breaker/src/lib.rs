@@ -30,7 +30,9 @@
 
 #[cfg(test)]
 mod agreement;
+pub mod bulkhead;
 pub mod config;
+pub mod fallback;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod layout;
