@@ -51,12 +51,18 @@ upstreams:
     url: https://api.example.com/v1
     headers: {authorization: {env: WEIR_SECRET}, user-agent: "100% weir", x-said: {env: WEIR_NO_SUCH, default: nothing}}
     timeout: 10s
-    retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT]}
+    retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT], budget: 30}
     pool: {connections: 10, pending: 20, requests: 30}
     limit: [{rate: 10/s, burst: 20, queue: {max_wait: 5s, max_requests: 50}}, {count: 90, window: 30s, algorithm: sliding_window}]
     slow_down: {learn: [retry_after, 503, ratelimit_headers], longest: 1h, default: 10s}
-    breaker: {failure_rate: 50, minimum_calls: 10, window: 20, open_for: 5s}
-  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off, slow_down: {learn: [429]}}
+    breaker:
+      failure_rate: 50
+      minimum_calls: 10
+      window: 20
+      open_for: 5s
+      bulkhead: 40
+      fallback: {stale: 1d, upstream: address}
+  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off, slow_down: {learn: [429]}, breaker: {fallback: {static: {status: 203, headers: {x-a: "1"}, body: "[]"}}}}
   near: {url: http://localhost:9, internal: true}
 routes:
   - match: {prefix: /api, methods: [GET, POST], hosts: [a.example, "*.b.example"], headers: {x-kind: a}}
