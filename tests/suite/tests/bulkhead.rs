@@ -2,7 +2,10 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 
-use suite::{Scenario, check, check_chain, refuses};
+use std::time::Duration;
+
+use suite::player::play;
+use suite::{HostStage, Scenario, check, check_chain, parser, refuses};
 
 /// Plays the lines to the breaker of one upstream, `spotify`, which all requests are for.
 #[track_caller]
@@ -85,24 +88,22 @@ fn a_refusal_by_an_open_breaker_takes_no_place() {
 #[test]
 fn a_probe_that_finds_no_place_makes_room_for_another() {
     spotify(
-        r#"{"bulkhead": 1, "consecutive_failures": 1, "open_for": "10s", "half_open_requests": 1, "close_after": 1}"#,
+        r#"{"bulkhead": 2, "consecutive_failures": 1, "open_for": "10s", "half_open_requests": 3, "close_after": 3}"#,
         r"
-        origin /slow 200 hold
-        start GET /slow as late
-        saw GET /slow
-        advance 1s
-        release
-        finish late -> 200
-        origin /slow 200 hold
         origin 500
         GET / -> 500
         advance 10s
         origin 200
-        start GET /slow as probe
+        origin /slow 200 hold
+        start GET /slow as a
         saw GET /slow
-        GET / -> 503 body.error.code=CIRCUIT_BREAKER_OPEN
-        leave probe
-        eventually GET / -> 200
+        start GET /slow as b
+        saw GET /slow
+        5 times GET / -> 503 body.error.code=SERVICE_UNAVAILABLE
+        release
+        finish a -> 200
+        finish b -> 200
+        GET / -> 200
         state wasm.weir.breaker=half_open
         GET / -> 200
         state wasm.weir.breaker=closed
@@ -144,6 +145,90 @@ fn two_of_them_in_one_proxy_count_their_own() {
         metric api_gateway_bulkhead_refusals_total{provider=b} 0
     ",
     );
+}
+
+/// The host with a bulkhead of this size, and as many requests as it may have under way on the first worker.
+fn full(most: usize) -> HostStage {
+    let config = config(&format!(r#"{{"bulkhead": {most}}}"#));
+    let mut stage = Scenario::new(&[("breaker", &config)]).host().expect("the host starts");
+    goes_on(&mut stage, "origin /slow 200 hold");
+    for call in 0..most {
+        goes_on(&mut stage, &format!("start GET /slow @1 as c{call}"));
+    }
+    goes_on(&mut stage, "GET / @1 -> 503\nGET / @2 -> 503");
+    stage
+}
+
+#[track_caller]
+fn goes_on(stage: &mut HostStage, lines: &str) {
+    play(stage, &parser::parse(lines).expect("lines")).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn the_calls_of_a_worker_that_crashes_lapse() {
+    let mut stage = full(2);
+    stage.host.crash(0, "breaker");
+    stage.host.advance(Duration::from_secs(3));
+    goes_on(&mut stage, "GET / @2 -> 503");
+    stage.host.advance(Duration::from_secs(2));
+    goes_on(&mut stage, "GET / @2 -> 200\nGET / @1 -> 200");
+}
+
+#[test]
+fn a_call_that_takes_long_keeps_its_place() {
+    spotify(
+        r#"{"bulkhead": 1}"#,
+        r"
+        origin /slow 200 hold
+        start GET /slow @1 as a
+        saw GET /slow
+        advance 10m
+        GET / @2 -> 503
+        metric api_gateway_bulkhead_calls{provider=spotify} 1
+        release
+        finish a -> 200
+        GET / @2 -> 200
+    ",
+    );
+}
+
+#[test]
+fn a_clock_that_steps_back_frees_no_place_and_keeps_none() {
+    spotify(
+        r#"{"bulkhead": 1}"#,
+        r"
+        origin /slow 200 hold
+        start GET /slow @1 as a
+        saw GET /slow
+        back 1h
+        GET / @2 -> 503
+        advance 5m
+        GET / @2 -> 503
+        release
+        finish a -> 200
+        GET / @2 -> 200
+    ",
+    );
+}
+
+#[test]
+fn calls_from_before_a_change_of_configuration_count_under_the_new_one() {
+    let mut stage = full(1);
+    stage.host.reload("breaker", config(r#"{"bulkhead": 2}"#)).expect("the configuration is good");
+    goes_on(&mut stage, "start GET /slow @2 as late\nGET / @2 -> 503\nGET / @1 -> 503");
+    stage.host.advance(Duration::from_mins(1));
+    goes_on(&mut stage, "GET / @1 -> 503\nrelease\n4 times GET / -> 200");
+}
+
+#[test]
+fn what_is_no_count_in_shared_data_counts_nothing() {
+    let mut stage = full(1);
+    goes_on(&mut stage, "release\nGET / -> 200");
+    for bytes in [&b"x"[..], &[0xff; 4096], &[1; 32]] {
+        stage.host.set_shared_data("weir", "weir.bulkhead.spotify", bytes.to_vec());
+        stage.host.advance(Duration::from_secs(6));
+        goes_on(&mut stage, "eventually GET / @1 -> 200\nGET / @2 -> 200");
+    }
 }
 
 #[test]
