@@ -188,6 +188,26 @@ fn a_client_cannot_say_how_often_its_request_is_retried() {
 }
 
 #[test]
+fn an_upstream_that_fails_under_load_is_not_asked_four_times_as_much() {
+    let gateway = Gateway::start("retry: {times: 3, wait: 5ms, longest_wait: 10ms, budget: 10}", "", "");
+    gateway.a.answer(None, reply(503, "broken").held());
+    let address = gateway.envoy.address();
+    thread::scope(|scope| {
+        let ask = || client::call(address, &Request::get("/api/x")).expect("an answer").status;
+        let calls: Vec<_> = (0..40).map(|_| scope.spawn(ask)).collect();
+        assert_eq!(gateway.a.wait_for(40, PATIENCE), 40);
+        gateway.a.answer(None, reply(503, "broken"));
+        for call in calls {
+            assert_eq!(call.join().expect("an answer"), 503);
+        }
+    });
+    // A tenth of 40 at once, of which each is tried three times: without the budget it would be 160.
+    let [received, _] = gateway.received();
+    assert!((41..80).contains(&received), "{received}");
+    assert!(gateway.envoy.stat("cluster.a.upstream_rq_retry_overflow").is_some_and(|refused| refused > 0));
+}
+
+#[test]
 fn a_full_bulkhead_leaves_the_upstream_alone() {
     let gateway = Gateway::start("retry: off, breaker: {bulkhead: 3}", "", "");
     gateway.a.answer(None, reply(200, "slow").held());
