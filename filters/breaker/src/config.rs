@@ -188,7 +188,7 @@ impl Upstream {
         let bulkhead = match raw.bulkhead.map(NonZeroU32::new) {
             None => None,
             Some(None) => return Err(ConfigError::at("bulkhead", "must be at least 1")),
-            Some(Some(most)) => Some(Bulkhead { key: format!("weir.bulkhead.{name}"), most }),
+            Some(Some(most)) => Some(Bulkhead { key: format!("weir.breaker.calls/{name}"), most }),
         };
         let failure_statuses = raw.failure_statuses.as_ref().map(|ranges| Statuses::new(ranges)).unwrap_or_default();
         let limits = Limits::new(&raw)?;

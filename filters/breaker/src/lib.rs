@@ -6,6 +6,19 @@
 //! 2. Open: it is answered with 503 `CIRCUIT_BREAKER_OPEN` and a `Retry-After` of the time that is left.
 //! 3. Half-open: a few pass as probes, all others are answered as when open, to try again after a second.
 //!
+//! What passes then meets the upstream's bulkhead, where it has one: so many calls may be under way at the same time over
+//! all workers, and one more is answered with 503 `SERVICE_UNAVAILABLE`. A call is under way until its stream has ended,
+//! whatever way ([`bulkhead`]). That costs two changes of shared data for each call.
+//!
+//! Whatever is refused is answered by the upstream's fallback, where it has one ([`fallback`]): an answer out of the
+//! configuration, or another upstream where its own breaker and bulkhead let the request pass; that one's fallback is not
+//! asked. Envoy then looks for a route once more, with `weir.fallback` in the filter state, which no client can write: the
+//! route that matches on it leads there. Without such a route, the request goes where it was meant to go. What is stored is
+//! the cache's to send: in front of this filter, it takes a refusal and a fallback for a failure (`stale_if_error`).
+//!
+//! A probe is sent once: `x-envoy-max-retries: 0` keeps Envoy from trying it again. While a breaker is open, nothing is
+//! sent that could be retried.
+//!
 //! The state is shared by all workers: one key of shared data for each breaker, `weir.breaker.<upstream>`. While an
 //! upstream is healthy, a request costs two reads of it and no write.
 //!
@@ -22,11 +35,12 @@
 //! fails, `when_undecided` says what happens.
 //!
 //! Metrics: `api_gateway_circuit_breaker_state{provider}` (0 closed, 1 open, 2 half-open), `…_failures_total`,
-//! `…_opens_total` and `…_refusals_total`. The access log has `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`. An open breaker
+//! `…_opens_total` and `…_refusals_total`, `api_gateway_bulkhead_calls{provider}` (once a second) and
+//! `…_bulkhead_refusals_total`, `api_gateway_fallbacks_total{provider}`. The access log has `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`. An open breaker
 //! turns half-open, in the metric too, with the first request after its time.
 //!
 //! Reading order: [`config`], [`state`] (the machine, and why it is as it is), [`window`], [`outcome`], [`layout`],
-//! [`status`], and last `filter`, which talks to the host.
+//! [`status`], [`bulkhead`], [`fallback`], and last `filter`, which talks to the host.
 
 #[cfg(test)]
 mod agreement;
