@@ -177,7 +177,8 @@ fn a_limit_on_addresses_stands_in_front_of_credentials_and_the_others_behind() {
     assert_eq!(read_by(&document, "quota")["rules"][0]["limits"][1]["window"], "30s");
     let bootstrap = rendered(&document);
     let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
-    for (route, limited) in routes.iter().zip(document.policy.routes.iter().map(|route| route.limit == Limit::Tier)) {
+    let own = routes.iter().filter(|route| route.pointer("/match/filter_state").is_none());
+    for (route, limited) in own.zip(document.policy.routes.iter().map(|route| route.limit == Limit::Tier)) {
         assert_eq!(route.pointer("/typed_per_filter_config/front").is_none(), limited);
     }
 }
@@ -276,6 +277,34 @@ fn an_upstream_that_is_listened_to_is_not_asked_again_at_once() {
         assert_eq!(retry["retriable_status_codes"], serde_json::json!(statuses), "{cluster}");
         assert_eq!(retry["retry_on"].as_str().unwrap().contains("gateway-error"), on_gateway_error, "{cluster}");
     }
+}
+
+#[test]
+fn an_upstream_that_stands_in_has_a_route_before_the_usual_one() {
+    let document = read("everything.yaml", EVERYTHING);
+    let bootstrap = rendered(&document);
+    let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    let said = json!([{"key": "wasm.weir.fallback", "string_match": {"exact": "address"}}]);
+    // Two of the five routes lead to the upstream that has one.
+    assert_eq!(routes.len(), document.policy.routes.len() + 2);
+    for pair in routes[..4].as_chunks::<2>().0 {
+        let [other, usual] = pair;
+        assert_eq!((&other["route"]["cluster"], &usual["route"]["cluster"]), (&"address".into(), &"api".into()));
+        assert_eq!((&other["match"]["filter_state"], usual["match"].get("filter_state")), (&said, None));
+        let mut conditions = other["match"].clone();
+        conditions.as_object_mut().unwrap().remove("filter_state");
+        assert_eq!(conditions, usual["match"]);
+    }
+    assert!(routes[4..].iter().all(|route| route["match"].get("filter_state").is_none()));
+    // What is stored is the cache's to send, and the rest the breaker's.
+    assert_eq!(read_by(&document, "cache")["routes"][0]["stale_if_error"], "1d");
+    assert_eq!(read_by(&document, "breaker")["breakers"]["api"]["fallback"], json!({"upstream": "address"}));
+    let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
+    let budget = |name: &str| {
+        let cluster = clusters.iter().find(|cluster| cluster["name"] == name).unwrap();
+        cluster.pointer("/circuit_breakers/thresholds/0/retry_budget/budget_percent/value").cloned()
+    };
+    assert_eq!((budget("api"), budget("address")), (Some(30.into()), None));
 }
 
 #[test]

@@ -17,12 +17,13 @@
 //! byte 0       1         then, for each worker with calls
 //!      format  (7 zeros) worker u64, calls u64, said u64
 //! ```
-//! Numbers are little-endian, the moment is nanoseconds since the Unix epoch.
+//! A call costs two changes of it, and is under way until its stream has ended, whatever way. Numbers are little-endian, the
+//! moment is nanoseconds since the Unix epoch.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use policy::Instant;
+use policy::{ConfigError, Instant};
 
 /// How often a worker with calls under way says so.
 pub const BEAT: Duration = Duration::from_secs(1);
@@ -34,6 +35,27 @@ const WORKERS_MAX: usize = 512;
 const FORMAT: u8 = 1;
 const HEAD_BYTES: usize = 8;
 const SHARE_BYTES: usize = 24;
+
+/// How many calls one upstream gets.
+#[derive(Debug)]
+pub struct Limit {
+    /// Where those under way are counted in shared data.
+    pub key: String,
+    /// So many at the same time.
+    pub most: NonZeroU32,
+}
+
+impl Limit {
+    /// Of the upstream of this name.
+    ///
+    /// # Errors
+    /// None at all are too few.
+    pub fn new(name: &str, most: u32) -> Result<Self, ConfigError> {
+        let most = NonZeroU32::new(most).ok_or_else(|| ConfigError::at("bulkhead", "must be at least 1"))?;
+        // No name of an upstream has a slash: this is nobody's breaker.
+        Ok(Self { key: format!("weir.breaker.calls/{name}"), most })
+    }
+}
 
 /// Who has how many calls under way to one upstream.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]

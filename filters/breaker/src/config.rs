@@ -10,7 +10,8 @@ use policy::route::{RawMatch, Target};
 use policy::{ConfigError, Match, Period};
 use serde::Deserialize;
 
-use crate::fallback::Fallback;
+use crate::bulkhead;
+use crate::fallback::{self, Fallback};
 use crate::status::{Range, Statuses};
 use crate::window::SIZE_MAX;
 
@@ -36,18 +37,9 @@ pub struct Upstream {
     /// Which answers are failures.
     pub failure_statuses: Statuses,
     /// So many calls may be under way at the same time.
-    pub bulkhead: Option<Bulkhead>,
+    pub bulkhead: Option<bulkhead::Limit>,
     /// What answers while it is not asked.
     pub fallback: Option<Fallback>,
-}
-
-/// How many calls one upstream gets.
-#[derive(Debug)]
-pub struct Bulkhead {
-    /// Where those under way are counted in shared data.
-    pub key: String,
-    /// So many at the same time.
-    pub most: NonZeroU32,
 }
 
 /// When a breaker opens and closes.
@@ -162,7 +154,7 @@ impl Config {
             let upstream = Upstream::new(&name, breaker);
             breakers.push(upstream.map_err(|mistake| mistake.inside(&name).inside("breakers"))?);
         }
-        find_fallbacks(&mut breakers)?;
+        fallback::find_breakers(&mut breakers)?;
         let routes = each("routes", raw.routes, |route| {
             let rule = Match::try_from(route.r#match).map_err(|mistake| mistake.inside("match"))?;
             let index = breakers.iter().position(|breaker| breaker.name == route.upstream);
@@ -181,15 +173,9 @@ impl Config {
 impl Upstream {
     fn new(name: &str, mut raw: RawBreaker) -> Result<Self, ConfigError> {
         safe_name(name)?;
-        let fallback = match raw.fallback.take().map(Fallback::from_json) {
-            None => None,
-            Some(read) => Some(read.map_err(|mistake| mistake.inside("fallback"))?),
-        };
-        let bulkhead = match raw.bulkhead.map(NonZeroU32::new) {
-            None => None,
-            Some(None) => return Err(ConfigError::at("bulkhead", "must be at least 1")),
-            Some(Some(most)) => Some(Bulkhead { key: format!("weir.breaker.calls/{name}"), most }),
-        };
+        let fallback = raw.fallback.take().map(Fallback::from_json).transpose();
+        let fallback = fallback.map_err(|mistake| mistake.inside("fallback"))?;
+        let bulkhead = raw.bulkhead.map(|most| bulkhead::Limit::new(name, most)).transpose()?;
         let failure_statuses = raw.failure_statuses.as_ref().map(|ranges| Statuses::new(ranges)).unwrap_or_default();
         let limits = Limits::new(&raw)?;
         Ok(Self {
@@ -210,21 +196,6 @@ pub(crate) fn safe_name(name: &str) -> Result<(), ConfigError> {
         return Ok(());
     }
     Err(ConfigError::at("", "an upstream's name must be 1 to 64 of A-Z a-z 0-9 - _ ."))
-}
-
-/// Finds the breakers of the upstreams that stand in for others.
-fn find_fallbacks(breakers: &mut [Upstream]) -> Result<(), ConfigError> {
-    let names: Vec<String> = breakers.iter().map(|upstream| upstream.name.clone()).collect();
-    for upstream in breakers {
-        if let Some(Fallback::Upstream { name, breaker }) = &mut upstream.fallback {
-            if *name == upstream.name {
-                let mistake = ConfigError::at("fallback.upstream", "must be another upstream");
-                return Err(mistake.inside(name).inside("breakers"));
-            }
-            *breaker = names.iter().position(|other| other == name);
-        }
-    }
-    Ok(())
 }
 
 impl Limits {

@@ -1,6 +1,11 @@
 //! What answers in an upstream's place while its breaker or its bulkhead refuses: an answer that stands in the
 //! configuration, or another upstream.
 //!
+//! Another upstream is asked where its own breaker and bulkhead, if it has any, let the request pass; what stands in for that
+//! one is not asked in turn. Envoy then looks for a route once more, with the name under `weir.fallback` in the filter state,
+//! which no client can write: a route that matches on it leads there. Where there is no such route, the request goes where it
+//! was meant to go, as if the breaker were closed.
+//!
 //! Whoever asked is told in `x-weir-fallback`, by which the cache, too, knows such an answer for a makeshift: it sends what
 //! it has stored instead where it may, and stores none of it.
 
@@ -8,7 +13,7 @@ use policy::fields::Fields;
 use policy::json::Json;
 use policy::{ConfigError, handover};
 
-use crate::config::safe_name;
+use crate::config::{Upstream, safe_name};
 
 /// What answers where an upstream is not asked.
 #[derive(Debug)]
@@ -22,6 +27,24 @@ pub enum Fallback {
         /// The place.
         breaker: Option<usize>,
     },
+}
+
+/// Finds the breakers of the upstreams that stand in for others.
+///
+/// # Errors
+/// An upstream cannot stand in for itself.
+pub fn find_breakers(upstreams: &mut [Upstream]) -> Result<(), ConfigError> {
+    let names: Vec<String> = upstreams.iter().map(|upstream| upstream.name.clone()).collect();
+    for upstream in upstreams {
+        if let Some(Fallback::Upstream { name, breaker }) = &mut upstream.fallback {
+            if *name == upstream.name {
+                let mistake = ConfigError::at("fallback.upstream", "must be another upstream");
+                return Err(mistake.inside(name).inside("breakers"));
+            }
+            *breaker = names.iter().position(|other| other == name);
+        }
+    }
+    Ok(())
 }
 
 /// An answer that an operator has written.

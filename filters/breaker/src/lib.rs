@@ -6,18 +6,10 @@
 //! 2. Open: it is answered with 503 `CIRCUIT_BREAKER_OPEN` and a `Retry-After` of the time that is left.
 //! 3. Half-open: a few pass as probes, all others are answered as when open, to try again after a second.
 //!
-//! What passes then meets the upstream's bulkhead, where it has one: so many calls may be under way at the same time over
-//! all workers, and one more is answered with 503 `SERVICE_UNAVAILABLE`. A call is under way until its stream has ended,
-//! whatever way ([`bulkhead`]). That costs two changes of shared data for each call.
-//!
-//! Whatever is refused is answered by the upstream's fallback, where it has one ([`fallback`]): an answer out of the
-//! configuration, or another upstream where its own breaker and bulkhead let the request pass; that one's fallback is not
-//! asked. Envoy then looks for a route once more, with `weir.fallback` in the filter state, which no client can write: the
-//! route that matches on it leads there. Without such a route, the request goes where it was meant to go. What is stored is
-//! the cache's to send: in front of this filter, it takes a refusal and a fallback for a failure (`stale_if_error`).
-//!
-//! A probe is sent once: `x-envoy-max-retries: 0` keeps Envoy from trying it again. While a breaker is open, nothing is
-//! sent that could be retried.
+//! What passes then meets the upstream's [`bulkhead`], where it has one: so many calls may be under way at the same time over
+//! all workers, and one more is answered with 503 `SERVICE_UNAVAILABLE`. Whatever is refused is answered by the upstream's
+//! [`fallback`], where it has one: by the configuration, or by another upstream. A probe is sent once: Envoy is told not to
+//! retry it.
 //!
 //! The state is shared by all workers: one key of shared data for each breaker, `weir.breaker.<upstream>`. While an
 //! upstream is healthy, a request costs two reads of it and no write.

@@ -7,8 +7,7 @@ use shell::HostError;
 use shell::shared::{self, Change, Failure};
 
 use super::{ATTEMPTS, Plugin};
-use crate::bulkhead::{Bulkhead, Entry};
-use crate::config;
+use crate::bulkhead::{Bulkhead, Entry, Limit};
 
 /// A worker's own calls to one upstream.
 #[derive(Default)]
@@ -79,7 +78,7 @@ impl Plugin {
         }
     }
 
-    fn settle(&self, bulkhead: &config::Bulkhead, calls: &Calls) {
+    fn settle(&self, bulkhead: &Limit, calls: &Calls) {
         let said = shared::update(&bulkhead.key, ATTEMPTS, |bytes| {
             let mut state = Bulkhead::read(bytes);
             state.settle(self.worker, calls.under_way.get(), shell::now());
@@ -92,7 +91,7 @@ impl Plugin {
         }
     }
 
-    fn bulkhead(&self, index: usize) -> Option<(&config::Bulkhead, &Calls)> {
+    fn bulkhead(&self, index: usize) -> Option<(&Limit, &Calls)> {
         self.config.breakers.get(index)?.bulkhead.as_ref().zip(self.calls.get(index))
     }
 }
