@@ -92,6 +92,28 @@ fn another_upstream_stands_in_under_its_own_breaker() {
 }
 
 #[test]
+fn what_another_upstream_says_of_its_limits_is_not_about_the_one_that_it_stands_in_for() {
+    check_chain(
+        &[
+            ("ratelimit", r#"{"upstreams": [{"name": "a", "match": {}, "learn": ["retry_after"]}]}"#),
+            (
+                "breaker",
+                r#"{"breakers": {"a": {"consecutive_failures": 1, "fallback": {"upstream": "b"}}},
+                    "routes": [{"upstream": "a"}]}"#,
+            ),
+        ],
+        r#"
+        origin 500
+        GET / -> 500
+        origin 429 retry-after=60
+        3 times GET / -> 429 retry-after=60 x-weir-fallback=upstream
+        saw 4
+        metric api_gateway_rate_limit_cooldowns_total{provider=a} 0
+    "#,
+    );
+}
+
+#[test]
 fn a_client_cannot_choose_the_fallback() {
     check(
         "breaker",
