@@ -167,6 +167,22 @@ fn what_is_stored_is_better_than_a_makeshift_and_a_makeshift_is_never_stored() {
 }
 
 #[test]
+fn hostile_requests_get_the_same_answer() {
+    check(
+        "breaker",
+        &config(r#"{"consecutive_failures": 1, "fallback": {"static": {"status": 503, "body": "[]"}}}"#),
+        r#"
+        origin 500
+        GET / -> 500
+        GET / accept="\xff\xfe" x-request-id="\xff\xfe" retry-after="\xff" -> 503 retry-after<=60 body=[]
+        GET / accept="a"*59000 x-weir-fallback="a" x-weir-fallback="b" -> 503 x-weir-fallback=static body=[]
+        200 times GET / -> 503 body=[]
+        saw 1
+    "#,
+    );
+}
+
+#[test]
 fn a_fallback_with_a_mistake_is_refused() {
     refuses(
         "breaker",
