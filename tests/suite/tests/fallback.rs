@@ -102,14 +102,14 @@ fn what_another_upstream_says_of_its_limits_is_not_about_the_one_that_it_stands_
                     "routes": [{"upstream": "a"}]}"#,
             ),
         ],
-        r#"
+        r"
         origin 500
         GET / -> 500
         origin 429 retry-after=60
         3 times GET / -> 429 retry-after=60 x-weir-fallback=upstream
         saw 4
         metric api_gateway_rate_limit_cooldowns_total{provider=a} 0
-    "#,
+    ",
     );
 }
 
