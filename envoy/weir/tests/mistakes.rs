@@ -210,6 +210,26 @@ fn an_upstream_is_checked_by_envoy_and_by_the_filters() {
         ),
         ("{url: http://a, breaker: {opn_for: 5s}}", &["3:32 unknown key `opn_for` | did you mean `open_for`?"]),
         (
+            "{url: http://a, breaker: {bulkhead: 0, fallback: {upstream: b, static: {}}}}",
+            &[
+                "3:42 `bulkhead`: must be at least 1 | ",
+                "3:45 `fallback`: must be one of static and upstream | ",
+                "3:66 there is no upstream `b` | expected `a`",
+            ],
+        ),
+        (
+            "{url: http://a, breaker: {fallback: {stale: 1d, static: {status: 99}}}}",
+            &[
+                "3:50 nothing is stored of this upstream | expected a route to it with a `cache`",
+                "3:71 `status`: must be a whole number from 200 to 599 | ",
+            ],
+        ),
+        ("{url: http://a, breaker: {fallback: {upstream: a}}}", &["3:53 `upstream`: must be another upstream | "]),
+        (
+            "{url: http://a, retry: {budget: 101}}",
+            &["3:38 `101` is out of range | expected a whole number from 1 to 100"],
+        ),
+        (
             "{url: http://a, retry: {times: 0, wait: 2m, longest_wait: 1m}}",
             &[
                 "3:37 `0` is out of range | expected a whole number from 1 to 10",

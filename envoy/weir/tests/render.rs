@@ -51,12 +51,18 @@ upstreams:
     url: https://api.example.com/v1
     headers: {authorization: {env: WEIR_SECRET}, user-agent: "100% weir", x-said: {env: WEIR_NO_SUCH, default: nothing}}
     timeout: 10s
-    retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT]}
+    retry: {times: 2, wait: 100ms, longest_wait: 1s, per_try: 3s, statuses: [503], methods: [GET, PUT], budget: 30}
     pool: {connections: 10, pending: 20, requests: 30}
     limit: [{rate: 10/s, burst: 20, queue: {max_wait: 5s, max_requests: 50}}, {count: 90, window: 30s, algorithm: sliding_window}]
     slow_down: {learn: [retry_after, 503, ratelimit_headers], longest: 1h, default: 10s}
-    breaker: {failure_rate: 50, minimum_calls: 10, window: 20, open_for: 5s}
-  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off, slow_down: {learn: [429]}}
+    breaker:
+      failure_rate: 50
+      minimum_calls: 10
+      window: 20
+      open_for: 5s
+      bulkhead: 40
+      fallback: {stale: 1d, upstream: address}
+  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off, slow_down: {learn: [429]}, breaker: {fallback: {static: {status: 203, headers: {x-a: "1"}, body: "[]"}}}}
   near: {url: http://localhost:9, internal: true}
 routes:
   - match: {prefix: /api, methods: [GET, POST], hosts: [a.example, "*.b.example"], headers: {x-kind: a}}
@@ -171,7 +177,8 @@ fn a_limit_on_addresses_stands_in_front_of_credentials_and_the_others_behind() {
     assert_eq!(read_by(&document, "quota")["rules"][0]["limits"][1]["window"], "30s");
     let bootstrap = rendered(&document);
     let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
-    for (route, limited) in routes.iter().zip(document.policy.routes.iter().map(|route| route.limit == Limit::Tier)) {
+    let own = routes.iter().filter(|route| route.pointer("/match/filter_state").is_none());
+    for (route, limited) in own.zip(document.policy.routes.iter().map(|route| route.limit == Limit::Tier)) {
         assert_eq!(route.pointer("/typed_per_filter_config/front").is_none(), limited);
     }
 }
@@ -270,6 +277,34 @@ fn an_upstream_that_is_listened_to_is_not_asked_again_at_once() {
         assert_eq!(retry["retriable_status_codes"], serde_json::json!(statuses), "{cluster}");
         assert_eq!(retry["retry_on"].as_str().unwrap().contains("gateway-error"), on_gateway_error, "{cluster}");
     }
+}
+
+#[test]
+fn an_upstream_that_stands_in_has_a_route_before_the_usual_one() {
+    let document = read("everything.yaml", EVERYTHING);
+    let bootstrap = rendered(&document);
+    let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    let said = json!([{"key": "wasm.weir.fallback", "string_match": {"exact": "address"}}]);
+    // Two of the five routes lead to the upstream that has one.
+    assert_eq!(routes.len(), document.policy.routes.len() + 2);
+    for pair in routes[..4].as_chunks::<2>().0 {
+        let [other, usual] = pair;
+        assert_eq!((&other["route"]["cluster"], &usual["route"]["cluster"]), (&"address".into(), &"api".into()));
+        assert_eq!((&other["match"]["filter_state"], usual["match"].get("filter_state")), (&said, None));
+        let mut conditions = other["match"].clone();
+        conditions.as_object_mut().unwrap().remove("filter_state");
+        assert_eq!(conditions, usual["match"]);
+    }
+    assert!(routes[4..].iter().all(|route| route["match"].get("filter_state").is_none()));
+    // What is stored is the cache's to send, and the rest the breaker's.
+    assert_eq!(read_by(&document, "cache")["routes"][0]["stale_if_error"], "1d");
+    assert_eq!(read_by(&document, "breaker")["breakers"]["api"]["fallback"], json!({"upstream": "address"}));
+    let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
+    let budget = |name: &str| {
+        let cluster = clusters.iter().find(|cluster| cluster["name"] == name).unwrap();
+        cluster.pointer("/circuit_breakers/thresholds/0/retry_budget/budget_percent/value").cloned()
+    };
+    assert_eq!((budget("api"), budget("address")), (Some(30.into()), None));
 }
 
 #[test]

@@ -5,10 +5,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use policy::config::each;
+use policy::json::Json;
 use policy::route::{RawMatch, Target};
 use policy::{ConfigError, Match, Period};
 use serde::Deserialize;
 
+use crate::bulkhead;
+use crate::fallback::{self, Fallback};
 use crate::status::{Range, Statuses};
 use crate::window::SIZE_MAX;
 
@@ -33,6 +36,10 @@ pub struct Upstream {
     pub limits: Limits,
     /// Which answers are failures.
     pub failure_statuses: Statuses,
+    /// So many calls may be under way at the same time.
+    pub bulkhead: Option<bulkhead::Limit>,
+    /// What answers while it is not asked.
+    pub fallback: Option<Fallback>,
 }
 
 /// When a breaker opens and closes.
@@ -114,6 +121,8 @@ pub struct RawBreaker {
     close_after: Option<u32>,
     probe_timeout: Option<Period>,
     failure_statuses: Option<Vec<Range>>,
+    bulkhead: Option<u32>,
+    fallback: Option<Json>,
 }
 
 impl Config {
@@ -129,6 +138,9 @@ impl Config {
     ///   - `close_after`: so many probes must succeed, at most 100. Default 2.
     ///   - `probe_timeout`: a probe without an answer for so long makes room for another. Default `"60s"`.
     ///   - `failure_statuses`: which answers are failures, as `503` or `"500-599"`. Default `["500-599"]`.
+    ///   - `bulkhead`: so many calls may be under way at the same time, over all workers. Default: any number.
+    ///   - `fallback`: what answers while it is not asked, `{"static": {"status", "headers", "body"}}` or `{"upstream": name}`
+    ///     (see [`Fallback`]). Default: 503.
     /// - `routes`: which requests are for which upstream; the first that matches counts, and what matches none passes.
     ///   Each has a `match` (see [`RawMatch`]) and an `upstream`.
     /// - `when_undecided`: what to do where shared data fails, `"pass"` (default) or `"refuse"`.
@@ -139,9 +151,10 @@ impl Config {
         let raw: Raw = policy::config::read(json)?;
         let mut breakers = Vec::with_capacity(raw.breakers.len());
         for (name, breaker) in raw.breakers {
-            let upstream = Upstream::new(&name, &breaker);
+            let upstream = Upstream::new(&name, breaker);
             breakers.push(upstream.map_err(|mistake| mistake.inside(&name).inside("breakers"))?);
         }
+        fallback::find_breakers(&mut breakers)?;
         let routes = each("routes", raw.routes, |route| {
             let rule = Match::try_from(route.r#match).map_err(|mistake| mistake.inside("match"))?;
             let index = breakers.iter().position(|breaker| breaker.name == route.upstream);
@@ -158,15 +171,31 @@ impl Config {
 }
 
 impl Upstream {
-    fn new(name: &str, raw: &RawBreaker) -> Result<Self, ConfigError> {
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if !(1..=NAME_LENGTH_MAX).contains(&name.len()) || !name.bytes().all(safe) {
-            return Err(ConfigError::at("", "an upstream's name must be 1 to 64 of A-Z a-z 0-9 - _ ."));
-        }
+    fn new(name: &str, mut raw: RawBreaker) -> Result<Self, ConfigError> {
+        safe_name(name)?;
+        let fallback = raw.fallback.take().map(Fallback::from_json).transpose();
+        let fallback = fallback.map_err(|mistake| mistake.inside("fallback"))?;
+        let bulkhead = raw.bulkhead.map(|most| bulkhead::Limit::new(name, most)).transpose()?;
         let failure_statuses = raw.failure_statuses.as_ref().map(|ranges| Statuses::new(ranges)).unwrap_or_default();
-        let limits = Limits::new(raw)?;
-        Ok(Self { name: name.to_owned(), key: format!("weir.breaker.{name}"), limits, failure_statuses })
+        let limits = Limits::new(&raw)?;
+        Ok(Self {
+            name: name.to_owned(),
+            key: format!("weir.breaker.{name}"),
+            limits,
+            failure_statuses,
+            bulkhead,
+            fallback,
+        })
     }
+}
+
+/// A name that can stand in keys, metrics and logs.
+pub(crate) fn safe_name(name: &str) -> Result<(), ConfigError> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.bytes().all(safe) {
+        return Ok(());
+    }
+    Err(ConfigError::at("", "an upstream's name must be 1 to 64 of A-Z a-z 0-9 - _ ."))
 }
 
 impl Limits {

@@ -1,11 +1,14 @@
 //! The contexts and callbacks: fetch, ask, act.
 
+mod answering;
+mod bulkhead;
+
 use std::rc::Rc;
 use std::time::Duration;
 
+use policy::Instant;
 use policy::handover::state as key;
 use policy::route::Target;
-use policy::{Headers, Instant, Rejection};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::headers::{self, Map};
@@ -13,9 +16,12 @@ use shell::metric::{Counter, Gauge};
 use shell::shared::{self, Change, Failure};
 use shell::{HostError, stream};
 
+use crate::bulkhead::BEAT;
 use crate::config::{Config, Upstream, WhenUndecided};
 use crate::outcome;
 use crate::state::{Decision, Mode, Outcome, Permit, Recorded, State};
+use answering::Refusal;
+use bulkhead::{Calls, NoSeat, Seat};
 
 /// How often a change is tried again when other workers were faster. Workers are few and changes are quick: who loses so
 /// often in a row is one of very many, and what it had to say is said by the others.
@@ -37,6 +43,10 @@ struct Plugin {
     config: Config,
     /// One for each of the configuration's breakers.
     meters: Vec<Meters>,
+    /// What this worker is called where workers are counted.
+    worker: u64,
+    /// One for each of the configuration's breakers.
+    calls: Vec<Calls>,
 }
 
 /// What is counted of one breaker.
@@ -45,13 +55,22 @@ struct Meters {
     failures: Counter,
     opens: Counter,
     refusals: Counter,
+    /// Refused by the bulkhead.
+    crowded: Counter,
+    fallbacks: Counter,
+    calls: Gauge,
 }
 
 /// One request.
+#[derive(Default)]
 struct Filter {
     plugin: Option<Rc<Plugin>>,
     /// Which breaker let it through, and with what; taken when it is known how it ended.
     flight: Option<(usize, Permit)>,
+    /// Where the upstream has a bulkhead.
+    seat: Option<Seat>,
+    /// Whether another upstream than its own is asked.
+    is_diverted: bool,
 }
 
 impl Context for Root {}
@@ -60,8 +79,19 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let Some(config) = shell::configure(size, Config::from_json) else { return false };
         let meters = config.breakers.iter().map(Meters::new).collect();
-        self.plugin = Some(Rc::new(Plugin { config, meters }));
+        let calls = config.breakers.iter().map(|_| Calls::default()).collect();
+        if config.breakers.iter().any(|upstream| upstream.bulkhead.is_some()) {
+            shell::tick(BEAT);
+        }
+        let worker = u64::from_le_bytes(shell::random());
+        self.plugin = Some(Rc::new(Plugin { config, meters, worker, calls }));
         true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.beat();
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -69,7 +99,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter { plugin: self.plugin.clone(), flight: None }))
+        Some(Box::new(Filter { plugin: self.plugin.clone(), ..Filter::default() }))
     }
 }
 
@@ -86,13 +116,9 @@ impl HttpContext for Filter {
             }
         };
         let Some(index) = plugin.config.find(&Target::of(&headers)) else { return Action::Continue };
-        match plugin.admit(index) {
-            Ok(Decision::Pass(permit)) => {
-                self.flight = Some((index, permit));
-                Action::Continue
-            }
-            Ok(Decision::Refuse { retry_after }) => plugin.refuse(index, retry_after, &headers),
-            Err(error) => plugin.undecided(index, error, &headers),
+        match self.board(&plugin, index) {
+            Ok(()) => Action::Continue,
+            Err(refusal) => self.stand_in(&plugin, index, refusal, &headers),
         }
     }
 
@@ -104,6 +130,7 @@ impl HttpContext for Filter {
                 plugin.record(index, permit, outcome);
             }
         }
+        self.mark();
         Action::Continue
     }
 
@@ -117,6 +144,47 @@ impl HttpContext for Filter {
     }
 }
 
+impl Filter {
+    /// Has a breaker and then a bulkhead let the request through.
+    fn board(&mut self, plugin: &Rc<Plugin>, index: usize) -> Result<(), Refusal> {
+        let (mode, decision) = match plugin.admit(index) {
+            Ok(asked) => asked,
+            Err(error) => return plugin.undecided(error),
+        };
+        // Whatever the breaker of another upstream says, this is what the request's own has said.
+        if !self.is_diverted {
+            offer(mode);
+        }
+        let permit = match decision {
+            Decision::Pass(permit) => permit,
+            Decision::Refuse { retry_after } => return Err(Refusal::Open { retry_after }),
+        };
+        self.flight = Some((index, permit));
+        let boarded = match plugin.seat(index) {
+            Ok(seat) => {
+                self.seat = seat;
+                Ok(())
+            }
+            Err(NoSeat::Full) => Err(Refusal::Full),
+            Err(NoSeat::Unknown(error)) => plugin.undecided(error),
+        };
+        match boarded {
+            Ok(()) if mode == Mode::HalfOpen => send_once(),
+            Ok(()) => {}
+            Err(_) => self.disembark(plugin),
+        }
+        boarded
+    }
+
+    /// Gives back what the request was let through with.
+    fn disembark(&mut self, plugin: &Plugin) {
+        self.seat = None;
+        if let Some((index, permit)) = self.flight.take() {
+            plugin.record(index, permit, Outcome::Abandoned);
+        }
+    }
+}
+
 impl Meters {
     /// The metrics of one breaker, of which the state is shown at once: it outlives a configuration.
     fn new(upstream: &Upstream) -> Self {
@@ -126,6 +194,9 @@ impl Meters {
             failures: Counter::new("api_gateway_circuit_breaker_failures_total", &provider),
             opens: Counter::new("api_gateway_circuit_breaker_opens_total", &provider),
             refusals: Counter::new("api_gateway_circuit_breaker_refusals_total", &provider),
+            crowded: Counter::new("api_gateway_bulkhead_refusals_total", &provider),
+            fallbacks: Counter::new("api_gateway_fallbacks_total", &provider),
+            calls: Gauge::new("api_gateway_bulkhead_calls", &provider),
         };
         let stored = shared::read(&upstream.key).map(|(bytes, _)| bytes).unwrap_or_default();
         meters.state.set(State::read(&stored).mode() as u64);
@@ -135,10 +206,9 @@ impl Meters {
 
 impl Plugin {
     /// Asks a breaker whether a call may pass. A closed one is read and not written.
-    fn admit(&self, index: usize) -> Result<Decision, HostError> {
-        let Some(upstream) = self.config.breakers.get(index) else {
-            return Ok(Decision::Refuse { retry_after: Duration::ZERO });
-        };
+    fn admit(&self, index: usize) -> Result<(Mode, Decision), HostError> {
+        const REFUSED: (Mode, Decision) = (Mode::HalfOpen, Decision::Refuse { retry_after: Duration::ZERO });
+        let Some(upstream) = self.config.breakers.get(index) else { return Ok(REFUSED) };
         let asked = shared::update(&upstream.key, ATTEMPTS, |bytes| {
             let before = State::read(bytes);
             let mut state = before.clone();
@@ -153,11 +223,10 @@ impl Plugin {
                     log::info!("{}: half-open after {:?}", upstream.name, upstream.limits.open_for);
                     self.show(index, mode);
                 }
-                offer(mode);
-                Ok(decision)
+                Ok((mode, decision))
             }
             // Only a breaker that is not closed is written here, so there are probes enough.
-            Err(Failure::Contended) => Ok(Decision::Refuse { retry_after: Duration::ZERO }),
+            Err(Failure::Contended) => Ok(REFUSED),
             Err(Failure::Host(error)) => Err(error),
         }
     }
@@ -206,21 +275,12 @@ impl Plugin {
         }
     }
 
-    /// Answers in the upstream's place.
-    fn refuse(&self, index: usize, retry_after: Duration, headers: &Headers) -> Action {
-        if let Some(meters) = self.meters.get(index) {
-            meters.refusals.increment();
-        }
-        let upstream = self.config.breakers.get(index).map(|upstream| upstream.name.clone()).unwrap_or_default();
-        shell::reject(&Rejection::BreakerOpen { upstream, retry_after }, headers, &[])
-    }
-
-    /// Does what the operator wants where nobody knows whether the breaker is open.
-    fn undecided(&self, index: usize, error: HostError, headers: &Headers) -> Action {
+    /// Does what the operator wants where nobody knows whether the breaker is open, or the bulkhead full.
+    fn undecided(&self, error: HostError) -> Result<(), Refusal> {
         log::error!("breaker state: {error}");
         match self.config.when_undecided {
-            WhenUndecided::Pass => Action::Continue,
-            WhenUndecided::Refuse => self.refuse(index, Duration::ZERO, headers),
+            WhenUndecided::Pass => Ok(()),
+            WhenUndecided::Refuse => Err(Refusal::Open { retry_after: Duration::ZERO }),
         }
     }
 
@@ -235,6 +295,13 @@ impl Plugin {
 fn offer(mode: Mode) {
     if let Err(error) = stream::set_state(key::BREAKER, mode.as_str()) {
         log::error!("filter state: {error}");
+    }
+}
+
+/// Keeps Envoy from trying a probe again: one probe is one request to the upstream.
+fn send_once() {
+    if let Err(error) = headers::set(Map::Request, "x-envoy-max-retries", "0") {
+        log::error!("a probe may be retried: {error}");
     }
 }
 

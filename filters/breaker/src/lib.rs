@@ -6,6 +6,11 @@
 //! 2. Open: it is answered with 503 `CIRCUIT_BREAKER_OPEN` and a `Retry-After` of the time that is left.
 //! 3. Half-open: a few pass as probes, all others are answered as when open, to try again after a second.
 //!
+//! What passes then meets the upstream's [`bulkhead`], where it has one: so many calls may be under way at the same time over
+//! all workers, and one more is answered with 503 `SERVICE_UNAVAILABLE`. Whatever is refused is answered by the upstream's
+//! [`fallback`], where it has one: by the configuration, or by another upstream. A probe is sent once: Envoy is told not to
+//! retry it.
+//!
 //! The state is shared by all workers: one key of shared data for each breaker, `weir.breaker.<upstream>`. While an
 //! upstream is healthy, a request costs two reads of it and no write.
 //!
@@ -22,15 +27,18 @@
 //! fails, `when_undecided` says what happens.
 //!
 //! Metrics: `api_gateway_circuit_breaker_state{provider}` (0 closed, 1 open, 2 half-open), `…_failures_total`,
-//! `…_opens_total` and `…_refusals_total`. The access log has `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`. An open breaker
+//! `…_opens_total` and `…_refusals_total`, `api_gateway_bulkhead_calls{provider}` (once a second) and
+//! `…_bulkhead_refusals_total`, `api_gateway_fallbacks_total{provider}`. The access log has `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`. An open breaker
 //! turns half-open, in the metric too, with the first request after its time.
 //!
 //! Reading order: [`config`], [`state`] (the machine, and why it is as it is), [`window`], [`outcome`], [`layout`],
-//! [`status`], and last `filter`, which talks to the host.
+//! [`status`], [`bulkhead`], [`fallback`], and last `filter`, which talks to the host.
 
 #[cfg(test)]
 mod agreement;
+pub mod bulkhead;
 pub mod config;
+pub mod fallback;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod layout;

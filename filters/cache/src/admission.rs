@@ -2,6 +2,7 @@
 //!
 //! A response that is of no use is not stored: it is not fresh, has no validator, and may not be used when it is stale.
 
+use policy::handover::header;
 use policy::headers::Sole;
 use policy::{Headers, Instant, date};
 
@@ -182,7 +183,8 @@ fn permit(forced: Option<&Forced>, said: &directive::Response, status: u16, resp
     if said.must_understand && !is_understood(status) {
         return Err(Refusal::Status);
     }
-    if said.no_store && !said.must_understand && !forced.is_some_and(|forced| forced.despite_no_store) {
+    let is_forbidden = said.no_store && !said.must_understand && !forced.is_some_and(|forced| forced.despite_no_store);
+    if is_forbidden || is_makeshift(response) {
         return Err(Refusal::NoStore);
     }
     if said.private && !forced.is_some_and(|forced| forced.despite_private) {
@@ -194,6 +196,11 @@ fn permit(forced: Option<&Forced>, said: &directive::Response, status: u16, resp
         return Err(Refusal::SetCookie);
     }
     Ok(())
+}
+
+/// Whether somebody has answered in the upstream's place while its breaker or its bulkhead refused.
+pub fn is_makeshift(response: &Headers) -> bool {
+    response.first(header::FALLBACK).is_some()
 }
 
 /// The status of a response.

@@ -12,8 +12,8 @@
 //!    response that could be confirmed. While it is, that response is held; others may be answered with it meanwhile
 //!    (`stale-while-revalidate`).
 //! 5. Where the upstream confirms what is held (304), or fails and stale is better than nothing (`stale-if-error`),
-//!    what is held answers. Any other response is judged in turn, and copied as it passes where it may be stored. Its
-//!    end puts it into its place.
+//!    what is held answers. A refusal by its breaker, and whatever stands in for it (`x-weir-fallback`), is a failure. Any
+//!    other response is judged in turn, and copied as it passes where it may be stored. Its end puts it into its place.
 //!
 //! `PURGE`, where a route has a key for it, takes URLs, prefixes, labels, tags or everything ([`purge`]). With a [second
 //! level](remote), step 4 asks Redis first, within a budget, and what is stored goes there, too; purges reach the whole fleet.

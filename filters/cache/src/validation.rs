@@ -69,6 +69,7 @@ pub fn find(
             }
             _ => Finding::Confirmed,
         },
+        _ if admission::is_makeshift(response) => Finding::Failed,
         Some(200) if inquiry.is_head => {
             if describes(stored, length, response) {
                 Finding::Described

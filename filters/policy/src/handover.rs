@@ -22,6 +22,9 @@ pub mod header {
     /// The id of the caller's API key, as `auth` found; absent where it showed something else. Removed from whatever a
     /// client sends.
     pub const API_KEY: &str = "x-weir-api-key";
+    /// On a response: what answered in the place of an upstream that is not asked, `static` or `upstream`. The cache stores
+    /// no such answer, and sends what it has stored instead where it may.
+    pub const FALLBACK: &str = "x-weir-fallback";
 }
 
 /// Keys of filter state, as a filter sets them. The access log reads `%FILTER_STATE(wasm.<key>:PLAIN)%`.
@@ -42,6 +45,8 @@ pub mod state {
     pub const QUERY: &str = "weir.query";
     /// What the breaker said: `closed`, `open`, `half_open`.
     pub const BREAKER: &str = "weir.breaker";
+    /// The upstream that stands in for the request's own; routes match on it.
+    pub const FALLBACK: &str = "weir.fallback";
 }
 
 /// Keys of shared data that more than one filter reads.

@@ -30,6 +30,11 @@ pub enum Rejection {
         /// Until the breaker lets a probe through.
         retry_after: Duration,
     },
+    /// As many requests as may be are under way to this upstream.
+    BulkheadFull {
+        /// The upstream's name in the policy.
+        upstream: String,
+    },
     /// A credential was sent and is not good; `reason` is for the log alone.
     AuthFailed {
         /// What the client can do about it: the value of `WWW-Authenticate` (RFC 9110 §11.6.1).
@@ -127,7 +132,7 @@ impl Rejection {
     const fn facts(&self) -> (u16, &'static str, &'static str) {
         match self {
             Self::RateLimited { .. } => (429, "RATE_LIMITED", "Too Many Requests"),
-            Self::Unavailable { .. } => (503, "SERVICE_UNAVAILABLE", "Service Unavailable"),
+            Self::Unavailable { .. } | Self::BulkheadFull { .. } => (503, "SERVICE_UNAVAILABLE", "Service Unavailable"),
             Self::BreakerOpen { .. } => (503, "CIRCUIT_BREAKER_OPEN", "Service Unavailable"),
             Self::AuthFailed { .. } => (401, "AUTH_FAILED", "Unauthorized"),
             Self::Unauthorized { .. } => (401, "UNAUTHORIZED", "Unauthorized"),
@@ -145,6 +150,7 @@ impl Rejection {
             Self::RateLimited { .. } => "Too many requests".into(),
             Self::Unavailable { .. } => "The service is not available".into(),
             Self::BreakerOpen { upstream, .. } => format!("Circuit breaker open for service: {upstream}"),
+            Self::BulkheadFull { upstream } => format!("Too many requests under way to service: {upstream}"),
             Self::AuthFailed { .. } => "The credential is not valid".into(),
             Self::Unauthorized { .. } => "A credential is required".into(),
             Self::Forbidden => "Not allowed".into(),
@@ -157,14 +163,15 @@ impl Rejection {
         }
     }
 
-    /// Whole seconds, rounded up and at least one, so that who waits for that long is not turned away again.
     fn retry_after(&self) -> Option<u64> {
         let wait = match self {
             Self::RateLimited { retry_after } | Self::BreakerOpen { retry_after, .. } => *retry_after,
             Self::Unavailable { retry_after } => (*retry_after)?,
+            // One of them may end at any moment.
+            Self::BulkheadFull { .. } => Duration::ZERO,
             _ => return None,
         };
-        Some(wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1))
+        Some(whole_seconds(wait))
     }
 
     fn details(&self) -> String {
@@ -172,9 +179,16 @@ impl Rejection {
         match self {
             Self::AuthFailed { reason, .. } => format!("{DETAILS_PREFIX}{code}{{{reason}}}"),
             Self::NotStored => format!("{DETAILS_PREFIX}{code}{{not_stored}}"),
+            Self::BulkheadFull { .. } => format!("{DETAILS_PREFIX}{code}{{bulkhead_full}}"),
             _ => format!("{DETAILS_PREFIX}{code}"),
         }
     }
+}
+
+/// A wait as `Retry-After` says it: whole seconds, rounded up and at least one, so that who waits for that long is not
+/// turned away again.
+pub fn whole_seconds(wait: Duration) -> u64 {
+    wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl Format {
@@ -243,6 +257,7 @@ mod tests {
             (Rejection::RateLimited { retry_after }, 429, "RATE_LIMITED"),
             (Rejection::Unavailable { retry_after: None }, 503, "SERVICE_UNAVAILABLE"),
             (Rejection::BreakerOpen { upstream: "sona".into(), retry_after }, 503, "CIRCUIT_BREAKER_OPEN"),
+            (Rejection::BulkheadFull { upstream: "sona".into() }, 503, "SERVICE_UNAVAILABLE"),
             (Rejection::AuthFailed { challenge: challenge.clone(), reason: "expired" }, 401, "AUTH_FAILED"),
             (Rejection::Unauthorized { challenge }, 401, "UNAUTHORIZED"),
             (Rejection::Forbidden, 403, "FORBIDDEN"),

@@ -54,6 +54,7 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         single("cache"),
         cached("cache_hit", vec![wasm("cache", rsa)], no_headers()),
         single("breaker"),
+        variant("bulkhead", vec![plugin("breaker", &breaker(Some(1000)))], no_headers()),
         variant("all", chain(), seen(rsa)),
         cached("all_hit", chain(), seen(rsa)),
         variant("jwt_authn", vec![jwt_authn(rsa)], seen(rsa)),
@@ -145,12 +146,15 @@ fn configuration(filter: &str, token: &Token) -> Value {
             "rules": [{"name": "clients", "key": ["address"], "limit": {"rate": "1000000/s", "burst": 1_000_000}}],
         }),
         "cache" => json!({"routes": [{"match": {}, "upstream": "plain", "data_type": "plain", "shared": true}]}),
-        "breaker" => json!({
-            "breakers": {"plain": {"consecutive_failures": 5, "failure_rate": 50, "window": 100}},
-            "routes": [{"upstream": "plain"}],
-        }),
+        "breaker" => breaker(None),
         _ => json!({}),
     }
+}
+
+/// A breaker that watches everything, with or without a bulkhead.
+fn breaker(bulkhead: Option<u32>) -> Value {
+    let plain = json!({"consecutive_failures": 5, "failure_rate": 50, "window": 100, "bulkhead": bulkhead});
+    json!({"breakers": {"plain": plain}, "routes": [{"upstream": "plain"}]})
 }
 
 fn jwt_authn(token: &Token) -> Value {

@@ -20,6 +20,9 @@ mod flag {
     pub(super) const CONNECTION_TERMINATION: u64 = 0x40;
 }
 
+/// What a request says about its retries is the router's to read, and goes no further.
+const RETRY_HEADERS: [&str; 3] = ["x-envoy-max-retries", "x-envoy-retry-on", "x-envoy-retry-grpc-on"];
+
 impl Failure {
     /// What the client gets where the upstream fails before it has answered.
     fn reply(self) -> (Reply, u64) {
@@ -47,7 +50,10 @@ impl Host {
     /// Takes in the headers that have passed the chain.
     pub(crate) fn forward_headers(&mut self, id: StreamId, end: bool) {
         let stream = self.world.stream_mut(id);
-        let headers = stream.request.headers.clone().unwrap_or_default();
+        let mut headers = stream.request.headers.clone().unwrap_or_default();
+        for name in RETRY_HEADERS {
+            headers.remove(name);
+        }
         let missing = [":method", ":path", ":authority"].into_iter().find(|name| headers.first(name).is_none());
         if let Some(name) = missing {
             let text = format!("missing required header: {name}");

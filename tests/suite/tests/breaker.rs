@@ -71,6 +71,20 @@ fn it_closes_when_probes_succeed_and_opens_when_one_fails() {
 }
 
 #[test]
+fn what_envoy_is_told_about_a_probe_does_not_reach_the_upstream() {
+    spotify(
+        r#"{"consecutive_failures": 1, "open_for": "100ms", "close_after": 1}"#,
+        r"
+        origin 500
+        GET / -> 500
+        origin 200
+        eventually GET / -> 200
+        saw GET / !x-envoy-max-retries
+    ",
+    );
+}
+
+#[test]
 fn a_share_of_failures_opens_it() {
     spotify(
         r#"{"failure_rate": 50, "window": 10, "minimum_calls": 4, "open_for": "60s"}"#,

@@ -179,6 +179,53 @@ fn a_failing_service_is_left_alone_by_its_breaker() {
 }
 
 #[test]
+fn what_is_stored_of_a_provider_stands_in_while_its_breaker_is_open() {
+    let demo = Demo::start();
+    let cache = demo.document.filters.iter().find(|filter| filter.name == "cache").expect("the cache");
+    for route in cache.config["routes"].as_array().expect("routes") {
+        let expected = (route["upstream"] != "discovery").then_some("7d");
+        assert_eq!(route["stale_if_error"].as_str(), expected, "{route}");
+    }
+}
+
+#[test]
+fn what_envoy_has_retried_is_in_the_figures_that_the_rules_are_made_of() {
+    let demo = Demo::start();
+    demo.sandbox.fault(Upstream::Spotify, Fault::status(503).times(1));
+    assert_eq!(demo.ask_as("pro", "GET /api/spotify/search?q=strobe&type=track").status, 200);
+    demo.sandbox.fault(Upstream::Spotify, Fault::reset().times(1));
+    assert_eq!(demo.ask_as("pro", "GET /api/spotify/search?q=other&type=track").status, 200);
+    let metrics = demo.envoy.prometheus();
+    let value = |name: &str, labels: &[&str]| -> Option<u64> {
+        let is_it = |line: &&str| {
+            let named = line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{'));
+            named && labels.iter().all(|label| line.contains(label))
+        };
+        metrics.lines().find(is_it)?.rsplit(' ').next()?.parse().ok()
+    };
+    let spotify = r#"envoy_cluster_name="spotify""#;
+    for (name, labels, expected) in [
+        ("envoy_cluster_retry_upstream_rq", &[spotify, r#"envoy_response_code="503""#][..], 1),
+        ("envoy_cluster_retry_upstream_rq_completed", &[spotify], 1),
+        ("envoy_cluster_upstream_rq_retry", &[spotify], 2),
+        ("envoy_cluster_upstream_rq_retry_success", &[spotify], 2),
+        ("envoy_cluster_upstream_rq_retry_limit_exceeded", &[spotify], 0),
+        ("envoy_cluster_upstream_rq_retry_overflow", &[spotify], 0),
+    ] {
+        assert_eq!(value(name, labels), Some(expected), "{name}\n{metrics}");
+    }
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/prometheus/retries.yaml");
+    let rules = std::fs::read_to_string(rules).expect("the rules are in the repository");
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let labels = ["envoy_cluster_name", "envoy_response_code"];
+    let used: Vec<&str> = rules.split(|c| !is_part(c)).filter(|word| word.starts_with("envoy_")).collect();
+    assert!(used.len() >= 6);
+    for word in used.into_iter().filter(|word| !labels.contains(word)) {
+        assert!(value(word, &[spotify]).is_some(), "Envoy has no {word}");
+    }
+}
+
+#[test]
 fn every_route_leads_to_its_upstream() {
     let demo = Demo::start();
     let asked = [

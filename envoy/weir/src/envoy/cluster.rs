@@ -22,17 +22,23 @@ const CONNECT_TIMEOUT: Period = Period::of_seconds(1);
 /// One worker at a time fetches keys.
 const POOL: Pool = Pool { connections: 4, pending: 16, requests: 16 };
 
+/// So many retries may be under way however few requests are.
+const RETRIES_LEAST: u64 = 3;
+
 /// All clusters: the upstreams', the state store's, then those that keys are fetched through.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
-    let upstreams = upstreams
-        .map(|upstream| render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool));
+    let upstreams = upstreams.map(|upstream| {
+        let budget = upstream.retry.as_ref().map(|retry| retry.budget);
+        render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool, budget)
+    });
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
-    let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL));
+    let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
     upstreams.chain(publishers).collect()
 }
 
-fn render(name: &str, address: &Address, connect_timeout: Period, pool: Pool) -> Json {
+/// `retries` is how many percent of the requests under way may be retries.
+fn render(name: &str, address: &Address, connect_timeout: Period, pool: Pool, retries: Option<u64>) -> Json {
     let (kind, host) = match &address.host {
         Name::Domain(name) => ("STRICT_DNS", name.clone()),
         Name::Ip(ip) => ("STATIC", ip.to_string()),
@@ -43,12 +49,7 @@ fn render(name: &str, address: &Address, connect_timeout: Period, pool: Pool) ->
         "type": kind,
         "connect_timeout": duration(connect_timeout),
         "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        "circuit_breakers": {"thresholds": [{
-            "max_connections": pool.connections,
-            "max_pending_requests": pool.pending,
-            "max_requests": pool.requests,
-            "retry_budget": {"budget_percent": {"value": 20.0}, "min_retry_concurrency": 3},
-        }]},
+        "circuit_breakers": {"thresholds": [threshold(pool, retries)]},
         "upstream_connection_options": {
             "tcp_keepalive": {"keepalive_probes": 3, "keepalive_time": 60, "keepalive_interval": 10},
         },
@@ -72,6 +73,20 @@ fn render(name: &str, address: &Address, connect_timeout: Period, pool: Pool) ->
         );
     }
     cluster
+}
+
+fn threshold(pool: Pool, retries: Option<u64>) -> Json {
+    let mut threshold = json!({
+        "max_connections": pool.connections,
+        "max_pending_requests": pool.pending,
+        "max_requests": pool.requests,
+    });
+    if let Some(percent) = retries {
+        // Beyond it, a failing upstream would get a multiple of the load that it fails under.
+        let budget = json!({"budget_percent": {"value": percent}, "min_retry_concurrency": RETRIES_LEAST});
+        set(&mut threshold, "retry_budget", budget);
+    }
+    threshold
 }
 
 /// HTTP/2 where TLS can agree on it, HTTP/1.1 elsewhere; unused connections are closed after 90 seconds.

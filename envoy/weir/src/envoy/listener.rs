@@ -28,8 +28,8 @@ fn manager(plan: &Plan<'_>) -> Json {
         "server_name": NAME,
         "use_remote_address": true,
         "xff_num_trusted_hops": clients.trusted_hops,
-        // Nobody is inside: `x-envoy-…` headers of any client are dropped, loopback or not.
-        "internal_address_config": {"unix_sockets": false},
+        // Without an `internal_address_config`, nobody is inside: what `x-envoy-…` headers of any client say of retries and
+        // timeouts is dropped. One without ranges would make insiders of all private addresses.
         "early_header_mutation_extensions": [without_original_path()],
         // The correlation filter makes ids, and knows which of a client's are safe to keep.
         "generate_request_id": false,

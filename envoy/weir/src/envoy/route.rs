@@ -1,6 +1,6 @@
 //! The route table: the policy's routes in the policy's order, matched as [`policy::Match`] matches.
 
-use policy::handover::header;
+use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, duration, filter, literal, set};
@@ -11,8 +11,23 @@ use crate::translate::{breaker, ratelimit};
 
 /// All routes.
 pub fn table(plan: &Plan<'_>) -> Vec<Json> {
-    let entry = |route: &Route| Some(render(plan, route, plan.policy.upstream(&route.upstream.value)?));
-    plan.policy.routes.iter().filter_map(entry).collect()
+    plan.policy.routes.iter().flat_map(|route| of_route(plan, route)).collect()
+}
+
+/// A route to its upstream. Before it, where another upstream may stand in, one to that: it matches what the breaker filter
+/// says so of, which no client can say, and which has Envoy look for a route once more.
+fn of_route(plan: &Plan<'_>, route: &Route) -> Vec<Json> {
+    let Some(upstream) = plan.policy.upstream(&route.upstream.value) else { return Vec::new() };
+    let other = upstream.fallback.upstream.as_ref().and_then(|name| plan.policy.upstream(&name.value));
+    let diverted = other.map(|other| {
+        let mut entry = render(plan, route, other);
+        let said = json!([{"key": format!("wasm.{}", state::FALLBACK), "string_match": {"exact": other.name.value}}]);
+        if let Some(conditions) = entry.get_mut("match") {
+            set(conditions, "filter_state", said);
+        }
+        entry
+    });
+    diverted.into_iter().chain([render(plan, route, upstream)]).collect()
 }
 
 fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {

@@ -6,6 +6,7 @@
 
 pub mod client;
 pub mod example;
+pub mod fallback;
 pub mod header;
 pub mod identity;
 pub mod matcher;
@@ -24,6 +25,7 @@ use crate::yaml::{Entry, Node};
 
 pub use client::Clients;
 pub use example::Example;
+pub use fallback::Fallback;
 pub use identity::Identity;
 pub use matcher::{Matcher, Pattern};
 pub use route::Route;

@@ -104,6 +104,12 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {
     let name = reader::text(node, mistakes)?;
+    check_upstream(&name, upstreams, mistakes);
+    Some(name)
+}
+
+/// Notes a name that no upstream has.
+pub fn check_upstream(name: &Spanned<String>, upstreams: &[Upstream], mistakes: &mut Mistakes) {
     if upstreams.iter().all(|upstream| upstream.name.value != name.value) {
         let names: Vec<&str> = upstreams.iter().map(|upstream| upstream.name.value.as_str()).collect();
         let expected = match reader::nearest(&name.value, names.iter().copied()) {
@@ -112,7 +118,6 @@ fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Opt
         };
         mistakes.add(&name.span, format!("there is no upstream `{}`", name.value), expected);
     }
-    Some(name)
 }
 
 /// The part to strip: whole segments that every path of the route begins with.

@@ -6,8 +6,8 @@ use policy::Period;
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
-use crate::policy::Surroundings;
 use crate::policy::upstream::{self, Pool, Upstream};
+use crate::policy::{Fallback, Surroundings};
 use crate::reader::{self, Fields, Spanned};
 use crate::yaml::Node;
 
@@ -84,6 +84,7 @@ impl Store {
             // A worker or two ask at a time beside the requests, and the cache for each that it cannot answer itself.
             pool: Pool { connections: 32, pending: 512, requests: 512 },
             breaker: None,
+            fallback: Fallback::default(),
             limit: None,
             slow_down: None,
         };

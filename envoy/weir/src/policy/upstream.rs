@@ -9,6 +9,7 @@ use url::{Host, Url};
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::policy::Surroundings;
+use crate::policy::fallback::{self, Fallback};
 use crate::policy::header::{self, Header};
 use crate::policy::slowdown::SlowDown;
 use crate::reader::{self, Fields, Spanned};
@@ -35,6 +36,8 @@ pub struct Upstream {
     pub pool: Pool,
     /// The breaker's configuration, as the filter reads it.
     pub breaker: Option<Draft>,
+    /// What stands in while the breaker is open, as far as the filter does not read it.
+    pub fallback: Fallback,
     /// The limit on requests to it, as the filter reads it.
     pub limit: Option<Draft>,
     /// How it says that it is asked too often.
@@ -91,6 +94,8 @@ pub struct Retry {
     pub statuses: Vec<u64>,
     /// The methods that may be sent twice.
     pub methods: Vec<String>,
+    /// How many percent of the requests under way may be retries; three may be in any case.
+    pub budget: u64,
 }
 
 /// How much may be under way at once.
@@ -118,6 +123,7 @@ impl Default for Retry {
             per_try: Period::of_seconds(10),
             statuses: STATUSES.to_vec(),
             methods: SAFE.map(str::to_owned).to_vec(),
+            budget: 20,
         }
     }
 }
@@ -125,7 +131,9 @@ impl Default for Retry {
 /// Reads the mapping `upstreams`.
 pub fn read(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Vec<Upstream> {
     let entries = reader::entries(node, "upstreams by name", mistakes).unwrap_or_default();
-    entries.iter().filter_map(|entry| upstream(entry, surroundings, mistakes)).collect()
+    let upstreams: Vec<_> = entries.iter().filter_map(|entry| upstream(entry, surroundings, mistakes)).collect();
+    fallback::check(&upstreams, mistakes);
+    upstreams
 }
 
 fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Upstream> {
@@ -147,7 +155,12 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
         Some(node) => retry(node, mistakes),
     };
     let pool = fields.optional("pool").map(|node| pool(node, mistakes));
-    let breaker = fields.optional("breaker").map(Draft::of);
+    let breaker = fields.optional("breaker").map(|node| {
+        let mut draft = Draft::of(node);
+        let fallback = Fallback::take(node, &mut draft, mistakes);
+        (draft, fallback)
+    });
+    let (breaker, fallback) = breaker.unzip();
     let limit = fields.optional("limit").map(Draft::of);
     let slow_down = fields.optional("slow_down").and_then(|node| SlowDown::read(node, mistakes));
     fields.finish(mistakes);
@@ -163,6 +176,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
         retry: retry.map(|retry| Retry { per_try: retry.per_try.min(timeout), ..retry }),
         pool: pool.unwrap_or(Pool { connections: 100, pending: 1024, requests: 1024 }),
         breaker,
+        fallback: fallback.unwrap_or_default(),
         limit,
         slow_down,
     })
@@ -225,6 +239,7 @@ fn retry(node: &Node, mistakes: &mut Mistakes) -> Option<Retry> {
         Some(items.iter().filter_map(|item| reader::whole(item, 400..=599, mistakes)).collect())
     });
     let methods = fields.optional("methods").and_then(|node| methods(node, mistakes));
+    let budget = fields.optional("budget").and_then(|node| reader::whole(node, 1..=100, mistakes));
     fields.finish(mistakes);
     Some(Retry {
         times: times.unwrap_or(default.times),
@@ -233,6 +248,7 @@ fn retry(node: &Node, mistakes: &mut Mistakes) -> Option<Retry> {
         per_try,
         statuses: statuses.unwrap_or(default.statuses),
         methods: methods.unwrap_or(default.methods),
+        budget: budget.unwrap_or(default.budget),
     })
 }
 

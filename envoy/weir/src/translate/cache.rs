@@ -2,7 +2,7 @@
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
-use crate::policy::Policy;
+use crate::policy::{Policy, Route};
 use crate::translate::options;
 
 /// The filter's configuration.
@@ -11,11 +11,21 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let mut draft = options(policy, "cache", &elsewhere, mistakes);
     let routes = policy.routes.iter().filter_map(|route| {
         let mut entry = route.cache.clone()?;
+        let stale = policy.upstream(&route.upstream.value).and_then(|upstream| upstream.fallback.stale.as_ref());
+        if let Some(stale) = stale.filter(|_| !entry.has("stale_if_error")) {
+            entry.set("stale_if_error", stale.clone());
+        }
         entry.set("match", route.matcher.draft.clone());
         entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
         Some(entry)
     });
     let routes = routes.collect();
+    for upstream in &policy.upstreams {
+        let is_cached = |route: &Route| route.upstream.value == upstream.name.value && route.cache.is_some();
+        if let Some(stale) = upstream.fallback.stale.as_ref().filter(|_| !policy.routes.iter().any(is_cached)) {
+            mistakes.add(stale.span(), "nothing is stored of this upstream", "expected a route to it with a `cache`");
+        }
+    }
     if let (Some(state), true) = (&policy.state, draft.has("l2")) {
         draft.set("state", state.draft.clone());
     }

@@ -65,7 +65,7 @@ fn an_answer_is_read_as_what_it_means_for_what_is_stored() {
     type Row<'a> = (&'a str, &'a str, bool, Lines<'a>, Lines<'a>, Finding);
     use Finding::{Confirmed, Contradicted, Described, Failed, Replaced, Unchanged};
     let tagged: Lines<'_> = &[("etag", "\"a\""), ("last-modified", DATE)];
-    let rows: [Row<'_>; 19] = [
+    let rows: [Row<'_>; 22] = [
         ("§4.3.3", "GET", true, tagged, &[(":status", "304")], Confirmed),
         ("§4.3.4", "GET", true, tagged, &[(":status", "304"), ("etag", "\"a\"")], Confirmed),
         ("§4.3.4 weakly", "GET", true, tagged, &[(":status", "304"), ("etag", "W/\"a\"")], Confirmed),
@@ -81,6 +81,16 @@ fn an_answer_is_read_as_what_it_means_for_what_is_stored() {
         ("§4.3.3 not asked for", "GET", false, tagged, &[(":status", "304")], Replaced),
         ("§4.3.3 a new one", "GET", true, tagged, &[(":status", "200")], Replaced),
         ("§4.3.3 gone", "GET", true, tagged, &[(":status", "404")], Replaced),
+        ("no answer of its own", "GET", true, tagged, &[(":status", "200"), ("x-weir-fallback", "static")], Failed),
+        ("no answer of its own", "HEAD", false, tagged, &[(":status", "200"), ("x-weir-fallback", "upstream")], Failed),
+        (
+            "no answer of its own",
+            "GET",
+            true,
+            tagged,
+            &[(":status", "304"), ("x-weir-fallback", "upstream")],
+            Confirmed,
+        ),
         ("RFC 5861 §4", "GET", true, tagged, &[(":status", "500")], Failed),
         ("RFC 5861 §4", "GET", false, tagged, &[(":status", "502")], Failed),
         ("RFC 5861 §4", "HEAD", true, tagged, &[(":status", "503")], Failed),

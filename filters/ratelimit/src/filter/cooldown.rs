@@ -5,6 +5,7 @@ mod fleet;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+use policy::handover::header;
 use policy::route::Target;
 use policy::{Headers, Instant, Rejection};
 use proxy_wasm::types::Action;
@@ -216,10 +217,12 @@ fn heard(learn: Learn) -> Option<Signal> {
     signal::heard(learn, &response, shell::now()).filter(|_| is_upstreams())
 }
 
-/// Whether the upstream made the current response: what a filter behind this one says, or Envoy, is not its word.
+/// Whether the upstream made the current response: what a filter behind this one says, or Envoy, or another upstream in its
+/// place, is not its word.
 fn is_upstreams() -> bool {
     let details = stream::property(&["response", "code_details"]).ok().flatten();
     details.is_none_or(|details| details == b"via_upstream")
+        && headers::first(Map::Response, header::FALLBACK).is_ok_and(|fallback| fallback.is_none())
 }
 
 /// Empties the bucket that this proxy keeps for an upstream, as far as it would be more than the upstream's own at the end.
