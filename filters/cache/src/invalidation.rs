@@ -3,6 +3,7 @@
 
 use policy::{Fingerprint, Headers, Seed};
 
+use crate::purge::{Mode, Order};
 use crate::{admission, key, reference, remote};
 
 /// A URL whose stored responses are unusable.
@@ -27,17 +28,35 @@ pub struct Invalidation {
     scheme: Vec<u8>,
     authority: Vec<u8>,
     target: Vec<u8>,
+    /// Targets under which routes keep the same, and whether they keep more of it than can be named here.
+    others: Vec<(Vec<u8>, bool)>,
 }
 
 impl Invalidation {
     /// By the request's own URL.
     pub fn new(scheme: &[u8], authority: &[u8], target: &[u8]) -> Self {
-        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec() }
+        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec(), others: Vec::new() }
+    }
+
+    /// Adds a target under which a route keeps answers of the same URL. Where they are `scattered`, over callers or bodies,
+    /// only a purge reaches them.
+    pub fn add(&mut self, target: &[u8], scattered: bool) {
+        match self.others.iter_mut().find(|(other, _)| other == target) {
+            Some((_, known)) => *known |= scattered,
+            None if scattered || target != self.target => self.others.push((target.to_vec(), scattered)),
+            None => {}
+        }
+    }
+
+    /// The orders to purge what is scattered.
+    pub fn orders(&self, response: &Headers) -> Vec<Vec<u8>> {
+        let targets = self.others.iter().filter(|(_, scattered)| *scattered && has_succeeded(response));
+        targets.map(|(target, _)| Order::of_url(&self.scheme, &self.authority, target, Mode::Hard)).collect()
     }
 
     /// What the response makes unusable: nothing where it is an error.
     pub fn voided(&self, seed: &Seed, response: &Headers) -> Vec<Voided> {
-        if !admission::status(response).is_some_and(|status| (200..400).contains(&status)) {
+        if !has_succeeded(response) {
             return Vec::new();
         }
         let own = key::primary(&self.scheme, &self.authority, &self.target);
@@ -47,9 +66,16 @@ impl Invalidation {
         });
         let mut keys: Vec<_> = named.collect();
         keys.dedup();
+        for (target, _) in self.others.iter().filter(|(target, _)| *target != self.target) {
+            keys.push(key::primary(&self.scheme, &self.authority, target));
+        }
         keys.push(own);
         keys.iter().map(|key| Voided::of(seed, key)).collect()
     }
+}
+
+fn has_succeeded(response: &Headers) -> bool {
+    admission::status(response).is_some_and(|status| (200..400).contains(&status))
 }
 
 #[cfg(test)]

@@ -31,6 +31,7 @@
 
 pub mod admission;
 pub mod arena;
+pub mod canon;
 pub mod config;
 pub mod directive;
 pub mod directory;
@@ -40,11 +41,13 @@ pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod freshness;
+pub mod gathering;
 pub mod invalidation;
 pub mod key;
 pub mod level;
 pub mod precondition;
 pub mod purge;
+pub mod query;
 pub mod range;
 pub mod recording;
 pub mod reference;

@@ -9,6 +9,7 @@ use super::store::{self, Seen};
 use super::{Plugin, Question};
 use crate::admission::{Admitted, Refusal};
 use crate::invalidation::Invalidation;
+use crate::purge::Order;
 use crate::recording::Recording;
 use crate::tag::Tags;
 use crate::{key, remote};
@@ -92,6 +93,13 @@ impl Plugin {
             let forgotten = self.forget_remote(url.fleet);
             if let Err(failure) = forgotten.and_then(|()| store::invalidate(&self.config.arena, url.print)) {
                 log::error!("not invalidated: {failure:?}");
+                self.unrouted.write_errors.increment();
+            }
+        }
+        for text in invalidation.orders(&response) {
+            let purged = Order::parse(&text).map(|order| self.purge(&text, &order));
+            if !matches!(purged, Ok(Ok(()))) {
+                log::error!("not invalidated: {purged:?}");
                 self.unrouted.write_errors.increment();
             }
         }

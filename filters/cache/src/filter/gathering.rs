@@ -1,0 +1,123 @@
+//! Searches that wait for their bodies, each until its own deadline: then it passes, and its body as it comes.
+
+use std::cell::{Cell, RefCell};
+use std::rc::Rc;
+use std::time::Duration;
+
+use policy::Instant;
+use proxy_wasm::types::Action;
+use shell::stream::{self, Buffer};
+
+use super::{Filter, Phase, Plugin, report};
+use crate::gathering::Gathering;
+use crate::recording::Hold;
+use crate::status::Forward;
+
+/// How often a worker looks for searches that have waited for long enough.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+
+/// The searches of one worker that wait. How many can is a matter of their bytes, which the worker's ledger bounds.
+#[derive(Default)]
+pub(super) struct Gatherings {
+    waiting: Rc<RefCell<Vec<Waiting>>>,
+    is_awake: Cell<bool>,
+}
+
+struct Waiting {
+    context: u32,
+    since: Instant,
+    wait: Duration,
+}
+
+/// A search that waits.
+pub(super) struct Gathered {
+    gathering: Gathering,
+    place: Place,
+    /// What the host holds back is bounded as if it were held here.
+    _hold: Hold,
+}
+
+/// A place among those that wait; given back when this is dropped, whatever became of the request.
+struct Place {
+    waiting: Rc<RefCell<Vec<Waiting>>>,
+    context: u32,
+}
+
+impl Place {
+    fn is_taken(&self) -> bool {
+        self.waiting.borrow().iter().any(|waiting| waiting.context == self.context)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.waiting.borrow_mut().retain(|waiting| waiting.context != self.context);
+    }
+}
+
+impl Filter {
+    /// Holds a search back until its body is whole.
+    pub(super) fn gather(&mut self, plugin: &Plugin, gathering: Gathering) -> Action {
+        let Some(hold) = plugin.ledger.hold(gathering.bytes_max) else {
+            return self.pass(Forward::Bypass, Some("busy"), None);
+        };
+        let place = plugin.wait(self.id, gathering.wait);
+        self.phase = Phase::Gathered(Box::new(Gathered { gathering, place, _hold: hold }));
+        Action::Pause
+    }
+
+    /// Goes on with a search of whose body `size` bytes have come.
+    pub(super) fn complete(&mut self, plugin: &Plugin, gathered: Gathered, size: usize, is_whole: bool) -> Action {
+        if !gathered.place.is_taken() {
+            return self.pass(Forward::Bypass, Some("wait"), None);
+        }
+        if size > gathered.gathering.bytes_max {
+            return self.pass(Forward::Bypass, Some("size"), None);
+        }
+        if !is_whole {
+            self.phase = Phase::Gathered(Box::new(gathered));
+            return Action::Pause;
+        }
+        let body = stream::bytes(Buffer::RequestBody, 0, size).unwrap_or_default();
+        match gathered.gathering.complete(&plugin.seed, &body) {
+            Some(inquiry) => self.ask(plugin, inquiry),
+            None => self.pass(Forward::Bypass, Some("body"), None),
+        }
+    }
+}
+
+impl Plugin {
+    fn wait(&self, context: u32, wait: Duration) -> Place {
+        let gatherings = &self.gatherings;
+        // Where there is a second level, ticks come anyway.
+        if !gatherings.is_awake.replace(true) && self.remote.is_none() {
+            shell::tick(LOOK_EVERY);
+        }
+        gatherings.waiting.borrow_mut().push(Waiting { context, since: shell::now(), wait });
+        Place { waiting: gatherings.waiting.clone(), context }
+    }
+
+    /// Lets searches pass that have waited for long enough.
+    pub(super) fn let_pass(&self, root: u32) {
+        if self.gatherings.waiting.borrow().is_empty() {
+            return;
+        }
+        let now = shell::now();
+        let mut late = Vec::new();
+        self.gatherings.waiting.borrow_mut().retain(|waiting| {
+            // A clock that stepped back makes nobody wait for its return.
+            let waits = waiting.since <= now && now.since(waiting.since) < waiting.wait;
+            if !waits {
+                late.push(waiting.context);
+            }
+            waits
+        });
+        for context in late {
+            // A stream that cannot be selected has ended.
+            if stream::select(context).is_ok() {
+                report(stream::resume_request());
+            }
+        }
+        report(stream::select(root));
+    }
+}
