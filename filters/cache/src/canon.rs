@@ -3,9 +3,9 @@
 //! Blanks go, the members of an object stand in the order of their names, a text has no escape but those of `"` and `\`, and
 //! a number is its digits and a power of ten: `1`, `1.0` and `10e-1` are `1`, exactly, however long they are. What would
 //! be read otherwise by one reader than by another has no such form: an object with one name twice, half of a surrogate
-//! pair (RFC 8259 §4, §8.2).
+//! pair (RFC 8259 §4, §8.2). Nor has what takes long to read: deep nesting, hundreds of members in one object.
 
-use crate::key::{Named, sort};
+use crate::key::{self, Named};
 
 /// Deeper nesting has no form.
 const DEPTH_MAX: usize = 64;
@@ -47,7 +47,7 @@ impl<'a> Writer<'a> {
     fn object(&mut self, depth: usize) -> Option<()> {
         let start = self.form.len();
         let mut members: Vec<Span> = Vec::new();
-        self.each(b'}', |writer| {
+        self.each(b'}', &mut |writer| {
             let start = writer.form.len();
             writer.skip_blanks();
             writer.text()?;
@@ -66,9 +66,9 @@ impl<'a> Writer<'a> {
     fn sort(&mut self, start: usize, members: &[Span]) -> Option<()> {
         let form = &self.form;
         let part = |from: usize, to: usize| form.get(from..to).unwrap_or_default();
-        let mut members: Vec<Named<'_>> =
+        let named: Vec<Named<'_>> =
             members.iter().map(|&(start, name, end)| (part(start, name), part(start, end))).collect();
-        sort(&mut members);
+        let members = key::ordered(&named)?;
         if members.windows(2).any(|pair| matches!(pair, [one, other] if one.0 == other.0)) {
             return None;
         }
@@ -89,7 +89,7 @@ impl<'a> Writer<'a> {
     fn list(&mut self, depth: usize) -> Option<()> {
         self.form.push(b'[');
         let mut is_first = true;
-        self.each(b']', |writer| {
+        self.each(b']', &mut |writer| {
             if !std::mem::take(&mut is_first) {
                 writer.form.push(b',');
             }
@@ -100,7 +100,7 @@ impl<'a> Writer<'a> {
     }
 
     /// Reads what stands between a bracket and its `end`, one `item` after the other.
-    fn each(&mut self, end: u8, mut item: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    fn each(&mut self, end: u8, item: &mut dyn FnMut(&mut Self) -> Option<()>) -> Option<()> {
         self.rest = self.rest.get(1..)?;
         self.skip_blanks();
         if self.take(end).is_some() {
@@ -194,24 +194,32 @@ impl<'a> Writer<'a> {
         let fraction = if self.take(b'.').is_some() { self.digits()? } else { b"" };
         let exponent = if self.take(b'e').or_else(|| self.take(b'E')).is_some() { self.exponent()? } else { 0 };
         let start = self.form.len();
-        for &digit in whole.iter().chain(fraction) {
-            if digit != b'0' || self.form.len() > start {
-                self.form.push(digit);
-            }
+        self.write(start, whole);
+        self.write(start, fraction);
+        let mut shift = -i64::try_from(fraction.len()).ok()?;
+        while self.form.len() > start && self.form.last() == Some(&b'0') {
+            self.form.pop();
+            shift += 1;
         }
-        let length = self.form.len();
-        let significant = self.form.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1).max(start);
-        self.form.truncate(significant);
-        if significant == start {
+        if self.form.len() == start {
             self.form.push(b'0');
             return Some(());
         }
-        let exponent = exponent - i64::try_from(fraction.len()).ok()? + i64::try_from(length - significant).ok()?;
+        let exponent = exponent + shift;
         if exponent != 0 {
             self.form.push(b'e');
             self.form.extend_from_slice(exponent.to_string().as_bytes());
         }
         Some(())
+    }
+
+    /// Writes digits of a number that begins at `start`: none that is a zero in front.
+    fn write(&mut self, start: usize, digits: &[u8]) {
+        for &digit in digits {
+            if digit != b'0' || self.form.len() > start {
+                self.form.push(digit);
+            }
+        }
     }
 
     fn exponent(&mut self) -> Option<i64> {

@@ -340,10 +340,7 @@ mod tests {
                 r#"{"routes": [{"match": {}, "isolate": "user", "shared": true}]}"#,
                 "routes[0].isolate: must be none where all callers are answered alike",
             ),
-            (
-                r#"{"routes": [{"match": {}, "isolate": "role"}]}"#,
-                r#"routes[0].isolate: must be user, tier or none, got "role""#,
-            ),
+            (r#"{"routes": [{"match": {}, "isolate": "role"}]}"#, "routes[0].isolate: must be user, tier or none"),
             (r#"{"routes": [{"match": {}, "query": {"ignore": ["*"]}}]}"#, "routes[0].query.ignore[0]: must be"),
             (r#"{"routes": [{"match": {"methods": ["GET"]}, "body": {}}]}"#, "routes[0].body: needs a route"),
             (r#"{"routes": [{"match": {}, "ttl": "1s", "statuses": []}]}"#, "routes[0].statuses: must not be empty"),

@@ -5,12 +5,11 @@
 
 use std::time::Duration;
 
-use policy::headers::Sole;
 use policy::{Headers, Seed};
 
 use crate::config::Body;
 use crate::request::Inquiry;
-use crate::{canon, key};
+use crate::{canon, key, range};
 
 /// A request whose key has no body yet.
 #[derive(Debug)]
@@ -38,33 +37,26 @@ impl Gathering {
 /// Why the body cannot be part of a key, as a token.
 pub fn expect(body: &Body, headers: &Headers, has_body: bool) -> Result<usize, &'static str> {
     /// These ask for something else than an answer as it is, or say what else the body is.
-    const BEYOND: [&[u8]; 6] =
-        [b"if-none-match", b"if-modified-since", b"if-range", b"range", b"content-encoding", b"content-range"];
-    if !has_body || !headers.iter().all(|(name, _)| !BEYOND.contains(&name)) {
+    const BEYOND: [&str; 5] = ["if-none-match", "if-modified-since", "if-range", "range", "content-encoding"];
+    /// JSON in UTF-8, in the words of those who send it.
+    const KINDS: [&str; 3] = ["application/json", "application/json; charset=utf-8", "application/json;charset=utf-8"];
+    if !has_body || BEYOND.iter().any(|name| first(headers, name).is_some()) {
         return Err("request");
     }
-    match headers.sole("content-type") {
-        Sole::Value(kind) if is_json(kind) => {}
-        _ => return Err("content-type"),
+    let kind = first(headers, "content-type").unwrap_or_default();
+    if !KINDS.iter().any(|known| kind.eq_ignore_ascii_case(known.as_bytes())) {
+        return Err("content-type");
     }
-    match headers.sole("content-length") {
-        Sole::Absent => Ok(body.bytes_max),
-        Sole::Value(digits) => {
-            let length = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
-            length.filter(|&length| length <= body.bytes_max).ok_or("size")
-        }
-        Sole::Repeated => Err("size"),
+    match first(headers, "content-length") {
+        None => Ok(body.bytes_max),
+        Some(digits) => range::number(digits).filter(|length| *length <= body.bytes_max).ok_or("size"),
     }
 }
 
-/// Whether a content type is that of JSON in UTF-8.
-fn is_json(kind: &[u8]) -> bool {
-    let mut parts = kind.split(|&byte| byte == b';').map(<[u8]>::trim_ascii);
-    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case(b"application/json"));
-    let is_plain = |part: &[u8]| {
-        [b"charset=utf-8".as_slice(), b"charset=\"utf-8\"", b""].iter().any(|known| part.eq_ignore_ascii_case(known))
-    };
-    is_json && parts.all(is_plain)
+/// One piece of code for all of them. Of those that stand twice, the host makes one or refuses the request.
+#[inline(never)]
+fn first<'a>(headers: &'a Headers, name: &'static str) -> Option<&'a [u8]> {
+    headers.first(name)
 }
 
 #[cfg(test)]
@@ -82,12 +74,7 @@ mod tests {
 
     #[test]
     fn only_json_in_utf8_is_read() {
-        for kind in [
-            "application/json",
-            "Application/JSON ; charset=UTF-8",
-            "application/json;charset=\"utf-8\"",
-            "application/json;",
-        ] {
+        for kind in ["application/json", "Application/JSON; charset=UTF-8", "application/json;charset=utf-8"] {
             assert_eq!(expected(&[("content-type", kind)]), Ok(100), "{kind}");
         }
         for kind in [
@@ -100,8 +87,6 @@ mod tests {
             assert_eq!(expected(&[("content-type", kind)]), Err("content-type"), "{kind}");
         }
         assert_eq!(expected(&[]), Err("content-type"));
-        let twice = [("content-type", "application/json"), ("content-type", "application/json")];
-        assert_eq!(expected(&twice), Err("content-type"));
     }
 
     #[test]

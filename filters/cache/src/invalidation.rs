@@ -3,7 +3,7 @@
 
 use policy::{Fingerprint, Headers, Seed};
 
-use crate::purge::{Mode, Order};
+use crate::purge::{Mode, Order, Scope};
 use crate::{admission, key, reference, remote};
 
 /// A URL whose stored responses are unusable.
@@ -48,15 +48,21 @@ impl Invalidation {
         }
     }
 
-    /// The orders to purge what is scattered.
-    pub fn orders(&self, response: &Headers) -> Vec<Vec<u8>> {
-        let targets = self.others.iter().filter(|(_, scattered)| *scattered && has_succeeded(response));
-        targets.map(|(target, _)| Order::of_url(&self.scheme, &self.authority, target, Mode::Hard)).collect()
+    /// The targets of what only a purge reaches.
+    pub fn scattered(&self) -> impl Iterator<Item = &[u8]> {
+        self.others.iter().filter(|(_, scattered)| *scattered).map(|(target, _)| target.as_slice())
+    }
+
+    /// The order to purge one of them: its text, and what that says.
+    pub fn order(&self, target: &[u8]) -> (Vec<u8>, Order) {
+        let scope = Scope::Url(key::primary(&self.scheme, &self.authority, target));
+        let text = Order::of_url(&self.scheme, &self.authority, target, Mode::Hard);
+        (text, Order { scope, mode: Mode::Hard })
     }
 
     /// What the response makes unusable: nothing where it is an error.
     pub fn voided(&self, seed: &Seed, response: &Headers) -> Vec<Voided> {
-        if !has_succeeded(response) {
+        if !admission::status(response).is_some_and(|status| (200..400).contains(&status)) {
             return Vec::new();
         }
         let own = key::primary(&self.scheme, &self.authority, &self.target);
@@ -72,10 +78,6 @@ impl Invalidation {
         keys.push(own);
         keys.iter().map(|key| Voided::of(seed, key)).collect()
     }
-}
-
-fn has_succeeded(response: &Headers) -> bool {
-    admission::status(response).is_some_and(|status| (200..400).contains(&status))
 }
 
 #[cfg(test)]

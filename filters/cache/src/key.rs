@@ -75,10 +75,20 @@ pub fn beside(key: &[u8]) -> Option<&[u8]> {
 /// Something with its name.
 pub(crate) type Named<'a> = (&'a [u8], &'a [u8]);
 
-/// Puts things into the order of their names; those of one name stay in theirs.
-#[inline(never)]
-pub(crate) fn sort(things: &mut [Named<'_>]) {
-    things.sort_by(|one, other| one.0.cmp(other.0));
+/// So many things are sorted in a moment, in the order of whoever wants it to take longer.
+const SORTED_MAX: usize = 256;
+
+/// Puts things into the order of their names, those of one name in theirs; `None` where they are too many.
+pub(crate) fn ordered<'a>(things: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
+    if things.len() > SORTED_MAX {
+        return None;
+    }
+    let mut sorted: Vec<Named<'a>> = Vec::with_capacity(things.len());
+    for thing in things {
+        let at = sorted.partition_point(|other| other.0 <= thing.0);
+        sorted.insert(at, *thing);
+    }
+    Some(sorted)
 }
 
 /// A fingerprint's half that tables store: the other half chose the table.

@@ -154,7 +154,7 @@ fn half_a_pair_and_broken_bytes_have_no_form() {
 }
 
 #[test]
-fn a_deep_text_has_no_form_and_a_wide_one_has() {
+fn a_text_that_takes_long_to_read_has_no_form() {
     let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
     check(&nested(DEPTH_MAX), &nested(DEPTH_MAX));
     refuse(nested(DEPTH_MAX + 1).as_bytes());
@@ -165,8 +165,11 @@ fn a_deep_text_has_no_form_and_a_wide_one_has() {
         let members: Vec<_> = numbers.map(|number| format!("\"{number:05}\":0")).collect();
         format!("{{{}}}", members.join(","))
     };
-    let (ahead, back) = (members(&mut (0..20_000)), members(&mut (0..20_000).rev()));
+    let (ahead, back) = (members(&mut (0..256)), members(&mut (0..256).rev()));
     check(&back, &ahead);
+    refuse(members(&mut (0..257)).as_bytes());
+    let wide = format!("[{}]", vec![back; 100].join(","));
+    assert_eq!(json(wide.as_bytes()), Some(format!("[{}]", vec![ahead; 100].join(",")).into_bytes()));
 }
 
 #[test]

@@ -20,9 +20,7 @@ impl Isolation {
             None | Some("none") => return Ok(None),
             Some("user") => Self::User,
             Some("tier") => Self::Tier,
-            Some(other) => {
-                return Err(ConfigError::at("isolate", format!("must be user, tier or none, got {other:?}")));
-            }
+            Some(_) => return Err(ConfigError::at("isolate", "must be user, tier or none")),
         };
         if is_shared {
             return Err(ConfigError::at("isolate", "must be none where all callers are answered alike (`shared`)"));

@@ -43,7 +43,7 @@ impl Forced {
             if ttl.is_some() && NEGATIVE.iter().any(|status| statuses.contains(status)) {
                 return Err(ConfigError::at("negative", "must be the only lifetime of 404 and 410"));
             }
-            lifetimes.push(Self { lifetime, statuses: NEGATIVE.to_vec(), ..despite.clone() });
+            lifetimes.push(Self { lifetime, statuses: NEGATIVE.to_vec(), ..despite });
         }
         if let Some(lifetime) = ttl {
             lifetimes.push(Self { lifetime, statuses, ..despite });

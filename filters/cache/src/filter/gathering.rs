@@ -51,8 +51,15 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.waiting.borrow_mut().retain(|waiting| waiting.context != self.context);
+        take(&self.waiting, &|waiting| waiting.context == self.context);
     }
+}
+
+/// Takes out one that waits, and says which.
+fn take(all: &RefCell<Vec<Waiting>>, is_wanted: &dyn Fn(&Waiting) -> bool) -> Option<u32> {
+    let mut all = all.borrow_mut();
+    let at = all.iter().position(is_wanted)?;
+    Some(all.swap_remove(at).context)
 }
 
 impl Filter {
@@ -103,16 +110,9 @@ impl Plugin {
             return;
         }
         let now = shell::now();
-        let mut late = Vec::new();
-        self.gatherings.waiting.borrow_mut().retain(|waiting| {
-            // A clock that stepped back makes nobody wait for its return.
-            let waits = waiting.since <= now && now.since(waiting.since) < waiting.wait;
-            if !waits {
-                late.push(waiting.context);
-            }
-            waits
-        });
-        for context in late {
+        // A clock that stepped back makes nobody wait for its return.
+        let is_late = |waiting: &Waiting| now < waiting.since || now.since(waiting.since) >= waiting.wait;
+        while let Some(context) = take(&self.gatherings.waiting, &is_late) {
             // A stream that cannot be selected has ended.
             if stream::select(context).is_ok() {
                 report(stream::resume_request());

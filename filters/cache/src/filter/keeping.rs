@@ -9,7 +9,6 @@ use super::store::{self, Seen};
 use super::{Plugin, Question};
 use crate::admission::{Admitted, Refusal};
 use crate::invalidation::Invalidation;
-use crate::purge::Order;
 use crate::recording::Recording;
 use crate::tag::Tags;
 use crate::{key, remote};
@@ -89,19 +88,20 @@ impl Plugin {
             log::error!("response headers: {error}");
             policy::Headers::default()
         });
-        for url in invalidation.voided(&self.seed, &response) {
-            let forgotten = self.forget_remote(url.fleet);
-            if let Err(failure) = forgotten.and_then(|()| store::invalidate(&self.config.arena, url.print)) {
-                log::error!("not invalidated: {failure:?}");
-                self.unrouted.write_errors.increment();
-            }
+        let voided = invalidation.voided(&self.seed, &response);
+        // Where the request has failed, nothing is.
+        let scattered = invalidation.scattered().filter(|_| !voided.is_empty());
+        let mut ended = Ok(());
+        for (text, order) in scattered.map(|target| invalidation.order(target)) {
+            ended = ended.and(self.purge(&text, &order));
         }
-        for text in invalidation.orders(&response) {
-            let purged = Order::parse(&text).map(|order| self.purge(&text, &order));
-            if !matches!(purged, Ok(Ok(()))) {
-                log::error!("not invalidated: {purged:?}");
-                self.unrouted.write_errors.increment();
-            }
+        for url in &voided {
+            let forgotten = self.forget_remote(url.fleet);
+            ended = ended.and(forgotten.and_then(|()| store::invalidate(&self.config.arena, url.print)));
+        }
+        if let Err(failure) = ended {
+            log::error!("not invalidated: {failure:?}");
+            self.unrouted.write_errors.increment();
         }
     }
 }
