@@ -7,6 +7,7 @@ use policy::{Headers, Instant};
 
 use crate::config::Route;
 use crate::entry::Entry;
+use crate::key::Vary;
 use crate::precondition;
 use crate::range::{self, Selection};
 use crate::request::Inquiry;
@@ -42,6 +43,18 @@ pub enum Verdict {
     Validate(Forward),
     /// It is none of this request's business.
     Ignore(Forward),
+}
+
+/// Compares what a fingerprint has found with what a request asks for, in full: fingerprints of different keys may be one.
+///
+/// # Errors
+/// In what it differs.
+pub fn compare(entry: &Entry<'_>, inquiry: &Inquiry) -> Result<(), Forward> {
+    if entry.parts.key != inquiry.key {
+        return Err(Forward::UriMiss);
+    }
+    let vary = Vary::from_bytes(entry.parts.vary).ok_or(Forward::UriMiss)?;
+    if vary.values(&inquiry.headers) == entry.parts.values { Ok(()) } else { Err(Forward::VaryMiss) }
 }
 
 /// Judges a stored response whose key and varied fields are those of the request.

@@ -13,6 +13,8 @@
 
 use suite::{check, check_chain, refuses};
 
+#[path = "cache/bodies.rs"]
+mod bodies;
 #[path = "cache/callers.rs"]
 mod callers;
 #[path = "cache/fleet.rs"]

@@ -2,7 +2,8 @@
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
-use crate::policy::Policy;
+use crate::policy::route::Auth;
+use crate::policy::{Policy, Route};
 use crate::translate::options;
 
 /// The filter's configuration.
@@ -11,6 +12,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let mut draft = options(policy, "cache", &elsewhere, mistakes);
     let routes = policy.routes.iter().filter_map(|route| {
         let mut entry = route.cache.clone()?;
+        isolation(policy, route, &entry, mistakes);
         entry.set("match", route.matcher.draft.clone());
         entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
         Some(entry)
@@ -21,4 +23,18 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     }
     draft.set("routes", Draft::list(routes, &policy.span));
     draft
+}
+
+/// Callers can only be told apart where somebody has said who they are.
+fn isolation(policy: &Policy, route: &Route, cache: &Draft, mistakes: &mut Mistakes) {
+    let said = cache.to_json();
+    let Some(word) = said["isolate"].as_str().filter(|word| matches!(*word, "user" | "tier")) else { return };
+    let expected = if policy.identity.is_none() {
+        "an `identity`, by which callers are told apart"
+    } else if route.auth == Some(Auth::Off) {
+        "`auth: required` or `auth: optional` on this route"
+    } else {
+        return;
+    };
+    mistakes.add(&cache.locate("isolate"), format!("`isolate: {word}` has nobody to tell apart"), expected);
 }
