@@ -28,7 +28,8 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
 /// Callers can only be told apart where somebody has said who they are.
 fn isolation(policy: &Policy, route: &Route, cache: &Draft, mistakes: &mut Mistakes) {
     let said = cache.to_json();
-    let Some(word) = said["isolate"].as_str().filter(|word| matches!(*word, "user" | "tier")) else { return };
+    let word = said.get("isolate").and_then(|word| word.as_str());
+    let Some(word) = word.filter(|word| matches!(*word, "user" | "tier")) else { return };
     let expected = if policy.identity.is_none() {
         "an `identity`, by which callers are told apart"
     } else if route.auth == Some(Auth::Off) {

@@ -63,7 +63,9 @@ fn a_number_is_its_value_exactly() {
         (&["1e-999999999"], "1e-999999999"),
         (&["1e000000000000000001"], "1e1"),
     ] {
-        forms.iter().for_each(|form| check(form, expected));
+        for form in forms {
+            check(form, expected);
+        }
     }
     check("[10,20,0,100]", "[1e1,2e1,0,1e2]");
 }

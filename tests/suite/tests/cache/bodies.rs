@@ -74,11 +74,17 @@ fn a_flood_of_searches_that_wait_is_bounded() {
     let mut stage = stage();
     let slow: Vec<_> = (0..2100).map(|_| stage.host.open(0, begun("["))).collect();
     // A worker holds 32 MiB back, which is 2,048 of these; whoever comes then does not wait.
-    slow[2048..].iter().for_each(|stream| passes(&mut stage, *stream, "busy"));
+    for stream in &slow[2048..] {
+        passes(&mut stage, *stream, "busy");
+    }
     // Half a list is no JSON.
-    slow[..10].iter().for_each(|stream| passes(&mut stage, *stream, "body"));
+    for stream in &slow[..10] {
+        passes(&mut stage, *stream, "body");
+    }
     stage.host.advance(Duration::from_millis(700));
-    slow[10..2048].iter().for_each(|stream| passes(&mut stage, *stream, "wait"));
+    for stream in &slow[10..2048] {
+        passes(&mut stage, *stream, "wait");
+    }
     goes_on(
         &mut stage,
         "POST /search content-type=application/json body='[]' @1 -> 200 cache-status~stored
