@@ -141,12 +141,10 @@ impl<'a> Writer<'a> {
         self.rest = self.rest.get(1..)?;
         let plain = match byte {
             b'"' | b'\\' => {
-                return {
-                    self.form.extend([b'\\', byte]);
-                    Some(())
-                };
+                self.form.push(b'\\');
+                byte
             }
-            b'/' => b'/',
+            b'/' => byte,
             b'b' => 8,
             b'f' => 12,
             b'n' => b'\n',

@@ -27,7 +27,7 @@
 //! cookies. `negative` does the same for 404 and 410, which are then short-lived beside a long `ttl`, or alone forced.
 //! `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
 //! keep a response from being stored or reused. `isolate` says that they are not, but that what a `user`, or whoever is of
-//! one `tier`, is answered with may answer the same once more: it is kept apart by the name that `auth` hands over, and
+//! one `tier`, is answered with may answer the same once more: it is kept apart by the name, and the API key, that `auth` hands over, and
 //! where `auth` has named nobody, the request passes. `heuristic_max` lets a response that says nothing of freshness be fresh
 //! for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is stale at once.
 //! `stale_while_revalidate` and `stale_if_error` say for how long a stale response may answer while one request
@@ -48,6 +48,7 @@
 //! `tag_fields` names the fields in which the upstream lists the tags of a response (`["cache-tag", "surrogate-key"]`);
 //! `tag_fields_hidden` keeps these fields from clients.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use policy::config::{self, ConfigError};
@@ -60,16 +61,16 @@ use crate::arena::Arena;
 use crate::directive::SECONDS_MAX;
 use crate::query::Query;
 
-mod body;
 mod caller;
 mod forced;
 mod level;
+mod search;
 mod storage;
 
-pub use body::Body;
 pub use caller::Isolation;
 pub use forced::Forced;
 pub use level::Level;
+pub use search::Search;
 pub use storage::{KeyDigest, Tagging};
 
 /// What a configuration may say.
@@ -128,7 +129,7 @@ pub struct Route {
     /// What of a query does not matter.
     pub query: Option<Query>,
     /// Its `POST`s are searches, whose answers are kept by their bodies.
-    pub body: Option<Body>,
+    pub search: Option<Search>,
     /// All callers whom `auth` let through are answered alike.
     pub shared: bool,
     /// The longest lifetime that may be guessed, in seconds.
@@ -201,7 +202,7 @@ impl Route {
             shared,
             isolation: Isolation::read(&mut fields, shared)?,
             query: query.map(Query::read).transpose().map_err(|mistake| mistake.inside("query"))?,
-            body: Body::read(&mut fields, &matches)?,
+            search: Search::read(&mut fields, &matches)?,
             matches,
             heuristic_max: period(&mut fields, "heuristic_max")?.unwrap_or(0),
             while_revalidate: period(&mut fields, "stale_while_revalidate")?.unwrap_or(0),
@@ -218,6 +219,11 @@ impl Route {
         self.lifetimes.iter().find(|forced| forced.statuses.contains(&status))
     }
 
+    /// A request's target as its key has it.
+    pub fn normalise<'a>(&self, target: &'a [u8]) -> Cow<'a, [u8]> {
+        self.query.as_ref().map_or(Cow::Borrowed(target), |query| Cow::Owned(query.normalise(target)))
+    }
+
     /// Whether callers whom `auth` knows are answered like any others, or like those whom a key tells from others.
     pub const fn admits_known(&self) -> bool {
         self.shared || self.isolation.is_some()
@@ -225,7 +231,7 @@ impl Route {
 
     /// Whether one URL may have several keys, of which not all are known to whoever changes it.
     pub const fn is_scattered(&self) -> bool {
-        self.isolation.is_some() || self.body.is_some()
+        self.isolation.is_some() || self.search.is_some()
     }
 }
 
@@ -290,7 +296,7 @@ mod tests {
         let config = Config::from_json(br#"{"routes": [{"match": {}, "ttl": "30d"}]}"#).unwrap();
         let route = &config.routes[0];
         let forced = route.forced(200).unwrap();
-        assert_eq!((route.forced(404), route.isolation, &route.query, route.body), (None, None, &None, None));
+        assert_eq!((route.forced(404), route.isolation, &route.query, route.search), (None, None, &None, None));
         assert_eq!((route.upstream.as_str(), route.shared, route.heuristic_max), ("default", false, 0));
         assert_eq!((route.while_revalidate, route.if_error), (0, 0));
         assert_eq!((forced.lifetime, forced.statuses.as_slice()), (2_592_000, [200].as_slice()));

@@ -26,7 +26,7 @@ use shell::stream::{self, Buffer};
 
 use crate::config::Config;
 use crate::invalidation::Invalidation;
-use crate::recording::Ledger;
+use crate::recording::{Hold, Ledger};
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
 use correction::Correction;
@@ -71,6 +71,8 @@ struct Filter {
     id: u32,
     plugin: Option<Rc<Plugin>>,
     phase: Phase,
+    /// What is held for a search counts among what the worker holds.
+    hold: Option<Hold>,
 }
 
 /// How far a request has come.
@@ -153,7 +155,7 @@ impl RootContext for Root {
     }
 
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter { id, plugin: self.plugin.clone(), phase: Phase::Idle }))
+        Some(Box::new(Filter { id, plugin: self.plugin.clone(), phase: Phase::Idle, hold: None }))
     }
 }
 

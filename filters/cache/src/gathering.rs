@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use policy::{Headers, Seed};
 
-use crate::config::Body;
+use crate::config::Search;
 use crate::request::Inquiry;
 use crate::{canon, key, range};
 
@@ -35,7 +35,7 @@ impl Gathering {
 ///
 /// # Errors
 /// Why the body cannot be part of a key, as a token.
-pub fn expect(body: &Body, headers: &Headers, has_body: bool) -> Result<usize, &'static str> {
+pub fn expect(search: &Search, headers: &Headers, has_body: bool) -> Result<usize, &'static str> {
     /// These ask for something else than an answer as it is, or say what else the body is.
     const BEYOND: [&str; 5] = ["if-none-match", "if-modified-since", "if-range", "range", "content-encoding"];
     /// JSON in UTF-8, in the words of those who send it.
@@ -48,8 +48,8 @@ pub fn expect(body: &Body, headers: &Headers, has_body: bool) -> Result<usize, &
         return Err("content-type");
     }
     match first(headers, "content-length") {
-        None => Ok(body.bytes_max),
-        Some(digits) => range::number(digits).filter(|length| *length <= body.bytes_max).ok_or("size"),
+        None => Ok(search.bytes_max),
+        Some(digits) => range::number(digits).filter(|length| *length <= search.bytes_max).ok_or("size"),
     }
 }
 
@@ -65,11 +65,11 @@ mod tests {
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    const BODY: Body = Body { bytes_max: 100, wait: Duration::from_secs(2) };
+    const SEARCH: Search = Search { bytes_max: 100, wait: Duration::from_secs(2) };
 
     fn expected(lines: &[(&str, &str)]) -> Result<usize, &'static str> {
         let pairs: Vec<_> = lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        expect(&BODY, &Headers::from_pairs(&pairs), true)
+        expect(&SEARCH, &Headers::from_pairs(&pairs), true)
     }
 
     #[test]
@@ -103,6 +103,6 @@ mod tests {
         for name in ["if-none-match", "if-modified-since", "range", "content-encoding"] {
             assert_eq!(expected(&[("content-type", "application/json"), (name, "")]), Err("request"), "{name}");
         }
-        assert_eq!(expect(&BODY, &Headers::default(), false), Err("request"));
+        assert_eq!(expect(&SEARCH, &Headers::default(), false), Err("request"));
     }
 }

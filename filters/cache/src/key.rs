@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! GET scheme authority target                                    what every key begins with
-//!     LF kind length:4 name                                      whose it is, where a route tells callers apart
+//!     LF kind length:4 name ...                                  whose it is, where a route tells callers apart
 //!     LF B body                                                  that it is a search, in its canonical form
 //! ```
 //! So the URL of every key can be told, and purges of a URL take whatever is kept of it.
@@ -61,13 +61,8 @@ pub fn search(key: &mut Vec<u8>, form: &[u8]) {
 /// What begins that which a key has beside its URL; no URL has it, since no header has.
 const BESIDE: u8 = b'\n';
 
-/// Whether a key could not be told from one that has something beside its URL.
-pub fn is_ambiguous(target: &[u8]) -> bool {
-    target.contains(&BESIDE)
-}
-
 /// The key of the URL alone; `None` where that is the key already.
-pub fn beside(key: &[u8]) -> Option<&[u8]> {
+pub fn url(key: &[u8]) -> Option<&[u8]> {
     let at = key.iter().position(|&byte| byte == BESIDE)?;
     key.get(..at)
 }
@@ -255,10 +250,8 @@ mod tests {
         });
         for (index, one) in keys.iter().enumerate() {
             assert!(keys[..index].iter().all(|other| other != one), "{:?}", all[index]);
-            let beside = beside(one);
-            assert_eq!(beside, (index > 0).then_some(b"GET http a /s?q".as_slice()));
+            assert_eq!(url(one), (index > 0).then_some(b"GET http a /s?q".as_slice()));
         }
-        assert!(is_ambiguous(b"/s?q\nB{}") && !is_ambiguous(b"/s?q"));
     }
 
     #[test]

@@ -146,7 +146,7 @@ impl Ledger {
         let all = std::iter::once(&self.everything).chain(of_tags).chain(of_names);
         let standing = all.map(|cell| cell.standing(stamp)).max().unwrap_or(Standing::Current);
         // What a URL's directory does not know of.
-        key::beside(subject.key).map_or(standing, |url| standing.max(self.of_url(url, stamp)))
+        key::url(subject.key).map_or(standing, |url| standing.max(self.of_url(url, stamp)))
     }
 
     fn of_url(&self, key: &[u8], stamp: Stamp) -> Standing {
@@ -160,7 +160,7 @@ impl Ledger {
         if stamp.remote < self.horizon {
             return Standing::Gone;
         }
-        let url = key::beside(subject.key).unwrap_or(subject.key);
+        let url = key::url(subject.key).unwrap_or(subject.key);
         self.standing(subject, stamp).max(self.of_url(url, stamp))
     }
 

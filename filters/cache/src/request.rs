@@ -1,13 +1,11 @@
 //! What a request asks of the cache, read from its headers once.
 
-use std::borrow::Cow;
-
 use policy::handover::header;
 use policy::headers::Sole;
 use policy::route::{Target, without_query};
 use policy::{Fingerprint, Headers, Seed};
 
-use crate::config::{Config, Route};
+use crate::config::{Config, Isolation, Route};
 use crate::gathering::{self, Gathering};
 use crate::invalidation::Invalidation;
 use crate::status::Forward;
@@ -107,13 +105,6 @@ impl<'a> Fields<'a> {
     }
 }
 
-impl Route {
-    /// A request's target as its key has it.
-    pub fn normalise<'a>(&self, target: &'a [u8]) -> Cow<'a, [u8]> {
-        self.query.as_ref().map_or(Cow::Borrowed(target), |query| Cow::Owned(query.normalise(target)))
-    }
-}
-
 /// The route of a request, as one with this method.
 pub fn route<'a>(config: &'a Config, method: &[u8], headers: &Headers) -> Option<&'a Route> {
     let fields = Fields::read(headers);
@@ -132,7 +123,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     let (method, authority, path) = (fields.method, fields.authority, without_query(fields.target));
     let target = Target { method, authority, path, headers: &headers };
     let found = config.routes.iter().enumerate().find(|(_, route)| route.matches.matches(&target));
-    let search = found.and_then(|(_, route)| route.body.as_ref()).filter(|_| method == b"POST");
+    let search = found.and_then(|(_, route)| route.search.as_ref()).filter(|_| method == b"POST");
     match method {
         b"GET" | b"HEAD" => {}
         b"POST" if search.is_some() => {}
@@ -149,7 +140,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
         return pass(Forward::Bypass, Some(field));
     }
     let bytes_max = match search {
-        Some(body) => gathering::expect(body, &headers, has_body),
+        Some(search) => gathering::expect(search, &headers, has_body),
         // RFC 9110 §9.3.1: content in a GET has no meaning that a key could show.
         None if has_body => Err("content"),
         None => Ok(0),
@@ -163,7 +154,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
         (false, true) => Caller::Unjudged,
         (false, false) => Caller::Anonymous,
     };
-    let (is_head, wait) = (method == b"HEAD", search.map(|body| body.wait));
+    let (is_head, wait) = (method == b"HEAD", search.map(|search| search.wait));
     let print = seed.fingerprint([key.as_slice()]);
     let said = directive::Request::parse(headers.all("cache-control"), headers.all("pragma"));
     let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, is_search: wait.is_some() };
@@ -175,16 +166,21 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
 
 /// The key of a request on its route, without a body.
 fn primary(route: &Route, fields: &Fields<'_>, headers: &Headers) -> Result<Vec<u8>, &'static str> {
-    if key::is_ambiguous(fields.target) {
-        return Err("target");
-    }
     let target = route.normalise(fields.target);
     let mut key = key::primary(fields.scheme, fields.authority, &target);
+    if key::url(&key).is_some() {
+        // No host lets such a URL through; if one did, it could be another's key.
+        return Err("target");
+    }
     if let Some(isolation) = route.isolation {
         // Whom `auth` has not named cannot be told from others.
         match headers.sole(isolation.header()) {
             Sole::Value(name) if !name.is_empty() => key::isolate(&mut key, isolation.kind(), name),
             _ => return Err("isolate"),
+        }
+        // An API key may be called like a user.
+        if let (Isolation::User, Some(api_key)) = (isolation, headers.first(header::API_KEY)) {
+            key::isolate(&mut key, b'K', api_key);
         }
     }
     Ok(key)
@@ -195,7 +191,7 @@ fn invalidation(config: &Config, fields: &Fields<'_>, headers: &Headers) -> Inva
     let mut invalidation = Invalidation::new(fields.scheme, fields.authority, fields.target);
     for method in [b"GET".as_slice(), b"POST"] {
         if let Some(route) = route(config, method, headers) {
-            let is_kept = method == b"GET" || route.body.is_some();
+            let is_kept = method == b"GET" || route.search.is_some();
             invalidation.add(&route.normalise(fields.target), is_kept && route.is_scattered());
         }
     }

@@ -10,13 +10,15 @@ use shell::stream::{self, Buffer};
 
 use super::{Filter, Phase, Plugin, report};
 use crate::gathering::Gathering;
-use crate::recording::Hold;
 use crate::status::Forward;
 
 /// How often a worker looks for searches that have waited for long enough.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-/// The searches of one worker that wait. How many can is a matter of their bytes, which the worker's ledger bounds.
+/// So many searches of a worker wait at a time, if the worker's ledger has room for their bodies.
+const WAITING_MAX: usize = 2048;
+
+/// The searches of one worker that wait.
 #[derive(Default)]
 pub(super) struct Gatherings {
     waiting: Rc<RefCell<Vec<Waiting>>>,
@@ -33,8 +35,6 @@ struct Waiting {
 pub(super) struct Gathered {
     gathering: Gathering,
     place: Place,
-    /// What the host holds back is bounded as if it were held here.
-    _hold: Hold,
 }
 
 /// A place among those that wait; given back when this is dropped, whatever became of the request.
@@ -65,16 +65,20 @@ fn take(all: &RefCell<Vec<Waiting>>, is_wanted: &dyn Fn(&Waiting) -> bool) -> Op
 impl Filter {
     /// Holds a search back until its body is whole.
     pub(super) fn gather(&mut self, plugin: &Plugin, gathering: Gathering) -> Action {
-        let Some(hold) = plugin.ledger.hold(gathering.bytes_max) else {
-            return self.pass(Forward::Bypass, Some("busy"), None);
-        };
-        let place = plugin.wait(self.id, gathering.wait);
-        self.phase = Phase::Gathered(Box::new(Gathered { gathering, place, _hold: hold }));
-        Action::Pause
+        // What the host holds back is bounded as if it were held here.
+        self.hold = plugin.ledger.hold(gathering.bytes_max);
+        match plugin.wait(self.id, gathering.wait).filter(|_| self.hold.is_some()) {
+            Some(place) => {
+                self.phase = Phase::Gathered(Box::new(Gathered { gathering, place }));
+                Action::Pause
+            }
+            None => self.pass(Forward::Bypass, Some("busy"), None),
+        }
     }
 
     /// Goes on with a search of whose body `size` bytes have come.
     pub(super) fn complete(&mut self, plugin: &Plugin, gathered: Gathered, size: usize, is_whole: bool) -> Action {
+        let hold = self.hold.take();
         if !gathered.place.is_taken() {
             return self.pass(Forward::Bypass, Some("wait"), None);
         }
@@ -83,25 +87,33 @@ impl Filter {
         }
         if !is_whole {
             self.phase = Phase::Gathered(Box::new(gathered));
+            self.hold = hold;
             return Action::Pause;
         }
+        drop(hold);
         let body = stream::bytes(Buffer::RequestBody, 0, size).unwrap_or_default();
-        match gathered.gathering.complete(&plugin.seed, &body) {
-            Some(inquiry) => self.ask(plugin, inquiry),
-            None => self.pass(Forward::Bypass, Some("body"), None),
-        }
+        let Some(inquiry) = gathered.gathering.complete(&plugin.seed, &body) else {
+            return self.pass(Forward::Bypass, Some("body"), None);
+        };
+        // From here on, what is held of it is its key.
+        self.hold = plugin.ledger.hold(inquiry.key.len());
+        if self.hold.is_some() { self.ask(plugin, inquiry) } else { self.pass(Forward::Bypass, Some("busy"), None) }
     }
 }
 
 impl Plugin {
-    fn wait(&self, context: u32, wait: Duration) -> Place {
+    /// Takes a place for a search, where there is one.
+    fn wait(&self, context: u32, wait: Duration) -> Option<Place> {
         let gatherings = &self.gatherings;
+        if gatherings.waiting.borrow().len() >= WAITING_MAX {
+            return None;
+        }
         // Where there is a second level, ticks come anyway.
         if !gatherings.is_awake.replace(true) && self.remote.is_none() {
             shell::tick(LOOK_EVERY);
         }
         gatherings.waiting.borrow_mut().push(Waiting { context, since: shell::now(), wait });
-        Place { waiting: gatherings.waiting.clone(), context }
+        Some(Place { waiting: gatherings.waiting.clone(), context })
     }
 
     /// Lets searches pass that have waited for long enough.

@@ -56,9 +56,10 @@ fn an_isolated_route_answers_each_user_with_what_is_the_users() {
         GET /a x-weir-user=alice -> 200 body=alices cache-status~hit
         GET /a x-weir-user=alice authorization="Bearer x" -> 200 body=alices cache-status~hit
         GET /a x-weir-user=bob @2 -> 200 body=bobs cache-status~hit
+        GET /a x-weir-user=alice x-weir-api-key=alice -> 200 body=bobs cache-status~uri-miss
         GET /a x-weir-user=ALICE -> 200 body=bobs cache-status~uri-miss
         GET /a x-weir-user="alice\xff" -> 200 body=bobs cache-status~uri-miss
-        saw 4
+        saw 5
         2 times GET /a -> 200 body=bobs cache-status="weir; fwd=bypass; detail=isolate"
         2 times GET /a x-weir-user="" -> 200 cache-status="weir; fwd=bypass; detail=isolate"
         2 times GET /a authorization="Bearer x" -> 200 cache-status="weir; fwd=bypass; detail=isolate"

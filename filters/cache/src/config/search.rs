@@ -8,16 +8,16 @@ use policy::{ConfigError, Match, Period};
 /// The most that a search may have; all of it is in its key.
 const BYTES_MAX: u64 = 64 << 10;
 
-/// How a route's searches are held back until their bodies are whole.
+/// How a route's searches are held back until their bodies are whole (`body`).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Body {
+pub struct Search {
     /// One with a longer body passes.
     pub bytes_max: usize,
     /// One whose body takes longer passes.
     pub wait: Duration,
 }
 
-impl Body {
+impl Search {
     /// Reads `body` of a route that is about these requests.
     pub(super) fn read(fields: &mut Fields, matches: &Match) -> Result<Option<Self>, ConfigError> {
         if !fields.has("body") {
@@ -52,21 +52,21 @@ mod tests {
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    fn read(json: &str) -> Result<Option<Body>, String> {
+    fn read(json: &str) -> Result<Option<Search>, String> {
         let mut fields = Fields::read(json.as_bytes()).unwrap();
         let matches = Match::read(fields.object("match").unwrap()).unwrap();
-        Body::read(&mut fields, &matches).map_err(|mistake| mistake.to_string())
+        Search::read(&mut fields, &matches).map_err(|mistake| mistake.to_string())
     }
 
     #[test]
     fn a_search_has_defaults() {
         assert_eq!(read("{}"), Ok(None));
-        let body = Body { bytes_max: 16 << 10, wait: Duration::from_secs(2) };
-        assert_eq!(read(r#"{"body": {"key": "json"}}"#), Ok(Some(body)));
-        let body = Body { bytes_max: 1024, wait: Duration::from_millis(500) };
+        let search = Search { bytes_max: 16 << 10, wait: Duration::from_secs(2) };
+        assert_eq!(read(r#"{"body": {"key": "json"}}"#), Ok(Some(search)));
+        let search = Search { bytes_max: 1024, wait: Duration::from_millis(500) };
         let given =
             r#"{"match": {"methods": ["GET", "POST"]}, "body": {"key": "json", "max": "1KiB", "wait": "500ms"}}"#;
-        assert_eq!(read(given), Ok(Some(body)));
+        assert_eq!(read(given), Ok(Some(search)));
     }
 
     #[test]
