@@ -198,10 +198,8 @@ impl Route {
         let route = Self {
             upstream,
             data_type,
-            lifetimes: Forced::read(&mut fields)?,
             shared,
             isolation: Isolation::read(&mut fields, shared)?,
-            query: query.map(Query::read).transpose().map_err(|mistake| mistake.inside("query"))?,
             search: Search::read(&mut fields, &matches)?,
             matches,
             heuristic_max: period(&mut fields, "heuristic_max")?.unwrap_or(0),
@@ -209,6 +207,8 @@ impl Route {
             if_error: period(&mut fields, "stale_if_error")?.unwrap_or(0),
             purge_key: storage::digest(fields.text("purge_key_sha256")?)?,
             is_remote: fields.flag("l2")? != Some(false),
+            lifetimes: Forced::read(&mut fields)?,
+            query: query.map(Query::read).transpose().map_err(|mistake| mistake.inside("query"))?,
         };
         fields.end_of(&ROUTE_MEMBERS)?;
         Ok(route)

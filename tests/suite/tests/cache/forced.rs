@@ -184,6 +184,26 @@ fn a_search_without_a_lifetime_of_the_route_needs_one_of_the_upstream() {
 }
 
 #[test]
+fn a_stale_search_is_refreshed_by_one_that_has_its_body() {
+    check(
+        "cache",
+        r#"{"routes": [{"match": {}, "ttl": "1m", "stale_while_revalidate": "1h", "body": {"key": "json"}}]}"#,
+        r#"
+        origin 200 body=old
+        POST /search content-type=application/json body='{"a":1}' -> 200 cache-status~stored
+        advance 61s
+        origin 200 body=new hold
+        start POST /search @1 content-type=application/json body='{"a": 1}' as first
+        saw POST /search body='{"a": 1}'
+        POST /search @1 content-type=application/json body='{"a":1}' -> 200 body=old cache-status="weir; hit; ttl=-1"
+        release
+        finish first -> 200 body=new cache-status="weir; fwd=stale; stored"
+        POST /search content-type=application/json body='{"a":1}' -> 200 body=new cache-status~hit
+    "#,
+    );
+}
+
+#[test]
 fn what_changes_a_url_ends_its_searches() {
     searches(
         r#"
