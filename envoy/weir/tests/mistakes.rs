@@ -273,6 +273,33 @@ fn a_route_is_checked_against_the_rest_of_the_policy() {
         ),
         ("{match: GET /a, upstream: a, cache: {ttl: 0s, statuses: [200]}}", &["5:45 `ttl`: must be at least 1s | "]),
         (
+            "{match: GET /a, upstream: a, cache: {isolate: user}}",
+            &["5:49 `isolate: user` has nobody to tell apart | an `identity`, by which callers are told apart"],
+        ),
+        (
+            "{match: GET /a, upstream: a, cache: {isolate: tier, shared: true}}",
+            &[
+                "5:49 `isolate: tier` has nobody to tell apart | an `identity`, by which callers are told apart",
+                "5:49 `isolate`: must be none where all callers are answered alike (`shared`) | ",
+            ],
+        ),
+        (
+            "{match: GET /a, upstream: a, cache: {body: {key: json}}}",
+            &["5:40 `body`: needs a route that matches POST | "],
+        ),
+        (
+            "{match: GET|POST /a, upstream: a, cache: {isolate: none, body: {key: json, max: 1MiB}}}",
+            &["5:83 `max`: must be from 1 to 64KiB | "],
+        ),
+        (
+            "{match: GET /a, upstream: a, cache: {ttl: 1h, statuses: [404], negative: 5m}}",
+            &["5:76 `negative`: must be the only lifetime of 404 and 410 | "],
+        ),
+        (
+            "{match: GET /a, upstream: a, cache: {query: {ignore: [utm_*, 'a&b']}}}",
+            &["5:64 `ignore`: must be a parameter's name, or its beginning and * | "],
+        ),
+        (
             "{match: GET /a, upstream: a}\n- {match: GET /a, upstream: a}",
             &["6:11 this route is never reached | a route before it matches the same requests"],
         ),

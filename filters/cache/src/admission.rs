@@ -125,7 +125,7 @@ pub fn admit_whole(
     }
     let status = status(response).filter(|&status| may_be_stored(status)).ok_or(Refusal::Status)?;
     let said = directive::Response::of(response);
-    let forced = route.forced.as_ref().filter(|forced| forced.statuses.contains(&status));
+    let forced = route.forced(status);
     permit(forced, &said, status, response)?;
     let particular = inquiry.caller.is_particular(route);
     if particular && !said.allows_credentials() {
@@ -137,14 +137,15 @@ pub fn admit_whole(
     let date = dated.unwrap_or(now.unix_seconds());
     let lifetime = match forced {
         Some(forced) => forced.lifetime,
-        None if freshness::is_explicit(response, &said) || is_cacheable_by_default(status) => {
+        // RFC 9110 §9.3.3: what answers a POST is kept where something says for how long.
+        None if freshness::is_explicit(response, &said) || (is_cacheable_by_default(status) && !inquiry.is_search) => {
             freshness::lifetime(response, &said, date, now, route.heuristic_max)
         }
         None => return Err(Refusal::Unfresh),
     };
     let terms = terms(route, inquiry, &said, forced.is_some());
     if forced.is_none() && !is_of_use(&terms, lifetime, received.age) {
-        Conditions::of(status, response, now).ok_or(Refusal::Unfresh)?;
+        Conditions::of(status, response, now).filter(|_| !inquiry.is_search).ok_or(Refusal::Unfresh)?;
     }
     let facts = Facts { status, terms, received, lifetime };
     let length = length(response)?;

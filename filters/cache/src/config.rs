@@ -7,7 +7,10 @@
 //!   "object_bytes_max": "256KiB",
 //!   "routes": [
 //!     {"match": {"prefix": "/api/spotify/track/"}, "upstream": "spotify", "data_type": "track_metadata",
-//!      "ttl": "30d", "statuses": [200], "despite": ["private"], "shared": true},
+//!      "ttl": "30d", "statuses": [200], "negative": "5m", "despite": ["private"], "shared": true},
+//!     {"match": {"prefix": "/search", "methods": ["GET", "POST"]}, "upstream": "discovery", "data_type": "search_results",
+//!      "ttl": "7d", "isolate": "tier", "query": {"ignore": ["utm_*"], "sort": true},
+//!      "body": {"key": "json", "max": "16KiB", "wait": "2s"}},
 //!     {"match": {"prefix": "/products/"}, "upstream": "inventory", "heuristic_max": "5m"}
 //!   ]
 //! }
@@ -21,12 +24,19 @@
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
 //! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite`
 //! names what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
-//! cookies. `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
-//! keep a response from being stored or reused. `heuristic_max` lets a response that says nothing of freshness be fresh
+//! cookies. `negative` does the same for 404 and 410, which are then short-lived beside a long `ttl`, or alone forced.
+//! `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
+//! keep a response from being stored or reused. `isolate` says that they are not, but that what a `user`, or whoever is of
+//! one `tier`, is answered with may answer the same once more: it is kept apart by the name, and the API key, that `auth` hands over, and
+//! where `auth` has named nobody, the request passes. `heuristic_max` lets a response that says nothing of freshness be fresh
 //! for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is stale at once.
 //! `stale_while_revalidate` and `stale_if_error` say for how long a stale response may answer while one request
 //! refreshes it, and where the upstream fails, unless it says so itself (RFC 5861) or forbids it (`must-revalidate`,
 //! `proxy-revalidate`, `s-maxage`, `no-cache`: RFC 9111 §4.2.4; with `ttl`, it cannot).
+//! `query` says what of a query does not matter: parameters to `ignore`, by their name or its beginning, and their order
+//! (`sort`); see [`crate::query`]. `body` makes searches of the route's `POST`s: their answers are kept by the canonical form
+//! of their JSON (see [`crate::canon`]) and answer no `GET`. For that, a search waits until its body has come, `wait` at
+//! most; one that is longer than `max` passes as it comes, and so does whatever has no form.
 //! `purge_key_sha256` is the digest of a key whose holder may purge (see [`crate::purge`]): `PURGE` with that key in
 //! `x-purge-key` takes the URL that it names, or what `x-purge` says, as in `x-purge: tag=product-7&mode=soft`.
 //!
@@ -38,6 +48,7 @@
 //! `tag_fields` names the fields in which the upstream lists the tags of a response (`["cache-tag", "surrogate-key"]`);
 //! `tag_fields_hidden` keeps these fields from clients.
 
+use std::borrow::Cow;
 use std::num::NonZeroU32;
 
 use policy::config::{self, ConfigError};
@@ -46,28 +57,38 @@ use policy::json::Json;
 use policy::state::Variables;
 use policy::{Match, Period};
 
-use crate::admission;
 use crate::arena::Arena;
 use crate::directive::SECONDS_MAX;
+use crate::query::Query;
 
+mod caller;
+mod forced;
 mod level;
+mod search;
 mod storage;
 
+pub use caller::Isolation;
+pub use forced::Forced;
 pub use level::Level;
+pub use search::Search;
 pub use storage::{KeyDigest, Tagging};
 
 /// What a configuration may say.
 const MEMBERS: [&str; 8] =
     ["name", "budget_bytes", "object_bytes_max", "tag_fields", "tag_fields_hidden", "state", "l2", "routes"];
 /// What a route may say.
-const ROUTE_MEMBERS: [&str; 12] = [
+const ROUTE_MEMBERS: [&str; 16] = [
     "match",
     "upstream",
     "data_type",
     "ttl",
     "statuses",
+    "negative",
     "despite",
     "shared",
+    "isolate",
+    "query",
+    "body",
     "heuristic_max",
     "stale_while_revalidate",
     "stale_if_error",
@@ -101,8 +122,14 @@ pub struct Route {
     pub upstream: String,
     /// Label of the metrics.
     pub data_type: String,
-    /// A lifetime that replaces the upstream's.
-    pub forced: Option<Forced>,
+    /// Lifetimes that replace the upstream's.
+    pub lifetimes: Vec<Forced>,
+    /// By what callers are told apart.
+    pub isolation: Option<Isolation>,
+    /// What of a query does not matter.
+    pub query: Option<Query>,
+    /// Its `POST`s are searches, whose answers are kept by their bodies.
+    pub search: Option<Search>,
     /// All callers whom `auth` let through are answered alike.
     pub shared: bool,
     /// The longest lifetime that may be guessed, in seconds.
@@ -115,21 +142,6 @@ pub struct Route {
     pub purge_key: Option<KeyDigest>,
     /// What it stores goes to the second level, too, where there is one.
     pub is_remote: bool,
-}
-
-/// A lifetime that replaces the upstream's.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Forced {
-    /// In seconds.
-    pub lifetime: u32,
-    /// For responses of these statuses.
-    pub statuses: Vec<u16>,
-    /// Also where the response is private.
-    pub despite_private: bool,
-    /// Also where the response says `no-store`.
-    pub despite_no_store: bool,
-    /// Also where the response sets cookies, which are not stored.
-    pub despite_set_cookie: bool,
 }
 
 impl Config {
@@ -181,20 +193,45 @@ impl Route {
         let matches = Match::read(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
         let upstream = label(&mut fields, "upstream")?;
         let data_type = label(&mut fields, "data_type")?;
+        let shared = fields.flag("shared")? == Some(true);
+        let query = if fields.has("query") { Some(fields.object("query")?) } else { None };
         let route = Self {
-            matches,
             upstream,
             data_type,
-            forced: Forced::read(&mut fields)?,
-            shared: fields.flag("shared")? == Some(true),
+            shared,
+            isolation: Isolation::read(&mut fields, shared)?,
+            search: Search::read(&mut fields, &matches)?,
+            matches,
             heuristic_max: period(&mut fields, "heuristic_max")?.unwrap_or(0),
             while_revalidate: period(&mut fields, "stale_while_revalidate")?.unwrap_or(0),
             if_error: period(&mut fields, "stale_if_error")?.unwrap_or(0),
             purge_key: storage::digest(fields.text("purge_key_sha256")?)?,
             is_remote: fields.flag("l2")? != Some(false),
+            lifetimes: Forced::read(&mut fields)?,
+            query: query.map(Query::read).transpose().map_err(|mistake| mistake.inside("query"))?,
         };
         fields.end_of(&ROUTE_MEMBERS)?;
         Ok(route)
+    }
+
+    /// The lifetime that replaces the upstream's for responses of this status.
+    pub fn forced(&self, status: u16) -> Option<&Forced> {
+        self.lifetimes.iter().find(|forced| forced.statuses.contains(&status))
+    }
+
+    /// A request's target as its key has it.
+    pub fn normalise<'a>(&self, target: &'a [u8]) -> Cow<'a, [u8]> {
+        self.query.as_ref().map_or(Cow::Borrowed(target), |query| Cow::Owned(query.normalise(target)))
+    }
+
+    /// Whether callers whom `auth` knows are answered like any others, or like those whom a key tells from others.
+    pub const fn admits_known(&self) -> bool {
+        self.shared || self.isolation.is_some()
+    }
+
+    /// Whether one URL may have several keys, of which not all are known to whoever changes it.
+    pub const fn is_scattered(&self) -> bool {
+        self.isolation.is_some() || self.search.is_some()
     }
 }
 
@@ -204,49 +241,6 @@ fn label(fields: &mut Fields, name: &str) -> Result<String, ConfigError> {
         Some(label) if label.is_empty() => Err(ConfigError::at(name, "must not be empty")),
         Some(label) => Ok(label),
     }
-}
-
-impl Forced {
-    fn read(fields: &mut Fields) -> Result<Option<Self>, ConfigError> {
-        let lifetime = period(fields, "ttl")?;
-        let (statuses, despite) = (fields.list("statuses")?, fields.texts("despite")?.unwrap_or_default());
-        match lifetime {
-            None if statuses.is_some() => Err(ConfigError::at("statuses", "needs a ttl")),
-            None if !despite.is_empty() => Err(ConfigError::at("despite", "needs a ttl")),
-            None => Ok(None),
-            Some(0) => Err(ConfigError::at("ttl", "must be at least 1s")),
-            Some(lifetime) => forced(lifetime, statuses, &despite).map(Some),
-        }
-    }
-}
-
-fn forced(lifetime: u32, statuses: Option<Vec<Json>>, despite: &[String]) -> Result<Forced, ConfigError> {
-    let statuses = match statuses {
-        None => vec![200],
-        Some(statuses) if statuses.is_empty() => return Err(ConfigError::at("statuses", "must not be empty")),
-        Some(statuses) => config::each("statuses", statuses, |json| {
-            let status = whole(&json).and_then(|status| u16::try_from(status).ok());
-            let kept = status.filter(|&status| admission::may_be_stored(status));
-            let given = status.map_or_else(|| "something else".to_owned(), |status| status.to_string());
-            kept.ok_or_else(|| {
-                let reason = format!("must be the status of a response that can be stored, got {given}");
-                ConfigError::at("", reason)
-            })
-        })?,
-    };
-    let (mut despite_private, mut despite_no_store, mut despite_set_cookie) = (false, false, false);
-    for (index, word) in despite.iter().enumerate() {
-        match word.as_str() {
-            "private" => despite_private = true,
-            "no-store" => despite_no_store = true,
-            "set-cookie" => despite_set_cookie = true,
-            other => {
-                let reason = format!("must be private, no-store or set-cookie, got {other:?}");
-                return Err(ConfigError::at(format!("despite[{index}]"), reason));
-            }
-        }
-    }
-    Ok(Forced { lifetime, statuses, despite_private, despite_no_store, despite_set_cookie })
 }
 
 /// The longest length of time that is told from a longer one: ten years.
@@ -301,7 +295,8 @@ mod tests {
         assert!(config.routes.is_empty());
         let config = Config::from_json(br#"{"routes": [{"match": {}, "ttl": "30d"}]}"#).unwrap();
         let route = &config.routes[0];
-        let forced = route.forced.as_ref().unwrap();
+        let forced = route.forced(200).unwrap();
+        assert_eq!((route.forced(404), route.isolation, &route.query, route.search), (None, None, &None, None));
         assert_eq!((route.upstream.as_str(), route.shared, route.heuristic_max), ("default", false, 0));
         assert_eq!((route.while_revalidate, route.if_error), (0, 0));
         assert_eq!((forced.lifetime, forced.statuses.as_slice()), (2_592_000, [200].as_slice()));
@@ -347,6 +342,13 @@ mod tests {
             (r#"{"routes": [{"match": {}, "ttl": "900ms"}]}"#, "routes[0].ttl: must be at least 1s"),
             (r#"{"routes": [{"match": {}, "statuses": [200]}]}"#, "routes[0].statuses: needs a ttl"),
             (r#"{"routes": [{"match": {}, "despite": ["private"]}]}"#, "routes[0].despite: needs a ttl"),
+            (
+                r#"{"routes": [{"match": {}, "isolate": "user", "shared": true}]}"#,
+                "routes[0].isolate: must be none where all callers are answered alike",
+            ),
+            (r#"{"routes": [{"match": {}, "isolate": "role"}]}"#, "routes[0].isolate: must be user, tier or none"),
+            (r#"{"routes": [{"match": {}, "query": {"ignore": ["*"]}}]}"#, "routes[0].query.ignore[0]: must be"),
+            (r#"{"routes": [{"match": {"methods": ["GET"]}, "body": {}}]}"#, "routes[0].body: needs a route"),
             (r#"{"routes": [{"match": {}, "ttl": "1s", "statuses": []}]}"#, "routes[0].statuses: must not be empty"),
             (
                 r#"{"routes": [{"match": {}, "ttl": "1s", "statuses": [200, 206]}]}"#,

@@ -4,6 +4,7 @@ mod answering;
 mod asking;
 mod correction;
 mod fetching;
+mod gathering;
 mod keeping;
 mod meters;
 mod purging;
@@ -25,11 +26,12 @@ use shell::stream::{self, Buffer};
 
 use crate::config::Config;
 use crate::invalidation::Invalidation;
-use crate::recording::Ledger;
+use crate::recording::{Hold, Ledger};
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
 use correction::Correction;
 use fetching::Fetch;
+use gathering::{Gathered, Gatherings};
 use keeping::Copy;
 use meters::Meters;
 use purging::Purges;
@@ -40,12 +42,12 @@ use validating::Held;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, plugin: None }));
 }}
 
 /// One worker's plugin.
-#[derive(Default)]
 struct Root {
+    id: u32,
     plugin: Option<Rc<Plugin>>,
 }
 
@@ -55,6 +57,7 @@ struct Plugin {
     seed: Seed,
     ledger: Ledger,
     claims: Claims,
+    gatherings: Gatherings,
     purges: Purges,
     remote: Option<Remote>,
     /// One for each of the configuration's routes.
@@ -64,10 +67,12 @@ struct Plugin {
 }
 
 /// One request.
-#[derive(Default)]
 struct Filter {
+    id: u32,
     plugin: Option<Rc<Plugin>>,
     phase: Phase,
+    /// What is held for a search counts among what the worker holds.
+    hold: Option<Hold>,
 }
 
 /// How far a request has come.
@@ -80,6 +85,8 @@ enum Phase {
     Passed { why: Forward, detail: Option<&'static str>, invalidates: Option<Box<Invalidation>> },
     /// It was forwarded, and its response may be stored, or may leave what is stored to answer.
     Asked(Box<Question>),
+    /// It waits for its own body.
+    Gathered(Box<Gathered>),
     /// It waits for the second level.
     Fetched(Box<Fetch>),
     /// Its response is being copied.
@@ -129,7 +136,8 @@ impl RootContext for Root {
         let unrouted = Meters::new("default", "default");
         let (ledger, claims, purges) = (Ledger::default(), Claims::default(), Purges::new(&config));
         let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
-        let plugin = Plugin { config, seed, ledger, claims, purges, remote, meters, unrouted };
+        let gatherings = Gatherings::default();
+        let plugin = Plugin { config, seed, ledger, claims, gatherings, purges, remote, meters, unrouted };
         plugin.wake();
         self.plugin = Some(Rc::new(plugin));
         true
@@ -138,6 +146,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         if let Some(plugin) = &self.plugin {
             plugin.tick();
+            plugin.let_pass(self.id);
         }
     }
 
@@ -145,8 +154,8 @@ impl RootContext for Root {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter { plugin: self.plugin.clone(), phase: Phase::Idle }))
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter { id, plugin: self.plugin.clone(), phase: Phase::Idle, hold: None }))
     }
 }
 
@@ -180,6 +189,17 @@ impl HttpContext for Filter {
         match plan {
             Plan::Pass { why, detail, invalidates } => self.pass(why, detail, invalidates),
             Plan::Ask(inquiry) => self.ask(&plugin, inquiry),
+            Plan::Gather(gathering) => self.gather(&plugin, gathering),
+        }
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        match (self.plugin.clone(), std::mem::take(&mut self.phase)) {
+            (Some(plugin), Phase::Gathered(gathered)) => self.complete(&plugin, *gathered, size, end_of_stream),
+            (_, phase) => {
+                self.phase = phase;
+                Action::Continue
+            }
         }
     }
 
@@ -195,6 +215,8 @@ impl HttpContext for Filter {
                     plugin.invalidate(&invalidation);
                 }
             }
+            // The rest of its body was not waited for, or trailers came after it.
+            Phase::Gathered(_) => plugin.tell(Forward::Bypass, Fate::Passed(Some("wait"))),
             Phase::Asked(question) => action = self.hear(&plugin, *question, end_of_stream),
         }
         // Otherwise the host has replied, and there is nothing left to be taken away.

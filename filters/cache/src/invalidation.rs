@@ -3,6 +3,7 @@
 
 use policy::{Fingerprint, Headers, Seed};
 
+use crate::purge::{Mode, Order, Scope};
 use crate::{admission, key, reference, remote};
 
 /// A URL whose stored responses are unusable.
@@ -27,12 +28,36 @@ pub struct Invalidation {
     scheme: Vec<u8>,
     authority: Vec<u8>,
     target: Vec<u8>,
+    /// Targets under which routes keep the same, and whether they keep more of it than can be named here.
+    others: Vec<(Vec<u8>, bool)>,
 }
 
 impl Invalidation {
     /// By the request's own URL.
     pub fn new(scheme: &[u8], authority: &[u8], target: &[u8]) -> Self {
-        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec() }
+        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec(), others: Vec::new() }
+    }
+
+    /// Adds a target under which a route keeps answers of the same URL. Where they are `scattered`, over callers or bodies,
+    /// only a purge reaches them.
+    pub fn add(&mut self, target: &[u8], scattered: bool) {
+        match self.others.iter_mut().find(|(other, _)| other == target) {
+            Some((_, known)) => *known |= scattered,
+            None if scattered || target != self.target => self.others.push((target.to_vec(), scattered)),
+            None => {}
+        }
+    }
+
+    /// The targets of what only a purge reaches.
+    pub fn scattered(&self) -> impl Iterator<Item = &[u8]> {
+        self.others.iter().filter(|(_, scattered)| *scattered).map(|(target, _)| target.as_slice())
+    }
+
+    /// The order to purge one of them: its text, and what that says.
+    pub fn order(&self, target: &[u8]) -> (Vec<u8>, Order) {
+        let scope = Scope::Url(key::primary(&self.scheme, &self.authority, target));
+        let text = Order::of_url(&self.scheme, &self.authority, target, Mode::Hard);
+        (text, Order { scope, mode: Mode::Hard })
     }
 
     /// What the response makes unusable: nothing where it is an error.
@@ -47,6 +72,9 @@ impl Invalidation {
         });
         let mut keys: Vec<_> = named.collect();
         keys.dedup();
+        for (target, _) in self.others.iter().filter(|(target, _)| *target != self.target) {
+            keys.push(key::primary(&self.scheme, &self.authority, target));
+        }
         keys.push(own);
         keys.iter().map(|key| Voided::of(seed, key)).collect()
     }

@@ -3,6 +3,13 @@
 //! The primary key is `GET`, scheme, authority, path and query, written out: a fingerprint finds the place, and the
 //! whole key decides. What a request says in the fields that `Vary` names is written out too, in a form in which
 //! requests that mean the same are the same bytes, as far as §4.1 allows and no farther.
+//!
+//! ```text
+//! GET scheme authority target                                    what every key begins with
+//!     LF kind length:4 name ...                                  whose it is, where a route tells callers apart
+//!     LF B body                                                  that it is a search, in its canonical form
+//! ```
+//! So the URL of every key can be told, and purges of a URL take whatever is kept of it.
 
 use policy::{Fingerprint, Headers, Seed};
 
@@ -36,6 +43,47 @@ pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
     key.push(b' ');
     key.extend_from_slice(target);
     key
+}
+
+/// Says in a key whose answers it is about, where a route tells callers apart; `kind` is for one kind of name each.
+pub fn isolate(key: &mut Vec<u8>, kind: u8, name: &[u8]) {
+    key.extend([BESIDE, kind]);
+    key.extend(u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes());
+    key.extend_from_slice(name);
+}
+
+/// Makes a key that of a `POST` with a body of this form. It comes last, so that its end is the key's.
+pub fn search(key: &mut Vec<u8>, form: &[u8]) {
+    key.extend([BESIDE, b'B']);
+    key.extend_from_slice(form);
+}
+
+/// What begins that which a key has beside its URL; no URL has it, since no header has.
+const BESIDE: u8 = b'\n';
+
+/// The key of the URL alone; `None` where that is the key already.
+pub fn url(key: &[u8]) -> Option<&[u8]> {
+    let at = key.iter().position(|&byte| byte == BESIDE)?;
+    key.get(..at)
+}
+
+/// Something with its name.
+pub(crate) type Named<'a> = (&'a [u8], &'a [u8]);
+
+/// So many things are sorted in a moment, in the order of whoever wants it to take longer.
+const SORTED_MAX: usize = 256;
+
+/// Puts things into the order of their names, those of one name in theirs; `None` where they are too many.
+pub(crate) fn ordered<'a>(things: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
+    if things.len() > SORTED_MAX {
+        return None;
+    }
+    let mut sorted: Vec<Named<'a>> = Vec::with_capacity(things.len());
+    for thing in things {
+        let at = sorted.partition_point(|other| other.0 <= thing.0);
+        sorted.insert(at, *thing);
+    }
+    Some(sorted)
 }
 
 /// A fingerprint's half that tables store: the other half chose the table.
@@ -170,6 +218,39 @@ mod tests {
             for other in &urls[..index] {
                 assert_ne!(key(one.0, one.1, one.2), key(other.0, other.1, other.2), "{one:?} {other:?}");
             }
+        }
+    }
+
+    #[test]
+    fn what_stands_beside_a_url_is_never_taken_for_something_else() {
+        type Beside = (Option<(u8, &'static str)>, Option<&'static str>);
+        let all: [Beside; 12] = [
+            (None, None),
+            (None, Some("{}")),
+            (None, Some("")),
+            (None, Some("U\u{1}\0\0\0a")),
+            (Some((b'U', "a")), None),
+            (Some((b'T', "a")), None),
+            (Some((b'U', "a")), Some("{}")),
+            (Some((b'U', "b")), Some("{}")),
+            (Some((b'U', "a\nB{}")), None),
+            (Some((b'U', "a\nB")), Some("{}")),
+            (Some((b'U', "")), None),
+            (Some((b'U', "ab")), None),
+        ];
+        let keys = all.map(|(name, body)| {
+            let mut key = key("http", "a", "/s?q");
+            if let Some((kind, name)) = name {
+                isolate(&mut key, kind, name.as_bytes());
+            }
+            if let Some(body) = body {
+                search(&mut key, body.as_bytes());
+            }
+            key
+        });
+        for (index, one) in keys.iter().enumerate() {
+            assert!(keys[..index].iter().all(|other| other != one), "{:?}", all[index]);
+            assert_eq!(url(one), (index > 0).then_some(b"GET http a /s?q".as_slice()));
         }
     }
 

@@ -1,4 +1,5 @@
-//! A shared HTTP cache (RFC 9111): answers a `GET` or `HEAD` from what an earlier response said may be reused.
+//! A shared HTTP cache (RFC 9111): answers a `GET` or `HEAD`, and a `POST` that a route calls a search, from what an earlier
+//! response said may be reused.
 //!
 //! For each request, in this order:
 //! 1. One that no route is about passes; so do preconditions for the origin, upgrades and a `GET` with content. An
@@ -23,7 +24,7 @@
 //! It keeps no part of a response (206), no response with trailers, and no cookies. Requests that miss at the same time
 //! are all forwarded. Where shared data fails, a request is forwarded, and a metric counts it.
 //!
-//! To read: [`config`], then [`request`], [`admission`], [`selection`] and [`validation`] (what is asked, stored,
+//! To read: [`config`], then [`request`] with [`gathering`], [`canon`] and [`query`], [`admission`], [`selection`] and [`validation`] (what is asked, stored,
 //! reused, confirmed), [`invalidation`], with [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
 //! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
 //! and [`recording`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
@@ -31,6 +32,7 @@
 
 pub mod admission;
 pub mod arena;
+pub mod canon;
 pub mod config;
 pub mod directive;
 pub mod directory;
@@ -40,11 +42,13 @@ pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod freshness;
+pub mod gathering;
 pub mod invalidation;
 pub mod key;
 pub mod level;
 pub mod precondition;
 pub mod purge;
+pub mod query;
 pub mod range;
 pub mod recording;
 pub mod reference;

@@ -19,6 +19,7 @@ pub use order::{Mistake, Mode, Order, Scope};
 use policy::Instant;
 
 use crate::entry::{Facts, cut, take};
+use crate::key;
 use crate::tag::{self, Tags};
 
 /// How many scopes other than tags are told apart.
@@ -76,7 +77,7 @@ pub struct Ledger {
     named: Vec<(Vec<u8>, Cell)>,
     /// In the order of their numbers.
     tags: Vec<(u16, Cell)>,
-    /// The same for URLs: where the fleet's store is concerned, whose directory is nobody's.
+    /// The same for URLs: where no directory knows, since it is the fleet's store, or the key has more than the URL.
     urls: Vec<(u16, Cell)>,
 }
 
@@ -143,18 +144,24 @@ impl Ledger {
         let of_tags = self.tags.iter().filter(|(cell, _)| subject.tags.has(*cell)).map(|(_, cell)| cell);
         let of_names = self.named.iter().filter(|(scope, _)| order::covers(scope, subject)).map(|(_, cell)| cell);
         let all = std::iter::once(&self.everything).chain(of_tags).chain(of_names);
-        all.map(|cell| cell.standing(stamp)).max().unwrap_or(Standing::Current)
+        let standing = all.map(|cell| cell.standing(stamp)).max().unwrap_or(Standing::Current);
+        // What a URL's directory does not know of.
+        key::url(subject.key).map_or(standing, |url| standing.max(self.of_url(url, stamp)))
+    }
+
+    fn of_url(&self, key: &[u8], stamp: Stamp) -> Standing {
+        let number = tag::cell(key);
+        let at = self.urls.binary_search_by_key(&number, |(number, _)| *number).ok();
+        at.and_then(|at| self.urls.get(at)).map_or(Standing::Current, |(_, cell)| cell.standing(stamp))
     }
 
     /// As [`Ledger::standing`], for something of the fleet's store.
     pub fn standing_remote(&self, subject: &Subject<'_>, stamp: Stamp) -> Standing {
-        let number = tag::cell(subject.key);
-        let at = self.urls.binary_search_by_key(&number, |(number, _)| *number).ok();
-        let of_url = at.and_then(|at| self.urls.get(at)).map(|(_, cell)| cell.standing(stamp));
         if stamp.remote < self.horizon {
             return Standing::Gone;
         }
-        self.standing(subject, stamp).max(of_url.unwrap_or(Standing::Current))
+        let url = key::url(subject.key).unwrap_or(subject.key);
+        self.standing(subject, stamp).max(self.of_url(url, stamp))
     }
 
     fn named(&mut self, scope: Vec<u8>) -> &mut Cell {

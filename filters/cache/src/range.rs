@@ -70,7 +70,7 @@ fn asked(range: &[u8], length: usize) -> Option<Vec<Option<Range<usize>>>> {
 }
 
 /// A number of bytes, cut where numbers end.
-fn number(digits: &[u8]) -> Option<usize> {
+pub(crate) fn number(digits: &[u8]) -> Option<usize> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

@@ -1,10 +1,12 @@
 //! What a request asks of the cache, read from its headers once.
 
 use policy::handover::header;
+use policy::headers::Sole;
 use policy::route::{Target, without_query};
 use policy::{Fingerprint, Headers, Seed};
 
-use crate::config::{Config, Route};
+use crate::config::{Config, Isolation, Route};
+use crate::gathering::{self, Gathering};
 use crate::invalidation::Invalidation;
 use crate::status::Forward;
 use crate::{directive, key};
@@ -23,6 +25,8 @@ pub enum Plan {
     },
     /// It may be answered from the store.
     Ask(Inquiry),
+    /// The same, once its body is known.
+    Gather(Gathering),
 }
 
 /// A request that may be answered from the store.
@@ -42,6 +46,8 @@ pub struct Inquiry {
     pub caller: Caller,
     /// Whether it is a `HEAD`.
     pub is_head: bool,
+    /// Whether it is a `POST` with its body in the key: nothing validates its answer, and whoever refreshes it needs the body.
+    pub is_search: bool,
 }
 
 /// Who asks, as far as a cache has to know (RFC 9111 §3.5).
@@ -60,7 +66,7 @@ impl Caller {
     pub const fn is_particular(self, route: &Route) -> bool {
         match self {
             Self::Anonymous => false,
-            Self::Known => !route.shared,
+            Self::Known => !route.admits_known(),
             Self::Unjudged => true,
         }
     }
@@ -114,39 +120,82 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     if fields.scheme.is_empty() || fields.authority.is_empty() || fields.target.is_empty() {
         return pass(Forward::Bypass, None);
     }
-    let is_head = match fields.method {
-        b"GET" => false,
-        b"HEAD" => true,
+    let (method, authority, path) = (fields.method, fields.authority, without_query(fields.target));
+    let target = Target { method, authority, path, headers: &headers };
+    let found = config.routes.iter().enumerate().find(|(_, route)| route.matches.matches(&target));
+    let search = found.and_then(|(_, route)| route.search.as_ref()).filter(|_| method == b"POST");
+    match method {
+        b"GET" | b"HEAD" => {}
+        b"POST" if search.is_some() => {}
         // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111
         // §4.4).
         b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
         _ => {
-            let invalidates = Invalidation::new(fields.scheme, fields.authority, fields.target);
-            let invalidates = Some(Box::new(invalidates));
+            let invalidates = Some(Box::new(invalidation(config, &fields, &headers)));
             return Plan::Pass { why: Forward::Method, detail: None, invalidates };
         }
-    };
-    let (method, authority, path) = (fields.method, fields.authority, without_query(fields.target));
-    let target = Target { method, authority, path, headers: &headers };
-    let Some(route) = config.routes.iter().position(|route| route.matches.matches(&target)) else {
-        return pass(Forward::Bypass, None);
-    };
+    }
+    let Some((route, kept)) = found else { return pass(Forward::Bypass, None) };
     if let Some(field) = fields.beyond {
         return pass(Forward::Bypass, Some(field));
     }
-    // RFC 9110 §9.3.1: content in a GET has no meaning that a key could show.
-    if has_body {
-        return pass(Forward::Bypass, Some("content"));
-    }
+    let bytes_max = match search {
+        Some(search) => gathering::expect(search, &headers, has_body),
+        // RFC 9110 §9.3.1: content in a GET has no meaning that a key could show.
+        None if has_body => Err("content"),
+        None => Ok(0),
+    };
+    let (bytes_max, key) = match bytes_max.and_then(|bytes_max| Ok((bytes_max, primary(kept, &fields, &headers)?))) {
+        Ok(known) => known,
+        Err(detail) => return pass(Forward::Bypass, Some(detail)),
+    };
     let caller = match (fields.user, fields.authorization) {
         (true, _) => Caller::Known,
         (false, true) => Caller::Unjudged,
         (false, false) => Caller::Anonymous,
     };
-    let key = key::primary(fields.scheme, fields.authority, fields.target);
+    let (is_head, wait) = (method == b"HEAD", search.map(|search| search.wait));
     let print = seed.fingerprint([key.as_slice()]);
     let said = directive::Request::parse(headers.all("cache-control"), headers.all("pragma"));
-    Plan::Ask(Inquiry { route, headers, key, print, said, caller, is_head })
+    let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, is_search: wait.is_some() };
+    match wait {
+        Some(wait) => Plan::Gather(Gathering { inquiry, bytes_max, wait }),
+        None => Plan::Ask(inquiry),
+    }
+}
+
+/// The key of a request on its route, without a body.
+fn primary(route: &Route, fields: &Fields<'_>, headers: &Headers) -> Result<Vec<u8>, &'static str> {
+    let target = route.normalise(fields.target);
+    let mut key = key::primary(fields.scheme, fields.authority, &target);
+    if key::url(&key).is_some() {
+        // No host lets such a URL through; if one did, it could be another's key.
+        return Err("target");
+    }
+    if let Some(isolation) = route.isolation {
+        // Whom `auth` has not named cannot be told from others.
+        match headers.sole(isolation.header()) {
+            Sole::Value(name) if !name.is_empty() => key::isolate(&mut key, isolation.kind(), name),
+            _ => return Err("isolate"),
+        }
+        // An API key may be called like a user.
+        if let (Isolation::User, Some(api_key)) = (isolation, headers.first(header::API_KEY)) {
+            key::isolate(&mut key, b'K', api_key);
+        }
+    }
+    Ok(key)
+}
+
+/// What an unsafe request makes unusable: its URL as it is, and as the routes know it that keep something of it.
+fn invalidation(config: &Config, fields: &Fields<'_>, headers: &Headers) -> Invalidation {
+    let mut invalidation = Invalidation::new(fields.scheme, fields.authority, fields.target);
+    for method in [b"GET".as_slice(), b"POST"] {
+        if let Some(route) = route(config, method, headers) {
+            let is_kept = method == b"GET" || route.search.is_some();
+            invalidation.add(&route.normalise(fields.target), is_kept && route.is_scattered());
+        }
+    }
+    invalidation
 }
 
 #[cfg(test)]
@@ -170,7 +219,7 @@ mod tests {
     fn asked(method: &str, path: &str, more: &[(&str, &str)]) -> Inquiry {
         match planned(method, path, more, false) {
             Plan::Ask(inquiry) => inquiry,
-            Plan::Pass { .. } => panic!("{method} {path} passes"),
+            other => panic!("{method} {path}: {other:?}"),
         }
     }
 

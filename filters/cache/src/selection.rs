@@ -7,6 +7,7 @@ use policy::{Headers, Instant};
 
 use crate::config::Route;
 use crate::entry::Entry;
+use crate::key::Vary;
 use crate::precondition;
 use crate::range::{self, Selection};
 use crate::request::Inquiry;
@@ -44,12 +45,25 @@ pub enum Verdict {
     Ignore(Forward),
 }
 
+/// Compares what a fingerprint has found with what a request asks for, in full: fingerprints of different keys may be one.
+///
+/// # Errors
+/// In what it differs.
+pub fn compare(entry: &Entry<'_>, inquiry: &Inquiry) -> Result<(), Forward> {
+    if entry.parts.key != inquiry.key {
+        return Err(Forward::UriMiss);
+    }
+    let vary = Vary::from_bytes(entry.parts.vary).ok_or(Forward::UriMiss)?;
+    if vary.values(&inquiry.headers) == entry.parts.values { Ok(()) } else { Err(Forward::VaryMiss) }
+}
+
 /// Judges a stored response whose key and varied fields are those of the request.
 pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) -> Verdict {
     let (terms, said) = (&entry.facts.terms, &inquiry.said);
-    // A response that is here only because the route once said that all callers are alike is of no use without that,
+    // A response that is here only because the route once admitted callers whom `auth` knows is of no use without that,
     // nor is one whose lifetime was the route's where the route has none any more.
-    if (terms.relies_on_shared && !route.shared) || (terms.forced && route.forced.is_none()) {
+    let forced = route.forced(entry.facts.status).filter(|_| terms.forced);
+    if (terms.relies_on_shared && !route.admits_known()) || (terms.forced && forced.is_none()) {
         return Verdict::Ignore(Forward::Bypass);
     }
     // §3.5
@@ -57,7 +71,7 @@ pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) 
         return Verdict::Ignore(Forward::Request);
     }
     let Some(mut hit) = Hit::reckon(entry, now) else { return Verdict::Validate(Forward::Stale) };
-    if let Some(forced) = route.forced.as_ref().filter(|_| terms.forced) {
+    if let Some(forced) = forced {
         // A lifetime that has been shortened since counts at once.
         hit.ttl -= i64::from(entry.facts.lifetime.saturating_sub(forced.lifetime));
     }

@@ -1,4 +1,6 @@
 //! What the cache did, as `Cache-Status` tells it (RFC 9211): `weir; hit; ttl=30`, `weir; fwd=uri-miss; stored`.
+//!
+//! Never the `key` (§2.7): callers' names and what they have searched for stand in it (§6).
 
 use std::fmt::Write;
 

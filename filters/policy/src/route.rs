@@ -114,6 +114,11 @@ impl Match {
             && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(target.authority)))
             && self.headers.iter().all(|(name, expected)| target.headers.sole(name) == Sole::Value(expected.as_bytes()))
     }
+
+    /// Whether requests of this method, in upper case, can match.
+    pub fn admits(&self, method: &str) -> bool {
+        self.methods.is_empty() || self.methods.iter().any(|own| own == method)
+    }
 }
 
 impl PathPattern {
@@ -339,6 +344,8 @@ mod tests {
     #[test]
     fn methods_hosts_and_headers_all_count() {
         check(r#"{"methods": ["GET", "HEAD"]}"#, &[("GET h/", true), ("POST h/", false), ("get h/", false)]);
+        let rule = parse(r#"{"methods": ["GET"]}"#).unwrap();
+        assert!(rule.admits("GET") && !rule.admits("POST") && parse("{}").unwrap().admits("POST"));
         check(
             r#"{"hosts": ["a.example", "*.b.example"]}"#,
             &[

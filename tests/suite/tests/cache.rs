@@ -4,7 +4,7 @@
 //! against Envoy with this filter (`heuristic_max` one hour, its cases of July 2026), passes but for these. By intent:
 //! cookies are not stored (`headers-store-Set-Cookie`, `-Set-Cookie2`, `other-set-cookie`), parts are not stored
 //! (`partial-store-partial-*`), the order of languages counts (`vary-normalise-lang-*`), fields of unknown syntax are
-//! compared as they are (`vary-normalise-space`), a `POST` stores nothing (`method-POST`), and a `Date` is no
+//! compared as they are (`vary-normalise-space`), a `POST` stores nothing where no route calls it a search (`method-POST`), and a `Date` is no
 //! `Last-Modified` that is earlier (`conditional-lm-fresh-no-lm`). By Envoy: repeated fields come joined without a
 //! blank, interim responses do not pass, and neither does `M-SEARCH` or an unknown transfer coding.
 //! `stale-while-revalidate` lets one request wait for the refresh, which the suite's only request then is.
@@ -13,10 +13,14 @@
 
 use suite::{check, check_chain, refuses};
 
+#[path = "cache/bodies.rs"]
+mod bodies;
 #[path = "cache/callers.rs"]
 mod callers;
 #[path = "cache/fleet.rs"]
 mod fleet;
+#[path = "cache/forced.rs"]
+mod forced;
 #[path = "cache/purge.rs"]
 mod purge;
 #[path = "cache/rfc5861.rs"]

@@ -80,6 +80,54 @@ fn a_lookup_at_a_provider_comes_from_the_cache_the_second_time() {
 }
 
 #[test]
+fn a_search_is_kept_by_what_its_body_says() {
+    let demo = Demo::start();
+    let ask = |body: &str| {
+        let request = Request::new("POST", "/api/v1/search").header("content-type", "application/json");
+        let answer = demo.send(&request.body(body.as_bytes()));
+        (answer.status, answer.text("cache-status").unwrap(), json(&answer))
+    };
+    let example =
+        demo.document.policy.examples.iter().find_map(|example| Some((example.before.as_ref()?, &example.call)));
+    let (before, call) =
+        example.filter(|(before, _)| before.target == "/api/v1/search").expect("the first with two requests");
+    let (status, cache, first) = ask(before.body.as_ref().unwrap());
+    assert_eq!((status, cache.as_str()), (200, "weir; fwd=uri-miss; stored"), "{first}");
+    let (status, cache, second) = ask(call.body.as_ref().unwrap());
+    assert!(cache.starts_with("weir; hit; ttl="), "{cache}");
+    assert_eq!((status, second), (200, first));
+    assert_eq!(demo.sandbox.count(Upstream::Discovery), 1);
+    assert_eq!(ask(r#"{"query": ""}"#).0, 400);
+    assert_eq!(ask(r#"{"query": ""}"#).1, "weir; fwd=uri-miss; detail=not-fresh");
+}
+
+#[test]
+fn what_a_provider_does_not_have_is_not_asked_for_twice() {
+    let demo = Demo::start();
+    let [first, second] = [(), ()].map(|()| demo.ask("GET /api/discogs/releases/999999999"));
+    assert_eq!((first.status, second.status), (404, 404));
+    assert!(second.text("cache-status").is_some_and(|said| said.starts_with("weir; hit; ttl=")), "{second:?}");
+    assert_eq!(demo.sandbox.count(Upstream::Discogs), 1);
+}
+
+#[test]
+fn what_is_recommended_to_one_user_is_for_no_other() {
+    let demo = Demo::start();
+    let ask = |subject: &str| {
+        let token = demo.sandbox.token(&Claims { user: subject.to_owned(), ..Claims::default() });
+        let answer =
+            demo.send(&Request::get("/api/v1/recommendations").header("authorization", format!("Bearer {token}")));
+        (answer.text("cache-status").unwrap(), json(&answer)["user_id"].clone())
+    };
+    for (subject, expected) in [("user123", "fwd=uri-miss"), ("user456", "fwd=uri-miss"), ("user123", "hit")] {
+        let (cache, user) = ask(subject);
+        assert!(cache.contains(expected) && user == subject, "{subject}: {cache} {user}");
+    }
+    let anonymous = demo.ask("GET /api/v1/recommendations");
+    assert_eq!(anonymous.text("cache-status").as_deref(), Some("weir; fwd=bypass; detail=isolate"));
+}
+
+#[test]
 fn a_providers_limit_counts_what_is_sent_there() {
     let demo = Demo::start();
     let ask =
@@ -291,7 +339,13 @@ fn the_keys_in_the_policy_are_the_sandboxes_and_its_examples_have_routes() {
     assert!(examples.len() >= 5);
     for example in examples.iter().filter(|example| example.call.target.starts_with('/')) {
         let call = &example.call;
-        let answer = demo.ask_as("pro", &format!("{} {}", call.method, call.target));
+        let request = Request::new(call.method.as_str(), call.target.as_str());
+        let request = match &call.body {
+            Some(body) => request.header("content-type", "application/json").body(body.as_bytes()),
+            None => request,
+        };
+        let token = demo.sandbox.token(&Claims { tier: "pro".to_owned(), ..Claims::default() });
+        let answer = demo.send(&request.header("authorization", format!("Bearer {token}")));
         assert_eq!(answer.status, 200, "{}", example.title);
     }
 }

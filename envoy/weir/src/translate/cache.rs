@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
+use crate::policy::route::Auth;
 use crate::policy::{Policy, Route};
 use crate::translate::options;
 
@@ -15,6 +16,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         if let Some(stale) = stale.filter(|_| !entry.has("stale_if_error")) {
             entry.set("stale_if_error", stale.clone());
         }
+        isolation(policy, route, &entry, mistakes);
         entry.set("match", route.matcher.draft.clone());
         entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
         Some(entry)
@@ -31,4 +33,19 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     }
     draft.set("routes", Draft::list(routes, &policy.span));
     draft
+}
+
+/// Callers can only be told apart where somebody has said who they are.
+fn isolation(policy: &Policy, route: &Route, cache: &Draft, mistakes: &mut Mistakes) {
+    let said = cache.to_json();
+    let word = said.get("isolate").and_then(|word| word.as_str());
+    let Some(word) = word.filter(|word| matches!(*word, "user" | "tier")) else { return };
+    let expected = if policy.identity.is_none() {
+        "an `identity`, by which callers are told apart"
+    } else if route.auth == Some(Auth::Off) {
+        "`auth: required` or `auth: optional` on this route"
+    } else {
+        return;
+    };
+    mistakes.add(&cache.locate("isolate"), format!("`isolate: {word}` has nobody to tell apart"), expected);
 }

@@ -128,3 +128,21 @@ routes:
         assert_eq!(mistakes(text.as_bytes()), *expected, "\n{text}");
     }
 }
+
+#[test]
+fn whoever_is_told_apart_must_have_been_judged() {
+    let policy = |auth: &str| {
+        let digest = "ab".repeat(32);
+        let route = format!("{{match: GET /a, upstream: a, cache: {{isolate: tier}}{auth}}}");
+        let identity = format!("identity: {{api_keys: {{keys: [{{id: a, sha256: {digest}}}]}}}}\n");
+        GOOD.replace("{match: GET /a, upstream: a}", &route) + &identity
+    };
+    check(&[
+        (&policy(""), &[]),
+        (&policy(", auth: optional"), &[]),
+        (
+            &policy(", auth: off"),
+            &["5:49 `isolate: tier` has nobody to tell apart | `auth: required` or `auth: optional` on this route"],
+        ),
+    ]);
+}

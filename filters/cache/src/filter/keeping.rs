@@ -88,12 +88,20 @@ impl Plugin {
             log::error!("response headers: {error}");
             policy::Headers::default()
         });
-        for url in invalidation.voided(&self.seed, &response) {
+        let voided = invalidation.voided(&self.seed, &response);
+        // Where the request has failed, nothing is.
+        let scattered = invalidation.scattered().filter(|_| !voided.is_empty());
+        let mut ended = Ok(());
+        for (text, order) in scattered.map(|target| invalidation.order(target)) {
+            ended = ended.and(self.purge(&text, &order));
+        }
+        for url in &voided {
             let forgotten = self.forget_remote(url.fleet);
-            if let Err(failure) = forgotten.and_then(|()| store::invalidate(&self.config.arena, url.print)) {
-                log::error!("not invalidated: {failure:?}");
-                self.unrouted.write_errors.increment();
-            }
+            ended = ended.and(forgotten.and_then(|()| store::invalidate(&self.config.arena, url.print)));
+        }
+        if let Err(failure) = ended {
+            log::error!("not invalidated: {failure:?}");
+            self.unrouted.write_errors.increment();
         }
     }
 }

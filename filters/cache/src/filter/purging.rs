@@ -25,7 +25,7 @@ const ATTEMPTS: u32 = 16;
 
 /// What one worker knows of purges.
 pub(crate) struct Purges {
-    /// The ledger and the pulse; without them, nobody can purge.
+    /// The ledger and the pulse, where anybody purges.
     keys: Option<[String; 2]>,
     known: RefCell<Known>,
 }
@@ -43,8 +43,8 @@ impl Purges {
     /// Those of a configuration.
     pub(crate) fn new(config: &Config) -> Self {
         let keys = ["purges", "pulse"].map(|part| config.arena.own(part));
-        let can_be_asked = config.routes.iter().any(|route| route.purge_key.is_some());
-        Self { keys: (can_be_asked || config.level.is_some()).then_some(keys), known: RefCell::default() }
+        let is_used = config.routes.iter().any(|route| route.purge_key.is_some() || route.is_scattered());
+        Self { keys: (is_used || config.level.is_some()).then_some(keys), known: RefCell::default() }
     }
 
     /// Takes over what other workers have been told, and says the number of the last purge.
@@ -158,12 +158,13 @@ impl Plugin {
             return None;
         }
         let word = |name| headers.first(name).unwrap_or_default();
-        let route = request::route(&self.config, b"GET", headers)?;
+        let of = |method| request::route(&self.config, method, headers).filter(|route| route.purge_key.is_some());
+        let route = of(b"GET".as_slice()).or_else(|| of(b"POST"))?;
         let wanted = route.purge_key.as_ref()?;
         if !headers.first("x-purge-key").is_some_and(|key| is_key(key, wanted)) {
             return Some(shell::reject(&Rejection::Forbidden, headers, &[]));
         }
-        let url = |mode| Order::of_url(word(":scheme"), word(":authority"), word(":path"), mode);
+        let url = |mode| Order::of_url(word(":scheme"), word(":authority"), &route.normalise(word(":path")), mode);
         let text = match headers.first("x-purge") {
             None | Some(b"mode=hard") => url(Mode::Hard),
             Some(b"mode=soft") => url(Mode::Soft),

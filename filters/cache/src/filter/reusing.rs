@@ -37,12 +37,10 @@ impl Plugin {
         if !self.spared(inquiry, route, found, now) {
             return Verdict::Ignore(Forward::UriMiss);
         }
-        let entry = Entry::parse(&found.bytes);
-        let entry = entry.filter(|entry| entry.ticket == found.ticket && entry.parts.key == inquiry.key);
+        let entry = Entry::parse(&found.bytes).filter(|entry| entry.ticket == found.ticket);
         let Some(entry) = entry else { return Verdict::Ignore(Forward::UriMiss) };
-        let Some(vary) = Vary::from_bytes(entry.parts.vary) else { return Verdict::Ignore(Forward::UriMiss) };
-        if vary.values(&inquiry.headers) != entry.parts.values {
-            return Verdict::Ignore(Forward::VaryMiss);
+        if let Err(difference) = selection::compare(&entry, inquiry) {
+            return Verdict::Ignore(difference);
         }
         if entry.facts.received.resident(now).is_none() {
             // The clock stepped back: when it comes to this moment again, the response would seem to be new.

@@ -35,7 +35,9 @@ impl Held {
         let stored = entry.headers()?;
         // An answer with a body needs a type: see `answering`.
         let can_answer = inquiry.is_head || entry.body.is_empty() || stored.first("content-type").is_some();
-        let conditions = Conditions::of(entry.facts.status, &stored, now).filter(|_| can_answer);
+        // A POST has no preconditions that a 304 would answer (RFC 9110 §13.1.2).
+        let can_ask = can_answer && !inquiry.is_search;
+        let conditions = Conditions::of(entry.facts.status, &stored, now).filter(|_| can_ask);
         let can_rescue = entry.facts.terms.if_error > 0 || inquiry.said.stale_if_error.is_some();
         if conditions.is_none() && !can_rescue && !inquiry.is_head {
             return None;

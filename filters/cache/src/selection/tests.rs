@@ -277,3 +277,58 @@ fn a_304_describes_no_content() {
         ["content-location", "content-security-policy", "etag", "cache-control", "vary", "date", "age", "cache-status"];
     assert_eq!((status, names.as_slice()), (304, expected.as_slice()));
 }
+
+#[test]
+fn keys_of_one_fingerprint_are_told_apart() {
+    let config = Config::from_json(
+        br#"{"routes": [
+            {"match": {"path": "/tier"}, "isolate": "tier"},
+            {"match": {}, "isolate": "user", "body": {"key": "json"}}
+        ]}"#,
+    )
+    .unwrap();
+    let seed = Seed::from_random([7; 16]);
+    let asked = |method: &str, host: &str, path: &str, user: &str, kind: &str, body: &str| {
+        let lines = [
+            (":method", method),
+            (":scheme", "http"),
+            (":authority", host),
+            (":path", path),
+            ("content-type", "application/json"),
+            ("x-weir-user", user),
+            ("x-weir-tier", user),
+            ("x-kind", kind),
+        ];
+        let has_body = !body.is_empty();
+        let inquiry = match request::plan(&config, &seed, headers(&lines.iter().collect::<Vec<_>>()), has_body) {
+            Plan::Ask(inquiry) => inquiry,
+            Plan::Gather(gathering) => gathering.complete(&seed, body.as_bytes()).unwrap(),
+            Plan::Pass { .. } => panic!("{method} {path} passes"),
+        };
+        // A hasher that always says 0.
+        Inquiry { print: policy::Fingerprint::from_bytes([0; 16]), ..inquiry }
+    };
+    let all = [
+        asked("GET", "a", "/", "alice", "", ""),
+        asked("GET", "b", "/", "alice", "", ""),
+        asked("GET", "a", "/?", "alice", "", ""),
+        asked("GET", "a", "/tier", "alice", "", ""),
+        asked("GET", "a", "/", "bob", "", ""),
+        asked("GET", "a", "/", "alice", "1", ""),
+        asked("POST", "a", "/", "alice", "", "{}"),
+        asked("POST", "a", "/", "alice", "", "[]"),
+        asked("POST", "a", "/", "bob", "", "{}"),
+        asked("POST", "a", "/?", "alice", "", "{}"),
+    ];
+    let vary = Vary::parse([b"x-kind".as_slice()]).unwrap();
+    for (index, stored) in all.iter().enumerate() {
+        let values = vary.values(&stored.headers);
+        let parts = Parts { key: &stored.key, vary: vary.as_bytes(), values: &values };
+        let object = entry::begin(&facts(60, Terms::default()), &parts, &Headers::default(), 0);
+        let entry = Entry::parse(&object).unwrap();
+        for (other, inquiry) in all.iter().enumerate() {
+            assert_eq!(inquiry.print, stored.print);
+            assert_eq!(compare(&entry, inquiry).is_ok(), index == other, "{index} {other}");
+        }
+    }
+}

@@ -46,6 +46,6 @@ async fn recommendations(State(world): State<Shared>, headers: HeaderMap, params
         .collect();
     let response = reply::ok(&json!({"user_id": user, "recommendations": results}));
     // What one user is advised must not be shown to another.
-    let lifetime = if user.is_some() { "private, no-store" } else { "public, max-age=30" };
+    let lifetime = if user.is_some() { "private, max-age=30" } else { "public, max-age=30" };
     reply::with(reply::with(response, CACHE_CONTROL.as_str(), lifetime), VARY.as_str(), super::USER_HEADER)
 }

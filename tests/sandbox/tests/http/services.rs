@@ -195,7 +195,7 @@ fn recommendations_follow_the_watchlist() {
     assert_eq!(ada.json()["recommendations"][0]["reason"], "because of your watchlist");
     assert_eq!(
         (anyone.header("cache-control"), ada.header("cache-control")),
-        (Some("public, max-age=30"), Some("private, no-store"))
+        (Some("public, max-age=30"), Some("private, max-age=30"))
     );
     assert_eq!(get(&sandbox, "/sona/api/v1/recommendations?limit=0", &[]).status, 400);
 }

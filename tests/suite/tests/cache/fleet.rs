@@ -54,7 +54,8 @@ fn scenario(dialect: &str, secret: &str) -> Scenario {
     let config = format!(
         r#"{{"state": {{"env": "STATE_PASSWORD", "dialect": "{dialect}", "timeout": "1s"}},
             "l2": {{"budget": "500ms", "refresh": "200ms"}},
-            "routes": [{{"match": {{"prefix": "/alone/"}}, "l2": false}}, {{"match": {{}}, "purge_key_sha256": "{KEY}"}}]}}"#
+            "routes": [{{"match": {{"prefix": "/alone/"}}, "l2": false}},
+                {{"match": {{"prefix": "/search"}}, "isolate": "tier", "body": {{"key": "json"}}}}, {{"match": {{}}, "purge_key_sha256": "{KEY}"}}]}}"#
     );
     Scenario::new(&[("cache", &config)]).environment("STATE_PASSWORD", secret)
 }
@@ -285,4 +286,31 @@ fn an_upstash_bridge_carries_any_bytes() {
         get(&other, &asked).body == binary
     });
     assert!(came, "{}", other.envoy.log());
+}
+
+#[test]
+fn a_fleet_shares_searches_and_ends_them_together() {
+    let store = Store::start();
+    let (one, other) = (store.proxy(), store.proxy());
+    let search = |tier: &str, body: &str| {
+        let request = Request::new("POST", "/search").header("host", "test").header("x-weir-tier", tier);
+        request.header("content-type", "application/json").body(body)
+    };
+    answers(&one, "old");
+    answers(&other, "new");
+    wait_for_level(&one);
+    wait_for_level(&other);
+    assert_eq!(get(&one, &search("pro", r#"{"a": 1, "b": 2}"#)).body, b"old");
+    // By what the URL varies, and the answer.
+    store.holds(2);
+    let before = other.origin.received().len();
+    let shared = get(&other, &search("pro", r#"{"b": 2, "a": 1}"#));
+    assert_eq!((shared.body.as_slice(), other.origin.received().len()), (b"old".as_slice(), before));
+    for (tier, body) in [("free", r#"{"a": 1, "b": 2}"#), ("pro", r#"{"a": 1, "b": "2"}"#)] {
+        assert_eq!(get(&other, &search(tier, body)).body, b"new", "{tier} {body}");
+    }
+    // What is told apart has no directory in which another proxy could look for it.
+    let changed = Request::new("PUT", "/search").header("host", "test").body("x");
+    assert_eq!(get(&one, &changed).status, 200);
+    settles(&other, &search("pro", r#"{"a": 1, "b": 2}"#), b"new");
 }

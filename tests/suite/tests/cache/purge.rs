@@ -192,3 +192,39 @@ fn a_reload_and_a_crash_forget_no_purge() {
         "eventually GET /b @1 -> 200 cache-status~hit\nGET /a @1 -> 200 cache-status~uri-miss",
     );
 }
+
+#[test]
+fn a_purge_reaches_what_is_kept_by_caller_or_by_body() {
+    let config = format!(
+        r#"{{"routes": [{{"match": {{}}, "upstream": "spotify", "data_type": "searches", "ttl": "1h", "isolate": "tier",
+            "query": {{"ignore": ["utm_*"]}}, "body": {{"key": "json"}}, "purge_key_sha256": "{KEY}"}}]}}"#
+    );
+    let all = |result: &str| {
+        format!(
+            r#"
+            GET /a?q x-weir-tier=pro -> 200 {result}
+            GET /a?q&utm_x=1 x-weir-tier=free -> 200 {result}
+            POST /a?q x-weir-tier=pro content-type=application/json body='{{"a":1}}' -> 200 {result}
+            POST /a?q&utm_x=2 x-weir-tier=pro content-type=application/json body='{{"a":2}}' -> 200 {result}
+        "#
+        )
+    };
+    let (fresh, hit) = (all("cache-status='weir; fwd=uri-miss; stored'"), all("cache-status~hit"));
+    let mut lines = format!("origin 200 cache-tag=one body=x\n{fresh}{hit}GET /b x-weir-tier=pro -> 200");
+    for order in [
+        "PURGE /a?q x-purge-key='open sesame' -> 200",
+        "PURGE /a?utm_x=3&q x-purge-key='open sesame' -> 200",
+        "PURGE / x-purge-key='open sesame' x-purge='url=http://test/a?q' -> 200",
+        "PURGE / x-purge-key='open sesame' x-purge='prefix=/a' -> 200",
+        "PUT /a?q x-weir-tier=pro body=x -> 200",
+    ] {
+        lines += &format!("\n{order}\n{fresh}{hit}GET /b x-weir-tier=pro -> 200 cache-status~hit");
+    }
+    lines += &format!("\nPURGE / x-purge-key='open sesame' x-purge='tag=one' -> 200\n{fresh}");
+    lines += &format!("\nPURGE / x-purge-key='open sesame' x-purge='data_type=searches' -> 200\n{fresh}");
+    lines += &format!(
+        "\nPURGE /a?q x-purge-key='open sesame' x-purge='mode=soft' -> 200\n{}",
+        all("cache-status~fwd=stale")
+    );
+    Scenario::new(&[("cache", &config)]).check(&lines);
+}

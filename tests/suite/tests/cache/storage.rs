@@ -143,7 +143,7 @@ fn a_crash_leaves_what_is_stored() {
 }
 
 /// The keys of all objects, and what stands there.
-fn objects(stage: &HostStage) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn objects(stage: &HostStage) -> Vec<(Vec<u8>, Vec<u8>)> {
     let keys = stage.host.shared_keys("weir").into_iter();
     // `weir.cache.<name>.<set>.<slot>`, as against `weir.cache.<name>.<set>`.
     let keys = keys.filter(|key| key.starts_with(b"weir.cache.weir.") && key.split(|byte| *byte == b'.').count() == 5);
