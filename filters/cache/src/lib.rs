@@ -39,6 +39,7 @@ pub mod envelope;
 pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod flight;
 pub mod freshness;
 pub mod invalidation;
 pub mod key;

@@ -42,6 +42,8 @@ pub struct Inquiry {
     pub caller: Caller,
     /// Whether it is a `HEAD`.
     pub is_head: bool,
+    /// Whether it is this cache's own, which wants no stored answer but a new one.
+    pub is_refresh: bool,
 }
 
 /// Who asks, as far as a cache has to know (RFC 9111 §3.5).
@@ -146,7 +148,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     let key = key::primary(fields.scheme, fields.authority, fields.target);
     let print = seed.fingerprint([key.as_slice()]);
     let said = directive::Request::parse(headers.all("cache-control"), headers.all("pragma"));
-    Plan::Ask(Inquiry { route, headers, key, print, said, caller, is_head })
+    Plan::Ask(Inquiry { route, headers, key, print, said, caller, is_head, is_refresh: false })
 }
 
 #[cfg(test)]

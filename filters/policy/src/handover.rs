@@ -22,6 +22,8 @@ pub mod header {
     /// The id of the caller's API key, as `auth` found; absent where it showed something else. Removed from whatever a
     /// client sends.
     pub const API_KEY: &str = "x-weir-api-key";
+    /// Proves that a request is the cache's own, which refreshes what is stored; the cache takes it off whatever it says.
+    pub const REFRESH: &str = "x-weir-refresh";
 }
 
 /// Keys of filter state, as a filter sets them. The access log reads `%FILTER_STATE(wasm.<key>:PLAIN)%`.

@@ -17,6 +17,8 @@ use suite::{check, check_chain, refuses};
 mod callers;
 #[path = "cache/fleet.rs"]
 mod fleet;
+#[path = "cache/flight.rs"]
+mod flight;
 #[path = "cache/purge.rs"]
 mod purge;
 #[path = "cache/rfc5861.rs"]

@@ -10,6 +10,7 @@ use super::{Filter, Phase, Plugin, Question, report};
 use crate::admission::{self, Admitted, Refusal};
 use crate::config::Route;
 use crate::entry::Entry;
+use crate::flight::{FAILED_FOR, UNSTORED_FOR};
 use crate::recording::Hold;
 use crate::request::Inquiry;
 use crate::selection::{Hit, Stored};
@@ -60,6 +61,16 @@ fn ask(inquiry: &Inquiry, conditions: &Conditions) {
     }
 }
 
+impl Question {
+    /// Unless the answer turns out to be stored, those who wait for it go on alone.
+    fn expect_nothing(&mut self, response: &Headers) {
+        let has_failed = admission::status(response).is_none_or(|status| status >= 500 || status == 429);
+        if let Some(claim) = &mut self.claim {
+            claim.mark(if has_failed { FAILED_FOR } else { UNSTORED_FOR });
+        }
+    }
+}
+
 impl Filter {
     /// Takes in the answer to a forwarded request.
     pub(super) fn hear(&mut self, plugin: &Plugin, mut question: Question, is_bodyless: bool) -> Action {
@@ -73,6 +84,7 @@ impl Filter {
                 return Action::Continue;
             }
         };
+        question.expect_nothing(&response);
         if let Some(held) = question.held.take() {
             let replaced = Replaced { response: &response, is_bodyless };
             if let Some(action) = self.consult(plugin, route, &mut question, &held, &replaced, now) {
