@@ -21,6 +21,8 @@ mod fleet;
 mod flight;
 #[path = "cache/purge.rs"]
 mod purge;
+#[path = "cache/refresh.rs"]
+mod refresh;
 #[path = "cache/rfc5861.rs"]
 mod rfc5861;
 #[path = "cache/rfc9110_ranges.rs"]

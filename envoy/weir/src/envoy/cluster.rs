@@ -1,12 +1,12 @@
 //! Where requests go: one cluster for each upstream, one for each place that issuers publish their keys at, and one for the
-//! state store.
+//! state store, and the one that leads back into the proxy.
 
 use std::path::Path;
 
 use policy::Period;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, set, typed};
+use crate::envoy::{Plan, duration, internal, set, typed};
 use crate::policy::upstream::{Address, Name, Pool};
 
 /// Where the certificates of public authorities are, on the systems that keep them in one file.
@@ -22,14 +22,14 @@ const CONNECT_TIMEOUT: Period = Period::of_seconds(1);
 /// One worker at a time fetches keys.
 const POOL: Pool = Pool { connections: 4, pending: 16, requests: 16 };
 
-/// All clusters: the upstreams', the state store's, then those that keys are fetched through.
+/// All clusters: the upstreams', the state store's, those that keys are fetched through, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
     let upstreams = upstreams
         .map(|upstream| render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool));
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL));
-    upstreams.chain(publishers).collect()
+    upstreams.chain(publishers).chain([internal::cluster()]).collect()
 }
 
 fn render(name: &str, address: &Address, connect_timeout: Period, pool: Pool) -> Json {
