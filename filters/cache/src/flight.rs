@@ -36,6 +36,8 @@ use crate::request::Inquiry;
 pub const TABLES: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
 /// How many lines one has.
 pub const LINES_MAX: usize = 32;
+/// A line's bytes.
+const LINE: usize = 24;
 /// For how long a leader that says nothing is believed to be alive.
 pub const LEASE: Duration = Duration::from_secs(3);
 /// How often it says that it is.
@@ -106,71 +108,76 @@ impl Line {
     }
 }
 
-/// The lines of a table; what is no line is none.
-fn lines(table: &[u8]) -> impl Iterator<Item = Line> {
-    table.chunks_exact(24).take(LINES_MAX).filter_map(|mut bytes| {
-        let mut next = || take(&mut bytes).map(u64::from_le_bytes);
-        Some(Line { number: next()?, holder: next()?, until: Instant::from_nanos(next()?) })
-    })
+/// The lines of a table that count; what is no line is none.
+fn read(table: &[u8], now: Instant) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for mut bytes in table.chunks_exact(LINE) {
+        let mut next = || take(&mut bytes).map_or(0, u64::from_le_bytes);
+        let line = Line { number: next(), holder: next(), until: Instant::from_nanos(next()) };
+        if line.is_alive(now) && lines.len() < LINES_MAX {
+            lines.push(line);
+        }
+    }
+    lines
 }
 
 fn write(table: &mut Vec<u8>, lines: &[Line]) {
     table.clear();
     for line in lines {
         for number in [line.number, line.holder, line.until.as_nanos()] {
-            table.extend(number.to_le_bytes());
+            table.extend_from_slice(&number.to_le_bytes());
         }
     }
 }
 
 /// Takes a request in; the table has changed where it [leads](Boarding::Leads). `holder` is its own number, not zero.
 pub fn board(table: &mut Vec<u8>, number: u64, holder: u64, now: Instant) -> Boarding {
-    let mut kept: Vec<_> = lines(table).filter(|line| line.is_alive(now)).collect();
-    match kept.iter().find(|line| line.number == number) {
+    let mut lines = read(table, now);
+    match lines.iter().find(|line| line.number == number) {
         Some(line) if line.is_mark() => return Boarding::Alone,
         Some(_) => return Boarding::Waits,
         None => {}
     }
-    if kept.len() >= LINES_MAX {
+    if lines.len() >= LINES_MAX {
         // A flight has more need of the place than what is known about answers that were not stored.
-        let marks = kept.iter().enumerate().filter(|(_, line)| line.is_mark());
+        let marks = lines.iter().enumerate().filter(|(_, line)| line.is_mark());
         let Some((first, _)) = marks.min_by_key(|(_, line)| line.until) else { return Boarding::Alone };
-        kept.remove(first);
+        lines.swap_remove(first);
     }
-    kept.push(Line { number, holder, until: now + LEASE });
-    write(table, &kept);
+    lines.push(Line { number, holder, until: now + LEASE });
+    write(table, &lines);
     Boarding::Leads
 }
 
-/// Says that a leader is alive; `false` where its flight is not its own any more, and nothing has changed.
-pub fn renew(table: &mut Vec<u8>, number: u64, holder: u64, now: Instant) -> bool {
-    revise(table, number, holder, |line| line.until = now + LEASE)
+/// What becomes of a flight, by the word of who leads it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Report {
+    /// The leader is alive.
+    Flies,
+    /// It has landed; whoever waited finds out what came of it.
+    Lands,
+    /// It has landed, and for so long it is of no use to wait for another.
+    Marks(Duration),
 }
 
-/// Ends a flight, with a mark of this length or without; `false` where it was not this holder's, and nothing has changed.
-pub fn land(table: &mut Vec<u8>, number: u64, holder: u64, mark: Option<Duration>, now: Instant) -> bool {
-    // What has ended now is no line any more when the next request boards.
-    let until = now + mark.unwrap_or_default();
-    let is_own = revise(table, number, holder, |line| (line.holder, line.until) = (0, until));
-    if is_own && mark.is_none() {
-        let kept: Vec<_> = lines(table).filter(|line| line.is_alive(now)).collect();
-        write(table, &kept);
+/// Takes a leader's report in; `false` where the flight is not its own any more, and nothing has changed.
+pub fn report(table: &mut Vec<u8>, number: u64, holder: u64, report: Report, now: Instant) -> bool {
+    let mut lines = read(table, now);
+    let Some(at) = lines.iter().position(|line| (line.number, line.holder) == (number, holder)) else { return false };
+    lines.swap_remove(at);
+    match report {
+        Report::Flies => lines.push(Line { number, holder, until: now + LEASE }),
+        Report::Lands => {}
+        Report::Marks(length) => lines.push(Line { number, holder: 0, until: now + length }),
     }
-    is_own
-}
-
-fn revise(table: &mut Vec<u8>, number: u64, holder: u64, change: impl FnOnce(&mut Line)) -> bool {
-    let mut all: Vec<_> = lines(table).collect();
-    let Some(line) = all.iter_mut().find(|line| (line.number, line.holder) == (number, holder)) else { return false };
-    change(line);
-    write(table, &all);
+    write(table, &lines);
     true
 }
 
 /// How a flight stands now.
 pub fn standing(table: &[u8], number: u64, now: Instant) -> Standing {
-    let is_flying = |line: &Line| line.number == number && !line.is_mark() && line.is_alive(now);
-    if lines(table).any(|line| is_flying(&line)) { Standing::Flying } else { Standing::Ended }
+    let is_flying = |line: &Line| line.number == number && !line.is_mark();
+    if read(table, now).iter().any(is_flying) { Standing::Flying } else { Standing::Ended }
 }
 
 /// Whether another's answer would do for this request, and its own for others: it asks for the whole, on no condition, and of

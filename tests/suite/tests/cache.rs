@@ -7,7 +7,8 @@
 //! compared as they are (`vary-normalise-space`), a `POST` stores nothing (`method-POST`), and a `Date` is no
 //! `Last-Modified` that is earlier (`conditional-lm-fresh-no-lm`). By Envoy: repeated fields come joined without a
 //! blank, interim responses do not pass, and neither does `M-SEARCH` or an unknown transfer coding.
-//! `stale-while-revalidate` lets one request wait for the refresh, which the suite's only request then is.
+//! Without a way back into the proxy (`refresh`), `stale-while-revalidate` lets one request wait for the refresh, which the
+//! suite's only request then is.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 

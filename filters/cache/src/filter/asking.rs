@@ -103,7 +103,9 @@ impl Filter {
     /// Forwards a request that the store has no answer to.
     fn forward(&mut self, plugin: &Plugin, question: Question) -> Action {
         let inquiry = &question.inquiry;
-        if let Some(meters) = plugin.meters.get(inquiry.route) {
+        if let Some(meters) = plugin.meters.get(inquiry.route)
+            && !inquiry.is_refresh
+        {
             meters.misses.increment();
         }
         if inquiry.said.only_if_cached {
@@ -132,7 +134,9 @@ impl Filter {
         {
             report(store::touch(&plugin.config.arena, inquiry.print, found.ticket));
         }
-        if let Some(meters) = plugin.meters.get(inquiry.route) {
+        if let Some(meters) = plugin.meters.get(inquiry.route)
+            && !inquiry.is_refresh
+        {
             meters.hits.increment();
         }
         let stored = selection::Stored { status: entry.facts.status, headers: &stored, body: entry.body };

@@ -12,13 +12,13 @@ use policy::Instant;
 use proxy_wasm::types::Action;
 use shell::metric::Counter;
 use shell::pulse::Pulse;
-use shell::shared::{self, Change};
+use shell::shared::{self, Change, Failure};
 use shell::stream;
 
 use super::asking::Asking;
 use super::{Filter, Phase, Plugin, report};
 use crate::arena::Arena;
-use crate::flight::{self, Boarding, Id, LEASE, RENEWED_EVERY, ROUNDS_MAX, Standing};
+use crate::flight::{self, Boarding, Id, LEASE, RENEWED_EVERY, ROUNDS_MAX, Report, Standing};
 use crate::request::Inquiry;
 use crate::status::Forward;
 
@@ -115,12 +115,12 @@ impl Board {
         let led = self.led.get();
         self.led.set(led.wrapping_add(1));
         let holder = self.asker.wrapping_add(led).max(1);
-        let boarded =
-            shared::update(&self.key(id), ATTEMPTS, |table| match flight::board(table, id.number, holder, now) {
-                Boarding::Leads => Change::Store(Boarding::Leads),
-                other => Change::Keep(other),
-            });
-        match boarded {
+        let mut boarding = Boarding::Alone;
+        let boarded = self.change(id, &mut |table| {
+            boarding = flight::board(table, id.number, holder, now);
+            boarding == Boarding::Leads
+        });
+        match boarded.map(|()| boarding) {
             Ok(Boarding::Leads) => {
                 self.leading.borrow_mut().push(Led { id, holder, renewed: now });
                 self.pulse.wake_in(RENEWAL, now);
@@ -136,13 +136,24 @@ impl Board {
         for led in self.leading.borrow_mut().iter_mut() {
             if now.since(led.renewed) >= RENEWED_EVERY || led.renewed > now {
                 led.renewed = now;
-                let renewed = shared::update(&self.key(led.id), ATTEMPTS, |table| {
-                    let is_own = flight::renew(table, led.id.number, led.holder, now);
-                    if is_own { Change::Store(()) } else { Change::Keep(()) }
-                });
-                super::report_failure("flight not renewed", renewed);
+                self.tell(led.id, led.holder, Report::Flies, now);
             }
         }
+    }
+
+    /// Tells the others about a flight of this worker's.
+    fn tell(&self, id: Id, holder: u64, said: Report, now: Instant) {
+        let told = self.change(id, &mut |table| flight::report(table, id.number, holder, said, now));
+        super::report_failure("flights", told);
+    }
+
+    /// Changes a table as one step; `change` says whether it did. One piece of code for all who do.
+    fn change(&self, id: Id, change: &mut dyn FnMut(&mut Vec<u8>) -> bool) -> Result<(), Failure> {
+        shared::update(
+            &self.key(id),
+            ATTEMPTS,
+            |table| if change(table) { Change::Store(()) } else { Change::Keep(()) },
+        )
     }
 
     /// Holds a request; `None` where the worker holds enough, or this one has waited for long enough.
@@ -211,11 +222,7 @@ impl Drop for Claim {
     fn drop(&mut self) {
         let (board, id, holder, now) = (&self.board, self.id, self.holder, shell::now());
         board.leading.borrow_mut().retain(|led| led.holder != holder);
-        let landed = shared::update(&board.key(id), ATTEMPTS, |table| {
-            let is_own = flight::land(table, id.number, holder, self.mark, now);
-            if is_own { Change::Store(()) } else { Change::Keep(()) }
-        });
-        super::report_failure("flight not ended", landed);
+        board.tell(id, holder, self.mark.map_or(Report::Lands, Report::Marks), now);
         if !board.waiting.borrow().is_empty() {
             board.pulse.wake_in(LOOK_MIN, now);
         }

@@ -6,7 +6,6 @@
 //! new one. Otherwise it is the first request that finds the response stale.
 
 use std::cell::RefCell;
-use std::fmt::Write;
 
 use policy::handover::header;
 use policy::{Headers, Instant};
@@ -20,6 +19,7 @@ use super::{Plugin, report};
 use crate::admission;
 use crate::config::Refresh;
 use crate::flight::{Id, UNREFRESHED_FOR};
+use crate::remote;
 use crate::request::Inquiry;
 
 /// How a stale response comes to be refreshed.
@@ -98,11 +98,8 @@ impl Plugin {
 
     /// What proves a refresh of this key.
     fn proof(&self, key: &[u8]) -> String {
-        let mut text = String::with_capacity(32);
-        for byte in self.seed.fingerprint([b"refresh".as_slice(), key]).to_bytes() {
-            let _ = write!(text, "{byte:02x}");
-        }
-        text
+        let print = self.seed.fingerprint([b"refresh".as_slice(), key]).to_bytes();
+        remote::digits(print.first_chunk()) + &remote::digits(print.last_chunk())
     }
 
     /// Takes a proof off, which is none of the upstream's business, genuine or not; `None` where there is none.

@@ -21,21 +21,21 @@ fn check(story: &[(u64, u64, &str, &str)]) {
                 Boarding::Alone => "alone",
             },
             "renews" => {
-                if renew(&mut table, 7, *who, now) {
+                if report(&mut table, 7, *who, Report::Flies, now) {
                     "done"
                 } else {
                     "lost"
                 }
             }
             "stores" => {
-                if land(&mut table, 7, *who, None, now) {
+                if report(&mut table, 7, *who, Report::Lands, now) {
                     "done"
                 } else {
                     "lost"
                 }
             }
             "marks" => {
-                if land(&mut table, 7, *who, Some(UNSTORED_FOR), now) {
+                if report(&mut table, 7, *who, Report::Marks(UNSTORED_FOR), now) {
                     "done"
                 } else {
                     "lost"
@@ -119,15 +119,15 @@ fn a_table_is_bounded_and_prefers_flights_to_marks() {
     }
     assert_eq!(board(&mut table, full + 1, 1, now), Boarding::Alone);
     for (number, length) in [(3, 20), (5, 10), (9, 30)] {
-        assert!(land(&mut table, number, 1, Some(Duration::from_secs(length)), now));
+        assert!(report(&mut table, number, 1, Report::Marks(Duration::from_secs(length)), now));
     }
     assert_eq!(board(&mut table, full + 1, 1, now), Boarding::Leads);
-    assert_eq!(table.len(), LINES_MAX * 24);
+    assert_eq!(table.len(), LINES_MAX * LINE);
     assert_eq!(board(&mut table, 3, 1, now), Boarding::Alone, "not this mark gave way");
     assert_eq!(board(&mut table, 5, 1, now), Boarding::Leads, "but the one that ends first");
     // Whatever has ended makes room.
     assert_eq!(board(&mut table, 100, 1, at(104)), Boarding::Leads);
-    assert_eq!(table.len() / 24, 2, "a flight, and what is marked for longest");
+    assert_eq!(table.len() / LINE, 2, "a flight, and what is marked for longest");
 }
 
 #[test]

@@ -370,6 +370,31 @@ fn a_leader_whose_machine_dies_is_followed_by_another() {
 }
 
 #[test]
+fn a_reload_leaves_those_who_wait_where_they_are() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
+    goes_on(
+        &mut stage,
+        "origin 200 cache-control=max-age=60 body=x hold
+         start GET /a @1 as a
+         saw GET /a
+         start GET /a @1 as b
+         start GET /a @2 as c
+         saw nothing",
+    );
+    let other = PLAIN.replace("search_results", "other");
+    stage.host.reload("cache", &other).expect("the configuration is good");
+    goes_on(
+        &mut stage,
+        "start GET /a @2 as d
+         saw nothing
+         release
+         finish d -> 200 body=x cache-status~collapsed
+         saw nothing
+         metric api_gateway_cache_waits_total{outcome=collapsed} 3",
+    );
+}
+
+#[test]
 fn a_flood_of_urls_in_flight_stays_within_its_tables() {
     let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
     goes_on(&mut stage, "origin 200 cache-control=max-age=60 body=x hold");
