@@ -49,7 +49,7 @@ pub const ROUNDS_MAX: u8 = 3;
 pub const UNSTORED_FOR: Duration = Duration::from_mins(1);
 /// How long it is known that the upstream failed: those that come then find out for themselves.
 pub const FAILED_FOR: Duration = Duration::from_secs(1);
-/// How long a refresh that failed is not repeated.
+/// How long a refresh that brought nothing to be stored is not repeated.
 pub const UNREFRESHED_FOR: Duration = Duration::from_secs(5);
 
 /// What is asked for.

@@ -16,6 +16,8 @@ use suite::{check, check_chain, refuses};
 
 #[path = "cache/callers.rs"]
 mod callers;
+#[path = "cache/crowd.rs"]
+mod crowd;
 #[path = "cache/fleet.rs"]
 mod fleet;
 #[path = "cache/flight.rs"]

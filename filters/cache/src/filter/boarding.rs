@@ -29,6 +29,9 @@ const LOOK_MIN: Duration = Duration::from_millis(1);
 const LOOK_MAX: Duration = Duration::from_millis(20);
 /// What one flight costs to look at, twenty times over: looking takes no more than a twentieth of a worker's time.
 const LOOK_COST: Duration = Duration::from_micros(40);
+/// How long a worker relies on having been told that a request goes on alone, and of how many it remembers that.
+const RELIED_ON: Duration = Duration::from_secs(1);
+const REMEMBERED: usize = 64;
 /// How often a worker looks whether a line of its own is to be renewed.
 const RENEWAL: Duration = Duration::from_millis(500);
 
@@ -40,6 +43,8 @@ pub(super) struct Board {
     led: Cell<u64>,
     leading: RefCell<Vec<Led>>,
     waiting: RefCell<Vec<Weak<Berth>>>,
+    /// What goes on alone, and until when that need not be asked again.
+    loners: RefCell<[(u64, Instant); REMEMBERED]>,
     /// When the worker looks next.
     pub(super) pulse: Pulse,
     held: Counter,
@@ -98,6 +103,7 @@ impl Board {
             led: Cell::default(),
             leading: RefCell::default(),
             waiting: RefCell::default(),
+            loners: RefCell::new([(0, Instant::EPOCH); REMEMBERED]),
             pulse: Pulse::new(idle),
             held: Counter::new("api_gateway_cache_held_total", &[]),
             collapsed: counter("collapsed"),
@@ -112,6 +118,9 @@ impl Board {
 
     /// Takes a request into a flight. Where shared data fails, each goes on alone.
     pub(super) fn board(self: &Rc<Self>, id: Id, now: Instant) -> Boarded {
+        if self.is_loner(id, None, now) {
+            return Boarded::Alone;
+        }
         let led = self.led.get();
         self.led.set(led.wrapping_add(1));
         let holder = self.asker.wrapping_add(led).max(1);
@@ -127,8 +136,24 @@ impl Board {
                 Boarded::Leads(Claim { board: Rc::clone(self), id, holder, mark: None })
             }
             Ok(Boarding::Waits) => Boarded::Waits,
-            Ok(Boarding::Alone) | Err(_) => Boarded::Alone,
+            Ok(Boarding::Alone) => {
+                self.is_loner(id, Some(now + RELIED_ON), now);
+                Boarded::Alone
+            }
+            Err(_) => Boarded::Alone,
         }
+    }
+
+    /// Whether this worker knows that a request goes on alone; from now on it does, if it is told until when.
+    fn is_loner(&self, id: Id, told: Option<Instant>, now: Instant) -> bool {
+        let mut loners = self.loners.borrow_mut();
+        let place = usize::try_from(id.number % REMEMBERED as u64).unwrap_or_default();
+        let Some(loner) = loners.get_mut(place) else { return false };
+        if let Some(until) = told {
+            *loner = (id.number, until);
+        }
+        let left = loner.1.since(now);
+        loner.0 == id.number && !left.is_zero() && left <= RELIED_ON
     }
 
     /// Says that the leaders of this worker are alive.
@@ -149,14 +174,11 @@ impl Board {
 
     /// Changes a table as one step; `change` says whether it did. One piece of code for all who do.
     fn change(&self, id: Id, change: &mut dyn FnMut(&mut Vec<u8>) -> bool) -> Result<(), Failure> {
-        shared::update(
-            &self.key(id),
-            ATTEMPTS,
-            |table| if change(table) { Change::Store(()) } else { Change::Keep(()) },
-        )
+        let changed = |table: &mut Vec<u8>| if change(table) { Change::Store(()) } else { Change::Keep(()) };
+        shared::update(&self.key(id), ATTEMPTS, changed)
     }
 
-    /// Holds a request; `None` where the worker holds enough, or this one has waited for long enough.
+    /// Holds a request; `None` where the worker holds enough.
     fn park(&self, berth: Rc<Berth>, waiting_max: usize, now: Instant) -> Option<Phase> {
         let mut waiting = self.waiting.borrow_mut();
         if waiting.len() >= waiting_max {

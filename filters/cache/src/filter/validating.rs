@@ -10,11 +10,11 @@ use super::{Filter, Phase, Plugin, Question, report};
 use crate::admission::{self, Admitted, Refusal};
 use crate::config::Route;
 use crate::entry::Entry;
-use crate::flight::{FAILED_FOR, UNSTORED_FOR};
+use crate::flight::{FAILED_FOR, UNREFRESHED_FOR, UNSTORED_FOR};
 use crate::recording::Hold;
 use crate::request::Inquiry;
 use crate::selection::{Hit, Stored};
-use crate::status::{self, Fate};
+use crate::status::{self, Fate, Forward};
 use crate::tag::Tags;
 use crate::validation::{self, Conditions, Finding};
 
@@ -65,8 +65,14 @@ impl Question {
     /// Unless the answer turns out to be stored, those who wait for it go on alone.
     fn expect_nothing(&mut self, response: &Headers) {
         let has_failed = admission::status(response).is_none_or(|status| status >= 500 || status == 429);
+        let length = match self.why {
+            _ if has_failed => FAILED_FOR,
+            // What could be stored before may be so again.
+            Forward::Stale => UNREFRESHED_FOR,
+            _ => UNSTORED_FOR,
+        };
         if let Some(claim) = &mut self.claim {
-            claim.mark(if has_failed { FAILED_FOR } else { UNSTORED_FOR });
+            claim.mark(length);
         }
     }
 }

@@ -1,3 +1,5 @@
+//! What becomes of flights, told as stories.
+
 use super::*;
 use crate::config::Config;
 use crate::request::{Plan, plan};

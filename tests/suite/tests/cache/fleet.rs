@@ -146,7 +146,9 @@ fn those_who_miss_at_once_ask_the_fleet_once() {
     one.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("x").held());
     let before = (counted(&one, "miss"), one.origin.received().len());
     let mut clients: Vec<_> = (0..50).map(|_| Client::connect(one.envoy.address()).unwrap()).collect();
-    clients.iter_mut().for_each(|client| client.send(&Request::get("/a")));
+    for client in &mut clients {
+        client.send(&Request::get("/a"));
+    }
     let held = || one.envoy.stat("wasmcustom.api_gateway_cache_held_total");
     assert!(Deadline::after(PATIENCE).wait_until(|| held() == Some(49)), "{:?}", held());
     assert_eq!(one.origin.wait_for(before.1 + 1, PATIENCE), before.1 + 1);

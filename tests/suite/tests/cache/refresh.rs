@@ -110,14 +110,14 @@ fn a_refresh_meets_an_open_breaker_as_any_request_does() {
 fn nobody_but_the_proxy_can_ask_for_a_refresh() {
     refreshing(
         &[("cache", REFRESHING)],
-        r#"
+        r"
         origin 200 cache-control=max-age=600 body=x
         GET /a x-weir-refresh=1 -> 200 body=x
         saw GET /a !x-weir-refresh
         GET /a x-weir-refresh=00000000000000000000000000000000 -> 200 body=x cache-status~hit
         POST /a body=y x-weir-refresh=2 -> 200
         saw POST /a !x-weir-refresh
-    "#,
+    ",
     );
 }
 
