@@ -22,6 +22,8 @@ mod crowd;
 mod fleet;
 #[path = "cache/flight.rs"]
 mod flight;
+#[path = "cache/leader.rs"]
+mod leader;
 #[path = "cache/purge.rs"]
 mod purge;
 #[path = "cache/refresh.rs"]

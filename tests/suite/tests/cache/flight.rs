@@ -1,9 +1,8 @@
 //! One flight: requests that miss at once are one request to the upstream, and nobody waits in vain for longer than he must.
 
-use suite::{Scenario, check};
+use suite::check;
 
-use crate::storage::goes_on;
-use crate::{PLAIN, plain};
+use crate::plain;
 
 #[test]
 fn requests_that_miss_at_once_are_one_to_the_upstream() {
@@ -343,49 +342,5 @@ fn a_clock_that_steps_back_lets_all_who_wait_go_on() {
         finish b -> 200
         finish c -> 200
     ",
-    );
-}
-
-#[test]
-fn a_leader_whose_machine_dies_is_followed_by_another() {
-    let config = PLAIN.replace("{\"routes\"", "{\"flight\": {\"max_wait\": \"1m\"}, \"routes\"");
-    let mut stage = Scenario::new(&[("cache", &config)]).host().expect("the host starts");
-    goes_on(
-        &mut stage,
-        "origin 200 cache-control=max-age=60 body=x hold
-         start GET /a @1 as a
-         saw GET /a
-         start GET /a @2 as b
-         start GET /a @2 as c
-         advance 10s
-         saw nothing",
-    );
-    stage.host.crash(0, "cache");
-    goes_on(&mut stage, "advance 4s\nsaw GET /a\nsaw nothing\nrelease");
-    goes_on(&mut stage, "eventually GET /a @1 -> 200 body=x cache-status~hit\nsaw nothing");
-}
-
-#[test]
-fn a_reload_leaves_those_who_wait_where_they_are() {
-    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
-    goes_on(
-        &mut stage,
-        "origin 200 cache-control=max-age=60 body=x hold
-         start GET /a @1 as a
-         saw GET /a
-         start GET /a @1 as b
-         start GET /a @2 as c
-         saw nothing",
-    );
-    let other = PLAIN.replace("search_results", "other");
-    stage.host.reload("cache", other).expect("the configuration is good");
-    goes_on(
-        &mut stage,
-        "start GET /a @2 as d
-         saw nothing
-         release
-         finish d -> 200 body=x cache-status~collapsed
-         saw nothing
-         metric api_gateway_cache_waits_total{outcome=collapsed} 3",
     );
 }
