@@ -68,3 +68,34 @@ impl Refresh {
         Ok(Self { cluster, max, timeout })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn waits_and_refreshes_have_bounds() {
+        let config = Config::from_json(b"{}").unwrap();
+        let usual = Flight { max_wait: Duration::from_secs(5), max_waiting: 1024 };
+        assert_eq!((config.flight, config.refresh), (usual, None));
+        let json = br#"{"flight": {"max_wait": "250ms", "max_waiting": 0}, "refresh": {"cluster": "a"}}"#;
+        let config = Config::from_json(json).unwrap();
+        let refresh = Refresh { cluster: "a".to_owned(), max: 64, timeout: Duration::from_secs(10) };
+        assert_eq!(config.flight, Flight { max_wait: Duration::from_millis(250), max_waiting: 0 });
+        assert_eq!(config.refresh, Some(refresh));
+        for (json, expected) in [
+            (r#"{"flight": {"max_wait": "2m"}}"#, "flight.max_wait: must be a length of time like"),
+            (r#"{"flight": {"max_waiting": 65537}}"#, "flight.max_waiting: must be a whole number from 0 to 65536"),
+            (r#"{"flight": {"wait": "1s"}}"#, "flight.wait: unknown field `wait`, expected"),
+            (r#"{"refresh": {}}"#, "refresh.cluster: "),
+            (r#"{"refresh": {"cluster": "a", "max": 0}}"#, "refresh.max: must be a whole number from 1 to 1024"),
+            (r#"{"refresh": {"cluster": "a", "timeout": "0s"}}"#, "refresh.timeout: must be at least 1ms"),
+        ] {
+            let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
+            assert!(said.starts_with(expected), "{said}");
+        }
+    }
+}

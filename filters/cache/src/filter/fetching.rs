@@ -45,7 +45,7 @@ impl Plugin {
     pub(super) fn fetch(&self, inquiry: &Inquiry, known: &Known, seen: Seen, now: Instant) -> Option<Sent> {
         let (level, remote) = (self.config.level.as_ref()?, self.remote.as_ref()?);
         let is_remote = self.config.routes.get(inquiry.route).is_some_and(|route| route.is_remote);
-        if !is_remote || inquiry.said.no_cache || inquiry.is_refresh {
+        if !is_remote || inquiry.said.no_cache {
             return None;
         }
         let print = remote::print(&inquiry.key);
