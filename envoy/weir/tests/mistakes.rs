@@ -171,6 +171,7 @@ fn a_key_of_the_policy_is_checked_by_its_type() {
             "correlation: {agents: [GPTBot, x], client_ids: trust}",
             &["6:48 unknown variant `trust` | expected `accept` or `replace`"],
         ),
+        ("cache: {refresh: {cluster: a}}", &["6:19 `cluster` is not said here | it is the proxy's own way back in"]),
         ("cache: {routes: []}", &["6:9 `routes` is not said here | each route has a `cache`"]),
         (
             "tiers: {free: {per_second: 0}, Anonymous: {}}",

@@ -45,6 +45,11 @@
 //! there for `stale` (`10m`) longer than they are fresh; the fleet's purges are read every `refresh` (`500ms`). A route with
 //! `"l2": false` keeps to this proxy.
 //!
+//! `flight` bounds how requests wait that miss at once (see [`crate::flight`]): for `max_wait` (`5s`), `max_waiting` (1024) on one
+//! worker. `refresh` has stale responses refreshed beside the requests that they answer, `max` (64) at a time on one worker,
+//! each for `timeout` (`10s`) at most, through `cluster`, which must lead to a listener of this proxy that only its own filters
+//! reach and whose chain has this cache (`weir render` writes one, `weir_internal`).
+//!
 //! `tag_fields` names the fields in which the upstream lists the tags of a response (`["cache-tag", "surrogate-key"]`);
 //! `tag_fields_hidden` keeps these fields from clients.
 
@@ -62,20 +67,32 @@ use crate::directive::SECONDS_MAX;
 use crate::query::Query;
 
 mod caller;
+mod flight;
 mod forced;
 mod level;
 mod search;
 mod storage;
 
 pub use caller::Isolation;
+pub use flight::{Flight, Refresh};
 pub use forced::Forced;
 pub use level::Level;
 pub use search::Search;
 pub use storage::{KeyDigest, Tagging};
 
 /// What a configuration may say.
-const MEMBERS: [&str; 8] =
-    ["name", "budget_bytes", "object_bytes_max", "tag_fields", "tag_fields_hidden", "state", "l2", "routes"];
+const MEMBERS: [&str; 10] = [
+    "name",
+    "budget_bytes",
+    "object_bytes_max",
+    "tag_fields",
+    "tag_fields_hidden",
+    "state",
+    "l2",
+    "flight",
+    "refresh",
+    "routes",
+];
 /// What a route may say.
 const ROUTE_MEMBERS: [&str; 16] = [
     "match",
@@ -109,6 +126,10 @@ pub struct Config {
     pub tagging: Tagging,
     /// Where a fleet shares what it stores.
     pub level: Option<Level>,
+    /// How requests wait for another's answer.
+    pub flight: Flight,
+    /// How stale responses are refreshed beside the requests that they answer.
+    pub refresh: Option<Refresh>,
     /// In the order in which they are tried.
     pub routes: Vec<Route>,
 }
@@ -177,10 +198,11 @@ impl Config {
         };
         let arena = Arena::new(&name, sets, object_bytes_max);
         let level = Level::read(&mut fields, variables)?;
+        let (flight, refresh) = (Flight::read(&mut fields)?, Refresh::read(&mut fields)?);
         let tagging = Tagging::read(&mut fields)?;
         let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
         fields.end_of(&MEMBERS)?;
-        Ok(Self { name, arena, object_bytes_max: object_bytes_max as usize, tagging, level, routes })
+        Ok(Self { name, arena, object_bytes_max: object_bytes_max as usize, tagging, level, flight, refresh, routes })
     }
 }
 

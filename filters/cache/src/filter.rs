@@ -2,6 +2,7 @@
 
 mod answering;
 mod asking;
+mod boarding;
 mod correction;
 mod fetching;
 mod gathering;
@@ -15,6 +16,7 @@ mod store;
 mod validating;
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use policy::{Instant, Seed};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -29,13 +31,14 @@ use crate::invalidation::Invalidation;
 use crate::recording::{Hold, Ledger};
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
+use boarding::{Berth, Board, Claim};
 use correction::Correction;
 use fetching::Fetch;
 use gathering::{Gathered, Gatherings};
 use keeping::Copy;
 use meters::Meters;
 use purging::Purges;
-use refresh::{Claim, Claims};
+use refresh::Refreshes;
 use remote::Remote;
 use store::Seen;
 use validating::Held;
@@ -56,8 +59,9 @@ struct Plugin {
     config: Config,
     seed: Seed,
     ledger: Ledger,
-    claims: Claims,
     gatherings: Gatherings,
+    board: Rc<Board>,
+    refreshes: Refreshes,
     purges: Purges,
     remote: Option<Remote>,
     /// One for each of the configuration's routes.
@@ -87,6 +91,8 @@ enum Phase {
     Asked(Box<Question>),
     /// It waits for its own body.
     Gathered(Box<Gathered>),
+    /// It waits for another's answer; whoever ends its wait leaves its phase there.
+    Waits(Rc<Berth>),
     /// It waits for the second level.
     Fetched(Box<Fetch>),
     /// Its response is being copied.
@@ -134,10 +140,11 @@ impl RootContext for Root {
         }
         let meters = config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect();
         let unrouted = Meters::new("default", "default");
-        let (ledger, claims, purges) = (Ledger::default(), Claims::default(), Purges::new(&config));
+        let (ledger, purges) = (Ledger::default(), Purges::new(&config));
         let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
-        let gatherings = Gatherings::default();
-        let plugin = Plugin { config, seed, ledger, claims, gatherings, purges, remote, meters, unrouted };
+        let board = Board::new(&config.arena, remote.as_ref().map_or(Duration::ZERO, |_| remote::TICK));
+        let (gatherings, refreshes) = (Gatherings::default(), Refreshes::new());
+        let plugin = Plugin { config, seed, ledger, gatherings, board, refreshes, purges, remote, meters, unrouted };
         plugin.wake();
         self.plugin = Some(Rc::new(plugin));
         true
@@ -145,8 +152,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         if let Some(plugin) = &self.plugin {
-            plugin.tick();
-            plugin.let_pass(self.id);
+            plugin.tick(self.id);
         }
     }
 
@@ -176,19 +182,20 @@ impl Context for Filter {
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
-        let plan = match headers::read(Map::Request) {
-            Ok(headers) => match plugin.purged(&headers) {
-                Some(action) => return action,
-                None => request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream),
-            },
+        let headers = match headers::read(Map::Request) {
+            Ok(headers) => headers,
             Err(error) => {
                 log::error!("request headers: {error}");
-                Plan::Pass { why: Forward::Bypass, detail: None, invalidates: None }
+                return self.pass(Forward::Bypass, None, None);
             }
         };
-        match plan {
+        if let Some(action) = plugin.purged(&headers) {
+            return action;
+        }
+        let proof = Plugin::take_proof(&headers);
+        match request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream) {
             Plan::Pass { why, detail, invalidates } => self.pass(why, detail, invalidates),
-            Plan::Ask(inquiry) => self.ask(&plugin, inquiry),
+            Plan::Ask(inquiry) => self.ask(&plugin, inquiry, proof.as_deref()),
             Plan::Gather(gathering) => self.gather(&plugin, gathering),
         }
     }
@@ -206,8 +213,8 @@ impl HttpContext for Filter {
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
         let mut action = Action::Continue;
-        match std::mem::take(&mut self.phase) {
-            Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) => {}
+        match self.phase.take() {
+            Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) | Phase::Waits(_) => {}
             Phase::Answered(correction) => report(correction.apply()),
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
@@ -245,7 +252,9 @@ impl HttpContext for Filter {
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         // What stands in trailers would be lost: such a response is not stored.
-        self.phase = Phase::Idle;
+        if let Phase::Copied(copy) = std::mem::take(&mut self.phase) {
+            copy.give_up();
+        }
         Action::Continue
     }
 }

@@ -10,8 +10,9 @@
 //!    it fresh, does the request allow it. If so, it answers: whole, in part, or as 304 where the client has it
 //!    already.
 //! 4. `only-if-cached` is otherwise answered 504; any other request is forwarded, with the validators of a stored
-//!    response that could be confirmed. While it is, that response is held; others may be answered with it meanwhile
-//!    (`stale-while-revalidate`).
+//!    response that could be confirmed. While it is, that response is held. Who asks for the same meanwhile waits for its answer,
+//!    on whichever worker ([`flight`]). A response that may be used stale while it is refreshed (`stale-while-revalidate`) answers
+//!    at once, and a request of the filter's own refreshes it, once at a time.
 //! 5. Where the upstream confirms what is held (304), or fails and stale is better than nothing (`stale-if-error`),
 //!    what is held answers. A refusal by its breaker, and whatever stands in for it (`x-weir-fallback`), is a failure. Any
 //!    other response is judged in turn, and copied as it passes where it may be stored. Its end puts it into its place.
@@ -21,11 +22,12 @@
 //!
 //! Every response says what happened in `Cache-Status` (RFC 9211), from which the access log has it, too.
 //!
-//! It keeps no part of a response (206), no response with trailers, and no cookies. Requests that miss at the same time
-//! are all forwarded. Where shared data fails, a request is forwarded, and a metric counts it.
+//! It keeps no part of a response (206), no response with trailers, and no cookies. Where shared data fails, a request is
+//! forwarded, and a metric counts it.
 //!
-//! To read: [`config`], then [`request`] with [`gathering`], [`canon`] and [`query`], [`admission`], [`selection`] and [`validation`] (what is asked, stored,
-//! reused, confirmed), [`invalidation`], with [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
+//! To read: [`config`], then [`request`] with [`gathering`], [`canon`] and [`query`], [`admission`], [`selection`] and
+//! [`validation`] (what is asked, stored, reused, confirmed), [`flight`] (who waits for whom), [`invalidation`], with
+//! [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
 //! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
 //! and [`recording`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
 //! [`level`] (what a fleet shares); [`status`]; `filter` joins them to the host.
@@ -41,6 +43,7 @@ pub mod envelope;
 pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod flight;
 pub mod freshness;
 pub mod gathering;
 pub mod invalidation;

@@ -48,6 +48,8 @@ pub struct Inquiry {
     pub is_head: bool,
     /// Whether it is a `POST` with its body in the key: nothing validates its answer, and whoever refreshes it needs the body.
     pub is_search: bool,
+    /// Whether it is this cache's own, which wants no stored answer but a new one.
+    pub is_refresh: bool,
 }
 
 /// Who asks, as far as a cache has to know (RFC 9111 §3.5).
@@ -157,7 +159,8 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     let (is_head, wait) = (method == b"HEAD", search.map(|search| search.wait));
     let print = seed.fingerprint([key.as_slice()]);
     let said = directive::Request::parse(headers.all("cache-control"), headers.all("pragma"));
-    let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, is_search: wait.is_some() };
+    let (is_search, is_refresh) = (wait.is_some(), false);
+    let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, is_search, is_refresh };
     match wait {
         Some(wait) => Plan::Gather(Gathering { inquiry, bytes_max, wait }),
         None => Plan::Ask(inquiry),

@@ -33,12 +33,25 @@ impl Forward {
             Self::Stale => "stale",
         }
     }
+
+    /// Whether another's answer might do instead: the response is what is wanting, not the request's leave to use it.
+    pub const fn is_collapsible(self) -> bool {
+        matches!(self, Self::UriMiss | Self::VaryMiss | Self::Stale)
+    }
 }
 
 /// A member for a response that was answered from the store; `ttl` in seconds, negative where it is stale (§2.3).
 pub fn hit(name: &str, ttl: i64) -> String {
     let mut member = String::from(name);
     let _ = write!(member, "; hit; ttl={ttl}");
+    member
+}
+
+/// A member for a request that waited for another's answer, and was answered with that: `why` is why it would have been
+/// forwarded (§2.6), `ttl` as for [`hit`].
+pub fn collapsed(name: &str, why: Forward, ttl: i64) -> String {
+    let mut member = String::from(name);
+    let _ = write!(member, "; fwd={}; ttl={ttl}; collapsed", why.token());
     member
 }
 
@@ -96,6 +109,7 @@ mod tests {
         assert_eq!(validated, "weir; fwd=stale; fwd-status=304; ttl=60; stored; detail=validated");
         let rescued = restored("weir", Forward::Stale, 503, -5, false, "stale-if-error");
         assert_eq!(rescued, "weir; fwd=stale; fwd-status=503; ttl=-5; detail=stale-if-error");
+        assert_eq!(collapsed("weir", Forward::VaryMiss, 60), "weir; fwd=vary-miss; ttl=60; collapsed");
         assert_eq!(refused("weir"), "weir; detail=only-if-cached");
         for (why, fate, expected) in [
             (Forward::UriMiss, Fate::Stored, "weir; fwd=uri-miss; stored"),

@@ -25,6 +25,8 @@ pub mod header {
     /// On a response: what answered in the place of an upstream that is not asked, `static` or `upstream`. The cache stores
     /// no such answer, and sends what it has stored instead where it may.
     pub const FALLBACK: &str = "x-weir-fallback";
+    /// Proves that a request is the cache's own, which refreshes what is stored; the cache takes it off whatever it says.
+    pub const REFRESH: &str = "x-weir-refresh";
 }
 
 /// Keys of filter state, as a filter sets them. The access log reads `%FILTER_STATE(wasm.<key>:PLAIN)%`.

@@ -4,7 +4,6 @@ mod cooldown;
 mod fleet;
 mod limiter;
 mod meters;
-mod pulse;
 mod queue;
 mod receipt;
 

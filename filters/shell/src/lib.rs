@@ -13,6 +13,7 @@
 //! - [`stream`]: body bytes, filter state and properties; going on with a request that was held.
 //! - [`metric`]: counters, gauges and histograms, defined once and used by number.
 //! - [`plugin`]: the configuration, the clock, ticks, randomness, the environment.
+//! - [`pulse`]: when a worker is woken next.
 //! - [`foreign`]: functions that Envoy offers to Wasm filters beyond the ABI.
 
 #[cfg(target_os = "wasi")]
@@ -29,6 +30,8 @@ pub mod lease;
 pub mod metric;
 #[cfg(target_os = "wasi")]
 pub mod plugin;
+#[cfg(target_os = "wasi")]
+pub mod pulse;
 #[cfg(target_os = "wasi")]
 pub mod reply;
 #[cfg(target_os = "wasi")]

@@ -102,6 +102,8 @@ struct State {
     general: Reply,
     paths: BTreeMap<Vec<u8>, Reply>,
     received: Vec<Request>,
+    /// How many of these are not held any more, whatever their answers say.
+    released: usize,
     connections: Vec<TcpStream>,
     closing: bool,
 }
@@ -143,6 +145,7 @@ impl Origin {
             general: Reply::status(200),
             paths: BTreeMap::new(),
             received: Vec::new(),
+            released: 0,
             connections: Vec::new(),
             closing: false,
         };
@@ -178,6 +181,13 @@ impl Origin {
             state.general.held = false;
             state.paths.values_mut().for_each(|reply| reply.held = false);
         }
+        self.shared.changed.notify_all();
+    }
+
+    /// Answers what it holds by now, and goes on to hold what comes.
+    pub fn release_received(&self) {
+        let mut state = self.shared.lock();
+        state.released = state.received.len();
         self.shared.changed.notify_all();
     }
 
@@ -233,9 +243,11 @@ fn serve(stream: TcpStream, shared: &Shared) {
         let path = request.path().to_vec();
         let mut state = shared.lock();
         let reply = state.reply(&path).clone();
+        let place = state.received.len();
         state.received.push(request);
         shared.changed.notify_all();
-        let held = |state: &mut State| !state.closing && reply.held && state.reply(&path).held;
+        let held =
+            |state: &mut State| !state.closing && reply.held && state.reply(&path).held && place >= state.released;
         drop(shared.changed.wait_while(state, held));
         let stream = wire.stream();
         if reply.fate == Fate::Reset {

@@ -8,12 +8,38 @@ use crate::scenario::Scenario;
 /// A bootstrap with the scenario's chain in front of its clusters, which are all one upstream. The access log has the
 /// client's port, and the filter state under each of `states`.
 pub(crate) fn bootstrap(scenario: &Scenario, upstream_port: u16, states: &[String]) -> String {
+    let clusters = scenario.clusters().iter();
+    let mut clusters: Vec<Value> =
+        clusters.map(|(name, at)| cluster(name, at.map_or(upstream_port, |at| at.port()))).collect();
+    let chain = |stat_prefix| json!([{"filters": [manager(scenario, states, stat_prefix)]}]);
+    let mut listeners = vec![json!({"name": "main", "address": address(0), "filter_chains": chain("weir")})];
+    let mut extensions = Vec::new();
+    if let Some(name) = scenario.way_back() {
+        listeners.push(json!({"name": name, "internal_listener": {}, "filter_chains": chain(name)}));
+        clusters.push(back(name));
+        extensions.push(typed(
+            "envoy.bootstrap.internal_listener",
+            "type.googleapis.com/envoy.extensions.bootstrap.internal_listener.v3.InternalListener",
+            json!({}),
+        ));
+    }
+    json!({
+        "bootstrap_extensions": extensions,
+        "static_resources": {"listeners": listeners, "clusters": clusters},
+        // Histograms are merged this often; the default is five seconds.
+        "stats_flush_interval": "0.1s",
+    })
+    .to_string()
+}
+
+/// The connection manager with the scenario's chain.
+fn manager(scenario: &Scenario, states: &[String], stat_prefix: &str) -> Value {
     let mut filters: Vec<Value> =
         scenario.chain().iter().map(|(name, config)| filter(scenario, name, config)).collect();
     filters.push(typed("router", "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router", json!({})));
     let routes: Vec<Value> = scenario.routes().iter().map(|(prefix, cluster)| route(prefix, cluster)).collect();
     let manager = json!({
-        "stat_prefix": "weir",
+        "stat_prefix": stat_prefix,
         "generate_request_id": false,
         "preserve_external_request_id": true,
         "normalize_path": true,
@@ -23,26 +49,29 @@ pub(crate) fn bootstrap(scenario: &Scenario, upstream_port: u16, states: &[Strin
         "access_log": [access_log(states)],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
     });
-    let manager = typed(
+    typed(
         "http",
         "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         manager,
+    )
+}
+
+/// The cluster that leads back into the proxy.
+fn back(name: &str) -> Value {
+    let raw = typed(
+        "envoy.transport_sockets.raw_buffer",
+        "type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer",
+        json!({}),
     );
-    let clusters: Vec<Value> =
-        scenario.clusters().iter().map(|(name, at)| cluster(name, at.map_or(upstream_port, |at| at.port()))).collect();
-    json!({
-        "static_resources": {
-            "listeners": [{
-                "name": "main",
-                "address": address(0),
-                "filter_chains": [{"filters": [manager]}],
-            }],
-            "clusters": clusters,
-        },
-        // Histograms are merged this often; the default is five seconds.
-        "stats_flush_interval": "0.1s",
-    })
-    .to_string()
+    let mut cluster = cluster(name, 0);
+    cluster["load_assignment"]["endpoints"][0]["lb_endpoints"][0]["endpoint"]["address"] =
+        json!({"envoy_internal_address": {"server_listener_name": name, "endpoint_id": name}});
+    cluster["transport_socket"] = typed(
+        "envoy.transport_sockets.internal_upstream",
+        "type.googleapis.com/envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport",
+        json!({"transport_socket": raw}),
+    );
+    cluster
 }
 
 fn filter(scenario: &Scenario, name: &str, config: &str) -> Value {

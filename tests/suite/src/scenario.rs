@@ -37,6 +37,7 @@ pub struct Scenario {
     clusters: Vec<(String, Option<SocketAddr>)>,
     proxies: Proxies,
     patience: Duration,
+    way_back: Option<String>,
 }
 
 impl Scenario {
@@ -50,6 +51,7 @@ impl Scenario {
             clusters: vec![(CLUSTER.to_owned(), None)],
             proxies: Proxies::Both,
             patience: PATIENCE,
+            way_back: None,
         }
     }
 
@@ -86,6 +88,12 @@ impl Scenario {
     pub fn route(mut self, prefix: &str, cluster: &str) -> Self {
         self.routes.push((prefix.to_owned(), cluster.to_owned()));
         self.cluster(cluster)
+    }
+
+    /// Adds a cluster for callouts that leads back into the same chain, as `weir render envoy` makes one.
+    pub fn back(mut self, name: &str) -> Self {
+        self.way_back = Some(name.to_owned());
+        self.envoy_only("the host has no listener inside")
     }
 
     /// How long Envoy is given for what happens beside a request; five seconds unless said otherwise.
@@ -156,6 +164,11 @@ impl Scenario {
 
     fn envoy_for(&self, lines: &[Line]) -> Result<EnvoyStage, String> {
         EnvoyStage::start(self, &state_keys(lines))
+    }
+
+    /// The cluster that leads back into the chain.
+    pub(crate) fn way_back(&self) -> Option<&str> {
+        self.way_back.as_deref()
     }
 
     /// Names and configurations of the filters.

@@ -7,7 +7,8 @@
 //! compared as they are (`vary-normalise-space`), a `POST` stores nothing where no route calls it a search (`method-POST`), and a `Date` is no
 //! `Last-Modified` that is earlier (`conditional-lm-fresh-no-lm`). By Envoy: repeated fields come joined without a
 //! blank, interim responses do not pass, and neither does `M-SEARCH` or an unknown transfer coding.
-//! `stale-while-revalidate` lets one request wait for the refresh, which the suite's only request then is.
+//! Without a way back into the proxy (`refresh`), `stale-while-revalidate` lets one request wait for the refresh, which the
+//! suite's only request then is.
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 
@@ -17,12 +18,20 @@ use suite::{check, check_chain, refuses};
 mod bodies;
 #[path = "cache/callers.rs"]
 mod callers;
+#[path = "cache/crowd.rs"]
+mod crowd;
 #[path = "cache/fleet.rs"]
 mod fleet;
+#[path = "cache/flight.rs"]
+mod flight;
 #[path = "cache/forced.rs"]
 mod forced;
+#[path = "cache/leader.rs"]
+mod leader;
 #[path = "cache/purge.rs"]
 mod purge;
+#[path = "cache/refresh.rs"]
+mod refresh;
 #[path = "cache/rfc5861.rs"]
 mod rfc5861;
 #[path = "cache/rfc9110_ranges.rs"]

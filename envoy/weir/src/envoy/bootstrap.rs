@@ -4,16 +4,12 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, cluster, listener, set, socket_address, typed};
+use crate::envoy::{NAME, Plan, cluster, internal, listener, set, socket_address, typed};
 
 /// One self-contained file.
 pub fn standalone(plan: &Plan<'_>) -> Json {
     let mut bootstrap = frame(plan);
-    set(
-        &mut bootstrap,
-        "static_resources",
-        json!({"listeners": [listener::render(plan)], "clusters": cluster::all(plan)}),
-    );
+    set(&mut bootstrap, "static_resources", json!({"listeners": listener::all(plan), "clusters": cluster::all(plan)}));
     bootstrap
 }
 
@@ -40,7 +36,7 @@ pub const CLUSTERS: &str = "clusters.json";
 
 /// The content of the file of listeners.
 pub fn listeners(plan: &Plan<'_>, version: &str) -> Json {
-    resources(version, "envoy.config.listener.v3.Listener", vec![listener::render(plan)])
+    resources(version, "envoy.config.listener.v3.Listener", listener::all(plan))
 }
 
 /// The content of the file of clusters.
@@ -58,6 +54,7 @@ pub fn frame(plan: &Plan<'_>) -> Json {
     let connections = plan.policy.clients.connections;
     json!({
         "admin": {"address": socket_address(plan.policy.admin.value)},
+        "bootstrap_extensions": [internal::extension()],
         "stats_config": {"stats_tags": tags(), "histogram_bucket_settings": buckets()},
         "overload_manager": {
             "resource_monitors": [{

@@ -1,12 +1,12 @@
 //! Where requests go: one cluster for each upstream, one for each place that issuers publish their keys at, and one for the
-//! state store.
+//! state store, and the one that leads back into the proxy.
 
 use std::path::Path;
 
 use policy::Period;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, set, typed};
+use crate::envoy::{Plan, duration, internal, set, typed};
 use crate::policy::upstream::{Address, Name, Pool};
 
 /// Where the certificates of public authorities are, on the systems that keep them in one file.
@@ -25,7 +25,7 @@ const POOL: Pool = Pool { connections: 4, pending: 16, requests: 16 };
 /// So many retries may be under way however few requests are.
 const RETRIES_LEAST: u64 = 3;
 
-/// All clusters: the upstreams', the state store's, then those that keys are fetched through.
+/// All clusters: the upstreams', the state store's, those that keys are fetched through, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
     let upstreams = upstreams.map(|upstream| {
@@ -34,7 +34,7 @@ pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     });
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
-    upstreams.chain(publishers).collect()
+    upstreams.chain(publishers).chain([internal::cluster()]).collect()
 }
 
 /// `retries` is how many percent of the requests under way may be retries.

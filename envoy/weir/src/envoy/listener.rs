@@ -1,32 +1,46 @@
-//! Where clients arrive: one listener with one HTTP connection manager.
+//! Where clients arrive, and where the filters' own requests do: a listener with one HTTP connection manager each.
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, duration, filter, log, reply, route, socket_address, typed};
+use crate::envoy::{NAME, Plan, duration, filter, internal, log, reply, route, set, socket_address, typed};
 
 /// How much of a body or of many small messages is held for one connection.
 const BUFFER_BYTES: u64 = 1 << 20;
 
-/// The listener.
-pub fn render(plan: &Plan<'_>) -> Json {
-    let manager =
-        typed("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager(plan));
-    json!({
-        "name": NAME,
-        "address": socket_address(plan.policy.listen.value),
-        "per_connection_buffer_limit_bytes": BUFFER_BYTES,
-        "filter_chains": [{
-            "filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}],
-        }],
-    })
+/// Who sends what a listener hears.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Side {
+    /// Clients.
+    Outer,
+    /// This proxy's own filters.
+    Inner,
 }
 
-fn manager(plan: &Plan<'_>) -> Json {
+/// All listeners.
+pub fn all(plan: &Plan<'_>) -> Vec<Json> {
+    let address = json!({"address": socket_address(plan.policy.listen.value)});
+    let outer = of(NAME, address, manager(plan, Side::Outer, &filter::chain(plan)));
+    vec![outer, internal::listener(plan)]
+}
+
+/// A listener with one connection manager.
+pub(crate) fn of(name: &str, mut place: Json, manager: Json) -> Json {
+    let manager = typed("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
+    let filter = json!({"name": "envoy.filters.network.http_connection_manager", "typed_config": manager});
+    set(&mut place, "name", name);
+    set(&mut place, "per_connection_buffer_limit_bytes", BUFFER_BYTES);
+    set(&mut place, "filter_chains", json!([{"filters": [filter]}]));
+    place
+}
+
+/// A connection manager with these filters.
+pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
     let clients = &plan.policy.clients;
     json!({
-        "stat_prefix": NAME,
+        "stat_prefix": if side == Side::Inner { internal::NAME } else { NAME },
         "server_name": NAME,
-        "use_remote_address": true,
+        // Inside, the headers say who the client was.
+        "use_remote_address": side == Side::Outer,
         "xff_num_trusted_hops": clients.trusted_hops,
         // Without an `internal_address_config`, nobody is inside: what `x-envoy-…` headers of any client say of retries and
         // timeouts is dropped. One without ranges would make insiders of all private addresses.
@@ -53,7 +67,7 @@ fn manager(plan: &Plan<'_>) -> Json {
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
         "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries)),
         "local_reply_config": reply::config(),
-        "http_filters": filter::chain(plan),
+        "http_filters": filters,
         "route_config": {
             "name": NAME,
             "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan)}],

@@ -1,11 +1,13 @@
 //! From a policy and its filters' configurations to what Envoy reads.
 //!
 //! [`bootstrap`] is the whole; [`listener`] is where clients arrive, with [`filter`], [`route`], [`log`] and [`reply`] as its
-//! parts; [`cluster`] is where requests go. The output is Envoy's JSON, for 1.37 to 1.40.
+//! parts; [`cluster`] is where requests go, and [`internal`] the way back in for those of the filters' own. The output is
+//! Envoy's JSON, for 1.37 to 1.40.
 
 pub mod bootstrap;
 pub mod cluster;
 pub mod filter;
+pub mod internal;
 pub mod listener;
 pub mod log;
 pub mod reply;

@@ -2,6 +2,7 @@
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
+use crate::envoy::internal;
 use crate::policy::route::Auth;
 use crate::policy::{Policy, Route};
 use crate::translate::options;
@@ -31,6 +32,12 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     if let (Some(state), true) = (&policy.state, draft.has("l2")) {
         draft.set("state", state.draft.clone());
     }
+    let mut refresh = draft.take("refresh").unwrap_or_else(|| Draft::object(&policy.span));
+    if refresh.has("cluster") {
+        mistakes.add(&refresh.locate_key("cluster"), "`cluster` is not said here", "it is the proxy's own way back in");
+    }
+    refresh.set("cluster", Draft::leaf(internal::NAME, &policy.span));
+    draft.set("refresh", refresh);
     draft.set("routes", Draft::list(routes, &policy.span));
     draft
 }

@@ -3,16 +3,28 @@
 use policy::{Instant, Rejection};
 use proxy_wasm::types::Action;
 
+use super::boarding::{Boarded, Claim, Waited};
 use super::fetching::Fetch;
-use super::refresh::{Claim, Refreshing};
+use super::refresh::Refreshing;
 use super::store::{self, Known, Seen};
 use super::validating::Held;
 use super::{Filter, Phase, Plugin, Question, report};
 use crate::entry::Entry;
+use crate::flight::{self, Id};
 use crate::invalidation::Invalidation;
 use crate::request::Inquiry;
 use crate::selection::{self, Verdict};
 use crate::status::{self, Forward};
+
+/// A request that is to be decided about.
+pub(super) struct Asking {
+    pub(super) inquiry: Inquiry,
+    pub(super) claim: Option<Claim>,
+    /// Whether the second level may be asked.
+    pub(super) may_fetch: bool,
+    /// Where it has waited for another's answer.
+    pub(super) waited: Option<Waited>,
+}
 
 impl Filter {
     pub(super) fn pass(
@@ -25,34 +37,39 @@ impl Filter {
         Action::Continue
     }
 
-    /// Answers a request from the store, asks the second level, or forwards it.
-    pub(super) fn ask(&mut self, plugin: &Plugin, inquiry: Inquiry) -> Action {
-        self.decide(plugin, inquiry, None, true)
+    /// Answers a request from the store, asks the second level, holds it until another's answer is there, or forwards it.
+    pub(super) fn ask(&mut self, plugin: &Plugin, mut inquiry: Inquiry, proof: Option<&[u8]>) -> Action {
+        inquiry.is_refresh = plugin.is_refresh(&inquiry, proof);
+        self.decide(plugin, Asking { inquiry, claim: None, may_fetch: true, waited: None })
     }
 
     /// Goes on with a request for which the second level has been asked: what that had is in the store now.
     pub(super) fn settle(&mut self, plugin: &Plugin, fetch: Fetch) -> Action {
-        self.decide(plugin, fetch.inquiry, fetch.claim, false)
+        let Fetch { inquiry, claim, .. } = fetch;
+        self.decide(plugin, Asking { inquiry, claim, may_fetch: false, waited: None })
     }
 
-    fn decide(&mut self, plugin: &Plugin, inquiry: Inquiry, mut claim: Option<Claim>, may_fetch: bool) -> Action {
+    /// Decides about a request, which may have been held until now.
+    pub(super) fn decide(&mut self, plugin: &Plugin, asking: Asking) -> Action {
+        let Asking { mut inquiry, mut claim, may_fetch, waited } = asking;
         let now = shell::now();
         let (Some(route), Some(meters)) = (plugin.config.routes.get(inquiry.route), plugin.meters.get(inquiry.route))
         else {
             return self.pass(Forward::Bypass, None, None);
         };
-        let (mut known, seen) = plugin.look_up(&inquiry).unwrap_or_else(|error| {
+        let (mut known, seen, variant) = plugin.look_up(&inquiry).unwrap_or_else(|error| {
             log::warn!("store not readable: {error}");
             meters.read_errors.increment();
             // Whatever was seen, nothing is stored that might have been invalidated.
-            (Known::Nothing, Seen::default())
+            (Known::Nothing, Seen::default(), 0)
         });
+        let id = Id::of(inquiry.print, variant);
         let why = match plugin.judge(&mut known, &inquiry, route, now) {
-            Verdict::Use(hit) => return self.answer(plugin, &inquiry, &known, hit, now),
+            Verdict::Use(hit) => return self.answer(plugin, &inquiry, &known, (hit, waited), now),
             Verdict::Refresh(hit) => {
-                if claim.is_none() {
-                    match plugin.refresh(&inquiry, &known, now) {
-                        Refreshing::Beside => return self.answer(plugin, &inquiry, &known, hit, now),
+                if claim.is_none() && !inquiry.is_refresh {
+                    match plugin.refresh(&inquiry, &known, id, now) {
+                        Refreshing::Beside => return self.answer(plugin, &inquiry, &known, (hit, waited), now),
                         Refreshing::ByThisRequest(taken) => claim = Some(taken),
                     }
                 }
@@ -64,6 +81,17 @@ impl Filter {
                 reason
             }
         };
+        let is_alone = claim.is_some() || inquiry.is_refresh || waited.is_some_and(|waited| waited.is_enough());
+        if !is_alone && why.is_collapsible() && known.may_answer_others() && flight::is_common(&inquiry, route) {
+            match plugin.board.board(id, now) {
+                Boarded::Leads(taken) => claim = Some(taken),
+                Boarded::Waits => match self.wait(plugin, inquiry, (id, why), waited, now) {
+                    None => return Action::Pause,
+                    Some(given_back) => inquiry = given_back,
+                },
+                Boarded::Alone => {}
+            }
+        }
         if may_fetch && let Some(sent) = plugin.fetch(&inquiry, &known, seen, now) {
             self.phase = Phase::Fetched(Box::new(Fetch { inquiry, claim, sent }));
             return Action::Pause;
@@ -75,7 +103,9 @@ impl Filter {
     /// Forwards a request that the store has no answer to.
     fn forward(&mut self, plugin: &Plugin, question: Question) -> Action {
         let inquiry = &question.inquiry;
-        if let Some(meters) = plugin.meters.get(inquiry.route) {
+        if let Some(meters) = plugin.meters.get(inquiry.route)
+            && !inquiry.is_refresh
+        {
             meters.misses.increment();
         }
         if inquiry.said.only_if_cached {
@@ -92,7 +122,7 @@ impl Filter {
         plugin: &Plugin,
         inquiry: &Inquiry,
         known: &Known,
-        hit: selection::Hit,
+        (hit, waited): (selection::Hit, Option<Waited>),
         now: Instant,
     ) -> Action {
         let entry = known.bytes().and_then(Entry::parse);
@@ -104,11 +134,16 @@ impl Filter {
         {
             report(store::touch(&plugin.config.arena, inquiry.print, found.ticket));
         }
-        if let Some(meters) = plugin.meters.get(inquiry.route) {
+        if let Some(meters) = plugin.meters.get(inquiry.route)
+            && !inquiry.is_refresh
+        {
             meters.hits.increment();
         }
         let stored = selection::Stored { status: entry.facts.status, headers: &stored, body: entry.body };
-        let member = status::hit(&plugin.config.name, hit.ttl);
+        let member = match waited {
+            Some(waited) => status::collapsed(&plugin.config.name, waited.why, hit.ttl),
+            None => status::hit(&plugin.config.name, hit.ttl),
+        };
         let answer = selection::answer(&stored, inquiry, hit.age, &member, now);
         self.send(&answer, entry.body)
     }

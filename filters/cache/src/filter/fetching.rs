@@ -9,7 +9,7 @@ use policy::state::Fault;
 use shell::callout;
 
 use super::Plugin;
-use super::refresh::Claim;
+use super::boarding::Claim;
 use super::store::{Known, Seen};
 use crate::config::Level;
 use crate::entry::Entry;

@@ -1,6 +1,6 @@
 //! Searches that wait for their bodies, each until its own deadline: then it passes, and its body as it comes.
 
-use std::cell::{Cell, RefCell};
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -22,7 +22,6 @@ const WAITING_MAX: usize = 2048;
 #[derive(Default)]
 pub(super) struct Gatherings {
     waiting: Rc<RefCell<Vec<Waiting>>>,
-    is_awake: Cell<bool>,
 }
 
 struct Waiting {
@@ -97,7 +96,11 @@ impl Filter {
         };
         // From here on, what is held of it is its key.
         self.hold = plugin.ledger.hold(inquiry.key.len());
-        if self.hold.is_some() { self.ask(plugin, inquiry) } else { self.pass(Forward::Bypass, Some("busy"), None) }
+        if self.hold.is_some() {
+            self.ask(plugin, inquiry, None)
+        } else {
+            self.pass(Forward::Bypass, Some("busy"), None)
+        }
     }
 }
 
@@ -108,20 +111,17 @@ impl Plugin {
         if gatherings.waiting.borrow().len() >= WAITING_MAX {
             return None;
         }
-        // Where there is a second level, ticks come anyway.
-        if !gatherings.is_awake.replace(true) && self.remote.is_none() {
-            shell::tick(LOOK_EVERY);
-        }
-        gatherings.waiting.borrow_mut().push(Waiting { context, since: shell::now(), wait });
+        let since = shell::now();
+        self.board.pulse.wake_in(LOOK_EVERY, since);
+        gatherings.waiting.borrow_mut().push(Waiting { context, since, wait });
         Some(Place { waiting: gatherings.waiting.clone(), context })
     }
 
-    /// Lets searches pass that have waited for long enough.
-    pub(super) fn let_pass(&self, root: u32) {
+    /// Lets searches pass that have waited for long enough; `root` is the context that this is called in. How soon to look again.
+    pub(super) fn let_pass(&self, root: u32, now: Instant) -> Option<Duration> {
         if self.gatherings.waiting.borrow().is_empty() {
-            return;
+            return None;
         }
-        let now = shell::now();
         // A clock that stepped back makes nobody wait for its return.
         let is_late = |waiting: &Waiting| now < waiting.since || now.since(waiting.since) >= waiting.wait;
         while let Some(context) = take(&self.gatherings.waiting, &is_late) {
@@ -131,5 +131,6 @@ impl Plugin {
             }
         }
         report(stream::select(root));
+        (!self.gatherings.waiting.borrow().is_empty()).then_some(LOOK_EVERY)
     }
 }

@@ -4,10 +4,11 @@ use policy::Fingerprint;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 
-use super::refresh::Claim;
+use super::boarding::Claim;
 use super::store::{self, Seen};
 use super::{Plugin, Question};
 use crate::admission::{Admitted, Refusal};
+use crate::flight::UNSTORED_FOR;
 use crate::invalidation::Invalidation;
 use crate::recording::Recording;
 use crate::tag::Tags;
@@ -20,8 +21,8 @@ pub(super) struct Copy {
     variant: u64,
     seen: Seen,
     recording: Recording,
-    /// What it refreshes is refreshed until it is in its place.
-    _claim: Option<Claim>,
+    /// Others wait until it is in its place.
+    claim: Option<Claim>,
 }
 
 impl Copy {
@@ -30,13 +31,32 @@ impl Copy {
         if size == 0 {
             return Some(self);
         }
-        let piece = stream::bytes(Buffer::ResponseBody, 0, size).ok().filter(|piece| piece.len() == size)?;
-        Some(Self { recording: self.recording.append(&piece)?, ..self })
+        let piece = stream::bytes(Buffer::ResponseBody, 0, size).ok().filter(|piece| piece.len() == size);
+        self.extend(piece.as_deref())
     }
 
     /// Copies a body that is here already.
     pub(super) fn complete(self, body: &[u8]) -> Option<Self> {
-        Some(Self { recording: self.recording.append(body)?, ..self })
+        self.extend(Some(body))
+    }
+
+    fn extend(mut self, piece: Option<&[u8]>) -> Option<Self> {
+        if let Some(recording) = piece.and_then(|piece| self.recording.append(piece)) {
+            return Some(Self { recording, ..self });
+        }
+        mark(&mut self.claim);
+        None
+    }
+
+    /// Stores nothing, as no answer of this kind will be.
+    pub(super) fn give_up(mut self) {
+        mark(&mut self.claim);
+    }
+}
+
+fn mark(claim: &mut Option<Claim>) {
+    if let Some(claim) = claim {
+        claim.mark(UNSTORED_FOR);
     }
 }
 
@@ -49,13 +69,14 @@ impl Plugin {
         let bytes_max = self.config.object_bytes_max;
         let recording = Recording::begin(admitted, &inquiry.key, &values, labels, bytes_max, &self.ledger)?;
         let variant = key::variant(&self.seed, admitted.vary.as_bytes(), &values);
-        let (route, print, seen, claim) = (inquiry.route, inquiry.print, question.seen, question.claim.take());
-        Ok(Copy { route, print, variant, seen, recording, _claim: claim })
+        let (route, print, seen, claim) =
+            (inquiry.route, inquiry.print, question.seen, question.claim.take().map(Claim::unmarked));
+        Ok(Copy { route, print, variant, seen, recording, claim })
     }
 
     /// Puts a response that has passed whole into its place.
     pub(super) fn keep(&self, copy: Copy) {
-        let Copy { route, print, variant, seen, recording, _claim } = copy;
+        let Copy { route, print, variant, seen, recording, claim: _claim } = copy;
         if !recording.is_whole() {
             return;
         }

@@ -23,7 +23,7 @@ use crate::purge::{Mode, Order, Scope};
 use crate::remote::{self, FEED, FILL, Feed, PAGE};
 
 /// How often every worker looks for what is to be done.
-const TICK: Duration = Duration::from_millis(100);
+pub(super) const TICK: Duration = Duration::from_millis(100);
 /// The first look comes as soon as the worker runs.
 const FIRST_TICK: Duration = Duration::from_millis(1);
 /// How many objects wait to be stored; of more, the first are passed over.
@@ -41,7 +41,7 @@ pub(super) struct Remote {
     away: String,
     lease: String,
     asker: u64,
-    is_awake: Cell<bool>,
+    looked: Cell<Instant>,
     due: Cell<Instant>,
     fills: RefCell<VecDeque<Fill>>,
     flights: RefCell<Vec<(u32, Flight)>>,
@@ -77,7 +77,7 @@ impl Remote {
             away: arena.own("away"),
             lease: arena.own("lease"),
             asker: u64::from_le_bytes(shell::random()),
-            is_awake: Cell::default(),
+            looked: Cell::default(),
             due: Cell::default(),
             fills: RefCell::default(),
             flights: RefCell::default(),
@@ -135,16 +135,28 @@ impl Plugin {
     /// Has ticks come, where there is anything to be done beside the requests.
     pub(super) fn wake(&self) {
         if self.remote.is_some() {
-            shell::tick(FIRST_TICK);
+            self.board.pulse.wake_in(FIRST_TICK, shell::now());
         }
     }
 
-    pub(super) fn tick(&self) {
-        let (Some(remote), Some(level)) = (&self.remote, &self.config.level) else { return };
-        if !remote.is_awake.replace(true) {
-            shell::tick(TICK);
+    /// Does what is to be done beside the requests; `root` is the context that this is called in.
+    pub(super) fn tick(&self, root: u32) {
+        let now = shell::now();
+        self.send_refreshes();
+        let due = self.tend(root, now).into_iter().chain(self.let_pass(root, now)).min();
+        if let (Some(remote), Some(level)) = (&self.remote, &self.config.level) {
+            let looked = remote.looked.get();
+            // The second level has a pace of its own, whatever else the worker is woken for.
+            if now.since(looked) >= TICK || looked >= now {
+                remote.looked.set(now);
+                self.tend_level(remote, level, now);
+            }
         }
-        let (now, due) = (shell::now(), remote.due.get());
+        self.board.pulse.ticked(due, shell::now());
+    }
+
+    fn tend_level(&self, remote: &Remote, level: &Level, now: Instant) {
+        let due = remote.due.get();
         // A clock that stepped back makes nobody wait for its return.
         if now >= due || due.since(now) > level.refresh {
             remote.due.set(now + level.refresh);
@@ -159,6 +171,9 @@ impl Plugin {
 
     /// Takes in the answer to a callout of the root context.
     pub(super) fn answered(&self, token: u32, headers: usize, body_bytes: usize) {
+        if self.refreshed(token, headers) {
+            return;
+        }
         let (Some(remote), Some(level)) = (&self.remote, &self.config.level) else { return };
         let flight = {
             let mut flights = remote.flights.borrow_mut();

@@ -19,12 +19,17 @@ impl Plugin {
         key::variant(&self.seed, vary, &values.unwrap_or_default())
     }
 
-    /// What is stored for a request, and what has happened so far.
-    pub(super) fn look_up(&self, inquiry: &Inquiry) -> Result<(Known, Seen), HostError> {
+    /// What is stored for a request, what has happened so far, and what the request comes to under the field names of what is
+    /// stored; zero where that is nothing.
+    pub(super) fn look_up(&self, inquiry: &Inquiry) -> Result<(Known, Seen, u64), HostError> {
         let stamp = self.purges.look()?;
-        let variant = |vary: &[u8]| self.variant(vary, inquiry);
+        let mut last = 0;
+        let variant = |vary: &[u8]| {
+            last = self.variant(vary, inquiry);
+            last
+        };
         let (known, ticket) = store::look_up(&self.config.arena, inquiry.print, variant)?;
-        Ok((known, Seen { ticket, stamp }))
+        Ok((known, Seen { ticket, stamp }, last))
     }
 
     /// What is stored is compared in full with the request, and judged by what purges have left of it.

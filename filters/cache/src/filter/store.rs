@@ -42,6 +42,13 @@ impl Known {
             Self::Nothing | Self::OtherVariants => None,
         }
     }
+
+    /// Whether what the upstream says of it may answer more than the request that asked: not what is to be validated before
+    /// each use (RFC 9111 §5.2.2.4).
+    pub(crate) fn may_answer_others(&self) -> bool {
+        let entry = self.bytes().and_then(entry::Entry::parse);
+        entry.is_none_or(|entry| !entry.facts.terms.needs_validation)
+    }
 }
 
 /// A stored object.

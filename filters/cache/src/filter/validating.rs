@@ -10,10 +10,11 @@ use super::{Filter, Phase, Plugin, Question, report};
 use crate::admission::{self, Admitted, Refusal};
 use crate::config::Route;
 use crate::entry::Entry;
+use crate::flight::{FAILED_FOR, UNREFRESHED_FOR, UNSTORED_FOR};
 use crate::recording::Hold;
 use crate::request::Inquiry;
 use crate::selection::{Hit, Stored};
-use crate::status::{self, Fate};
+use crate::status::{self, Fate, Forward};
 use crate::tag::Tags;
 use crate::validation::{self, Conditions, Finding};
 
@@ -62,6 +63,22 @@ fn ask(inquiry: &Inquiry, conditions: &Conditions) {
     }
 }
 
+impl Question {
+    /// Unless the answer turns out to be stored, those who wait for it go on alone.
+    fn expect_nothing(&mut self, response: &Headers) {
+        let has_failed = admission::status(response).is_none_or(|status| status >= 500 || status == 429);
+        let length = match self.why {
+            _ if has_failed => FAILED_FOR,
+            // What could be stored before may be so again.
+            Forward::Stale => UNREFRESHED_FOR,
+            _ => UNSTORED_FOR,
+        };
+        if let Some(claim) = &mut self.claim {
+            claim.mark(length);
+        }
+    }
+}
+
 impl Filter {
     /// Takes in the answer to a forwarded request.
     pub(super) fn hear(&mut self, plugin: &Plugin, mut question: Question, is_bodyless: bool) -> Action {
@@ -75,6 +92,7 @@ impl Filter {
                 return Action::Continue;
             }
         };
+        question.expect_nothing(&response);
         if let Some(held) = question.held.take() {
             let replaced = Replaced { response: &response, is_bodyless };
             if let Some(action) = self.consult(plugin, route, &mut question, &held, &replaced, now) {

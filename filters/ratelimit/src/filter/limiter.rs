@@ -7,13 +7,13 @@ use policy::route::Target;
 use policy::{Headers, Instant, Rejection, Seed};
 use proxy_wasm::types::Action;
 use shell::headers::Map;
+use shell::pulse::Pulse;
 use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
 use super::cooldown::Cooldowns;
 use super::fleet::Member;
 use super::meters::{Meters, Status};
-use super::pulse::Pulse;
 use super::queue::{Admission, Arrival, Lobby};
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};

@@ -140,6 +140,27 @@ fn what_one_proxy_has_stored_another_answers_with() {
 }
 
 #[test]
+fn those_who_miss_at_once_ask_the_fleet_once() {
+    let store = Store::start();
+    let one = store.proxy();
+    wait_for_level(&one);
+    one.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("x").held());
+    let before = (counted(&one, "miss"), one.origin.received().len());
+    let mut clients: Vec<_> = (0..50).map(|_| Client::connect(one.envoy.address()).unwrap()).collect();
+    for client in &mut clients {
+        client.send(&Request::get("/a"));
+    }
+    let held = || one.envoy.stat("wasmcustom.api_gateway_cache_held_total");
+    assert!(Deadline::after(PATIENCE).wait_until(|| held() == Some(49)), "{:?}", held());
+    assert_eq!(one.origin.wait_for(before.1 + 1, PATIENCE), before.1 + 1);
+    one.origin.release(None);
+    for client in &mut clients {
+        assert_eq!(client.receive().unwrap().body, b"x");
+    }
+    assert_eq!((counted(&one, "miss"), one.origin.received().len()), (before.0 + 1, before.1 + 1));
+}
+
+#[test]
 fn a_purge_reaches_every_proxy_within_a_second() {
     let store = Store::start();
     let (one, other) = (store.proxy(), store.proxy());

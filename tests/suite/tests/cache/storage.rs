@@ -99,7 +99,8 @@ fn a_flood_of_urls_stays_within_the_budget_and_spares_what_is_used() {
     goes_on(&mut stage, &gets(600..2400));
     let (later_bytes, later_keys) = (stage.host.shared_bytes("weir"), stage.host.shared_keys("weir").len());
     assert!(later_bytes <= BUDGET && later_bytes * 10 >= bytes * 9, "{bytes} bytes, then {later_bytes}");
-    assert!(later_keys <= 7 * 65 + 2 && keys <= later_keys, "{keys} keys, then {later_keys}");
+    // Beside the sets: what they have once, and the tables of flights.
+    assert!(later_keys <= 7 * 65 + 2 + 128 && keys <= later_keys, "{keys} keys, then {later_keys}");
     goes_on(&mut stage, "GET /used -> 200 cache-status~hit\nGET /flood/2399 -> 200 cache-status~hit");
 }
 

@@ -1,15 +1,17 @@
-//! When a worker is woken next: once a second or never while nothing is due, and as soon as something is.
+//! When a worker is woken next: every so often or never while nothing is due, and as soon as something is.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use policy::Instant;
 
+use crate::plugin::tick;
+
 /// The host knows no shorter period, and none at all stops the ticks.
 const SHORTEST: Duration = Duration::from_millis(1);
 
 /// The worker's ticks.
-pub(super) struct Pulse {
+pub struct Pulse {
     /// The period when nothing is due; none where nothing ever is.
     idle: Duration,
     period: Cell<Duration>,
@@ -18,17 +20,17 @@ pub(super) struct Pulse {
 
 impl Pulse {
     /// Ticks every `idle`, and never where that is none.
-    pub(super) fn new(idle: Duration) -> Self {
+    pub fn new(idle: Duration) -> Self {
         Self { idle, period: Cell::new(Duration::ZERO), next: Cell::new(Instant::EPOCH) }
     }
 
     /// Begins.
-    pub(super) fn start(&self, now: Instant) {
+    pub fn start(&self, now: Instant) {
         self.set(self.idle, now);
     }
 
     /// Has the worker woken after `due` at the latest. The host starts a period anew whenever it is set, so an earlier one stays.
-    pub(super) fn wake_in(&self, due: Duration, now: Instant) {
+    pub fn wake_in(&self, due: Duration, now: Instant) {
         let due = due.max(SHORTEST);
         let is_running = !self.period.get().is_zero();
         if !is_running || due < self.next.get().since(now).min(self.period.get()) {
@@ -37,7 +39,7 @@ impl Pulse {
     }
 
     /// At the end of a tick: the next one comes after `due`, if anything is.
-    pub(super) fn ticked(&self, due: Option<Duration>, now: Instant) {
+    pub fn ticked(&self, due: Option<Duration>, now: Instant) {
         let period = whole_millis(due.map_or(self.idle, |due| due.max(SHORTEST)));
         if period == self.period.get() {
             self.next.set(now + period);
@@ -49,7 +51,7 @@ impl Pulse {
     fn set(&self, period: Duration, now: Instant) {
         let period = whole_millis(period);
         if period != self.period.replace(period) || !period.is_zero() {
-            shell::tick(period);
+            tick(period);
         }
         self.next.set(now + period);
     }

@@ -1,0 +1,66 @@
+//! The way back into the proxy: what a filter of this proxy asks for on its own passes the filters again.
+//!
+//! A callout to the cluster [`NAME`] reaches a listener of the same name that has no socket: Envoy connects the two inside one
+//! worker, and nobody outside can reach it. It routes as the outer listener does, by method, authority and path, and its chain is
+//! the outer one without those filters that judge a *client*: `front`, `auth` and `ratelimit`. So upstreams' limits, breakers,
+//! credentials, the cache and the ids hold for such a request as for any other.
+//!
+//! **How trust is passed on.** What comes in here was sent by one of the proxy's own filters. A filter that asks on a client's
+//! behalf does so after the outer chain has judged that client, and hands on what `auth` said of it (`x-weir-user` and its like),
+//! which is believed here as it is, as is the address in `x-forwarded-for`. The outer listener takes such headers off whatever a
+//! client sends. The client is not charged a second time, and its credential, where it is handed on, is not judged a second time.
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{Plan, filter, listener, typed};
+
+/// The name of the cluster and of the listener.
+pub const NAME: &str = "weir_internal";
+
+/// The filters that judge a client.
+const OUTER: [&str; 4] = ["front", "auth", "caller", "ratelimit"];
+
+/// How many requests of a proxy's own may be under way at a time.
+const REQUESTS: u32 = 4096;
+
+/// The listener.
+pub fn listener(plan: &Plan<'_>) -> Json {
+    let chain: Vec<_> =
+        filter::chain(plan).into_iter().filter(|filter| OUTER.iter().all(|name| filter["name"] != *name)).collect();
+    let manager = listener::manager(plan, listener::Side::Inner, &chain);
+    listener::of(NAME, json!({"internal_listener": {}}), manager)
+}
+
+/// The cluster that leads to it.
+pub fn cluster() -> Json {
+    let endpoint = json!({"endpoint": {"address": {"envoy_internal_address": {
+        "server_listener_name": NAME, "endpoint_id": NAME,
+    }}}});
+    let raw = json!({
+        "name": "envoy.transport_sockets.raw_buffer",
+        "typed_config": typed("envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer", json!({})),
+    });
+    let socket = "envoy.extensions.transport_sockets.internal_upstream.v3.InternalUpstreamTransport";
+    // HTTP/2 carries the scheme, by which what is stored is told apart.
+    let protocol = json!({"explicit_http_config": {"http2_protocol_options": {}}});
+    json!({
+        "name": NAME,
+        "type": "STATIC",
+        "load_assignment": {"cluster_name": NAME, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "circuit_breakers": {"thresholds": [{"max_requests": REQUESTS, "max_pending_requests": REQUESTS}]},
+        "transport_socket": {
+            "name": "envoy.transport_sockets.internal_upstream",
+            "typed_config": typed(socket, json!({"transport_socket": raw})),
+        },
+        "typed_extension_protocol_options": {
+            "envoy.extensions.upstreams.http.v3.HttpProtocolOptions":
+                typed("envoy.extensions.upstreams.http.v3.HttpProtocolOptions", protocol),
+        },
+    })
+}
+
+/// What Envoy has to be started with for such a listener.
+pub fn extension() -> Json {
+    let kind = "envoy.extensions.bootstrap.internal_listener.v3.InternalListener";
+    json!({"name": "envoy.bootstrap.internal_listener", "typed_config": typed(kind, json!({}))})
+}

@@ -1,0 +1,195 @@
+//! Flights: of the requests that miss the same response at once, one asks the upstream, and the others wait for its answer.
+//!
+//! A flight is a line in shared data, so that all workers of a proxy know of it. A request's life in it:
+//!
+//! 1. it *boards*. The first *leads*: it goes to the upstream. Those that come while it is under way *wait*, held by their own
+//!    workers, for as long as the configuration allows and no longer;
+//! 2. the leader *lands*: its answer has its place in the store, and its line is taken away. Who waited is answered from the
+//!    store. Where the leader's client left, or its machine died, the line is gone too, and nothing is stored: the first of
+//!    those who waited leads the next flight, the others wait for it, [`ROUNDS_MAX`] times at most;
+//! 3. or it lands with a *mark*: its answer cannot be stored, or is an error. Whoever waited goes on alone, all at once, and so
+//!    does whoever comes before the mark has ended. A mark keeps nobody's answer from being stored: it only says that to wait
+//!    is of no use.
+//!
+//! **Who falls silent.** A leader's worker renews the line every [`RENEWED_EVERY`]; a line that was not renewed for [`LEASE`]
+//! is of nobody. One that would last longer was written before the clock stepped back, and is of nobody either.
+//!
+//! **Whom to wait for.** A flight has the number of what is asked for: the URL, and what the request says in the varied fields
+//! where these are known. Two that share a number by chance wait for each other and are then answered apart: what is stored is
+//! compared in full. A request whose answer is its caller's own, or which wants one that is not everybody's, does not board
+//! ([`is_common`]).
+//!
+//! **Bounded**: [`TABLES`] keys with at most [`LINES_MAX`] lines each. Where a table is full of flights, further requests
+//! are no part of any, and go on alone.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use policy::{Fingerprint, Instant};
+
+use crate::config::Route;
+use crate::entry::take;
+use crate::key;
+use crate::request::Inquiry;
+
+/// How many tables there are.
+pub const TABLES: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
+/// How many lines one has.
+pub const LINES_MAX: usize = 32;
+/// A line's bytes.
+const LINE: usize = 24;
+/// For how long a leader that says nothing is believed to be alive.
+pub const LEASE: Duration = Duration::from_secs(3);
+/// How often it says that it is.
+pub const RENEWED_EVERY: Duration = Duration::from_secs(1);
+/// Who has waited for so many leaders in vain goes on alone.
+pub const ROUNDS_MAX: u8 = 3;
+
+/// How long it is known that an answer could not be stored.
+pub const UNSTORED_FOR: Duration = Duration::from_mins(1);
+/// How long it is known that the upstream failed: those that come then find out for themselves.
+pub const FAILED_FOR: Duration = Duration::from_secs(1);
+/// How long a refresh that brought nothing to be stored is not repeated.
+pub const UNREFRESHED_FOR: Duration = Duration::from_secs(5);
+
+/// What is asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Id {
+    /// Its table.
+    pub table: u32,
+    /// Its number there.
+    pub number: u64,
+}
+
+impl Id {
+    /// That of a URL and of what a request says in the varied fields (zero where nothing is known of them).
+    pub fn of(print: Fingerprint, variant: u64) -> Self {
+        Self { table: print.slot(TABLES), number: key::tag(print) ^ variant }
+    }
+}
+
+/// What a request does that boards.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Boarding {
+    /// It asks the upstream, and others wait for it.
+    Leads,
+    /// It waits for one that does.
+    Waits,
+    /// It asks the upstream by itself.
+    Alone,
+}
+
+/// How a flight stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// Its leader is under way.
+    Flying,
+    /// There is none.
+    Ended,
+}
+
+/// One line: a flight, or a mark, whose holder is zero.
+#[derive(Clone, Copy)]
+struct Line {
+    number: u64,
+    holder: u64,
+    until: Instant,
+}
+
+impl Line {
+    /// Whether it still counts.
+    fn is_alive(&self, now: Instant) -> bool {
+        let longest = if self.is_mark() { UNSTORED_FOR } else { LEASE };
+        !self.until.since(now).is_zero() && self.until.since(now) <= longest
+    }
+
+    const fn is_mark(&self) -> bool {
+        self.holder == 0
+    }
+}
+
+/// The lines of a table that count; what is no line is none.
+fn read(table: &[u8], now: Instant) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for mut bytes in table.chunks_exact(LINE) {
+        let mut next = || take(&mut bytes).map_or(0, u64::from_le_bytes);
+        let line = Line { number: next(), holder: next(), until: Instant::from_nanos(next()) };
+        if line.is_alive(now) && lines.len() < LINES_MAX {
+            lines.push(line);
+        }
+    }
+    lines
+}
+
+fn write(table: &mut Vec<u8>, lines: &[Line]) {
+    table.clear();
+    for line in lines {
+        for number in [line.number, line.holder, line.until.as_nanos()] {
+            table.extend_from_slice(&number.to_le_bytes());
+        }
+    }
+}
+
+/// Takes a request in; the table has changed where it [leads](Boarding::Leads). `holder` is its own number, not zero.
+pub fn board(table: &mut Vec<u8>, number: u64, holder: u64, now: Instant) -> Boarding {
+    let mut lines = read(table, now);
+    match lines.iter().find(|line| line.number == number) {
+        Some(line) if line.is_mark() => return Boarding::Alone,
+        Some(_) => return Boarding::Waits,
+        None => {}
+    }
+    if lines.len() >= LINES_MAX {
+        // A flight has more need of the place than what is known about answers that were not stored.
+        let marks = lines.iter().enumerate().filter(|(_, line)| line.is_mark());
+        let Some((first, _)) = marks.min_by_key(|(_, line)| line.until) else { return Boarding::Alone };
+        lines.swap_remove(first);
+    }
+    lines.push(Line { number, holder, until: now + LEASE });
+    write(table, &lines);
+    Boarding::Leads
+}
+
+/// What becomes of a flight, by the word of who leads it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Report {
+    /// The leader is alive.
+    Flies,
+    /// It has landed; whoever waited finds out what came of it.
+    Lands,
+    /// It has landed, and for so long it is of no use to wait for another.
+    Marks(Duration),
+}
+
+/// Takes a leader's report in; `false` where the flight is not its own any more, and nothing has changed.
+pub fn report(table: &mut Vec<u8>, number: u64, holder: u64, report: Report, now: Instant) -> bool {
+    let mut lines = read(table, now);
+    let Some(at) = lines.iter().position(|line| (line.number, line.holder) == (number, holder)) else { return false };
+    lines.swap_remove(at);
+    match report {
+        Report::Flies => lines.push(Line { number, holder, until: now + LEASE }),
+        Report::Lands => {}
+        Report::Marks(length) => lines.push(Line { number, holder: 0, until: now + length }),
+    }
+    write(table, &lines);
+    true
+}
+
+/// How a flight stands now.
+pub fn standing(table: &[u8], number: u64, now: Instant) -> Standing {
+    let is_flying = |line: &Line| line.number == number && !line.is_mark();
+    if read(table, now).iter().any(is_flying) { Standing::Flying } else { Standing::Ended }
+}
+
+/// Whether another's answer would do for this request, and its own for others: it asks for the whole, on no condition, and of
+/// any age.
+pub fn is_common(inquiry: &Inquiry, route: &Route) -> bool {
+    let said = &inquiry.said;
+    let is_choosy =
+        said.no_cache || said.no_store || said.only_if_cached || said.max_age.is_some() || said.min_fresh.is_some();
+    let has = |name| inquiry.headers.first(name).is_some();
+    let is_partial = ["range", "if-range", "if-none-match", "if-modified-since"].into_iter().any(has);
+    !is_choosy && !is_partial && !inquiry.is_head && !inquiry.caller.is_particular(route)
+}
+
+#[cfg(test)]
+mod tests;
