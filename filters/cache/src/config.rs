@@ -15,7 +15,9 @@
 //!
 //! `name` is this cache's name in `Cache-Status` and the place of its entries: two caches of one proxy that would
 //! answer the same URL differently need different names. `budget_bytes` bounds what all workers together keep,
-//! `object_bytes_max` one stored response with its headers; both are a number or a text with `KiB`, `MiB` or `GiB`.
+//! `object_bytes_max` one stored response with its headers; both are a number or a text with `KiB`, `MiB` or `GiB`. What
+//! is asked for again and again each worker keeps at hand besides, in up to 4 MiB of its own, or an eighth of the budget
+//! where that is less. `"compress": false` keeps text as it came instead of packed (see [`crate::packing`]).
 //!
 //! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
@@ -57,8 +59,17 @@ pub use level::Level;
 pub use storage::{KeyDigest, Tagging};
 
 /// What a configuration may say.
-const MEMBERS: [&str; 8] =
-    ["name", "budget_bytes", "object_bytes_max", "tag_fields", "tag_fields_hidden", "state", "l2", "routes"];
+const MEMBERS: [&str; 9] = [
+    "name",
+    "budget_bytes",
+    "object_bytes_max",
+    "compress",
+    "tag_fields",
+    "tag_fields_hidden",
+    "state",
+    "l2",
+    "routes",
+];
 /// What a route may say.
 const ROUTE_MEMBERS: [&str; 12] = [
     "match",
@@ -75,6 +86,9 @@ const ROUTE_MEMBERS: [&str; 12] = [
     "l2",
 ];
 
+/// What a worker keeps at hand, at most.
+const RECENT_BYTES_MAX: usize = 4 << 20;
+
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -84,6 +98,10 @@ pub struct Config {
     pub arena: Arena,
     /// The longest stored response, with its headers.
     pub object_bytes_max: usize,
+    /// Bodies of text are packed where that pays.
+    pub packs: bool,
+    /// How many bytes of entries each worker keeps at hand.
+    pub recent_bytes_max: usize,
     /// How responses are called by the upstream.
     pub tagging: Tagging,
     /// Where a fleet shares what it stores.
@@ -164,11 +182,14 @@ impl Config {
             return Err(ConfigError::at("budget_bytes", reason));
         };
         let arena = Arena::new(&name, sets, object_bytes_max);
+        let packs = fields.flag("compress")? != Some(false);
+        let recent_bytes_max = usize::try_from(budget / 8).unwrap_or(usize::MAX).min(RECENT_BYTES_MAX);
         let level = Level::read(&mut fields, variables)?;
         let tagging = Tagging::read(&mut fields)?;
         let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
         fields.end_of(&MEMBERS)?;
-        Ok(Self { name, arena, object_bytes_max: object_bytes_max as usize, tagging, level, routes })
+        let object_bytes_max = object_bytes_max as usize;
+        Ok(Self { name, arena, object_bytes_max, packs, recent_bytes_max, tagging, level, routes })
     }
 }
 
@@ -298,7 +319,10 @@ mod tests {
     fn a_configuration_has_defaults() {
         let config = Config::from_json(b"").unwrap();
         assert_eq!((config.name.as_str(), config.object_bytes_max), ("weir", 256 << 10));
-        assert!(config.routes.is_empty());
+        assert!(config.routes.is_empty() && config.packs);
+        assert_eq!(config.recent_bytes_max, 4 << 20);
+        let config = Config::from_json(br#"{"compress": false, "budget_bytes": "1MiB"}"#).unwrap();
+        assert_eq!((config.packs, config.recent_bytes_max), (false, 128 << 10));
         let config = Config::from_json(br#"{"routes": [{"match": {}, "ttl": "30d"}]}"#).unwrap();
         let route = &config.routes[0];
         let forced = route.forced.as_ref().unwrap();

@@ -13,6 +13,7 @@ mod reusing;
 mod store;
 mod validating;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use policy::{Instant, Seed};
@@ -25,6 +26,7 @@ use shell::stream::{self, Buffer};
 
 use crate::config::Config;
 use crate::invalidation::Invalidation;
+use crate::recent::Recent;
 use crate::recording::Ledger;
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
@@ -54,6 +56,7 @@ struct Plugin {
     config: Config,
     seed: Seed,
     ledger: Ledger,
+    recent: RefCell<Recent>,
     claims: Claims,
     purges: Purges,
     remote: Option<Remote>,
@@ -129,7 +132,8 @@ impl RootContext for Root {
         let unrouted = Meters::new("default", "default");
         let (ledger, claims, purges) = (Ledger::default(), Claims::default(), Purges::new(&config));
         let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
-        let plugin = Plugin { config, seed, ledger, claims, purges, remote, meters, unrouted };
+        let recent = RefCell::new(Recent::new(config.recent_bytes_max));
+        let plugin = Plugin { config, seed, ledger, recent, claims, purges, remote, meters, unrouted };
         plugin.wake();
         self.plugin = Some(Rc::new(plugin));
         true

@@ -26,7 +26,7 @@
 //! To read: [`config`], then [`request`], [`admission`], [`selection`] and [`validation`] (what is asked, stored,
 //! reused, confirmed), [`invalidation`], with [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
 //! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
-//! and [`recording`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
+//! and [`recording`], [`packing`] and [`recent`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
 //! [`level`] (what a fleet shares); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
@@ -43,9 +43,11 @@ pub mod freshness;
 pub mod invalidation;
 pub mod key;
 pub mod level;
+pub mod packing;
 pub mod precondition;
 pub mod purge;
 pub mod range;
+pub mod recent;
 pub mod recording;
 pub mod reference;
 pub mod remote;

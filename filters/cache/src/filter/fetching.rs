@@ -104,7 +104,8 @@ impl Plugin {
         let entry = Entry::parse(&object).filter(|entry| entry.parts.key == inquiry.key)?;
         let vary = entry.parts.vary.to_vec();
         let values = Vary::from_bytes(&vary)?.values(&inquiry.headers);
-        if values != entry.parts.values || object.len() > self.config.object_bytes_max {
+        let plain = usize::try_from(envelope.plain).unwrap_or(usize::MAX);
+        if values != entry.parts.values || object.len().max(plain) > self.config.object_bytes_max {
             return None;
         }
         let route = self.config.routes.get(inquiry.route)?;

@@ -59,7 +59,7 @@ impl Plugin {
         if !recording.is_whole() {
             return;
         }
-        let (mut object, vary) = recording.finish();
+        let (mut object, vary) = recording.finish(self.config.packs);
         match self.place(print, variant, &vary, seen, &mut object) {
             Ok(Some(place)) => self.share(route, print, place, &object),
             Ok(None) => {}

@@ -23,7 +23,7 @@ impl Plugin {
     pub(super) fn look_up(&self, inquiry: &Inquiry) -> Result<(Known, Seen), HostError> {
         let stamp = self.purges.look()?;
         let variant = |vary: &[u8]| self.variant(vary, inquiry);
-        let (known, ticket) = store::look_up(&self.config.arena, inquiry.print, variant)?;
+        let (known, ticket) = store::look_up(&self.config.arena, &self.recent, inquiry.print, variant)?;
         Ok((known, Seen { ticket, stamp }))
     }
 

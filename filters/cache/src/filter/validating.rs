@@ -1,5 +1,7 @@
 //! A stored response that waits for what the upstream says of it.
 
+use std::rc::Rc;
+
 use policy::{Headers, Instant};
 use proxy_wasm::types::Action;
 use shell::headers::{self, Map};
@@ -19,7 +21,7 @@ use crate::validation::{self, Conditions, Finding};
 
 /// A stored response that is held while its request is with the upstream: by then, another may have its place.
 pub(super) struct Held {
-    bytes: Vec<u8>,
+    bytes: Rc<Vec<u8>>,
     ticket: u64,
     tags: Tags,
     is_conditional: bool,
