@@ -22,7 +22,7 @@ use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::HostError;
 use shell::headers::{self, Map};
 use shell::shared::Failure;
-use shell::stream::{self, Buffer};
+use shell::stream;
 
 use crate::config::Config;
 use crate::invalidation::Invalidation;
@@ -30,6 +30,7 @@ use crate::recent::Recent;
 use crate::recording::Ledger;
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
+use answering::Substitute;
 use correction::Correction;
 use fetching::Fetch;
 use keeping::Copy;
@@ -87,10 +88,10 @@ enum Phase {
     Fetched(Box<Fetch>),
     /// Its response is being copied.
     Copied(Box<Copy>),
-    /// It was answered here; the host may have to be corrected.
-    Answered(Correction),
+    /// It was answered here; the host may have to be corrected, and these bytes may replace the body.
+    Answered(Correction, Option<Substitute>),
     /// The headers of its response were replaced, and these bytes replace the body.
-    Replaced(Vec<u8>),
+    Replaced(Substitute),
 }
 
 /// What a forwarded request's response is judged by.
@@ -192,7 +193,13 @@ impl HttpContext for Filter {
         let mut action = Action::Continue;
         match std::mem::take(&mut self.phase) {
             Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) => {}
-            Phase::Answered(correction) => report(correction.apply()),
+            Phase::Answered(correction, later) => {
+                report(correction.apply());
+                if let Some(substitute) = later {
+                    substitute.announce();
+                    self.phase = Phase::Replaced(substitute);
+                }
+            }
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
                 if let Some(invalidation) = invalidates {
@@ -215,11 +222,7 @@ impl HttpContext for Filter {
                 Some(copy) => self.phase = Phase::Copied(Box::new(copy)),
                 None => {}
             },
-            (_, Phase::Replaced(bytes)) => {
-                report(stream::replace(Buffer::ResponseBody, &bytes));
-                // What still comes of the other body is taken away.
-                self.phase = Phase::Replaced(Vec::new());
-            }
+            (_, Phase::Replaced(substitute)) => self.phase = Phase::Replaced(substitute.put()),
             _ => {}
         }
         Action::Continue

@@ -95,13 +95,10 @@ impl Filter {
         hit: selection::Hit,
         now: Instant,
     ) -> Action {
-        let entry = known.bytes().and_then(Entry::parse);
-        let Some((entry, stored)) = entry.and_then(|entry| entry.headers().map(|headers| (entry, headers))) else {
-            return self.pass(Forward::Bypass, Some("unreadable"), None);
-        };
-        if let Known::Object(found) = known
-            && found.is_use_news
-        {
+        let Known::Object(found) = known else { return self.pass(Forward::Bypass, Some("unreadable"), None) };
+        let entry = Entry::parse(&found.bytes).and_then(|entry| entry.headers().map(|headers| (entry, headers)));
+        let Some((entry, stored)) = entry else { return self.pass(Forward::Bypass, Some("unreadable"), None) };
+        if found.is_use_news {
             report(store::touch(&plugin.config.arena, inquiry.print, found.ticket));
         }
         if let Some(meters) = plugin.meters.get(inquiry.route) {
@@ -110,6 +107,6 @@ impl Filter {
         let stored = selection::Stored { status: entry.facts.status, headers: &stored, body: entry.body };
         let member = status::hit(&plugin.config.name, hit.ttl);
         let answer = selection::answer(&stored, inquiry, hit.age, &member, now);
-        self.send(&answer, entry.body)
+        self.send(inquiry, &answer, &found.bytes, entry.body)
     }
 }

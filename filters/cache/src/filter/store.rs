@@ -38,16 +38,6 @@ pub(crate) enum Known {
     Object(Object),
 }
 
-impl Known {
-    /// The object's entry, as bytes.
-    pub(crate) fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Object(found) => Some(&found.bytes),
-            Self::Nothing | Self::OtherVariants => None,
-        }
-    }
-}
-
 /// A stored object.
 pub(crate) struct Object {
     /// Its entry, with the body as it was.

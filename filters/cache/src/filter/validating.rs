@@ -137,20 +137,30 @@ impl Filter {
                 let failure = admission::status(replaced.response).unwrap_or(503);
                 let name = &plugin.config.name;
                 let member = status::restored(name, question.why, failure, hit.ttl, false, "stale-if-error");
-                let restored = Restored { stored: kept, age: hit.age, member };
+                let restored = Restored { stored: kept, entry: &held.bytes, age: hit.age, member };
                 self.replace(&question.inquiry, &restored, replaced, now)
             }
             Finding::Unchanged => {
                 let (age, ttl) = hit.map_or((0, 0), |hit| (hit.age, hit.ttl));
                 let member = status::restored(&plugin.config.name, question.why, 304, ttl, false, "validated");
-                self.replace(&question.inquiry, &Restored { stored: kept, age, member }, replaced, now)
+                self.replace(
+                    &question.inquiry,
+                    &Restored { stored: kept, entry: &held.bytes, age, member },
+                    replaced,
+                    now,
+                )
             }
             Finding::Confirmed => {
                 let (fate, fresh) = plugin.freshen(route, question, held, &kept, replaced.response, now);
                 let (is_stored, name) = (fate == Fate::Stored, &plugin.config.name);
                 let member = status::restored(name, question.why, 304, fresh.ttl, is_stored, "validated");
                 let stored = Stored { headers: &fresh.headers, ..kept };
-                self.replace(&question.inquiry, &Restored { stored, age: fresh.age, member }, replaced, now)
+                self.replace(
+                    &question.inquiry,
+                    &Restored { stored, entry: &held.bytes, age: fresh.age, member },
+                    replaced,
+                    now,
+                )
             }
         }
     }
