@@ -13,6 +13,8 @@
 
 use suite::{check, check_chain, refuses};
 
+#[path = "cache/bodies.rs"]
+mod bodies;
 #[path = "cache/callers.rs"]
 mod callers;
 #[path = "cache/fleet.rs"]
@@ -33,6 +35,7 @@ mod rfc9111_validation;
 mod rfc9213;
 #[path = "cache/storage.rs"]
 mod storage;
+mod store;
 
 /// One route for everything, by the responses' own words.
 const PLAIN: &str = r#"{"routes": [{"match": {}, "upstream": "spotify", "data_type": "search_results"}]}"#;

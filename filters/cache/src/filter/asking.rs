@@ -12,7 +12,7 @@ use crate::entry::Entry;
 use crate::invalidation::Invalidation;
 use crate::request::Inquiry;
 use crate::selection::{self, Verdict};
-use crate::status::{self, Forward};
+use crate::status::{self, Forward, Source};
 
 impl Filter {
     pub(super) fn pass(
@@ -27,15 +27,23 @@ impl Filter {
 
     /// Answers a request from the store, asks the second level, or forwards it.
     pub(super) fn ask(&mut self, plugin: &Plugin, inquiry: Inquiry) -> Action {
-        self.decide(plugin, inquiry, None, true)
+        self.decide(plugin, inquiry, None, None)
     }
 
     /// Goes on with a request for which the second level has been asked: what that had is in the store now.
     pub(super) fn settle(&mut self, plugin: &Plugin, fetch: Fetch) -> Action {
-        self.decide(plugin, fetch.inquiry, fetch.claim, false)
+        let source = if fetch.sent.is_adopted { Source::Fleet } else { Source::Own };
+        self.decide(plugin, fetch.inquiry, fetch.claim, Some(source))
     }
 
-    fn decide(&mut self, plugin: &Plugin, inquiry: Inquiry, mut claim: Option<Claim>, may_fetch: bool) -> Action {
+    /// Where the second level has been asked, `fetched` says whose a hit then is.
+    fn decide(
+        &mut self,
+        plugin: &Plugin,
+        inquiry: Inquiry,
+        mut claim: Option<Claim>,
+        fetched: Option<Source>,
+    ) -> Action {
         let now = shell::now();
         let (Some(route), Some(meters)) = (plugin.config.routes.get(inquiry.route), plugin.meters.get(inquiry.route))
         else {
@@ -47,12 +55,13 @@ impl Filter {
             // Whatever was seen, nothing is stored that might have been invalidated.
             (Known::Nothing, Seen::default())
         });
+        let source = fetched.unwrap_or(Source::Own);
         let why = match plugin.judge(&mut known, &inquiry, route, now) {
-            Verdict::Use(hit) => return self.answer(plugin, &inquiry, &known, hit, now),
+            Verdict::Use(hit) => return self.answer(plugin, &inquiry, &known, hit, source, now),
             Verdict::Refresh(hit) => {
                 if claim.is_none() {
                     match plugin.refresh(&inquiry, &known, now) {
-                        Refreshing::Beside => return self.answer(plugin, &inquiry, &known, hit, now),
+                        Refreshing::Beside => return self.answer(plugin, &inquiry, &known, hit, source, now),
                         Refreshing::ByThisRequest(taken) => claim = Some(taken),
                     }
                 }
@@ -64,7 +73,9 @@ impl Filter {
                 reason
             }
         };
-        if may_fetch && let Some(sent) = plugin.fetch(&inquiry, &known, seen, now) {
+        if fetched.is_none()
+            && let Some(sent) = plugin.fetch(&inquiry, &known, seen, now)
+        {
             self.phase = Phase::Fetched(Box::new(Fetch { inquiry, claim, sent }));
             return Action::Pause;
         }
@@ -93,6 +104,7 @@ impl Filter {
         inquiry: &Inquiry,
         known: &Known,
         hit: selection::Hit,
+        source: Source,
         now: Instant,
     ) -> Action {
         let Known::Object(found) = known else { return self.pass(Forward::Bypass, Some("unreadable"), None) };
@@ -105,7 +117,7 @@ impl Filter {
             meters.hits.increment();
         }
         let stored = selection::Stored { status: entry.facts.status, headers: &stored, body: entry.body };
-        let member = status::hit(&plugin.config.name, hit.ttl);
+        let member = status::hit(&plugin.config.name, hit.ttl, source);
         let answer = selection::answer(&stored, inquiry, hit.age, &member, now);
         self.send(inquiry, &answer, &found.bytes, entry.body)
     }

@@ -33,6 +33,8 @@ pub(super) struct Sent {
     until: Instant,
     /// The second question has been asked.
     is_variant: bool,
+    /// What the level had is in the store.
+    pub(super) is_adopted: bool,
     /// What the fleet's number is to be judged with.
     local: u32,
     seen: Seen,
@@ -58,7 +60,16 @@ impl Plugin {
                     Known::Object(found) => [found.envelope.moments[0], found.envelope.moments[1]],
                     Known::Nothing | Known::OtherVariants => [0; 2],
                 };
-                Some(Sent { token, key, until: now + level.budget, is_variant: false, local, seen, newest })
+                Some(Sent {
+                    token,
+                    key,
+                    until: now + level.budget,
+                    is_variant: false,
+                    is_adopted: false,
+                    local,
+                    seen,
+                    newest,
+                })
             }
             Err(fault) => {
                 remote.note::<()>(&Err(fault), now);
@@ -88,7 +99,8 @@ impl Plugin {
             Ok(Found::Object(object)) => self.adopt(fetch, object),
             Ok(Found::Nothing) | Err(_) => None,
         };
-        let outcome = if adopted.is_some() { remote.hits } else { remote.misses };
+        fetch.sent.is_adopted = adopted.is_some();
+        let outcome = if fetch.sent.is_adopted { remote.hits } else { remote.misses };
         outcome.increment();
         true
     }
