@@ -17,7 +17,9 @@
 //! answer the same URL differently need different names. `budget_bytes` bounds what all workers together keep,
 //! `object_bytes_max` one stored response with its headers; both are a number or a text with `KiB`, `MiB` or `GiB`. What
 //! is asked for again and again each worker keeps at hand besides, in up to 4 MiB of its own, or an eighth of the budget
-//! where that is less. `"compress": false` keeps text as it came instead of packed (see [`crate::packing`]).
+//! where that is less. `compress` says where text is packed ([`crate::packing`]): in the second level alone (`"l2"`), which
+//! costs no request anything; `"everywhere"`, so that the budget holds several times as much and each hit that is not at hand
+//! costs its unpacking; `"never"`.
 //!
 //! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
@@ -56,7 +58,7 @@ mod level;
 mod storage;
 
 pub use level::Level;
-pub use storage::{KeyDigest, Tagging};
+pub use storage::{KeyDigest, Packing, Tagging};
 
 /// What a configuration may say.
 const MEMBERS: [&str; 9] = [
@@ -98,8 +100,8 @@ pub struct Config {
     pub arena: Arena,
     /// The longest stored response, with its headers.
     pub object_bytes_max: usize,
-    /// Bodies of text are packed where that pays.
-    pub packs: bool,
+    /// Where bodies of text are packed.
+    pub packing: Packing,
     /// How many bytes of entries each worker keeps at hand.
     pub recent_bytes_max: usize,
     /// How responses are called by the upstream.
@@ -182,14 +184,14 @@ impl Config {
             return Err(ConfigError::at("budget_bytes", reason));
         };
         let arena = Arena::new(&name, sets, object_bytes_max);
-        let packs = fields.flag("compress")? != Some(false);
+        let packing = Packing::read(&mut fields)?;
         let recent_bytes_max = usize::try_from(budget / 8).unwrap_or(usize::MAX).min(RECENT_BYTES_MAX);
         let level = Level::read(&mut fields, variables)?;
         let tagging = Tagging::read(&mut fields)?;
         let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
         fields.end_of(&MEMBERS)?;
         let object_bytes_max = object_bytes_max as usize;
-        Ok(Self { name, arena, object_bytes_max, packs, recent_bytes_max, tagging, level, routes })
+        Ok(Self { name, arena, object_bytes_max, packing, recent_bytes_max, tagging, level, routes })
     }
 }
 
@@ -319,10 +321,11 @@ mod tests {
     fn a_configuration_has_defaults() {
         let config = Config::from_json(b"").unwrap();
         assert_eq!((config.name.as_str(), config.object_bytes_max), ("weir", 256 << 10));
-        assert!(config.routes.is_empty() && config.packs);
+        assert_eq!(config.packing, Packing::Remote);
+        assert!(config.routes.is_empty());
         assert_eq!(config.recent_bytes_max, 4 << 20);
-        let config = Config::from_json(br#"{"compress": false, "budget_bytes": "1MiB"}"#).unwrap();
-        assert_eq!((config.packs, config.recent_bytes_max), (false, 128 << 10));
+        let config = Config::from_json(br#"{"compress": "never", "budget_bytes": "1MiB"}"#).unwrap();
+        assert_eq!((config.packing, config.recent_bytes_max), (Packing::Never, 128 << 10));
         let config = Config::from_json(br#"{"routes": [{"match": {}, "ttl": "30d"}]}"#).unwrap();
         let route = &config.routes[0];
         let forced = route.forced.as_ref().unwrap();
@@ -352,6 +355,8 @@ mod tests {
             (r#"{"name": ""}"#, "name: must be a letter"),
             (r#"{"budget_bytes": "64MB"}"#, "budget_bytes: must be a number of bytes, or a text like"),
             (r#"{"budget_bytes": "99999999999GiB"}"#, "budget_bytes: must be a number of bytes"),
+            (r#"{"compress": true}"#, "compress: must be"),
+            (r#"{"compress": "l1"}"#, "compress: must be l2, everywhere or never, got \"l1\""),
             (r#"{"budget_bytes": 1000}"#, "budget_bytes: must be from "),
             (r#"{"budget_bytes": "5GiB"}"#, "budget_bytes: must be from "),
             (r#"{"object_bytes_max": "17MiB"}"#, "object_bytes_max: must be from 1KiB to 16MiB"),

@@ -125,12 +125,9 @@ impl Recording {
 
     /// The object, its body packed where it may be and that pays, and the field names that select it.
     pub fn finish(mut self, may_pack: bool) -> (Vec<u8>, Vec<u8>) {
-        let body = self.packed_from.filter(|_| may_pack).and_then(|at| self.entry.split_at_checked(at));
-        if let Some((head, body)) = body
-            && let Some(packed) = packing::pack(body)
-        {
-            self.envelope.plain = u32::try_from(body.len()).unwrap_or_default();
-            self.entry = [head, &packed].concat();
+        let packed = self.packed_from.filter(|_| may_pack).and_then(|at| packing::pack(&self.entry, at));
+        if let Some((entry, plain)) = packed {
+            (self.entry, self.envelope.plain) = (entry, plain);
         }
         self.envelope.append(&mut self.entry);
         (std::mem::take(&mut self.entry), std::mem::take(&mut self.vary))

@@ -32,8 +32,11 @@ const LEASED: &str = r#"{"rate": "1000000/s", "burst": 1000000}"#;
 const UNCACHED: &str = "no-store";
 const CACHED: &str = "max-age=86400";
 
+/// With so small a budget no worker keeps 64 KiB at hand.
+const FAR: &str = "400KiB";
+
 /// Every variant, `none` first. The answer may not be stored, so that all filters see each request, but in `…_hit` and
-/// `hit_…`. Each token of `…_first` comes again only when the filter has long forgotten it.
+/// `hit_…`; in `far_…`, which reads each hit from shared data; and in `stored_…`, which stores each answer anew. Each token of `…_first` comes again only when the filter has long forgotten it.
 pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
     let (rsa, ec) = (&tokens.rs256, &tokens.es256);
     let no_headers = || vec![String::new()];
@@ -74,7 +77,26 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         fetched("proxied_64k", large, vec![]),
         fetched("hit_64k", large, vec![wasm("cache", rsa)]),
         fetched("envoy_hit_64k", large, vec![envoy_cache()]),
+        fetched("far_64k", large, vec![cache(&json!({"budget_bytes": FAR}))]),
+        fetched("far_64k_packed", large, vec![cache(&json!({"budget_bytes": FAR, "compress": "everywhere"}))]),
+        anew(fetched("stored_1k", small, vec![wasm("cache", rsa)])),
+        anew(fetched("stored_64k", large, vec![wasm("cache", rsa)])),
+        anew(fetched("stored_64k_packed", large, vec![cache(&json!({"compress": "everywhere"}))])),
     ]
+}
+
+/// The same, with requests that nothing stored may answer.
+fn anew(variant: Variant) -> Variant {
+    Variant { headers: vec!["cache-control: no-cache\r\n".to_owned()], ..variant }
+}
+
+/// The cache, as [`configuration`] has it but for these members.
+fn cache(members: &Value) -> Value {
+    let mut config = json!({"routes": [{"match": {}, "upstream": "plain", "data_type": "plain", "shared": true}]});
+    for (name, value) in members.as_object().into_iter().flatten() {
+        config[name.as_str()] = value.clone();
+    }
+    plugin("cache", &config)
 }
 
 fn bearer(token: &str) -> String {

@@ -11,10 +11,11 @@ use shell::callout;
 use super::Plugin;
 use super::refresh::Claim;
 use super::store::{Known, Seen};
-use crate::config::Level;
+use crate::config::{Level, Packing};
 use crate::entry::Entry;
 use crate::envelope::Envelope;
 use crate::key::{self, Vary};
+use crate::packing;
 use crate::purge::{Stamp, Standing, Subject};
 use crate::remote::{self, Found};
 use crate::request::Inquiry;
@@ -131,6 +132,9 @@ impl Plugin {
         }
         // A purge that this proxy was told of while it waited is not forgotten: it is younger than the question.
         envelope.stamp = Stamp { local: seen.stamp.local.min(stamp.local), remote: judged.remote };
+        if self.config.packing != Packing::Everywhere {
+            object = packing::unpack(object, std::mem::take(&mut envelope.plain))?;
+        }
         envelope.append(&mut object);
         let variant = key::variant(&self.seed, &vary, &values);
         self.place(inquiry.print, variant, &vary, *seen, &mut object).ok()?.map(|_| ())

@@ -8,6 +8,7 @@ use super::refresh::Claim;
 use super::store::{self, Seen};
 use super::{Plugin, Question};
 use crate::admission::{Admitted, Refusal};
+use crate::config::Packing;
 use crate::invalidation::Invalidation;
 use crate::recording::Recording;
 use crate::tag::Tags;
@@ -59,7 +60,7 @@ impl Plugin {
         if !recording.is_whole() {
             return;
         }
-        let (mut object, vary) = recording.finish(self.config.packs);
+        let (mut object, vary) = recording.finish(self.config.packing == Packing::Everywhere);
         match self.place(print, variant, &vary, seen, &mut object) {
             Ok(Some(place)) => self.share(route, print, place, &object),
             Ok(None) => {}
