@@ -26,13 +26,16 @@ pub struct Mark {
     pub received: u32,
 }
 
+/// An entry, its body as it was, and its envelope.
+pub type Whole = (Rc<Vec<u8>>, Envelope);
+
 /// One worker's entries.
 #[derive(Debug, Default)]
 pub struct Recent {
     bytes_max: usize,
     bytes: usize,
     /// The one that was used last comes last.
-    kept: Vec<(Mark, Rc<Vec<u8>>, Envelope)>,
+    kept: Vec<(Mark, Whole)>,
 }
 
 impl Recent {
@@ -41,23 +44,25 @@ impl Recent {
         Self { bytes_max, ..Self::default() }
     }
 
-    /// The entry with this mark, and its envelope.
-    pub fn find(&mut self, mark: Mark) -> Option<(Rc<Vec<u8>>, Envelope)> {
-        let at = self.kept.iter().rposition(|(other, ..)| *other == mark)?;
+    /// The entry with this mark.
+    pub fn find(&mut self, mark: Mark) -> Option<Whole> {
+        let at = self.kept.iter().rposition(|(other, _)| *other == mark)?;
         self.kept.get_mut(at..)?.rotate_left(1);
-        self.kept.last().map(|(_, entry, envelope)| (entry.clone(), envelope.clone()))
+        self.kept.last().map(|(_, whole)| whole.clone())
     }
 
     /// Keeps an entry; those that were used longest ago give way.
-    pub fn keep(&mut self, mark: Mark, entry: &Rc<Vec<u8>>, envelope: &Envelope) {
-        if entry.len() > self.bytes_max / PART {
+    pub fn keep(&mut self, mark: Mark, whole: Whole) {
+        let bytes = whole.0.len();
+        if bytes > self.bytes_max / PART {
             return;
         }
-        while self.kept.len() >= ENTRIES_MAX || self.bytes + entry.len() > self.bytes_max {
-            self.bytes -= self.kept.remove(0).1.len();
+        while self.kept.len() >= ENTRIES_MAX || self.bytes + bytes > self.bytes_max {
+            let (_, (gone, _)) = self.kept.remove(0);
+            self.bytes -= gone.len();
         }
-        self.bytes += entry.len();
-        self.kept.push((mark, entry.clone(), envelope.clone()));
+        self.bytes += bytes;
+        self.kept.push((mark, whole));
     }
 }
 
@@ -74,7 +79,7 @@ mod tests {
 
     fn keep(recent: &mut Recent, ticket: u64, bytes: usize) {
         let envelope = Envelope { moments: [1, 2, 3], ..Envelope::default() };
-        recent.keep(mark(ticket), &Rc::new(vec![0; bytes]), &envelope);
+        recent.keep(mark(ticket), (Rc::new(vec![0; bytes]), envelope));
     }
 
     #[test]

@@ -42,6 +42,8 @@ pub struct Inquiry {
     pub caller: Caller,
     /// Whether it is a `HEAD`.
     pub is_head: bool,
+    /// It has neither a range nor a precondition.
+    pub wants_whole: bool,
 }
 
 /// Who asks, as far as a cache has to know (RFC 9111 §3.5).
@@ -68,6 +70,7 @@ impl Caller {
 
 /// The fields of a request that decide whether the cache has anything to do with it.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says that one field is there")]
 struct Fields<'a> {
     method: &'a [u8],
     scheme: &'a [u8],
@@ -77,6 +80,10 @@ struct Fields<'a> {
     beyond: Option<&'static str>,
     authorization: bool,
     user: bool,
+    /// It has directives for caches.
+    directives: bool,
+    /// It wants a part, or nothing where nothing has changed.
+    wishes: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -92,6 +99,8 @@ impl<'a> Fields<'a> {
                 // RFC 9111 §4.3.2: these two are for the origin alone.
                 b"if-match" | b"if-unmodified-since" => fields.beyond = Some("precondition"),
                 b"upgrade" => fields.beyond = Some("upgrade"),
+                b"cache-control" | b"pragma" => fields.directives = true,
+                b"if-none-match" | b"if-modified-since" | b"range" => fields.wishes = true,
                 name => fields.user |= name == header::USER.as_bytes(),
             }
         }
@@ -145,8 +154,13 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     };
     let key = key::primary(fields.scheme, fields.authority, fields.target);
     let print = seed.fingerprint([key.as_slice()]);
-    let said = directive::Request::parse(headers.all("cache-control"), headers.all("pragma"));
-    Plan::Ask(Inquiry { route, headers, key, print, said, caller, is_head })
+    let wants_whole = !fields.wishes;
+    let said = if fields.directives {
+        directive::Request::parse(headers.all("cache-control"), headers.all("pragma"))
+    } else {
+        directive::Request::default()
+    };
+    Plan::Ask(Inquiry { route, headers, key, print, said, caller, is_head, wants_whole })
 }
 
 #[cfg(test)]

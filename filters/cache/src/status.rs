@@ -44,7 +44,8 @@ pub enum Source {
 
 /// A member for a response that was answered from the store; `ttl` in seconds, negative where it is stale (§2.3).
 pub fn hit(name: &str, ttl: i64, source: Source) -> String {
-    let mut member = String::from(name);
+    let mut member = String::with_capacity(64);
+    member.push_str(name);
     let _ = write!(member, "; hit; ttl={ttl}");
     if source == Source::Fleet {
         member.push_str("; detail=l2");
@@ -80,16 +81,12 @@ pub enum Fate {
 
 /// A member for a response to a request that was forwarded.
 pub fn forwarded(name: &str, why: Forward, fate: Fate) -> String {
-    let mut member = String::from(name);
-    let _ = write!(member, "; fwd={}", why.token());
-    match fate {
-        Fate::Stored => member.push_str("; stored"),
-        Fate::Passed(Some(reason)) => {
-            let _ = write!(member, "; detail={reason}");
-        }
-        Fate::Passed(None) => {}
-    }
-    member
+    let (label, value) = match fate {
+        Fate::Stored => ("; stored", ""),
+        Fate::Passed(Some(reason)) => ("; detail=", reason),
+        Fate::Passed(None) => ("", ""),
+    };
+    [name, "; fwd=", why.token(), label, value].concat()
 }
 
 #[cfg(test)]

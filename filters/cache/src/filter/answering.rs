@@ -80,7 +80,7 @@ impl Filter {
             _ => (body, None),
         };
         self.phase = Phase::Answered(Correction::of(&answer.headers, body), later);
-        reply::send_whole(answer.status, &format!("{DETAILS_PREFIX}cache_hit"), &answer.headers, body)
+        reply::send_whole(answer.status, &[DETAILS_PREFIX, "cache_hit"].concat(), &answer.headers, body)
     }
 
     /// Answers in the response phase. Headers and body change in their places, so that the filters before this one see

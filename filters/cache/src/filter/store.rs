@@ -13,7 +13,7 @@ use crate::directory::{Directory, Found, Placement, Record};
 use crate::entry;
 use crate::envelope::Envelope;
 use crate::purge::Stamp;
-use crate::recent::{Mark, Recent};
+use crate::recent::{Mark, Recent, Whole};
 use crate::{key, packing};
 
 /// How often a directory's change is tried again when other workers were faster.
@@ -83,7 +83,7 @@ fn object(
     recent: &RefCell<Recent>,
     print: Fingerprint,
     record: &Record<'_>,
-) -> Result<Option<(Rc<Vec<u8>>, Envelope)>, HostError> {
+) -> Result<Option<Whole>, HostError> {
     let mark = Mark { print, ticket: record.ticket, received: record.received };
     if let Some(found) = recent.borrow_mut().find(mark) {
         return Ok(Some(found));
@@ -92,16 +92,16 @@ fn object(
     let Some(envelope) = Envelope::split(&mut bytes) else { return Ok(None) };
     let Some(mut bytes) = packing::unpack(bytes, envelope.plain) else { return Ok(None) };
     // What is to be replaced answers in its place as long as that has not been written.
-    let is_former = record.former != 0 && entry::ticket(&bytes) == Some(record.former);
-    let is_own = entry::ticket(&bytes) == Some(record.ticket);
-    if is_former {
+    let ticket = entry::ticket(&bytes);
+    let is_own = ticket == Some(record.ticket);
+    if record.former != 0 && ticket == Some(record.former) {
         entry::seal(&mut bytes, record.ticket);
     }
-    let bytes = Rc::new(bytes);
+    let whole = (Rc::new(bytes), envelope);
     if is_own && !record.is_use_news() {
-        recent.borrow_mut().keep(mark, &bytes, &envelope);
+        recent.borrow_mut().keep(mark, whole.clone());
     }
-    Ok(Some((bytes, envelope)))
+    Ok(Some(whole))
 }
 
 /// Puts a whole object into the place that its `offer` asks for; says the slot, or that it came too late.
