@@ -10,10 +10,10 @@ use crate::entry::Entry;
 /// Of a shorter body there is little to save.
 const BYTES_MIN: usize = 1 << 10;
 /// A longer body is kept as it is: its client waits for its end while it is packed.
-pub const BYTES_MAX: usize = 256 << 10;
+const BYTES_MAX: usize = 256 << 10;
 
 /// Whether the body under these headers is worth a try: text that nobody has encoded yet.
-pub fn is_text(headers: &Headers) -> bool {
+fn is_text(headers: &Headers) -> bool {
     let kind = headers.first("content-type").unwrap_or_default();
     let kind = kind.split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii();
     let is = |whole: &str| kind.eq_ignore_ascii_case(whole.as_bytes());
@@ -32,11 +32,12 @@ pub fn is_text(headers: &Headers) -> bool {
     is_text && headers.first("content-encoding").is_none()
 }
 
-/// An entry with its body, which begins at `body_at`, packed, and how long that was; `None` where it does not pay.
-pub fn pack(entry: &[u8], body_at: usize) -> Option<(Vec<u8>, u32)> {
-    let (head, body) = entry.split_at_checked(body_at)?;
-    let packed = pack_body(body)?;
-    Some(([head, &packed].concat(), u32::try_from(body.len()).ok()?))
+/// An entry with its body packed, and how long that was; `None` where it does not pay.
+pub fn pack(entry: &[u8]) -> Option<(Vec<u8>, u32)> {
+    let read = Entry::parse(entry)?;
+    let head = entry.get(..entry.len() - read.body.len())?;
+    let packed = if is_text(&read.headers()?) { pack_body(read.body)? } else { return None };
+    Some(([head, &packed].concat(), u32::try_from(read.body.len()).ok()?))
 }
 
 /// `None` where that would save less than a sixth.
@@ -78,7 +79,8 @@ mod tests {
         let received = Received { at: Instant::from_unix_seconds(1000), age: 0 };
         let facts = Facts { status: 200, terms: Terms::default(), received, lifetime: 60 };
         let parts = Parts { key: b"GET http a /", vary: b"", values: b"" };
-        let mut entry = entry::begin(&facts, &parts, &Headers::from_pairs(&[(b"x", b"y")]), body.len());
+        let mut entry =
+            entry::begin(&facts, &parts, &Headers::from_pairs(&[(b"content-type", b"text/html")]), body.len());
         entry.extend_from_slice(body);
         entry
     }
@@ -107,7 +109,7 @@ mod tests {
         for length in [BYTES_MIN, 5000, 65_536, BYTES_MAX] {
             let body = text(length);
             let whole = entry(&body);
-            let (packed, plain) = pack(&whole, whole.len() - length).unwrap();
+            let (packed, plain) = pack(&whole).unwrap();
             assert!(packed.len() < whole.len() - length / 6 && plain as usize == length);
             assert_eq!(unpack(packed, plain), Some(whole), "{length}");
         }
@@ -117,10 +119,10 @@ mod tests {
     #[test]
     fn what_saves_too_little_is_left_as_it_is() {
         for body in [text(BYTES_MIN - 1), text(BYTES_MAX + 1), noise(5000), Vec::new()] {
-            assert_eq!(pack(&body, 0), None, "{}", body.len());
+            assert_eq!(pack(&entry(&body)), None, "{}", body.len());
         }
         // A fifth of text saves less than a sixth.
-        assert_eq!(pack(&[noise(4000), text(700)].concat(), 0), None);
+        assert_eq!(pack(&entry(&[noise(4000), text(700)].concat())), None);
     }
 
     #[test]
@@ -134,7 +136,7 @@ mod tests {
             assert_eq!(unpack(entry(&packed[..cut]), 4096), None, "cut at {cut}");
         }
         assert_eq!(unpack(entry(&noise(600)), 4096), None);
-        assert_eq!(pack(&body, 5000), None);
+        assert_eq!(pack(b"no entry"), None);
         assert_eq!(unpack(b"no entry".to_vec(), 4096), None);
         for at in 0..packed.len() {
             let mut broken = packed.clone();

@@ -60,8 +60,6 @@ pub struct Recording {
     entry: Vec<u8>,
     vary: Vec<u8>,
     envelope: Envelope,
-    /// Where the body begins, if it is to be packed.
-    packed_from: Option<usize>,
     /// The length at which the entry is whole, where the response says it.
     whole: Option<usize>,
     bytes_max: usize,
@@ -99,8 +97,7 @@ impl Recording {
         let date = u32::try_from(admitted.date).unwrap_or(u32::MAX);
         let moments = [date, admitted.facts.received_seconds(), useful_until(admitted)];
         let envelope = Envelope { tags, moments, plain: 0, stamp };
-        let packed_from = packing::is_text(&admitted.headers).then_some(entry.len());
-        Ok(Self { entry, vary: vary.to_vec(), envelope, packed_from, whole, bytes_max, taken, ledger: ledger.clone() })
+        Ok(Self { entry, vary: vary.to_vec(), envelope, whole, bytes_max, taken, ledger: ledger.clone() })
     }
 
     /// Copies a piece of the body; `None` where the copy is given up: it is longer than it said, or than is kept.
@@ -125,8 +122,7 @@ impl Recording {
 
     /// The object, its body packed where it may be and that pays, and the field names that select it.
     pub fn finish(mut self, may_pack: bool) -> (Vec<u8>, Vec<u8>) {
-        let packed = self.packed_from.filter(|_| may_pack).and_then(|at| packing::pack(&self.entry, at));
-        if let Some((entry, plain)) = packed {
+        if may_pack && let Some((entry, plain)) = packing::pack(&self.entry) {
             (self.entry, self.envelope.plain) = (entry, plain);
         }
         self.envelope.append(&mut self.entry);

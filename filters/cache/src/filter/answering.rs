@@ -16,8 +16,8 @@ use super::{Filter, Phase, report};
 use crate::request::Inquiry;
 use crate::selection::{self, Answer, Body, Stored};
 
-/// The host copies the body of a reply six times over before it goes to the client, and one that is put into the place of
-/// another's once: from this length on, that is cheaper.
+/// The host copies the body of a reply several times over before it goes to the client, and one that takes the place of
+/// another's once: beyond this length, that is cheaper than the header that it has to change for it.
 const DIRECT_BYTES_MAX: usize = 4 << 10;
 /// What stands for a body until it is replaced.
 const PLACEHOLDER: &[u8] = b"-";

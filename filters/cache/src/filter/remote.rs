@@ -16,7 +16,7 @@ use shell::shared::{self, Change, Failure};
 use super::{Plugin, store};
 use crate::arena::Arena;
 use crate::config::{Level, Packing};
-use crate::entry::Entry;
+use crate::entry::{self, Entry};
 use crate::envelope::Envelope;
 use crate::level::{self, Availability, Backlog};
 use crate::packing;
@@ -330,11 +330,15 @@ impl Plugin {
     fn store_remote(&self, remote: &Remote, level: &Level, fill: &Fill, now: Instant) -> Option<()> {
         let arena = &self.config.arena;
         let (mut object, _) = shared::read(&arena.object(arena.set_of(fill.print), fill.slot)).ok()?;
-        if self.config.packing != Packing::Never {
-            object = packed(object)?;
+        let mut envelope = Envelope::split(&mut object).filter(|_| entry::ticket(&object) == Some(fill.ticket))?;
+        if self.config.packing != Packing::Never
+            && envelope.plain == 0
+            && let Some((entry, plain)) = packing::pack(&object)
+        {
+            (object, envelope.plain) = (entry, plain);
         }
-        Envelope::of(&object)?;
-        let entry = Entry::parse(&object).filter(|entry| entry.ticket == fill.ticket)?;
+        envelope.append(&mut object);
+        let entry = Entry::parse(&object)?;
         let seconds = entry.facts.expires().saturating_add(level.stale_seconds).saturating_sub(store::seconds(now));
         if seconds == 0 || object.len() > level.object_bytes_max {
             return None;
@@ -350,19 +354,4 @@ impl Plugin {
         Self::send(remote, level, &command, Flight::Fill);
         Some(())
     }
-}
-
-/// An object with its body packed where that pays and has not been done.
-fn packed(mut object: Vec<u8>) -> Option<Vec<u8>> {
-    let mut envelope = Envelope::split(&mut object)?;
-    let entry = Entry::parse(&object)?;
-    let body_at = object.len() - entry.body.len();
-    if envelope.plain == 0
-        && packing::is_text(&entry.headers()?)
-        && let Some((entry, plain)) = packing::pack(&object, body_at)
-    {
-        (object, envelope.plain) = (entry, plain);
-    }
-    envelope.append(&mut object);
-    Some(object)
 }

@@ -278,7 +278,7 @@ fn an_answer_that_the_upstream_was_asked_about_is_no_hit() {
     // RFC 9211 §2.1
     plain(
         r#"
-        origin 200 cache-control=max-age=60 etag='"v1"' body=stored
+        origin 200 cache-control=max-age=60 content-type=text/plain etag='"v1"' body=stored
         GET /a -> 200
         GET /a -> 200 cache-status~hit
         origin 304 cache-control=max-age=60 etag='"v1"'
