@@ -193,13 +193,7 @@ impl HttpContext for Filter {
         let mut action = Action::Continue;
         match std::mem::take(&mut self.phase) {
             Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) => {}
-            Phase::Answered(correction, later) => {
-                report(correction.apply());
-                if let Some(substitute) = later {
-                    substitute.announce();
-                    self.phase = Phase::Replaced(substitute);
-                }
-            }
+            Phase::Answered(correction, later) => self.phase = answering::mend(correction, later),
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
                 if let Some(invalidation) = invalidates {

@@ -44,7 +44,7 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
     let first = |token: &Token| token.fresh.iter().map(|token| bearer(token)).collect();
     let variant = |name, filters, headers| {
         let (path, needs_store, has_upstream, cache_control) = ("/plain", false, false, UNCACHED);
-        Variant { name, filters, headers, path, needs_store, has_upstream, cache_control }
+        Variant { name, headers, path, needs_store, has_upstream, filters, cache_control }
     };
     let cached = |name, filters, headers| Variant { cache_control: CACHED, ..variant(name, filters, headers) };
     let chain = || FILTERS.iter().map(|filter| wasm(filter, rsa)).collect::<Vec<_>>();

@@ -61,11 +61,14 @@ impl Substitute {
         report(stream::replace(Buffer::ResponseBody, self.bytes.get(self.part.clone()).unwrap_or_default()));
         Self::default()
     }
+}
 
-    /// Has the response say how long they are.
-    pub(super) fn announce(&self) {
-        report(headers::set(Map::Response, "content-length", self.part.len().to_string()));
-    }
+/// Sets right what the host has made of an answer, whose body may be still to come.
+pub(super) fn mend(correction: Correction, later: Option<Substitute>) -> Phase {
+    report(correction.apply());
+    let Some(substitute) = later else { return Phase::Idle };
+    report(headers::set(Map::Response, "content-length", substitute.part.len().to_string()));
+    Phase::Replaced(substitute)
 }
 
 impl Filter {
