@@ -138,14 +138,16 @@ pub fn admit_whole(
     let lifetime = match forced {
         Some(forced) => forced.lifetime,
         // RFC 9110 §9.3.3: what answers a POST is kept where something says for how long.
-        None if freshness::is_explicit(response, &said) || (is_cacheable_by_default(status) && !inquiry.is_search) => {
+        None if freshness::is_explicit(response, &said)
+            || (is_cacheable_by_default(status) && !inquiry.is_search()) =>
+        {
             freshness::lifetime(response, &said, date, now, route.heuristic_max)
         }
         None => return Err(Refusal::Unfresh),
     };
     let terms = terms(route, inquiry, &said, forced.is_some());
     if forced.is_none() && !is_of_use(&terms, lifetime, received.age) {
-        Conditions::of(status, response, now).filter(|_| !inquiry.is_search).ok_or(Refusal::Unfresh)?;
+        Conditions::of(status, response, now).filter(|_| !inquiry.is_search()).ok_or(Refusal::Unfresh)?;
     }
     let facts = Facts { status, terms, received, lifetime };
     let length = length(response)?;

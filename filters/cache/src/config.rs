@@ -18,7 +18,11 @@
 //!
 //! `name` is this cache's name in `Cache-Status` and the place of its entries: two caches of one proxy that would
 //! answer the same URL differently need different names. `budget_bytes` bounds what all workers together keep,
-//! `object_bytes_max` one stored response with its headers; both are a number or a text with `KiB`, `MiB` or `GiB`.
+//! `object_bytes_max` one stored response with its headers; both are a number or a text with `KiB`, `MiB` or `GiB`. What
+//! is asked for again and again each worker keeps at hand besides, in up to 4 MiB of its own, or an eighth of the budget
+//! where that is less. `compress` says where text is packed ([`crate::packing`]): in the second level alone (`"l2"`), which
+//! costs no request anything; `"everywhere"`, so that the budget holds several times as much and each hit that is not at hand
+//! costs its unpacking; `"never"`.
 //!
 //! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
@@ -78,13 +82,14 @@ pub use flight::{Flight, Refresh};
 pub use forced::Forced;
 pub use level::Level;
 pub use search::Search;
-pub use storage::{KeyDigest, Tagging};
+pub use storage::{KeyDigest, Packing, Tagging};
 
 /// What a configuration may say.
-const MEMBERS: [&str; 10] = [
+const MEMBERS: [&str; 11] = [
     "name",
     "budget_bytes",
     "object_bytes_max",
+    "compress",
     "tag_fields",
     "tag_fields_hidden",
     "state",
@@ -113,6 +118,9 @@ const ROUTE_MEMBERS: [&str; 16] = [
     "l2",
 ];
 
+/// What a worker keeps at hand, at most.
+const RECENT_BYTES_MAX: usize = 4 << 20;
+
 /// A valid configuration.
 #[derive(Debug)]
 pub struct Config {
@@ -122,6 +130,10 @@ pub struct Config {
     pub arena: Arena,
     /// The longest stored response, with its headers.
     pub object_bytes_max: usize,
+    /// Where bodies of text are packed.
+    pub packing: Packing,
+    /// How many bytes of entries each worker keeps at hand.
+    pub recent_bytes_max: usize,
     /// How responses are called by the upstream.
     pub tagging: Tagging,
     /// Where a fleet shares what it stores.
@@ -197,12 +209,15 @@ impl Config {
             return Err(ConfigError::at("budget_bytes", reason));
         };
         let arena = Arena::new(&name, sets, object_bytes_max);
+        let packing = Packing::read(&mut fields)?;
+        let recent_bytes_max = usize::try_from(budget / 8).unwrap_or(usize::MAX).min(RECENT_BYTES_MAX);
         let level = Level::read(&mut fields, variables)?;
         let (flight, refresh) = (Flight::read(&mut fields)?, Refresh::read(&mut fields)?);
         let tagging = Tagging::read(&mut fields)?;
         let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
         fields.end_of(&MEMBERS)?;
-        Ok(Self { name, arena, object_bytes_max: object_bytes_max as usize, tagging, level, flight, refresh, routes })
+        let object_bytes_max = object_bytes_max as usize;
+        Ok(Self { name, arena, object_bytes_max, packing, recent_bytes_max, tagging, level, flight, refresh, routes })
     }
 }
 
@@ -314,7 +329,11 @@ mod tests {
     fn a_configuration_has_defaults() {
         let config = Config::from_json(b"").unwrap();
         assert_eq!((config.name.as_str(), config.object_bytes_max), ("weir", 256 << 10));
+        assert_eq!(config.packing, Packing::Remote);
         assert!(config.routes.is_empty());
+        assert_eq!(config.recent_bytes_max, 4 << 20);
+        let config = Config::from_json(br#"{"compress": "never", "budget_bytes": "1MiB"}"#).unwrap();
+        assert_eq!((config.packing, config.recent_bytes_max), (Packing::Never, 128 << 10));
         let config = Config::from_json(br#"{"routes": [{"match": {}, "ttl": "30d"}]}"#).unwrap();
         let route = &config.routes[0];
         let forced = route.forced(200).unwrap();
@@ -345,6 +364,8 @@ mod tests {
             (r#"{"name": ""}"#, "name: must be a letter"),
             (r#"{"budget_bytes": "64MB"}"#, "budget_bytes: must be a number of bytes, or a text like"),
             (r#"{"budget_bytes": "99999999999GiB"}"#, "budget_bytes: must be a number of bytes"),
+            (r#"{"compress": true}"#, "compress: must be"),
+            (r#"{"compress": "l1"}"#, "compress: must be l2, everywhere or never, got \"l1\""),
             (r#"{"budget_bytes": 1000}"#, "budget_bytes: must be from "),
             (r#"{"budget_bytes": "5GiB"}"#, "budget_bytes: must be from "),
             (r#"{"object_bytes_max": "17MiB"}"#, "object_bytes_max: must be from 1KiB to 16MiB"),

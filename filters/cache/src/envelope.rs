@@ -1,7 +1,7 @@
 //! What stands behind an entry in the same bytes: what storage knows of it that is none of HTTP's business.
 //!
 //! ```text
-//! entry tags:2×n date:4 received:4 expires:4 local:4 remote:8 n:1 format:1
+//! entry tags:2×n date:4 received:4 expires:4 plain:4 local:4 remote:8 n:1 format:1
 //! ```
 //! It comes last so that an entry begins where its bytes begin, and is read from the end.
 
@@ -16,12 +16,14 @@ pub struct Envelope {
     pub tags: Tags,
     /// When it was made, when it came in, and until when it is of use, in seconds since the epoch.
     pub moments: [u32; 3],
+    /// How long the body was before it was [packed](crate::packing); zero where it is as it was.
+    pub plain: u32,
     /// The last purge that the proxy knew of when the response was asked for.
     pub stamp: Stamp,
 }
 
-const FORMAT: u8 = 1;
-const TAIL: usize = 4 * 3 + 4 + 8 + 2;
+const FORMAT: u8 = 2;
+const TAIL: usize = 4 * 4 + 4 + 8 + 2;
 
 /// The most bytes that an envelope may have.
 pub const BYTES_MAX: usize = TAIL + crate::tag::TAGS_MAX * 2;
@@ -33,7 +35,7 @@ impl Envelope {
         entry.extend(self.tags.to_bytes());
         let tags = (entry.len() - before) / 2;
         let [date, received, expires] = self.moments;
-        for number in [date, received, expires, self.stamp.local] {
+        for number in [date, received, expires, self.plain, self.stamp.local] {
             entry.extend(number.to_le_bytes());
         }
         entry.extend(self.stamp.remote.to_le_bytes());
@@ -58,7 +60,7 @@ impl Envelope {
         let mut tail = tail;
         let mut next = || crate::entry::take(&mut tail).map(u32::from_le_bytes);
         let moments = [next()?, next()?, next()?];
-        let local = next()?;
+        let (plain, local) = (next()?, next()?);
         let (low, high) = (next()?, next()?);
         let remote = u64::from(high) << 32 | u64::from(low);
         let [tags, format] = crate::entry::take(&mut tail)?;
@@ -66,7 +68,7 @@ impl Envelope {
             return None;
         }
         let (entry, tags) = rest.split_at_checked(rest.len().checked_sub(usize::from(tags) * 2)?)?;
-        let envelope = Self { tags: Tags::from_bytes(tags), moments, stamp: Stamp { local, remote } };
+        let envelope = Self { tags: Tags::from_bytes(tags), moments, plain, stamp: Stamp { local, remote } };
         Some((envelope, entry.len()))
     }
 }
@@ -91,7 +93,7 @@ mod tests {
     fn sample() -> Envelope {
         let tags = Tags::read(&Headers::from_pairs(&[(b"cache-tag", b"a,b,c")]), &["cache-tag".to_owned()]);
         let stamp = Stamp { local: 7, remote: u64::MAX - 3 };
-        Envelope { tags, moments: [1, 2, 3], stamp }
+        Envelope { tags, moments: [1, 2, 3], plain: 70_000, stamp }
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod reusing;
 mod store;
 mod validating;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,13 +25,15 @@ use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::HostError;
 use shell::headers::{self, Map};
 use shell::shared::Failure;
-use shell::stream::{self, Buffer};
+use shell::stream;
 
 use crate::config::Config;
 use crate::invalidation::Invalidation;
+use crate::recent::Recent;
 use crate::recording::{Hold, Ledger};
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
+use answering::Substitute;
 use boarding::{Berth, Board, Claim};
 use correction::Correction;
 use fetching::Fetch;
@@ -59,6 +62,7 @@ struct Plugin {
     config: Config,
     seed: Seed,
     ledger: Ledger,
+    recent: RefCell<Recent>,
     gatherings: Gatherings,
     board: Rc<Board>,
     refreshes: Refreshes,
@@ -97,10 +101,10 @@ enum Phase {
     Fetched(Box<Fetch>),
     /// Its response is being copied.
     Copied(Box<Copy>),
-    /// It was answered here; the host may have to be corrected.
-    Answered(Correction),
+    /// It was answered here; the host may have to be corrected, and these bytes may replace the body.
+    Answered(Correction, Option<Substitute>),
     /// The headers of its response were replaced, and these bytes replace the body.
-    Replaced(Vec<u8>),
+    Replaced(Substitute),
 }
 
 /// What a forwarded request's response is judged by.
@@ -142,9 +146,11 @@ impl RootContext for Root {
         let unrouted = Meters::new("default", "default");
         let (ledger, purges) = (Ledger::default(), Purges::new(&config));
         let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
+        let recent = RefCell::new(Recent::new(config.recent_bytes_max));
         let board = Board::new(&config.arena, remote.as_ref().map_or(Duration::ZERO, |_| remote::TICK));
         let (gatherings, refreshes) = (Gatherings::default(), Refreshes::new());
-        let plugin = Plugin { config, seed, ledger, gatherings, board, refreshes, purges, remote, meters, unrouted };
+        let plugin =
+            Plugin { config, seed, ledger, recent, gatherings, board, refreshes, purges, remote, meters, unrouted };
         plugin.wake();
         self.plugin = Some(Rc::new(plugin));
         true
@@ -215,7 +221,7 @@ impl HttpContext for Filter {
         let mut action = Action::Continue;
         match self.phase.take() {
             Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) | Phase::Waits(_) => {}
-            Phase::Answered(correction) => report(correction.apply()),
+            Phase::Answered(correction, later) => self.phase = answering::mend(correction, later),
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
                 if let Some(invalidation) = invalidates {
@@ -240,11 +246,7 @@ impl HttpContext for Filter {
                 Some(copy) => self.phase = Phase::Copied(Box::new(copy)),
                 None => {}
             },
-            (_, Phase::Replaced(bytes)) => {
-                report(stream::replace(Buffer::ResponseBody, &bytes));
-                // What still comes of the other body is taken away.
-                self.phase = Phase::Replaced(Vec::new());
-            }
+            (_, Phase::Replaced(substitute)) => self.phase = Phase::Replaced(substitute.put()),
             _ => {}
         }
         Action::Continue

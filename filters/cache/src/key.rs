@@ -30,7 +30,8 @@ const LIST_MAX: usize = 32;
 pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
     let mut key = Vec::with_capacity(6 + scheme.len() + authority.len() + target.len());
     key.extend_from_slice(b"GET ");
-    key.extend(scheme.to_ascii_lowercase());
+    key.extend_from_slice(scheme);
+    lower(&mut key, 4);
     key.push(b' ');
     let default_port: &[u8] = match key.as_slice() {
         b"GET http " => b":80",
@@ -39,7 +40,9 @@ pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
     };
     // RFC 9110 §4.2.3: hosts have no case, and the default port is the same as none.
     let authority = authority.strip_suffix(default_port).unwrap_or(authority);
-    key.extend(authority.iter().map(u8::to_ascii_lowercase));
+    let at = key.len();
+    key.extend_from_slice(authority);
+    lower(&mut key, at);
     key.push(b' ');
     key.extend_from_slice(target);
     key
@@ -84,6 +87,13 @@ pub(crate) fn ordered<'a>(things: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
         sorted.insert(at, *thing);
     }
     Some(sorted)
+}
+
+/// Puts what begins there into lower case.
+fn lower(key: &mut [u8], from: usize) {
+    if let Some(part) = key.get_mut(from..) {
+        part.make_ascii_lowercase();
+    }
 }
 
 /// A fingerprint's half that tables store: the other half chose the table.

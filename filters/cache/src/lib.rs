@@ -29,7 +29,7 @@
 //! [`validation`] (what is asked, stored, reused, confirmed), [`flight`] (who waits for whom), [`invalidation`], with
 //! [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
 //! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
-//! and [`recording`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
+//! and [`recording`], [`packing`] and [`recent`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
 //! [`level`] (what a fleet shares); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
@@ -49,10 +49,12 @@ pub mod gathering;
 pub mod invalidation;
 pub mod key;
 pub mod level;
+pub mod packing;
 pub mod precondition;
 pub mod purge;
 pub mod query;
 pub mod range;
+pub mod recent;
 pub mod recording;
 pub mod reference;
 pub mod remote;

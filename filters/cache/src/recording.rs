@@ -7,6 +7,7 @@ use std::rc::Rc;
 use crate::admission::{Admitted, Refusal};
 use crate::entry::{self, Parts};
 use crate::envelope::{self, Envelope};
+use crate::packing;
 use crate::purge::Stamp;
 use crate::tag::Tags;
 use crate::validation::Conditions;
@@ -95,7 +96,7 @@ impl Recording {
         let (tags, stamp) = labels;
         let date = u32::try_from(admitted.date).unwrap_or(u32::MAX);
         let moments = [date, admitted.facts.received_seconds(), useful_until(admitted)];
-        let envelope = Envelope { tags, moments, stamp };
+        let envelope = Envelope { tags, moments, plain: 0, stamp };
         Ok(Self { entry, vary: vary.to_vec(), envelope, whole, bytes_max, taken, ledger: ledger.clone() })
     }
 
@@ -119,8 +120,11 @@ impl Recording {
         self.whole.is_none_or(|whole| whole == self.entry.len())
     }
 
-    /// The object, and the field names that select it.
-    pub fn finish(mut self) -> (Vec<u8>, Vec<u8>) {
+    /// The object, its body packed where it may be and that pays, and the field names that select it.
+    pub fn finish(mut self, may_pack: bool) -> (Vec<u8>, Vec<u8>) {
+        if may_pack && let Some((entry, plain)) = packing::pack(&self.entry) {
+            (self.entry, self.envelope.plain) = (entry, plain);
+        }
         self.envelope.append(&mut self.entry);
         (std::mem::take(&mut self.entry), std::mem::take(&mut self.vary))
     }
@@ -171,7 +175,7 @@ mod tests {
             recording = recording.append(&vec![b'x'; *piece])?;
         }
         let is_whole = recording.is_whole();
-        let (mut object, _) = recording.finish();
+        let (mut object, _) = recording.finish(true);
         assert!(Envelope::split(&mut object).is_some());
         assert_eq!(Entry::parse(&object).unwrap().body.len(), pieces.iter().sum::<usize>());
         Some(is_whole)
@@ -222,7 +226,7 @@ mod tests {
             admitted.facts.terms = terms;
             let labels = (Tags::default(), Stamp { local: 3, remote: 4 });
             let recording = Recording::begin(&admitted, b"k", b"", labels, 2 * BYTES_MAX, &Ledger::default()).unwrap();
-            let envelope = Envelope::split(&mut recording.finish().0).unwrap();
+            let envelope = Envelope::split(&mut recording.finish(true).0).unwrap();
             assert_eq!(envelope.stamp, Stamp { local: 3, remote: 4 });
             envelope.moments
         };

@@ -46,10 +46,33 @@ pub struct Inquiry {
     pub caller: Caller,
     /// Whether it is a `HEAD`.
     pub is_head: bool,
-    /// Whether it is a `POST` with its body in the key: nothing validates its answer, and whoever refreshes it needs the body.
-    pub is_search: bool,
-    /// Whether it is this cache's own, which wants no stored answer but a new one.
-    pub is_refresh: bool,
+    /// What it is for.
+    pub purpose: Purpose,
+    /// It has neither a range nor a precondition.
+    pub wants_whole: bool,
+}
+
+/// What a request is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Purpose {
+    /// To see what is at a URL.
+    Look,
+    /// To search, as a `POST` with its body in the key: nothing validates its answer, and whoever refreshes it needs the body.
+    Search,
+    /// This cache's own, which wants no stored answer but a new one.
+    Refresh,
+}
+
+impl Inquiry {
+    /// Whether it has its body in the key.
+    pub fn is_search(&self) -> bool {
+        self.purpose == Purpose::Search
+    }
+
+    /// Whether it is this cache's own.
+    pub fn is_refresh(&self) -> bool {
+        self.purpose == Purpose::Refresh
+    }
 }
 
 /// Who asks, as far as a cache has to know (RFC 9111 §3.5).
@@ -76,6 +99,7 @@ impl Caller {
 
 /// The fields of a request that decide whether the cache has anything to do with it.
 #[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each says that one field is there")]
 struct Fields<'a> {
     method: &'a [u8],
     scheme: &'a [u8],
@@ -85,6 +109,10 @@ struct Fields<'a> {
     beyond: Option<&'static str>,
     authorization: bool,
     user: bool,
+    /// It has directives for caches.
+    directives: bool,
+    /// It wants a part, or nothing where nothing has changed.
+    wishes: bool,
 }
 
 impl<'a> Fields<'a> {
@@ -100,6 +128,8 @@ impl<'a> Fields<'a> {
                 // RFC 9111 §4.3.2: these two are for the origin alone.
                 b"if-match" | b"if-unmodified-since" => fields.beyond = Some("precondition"),
                 b"upgrade" => fields.beyond = Some("upgrade"),
+                b"cache-control" | b"pragma" => fields.directives = true,
+                b"if-none-match" | b"if-modified-since" | b"range" => fields.wishes = true,
                 name => fields.user |= name == header::USER.as_bytes(),
             }
         }
@@ -158,9 +188,14 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     };
     let (is_head, wait) = (method == b"HEAD", search.map(|search| search.wait));
     let print = seed.fingerprint([key.as_slice()]);
-    let said = directive::Request::parse(headers.all("cache-control"), headers.all("pragma"));
-    let (is_search, is_refresh) = (wait.is_some(), false);
-    let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, is_search, is_refresh };
+    let said = if fields.directives {
+        directive::Request::parse(headers.all("cache-control"), headers.all("pragma"))
+    } else {
+        directive::Request::default()
+    };
+    let purpose = if wait.is_some() { Purpose::Search } else { Purpose::Look };
+    let wants_whole = !fields.wishes;
+    let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, purpose, wants_whole };
     match wait {
         Some(wait) => Plan::Gather(Gathering { inquiry, bytes_max, wait }),
         None => Plan::Ask(inquiry),

@@ -180,7 +180,7 @@ fn select(stored: &Stored<'_>, inquiry: &Inquiry, now: Instant) -> (u16, Body, O
     let length = stored.body.len();
     let whole = (stored.status, Body::Stored(0..length), None);
     // RFC 9110 §13.2.1: preconditions and ranges are for what would have succeeded.
-    if stored.status != 200 {
+    if stored.status != 200 || inquiry.wants_whole {
         return whole;
     }
     let now = now.unix_seconds();

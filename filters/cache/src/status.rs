@@ -40,10 +40,23 @@ impl Forward {
     }
 }
 
+/// Where an answer from the store came from.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Source {
+    /// This proxy had it.
+    Own,
+    /// It was fetched from the second level for this request.
+    Fleet,
+}
+
 /// A member for a response that was answered from the store; `ttl` in seconds, negative where it is stale (§2.3).
-pub fn hit(name: &str, ttl: i64) -> String {
-    let mut member = String::from(name);
+pub fn hit(name: &str, ttl: i64, source: Source) -> String {
+    let mut member = String::with_capacity(64);
+    member.push_str(name);
     let _ = write!(member, "; hit; ttl={ttl}");
+    if source == Source::Fleet {
+        member.push_str("; detail=l2");
+    }
     member
 }
 
@@ -83,16 +96,12 @@ pub enum Fate {
 
 /// A member for a response to a request that was forwarded.
 pub fn forwarded(name: &str, why: Forward, fate: Fate) -> String {
-    let mut member = String::from(name);
-    let _ = write!(member, "; fwd={}", why.token());
-    match fate {
-        Fate::Stored => member.push_str("; stored"),
-        Fate::Passed(Some(reason)) => {
-            let _ = write!(member, "; detail={reason}");
-        }
-        Fate::Passed(None) => {}
-    }
-    member
+    let (label, value) = match fate {
+        Fate::Stored => ("; stored", ""),
+        Fate::Passed(Some(reason)) => ("; detail=", reason),
+        Fate::Passed(None) => ("", ""),
+    };
+    [name, "; fwd=", why.token(), label, value].concat()
 }
 
 #[cfg(test)]
@@ -103,8 +112,8 @@ mod tests {
 
     #[test]
     fn a_member_is_an_item_with_parameters() {
-        assert_eq!(hit("weir", 30), "weir; hit; ttl=30");
-        assert_eq!(hit("weir", -5), "weir; hit; ttl=-5");
+        assert_eq!(hit("weir", 30, Source::Own), "weir; hit; ttl=30");
+        assert_eq!(hit("weir", -5, Source::Fleet), "weir; hit; ttl=-5; detail=l2");
         let validated = restored("weir", Forward::Stale, 304, 60, true, "validated");
         assert_eq!(validated, "weir; fwd=stale; fwd-status=304; ttl=60; stored; detail=validated");
         let rescued = restored("weir", Forward::Stale, 503, -5, false, "stale-if-error");

@@ -42,10 +42,10 @@ impl Headers {
     pub fn from_pairs<'a>(pairs: &[(&'a [u8], &'a [u8])]) -> Self {
         let bytes: usize = pairs.iter().map(|(name, value)| name.len() + value.len() + 2).sum();
         let mut buffer = Vec::with_capacity(WORD + 2 * WORD * pairs.len() + bytes);
-        buffer.extend(word(pairs.len()));
+        buffer.extend_from_slice(&word(pairs.len()));
         for (name, value) in pairs {
-            buffer.extend(word(name.len()));
-            buffer.extend(word(value.len()));
+            buffer.extend_from_slice(&word(name.len()));
+            buffer.extend_from_slice(&word(value.len()));
         }
         for (name, value) in pairs {
             buffer.extend_from_slice(name);
@@ -73,7 +73,9 @@ impl Headers {
 
     /// Every pair of name and value, in order.
     pub fn iter(&self) -> Iter<'_> {
-        Iter { headers: self, index: 0, start: self.bytes_start() }
+        let all = self.0.get(WORD..).unwrap_or_default();
+        let (lengths, bytes) = all.split_at_checked(2 * WORD * self.len()).unwrap_or_default();
+        Iter { lengths, bytes }
     }
 
     /// Every value under `name`, in order. `name` is in lower case.
@@ -113,27 +115,33 @@ impl Headers {
 
 /// Goes over the pairs of a header map.
 pub struct Iter<'a> {
-    headers: &'a Headers,
-    index: usize,
-    start: usize,
+    /// The lengths of the pairs that are left.
+    lengths: &'a [u8],
+    /// Their bytes.
+    bytes: &'a [u8],
 }
 
 impl<'a> Iterator for Iter<'a> {
     type Item = (&'a [u8], &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        if self.index >= self.headers.len() {
-            return None;
-        }
-        let (name_length, value_length) = self.headers.lengths(self.index)?;
-        let value_start = self.start + name_length + 1;
-        let value_end = value_start + value_length;
-        let name = self.headers.0.get(self.start..value_start - 1)?;
-        let value = self.headers.0.get(value_start..value_end)?;
-        self.index += 1;
-        self.start = value_end + 1;
-        Some((name, value))
+        let (name, value) = (length(&mut self.lengths)?, length(&mut self.lengths)?);
+        Some((cut(&mut self.bytes, name)?, cut(&mut self.bytes, value)?))
     }
+}
+
+/// Takes a length off the front.
+fn length(lengths: &mut &[u8]) -> Option<usize> {
+    let (first, rest) = lengths.split_first_chunk::<WORD>()?;
+    *lengths = rest;
+    Some(u32::from_le_bytes(*first) as usize)
+}
+
+/// Takes so many bytes and their zero off the front.
+fn cut<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (first, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest.get(1..)?;
+    Some(first)
 }
 
 impl<'a> IntoIterator for &'a Headers {

@@ -28,7 +28,7 @@ pub(crate) struct Cost {
 
 impl Client {
     /// Connects to a proxy. There is one request for each of `headers`, which are added to it, a line each.
-    pub(crate) fn connect(proxy: SocketAddr, headers: &[String]) -> io::Result<Self> {
+    pub(crate) fn connect(proxy: SocketAddr, path: &str, headers: &[String]) -> io::Result<Self> {
         let connections = (0..CONNECTIONS).map(|_| {
             let stream = TcpStream::connect(proxy)?;
             stream.set_nodelay(true)?;
@@ -37,7 +37,7 @@ impl Client {
         });
         let lines = "user-agent: bench/1\r\naccept: */*\r\naccept-encoding: gzip\r\naccept-language: en\r\n";
         let request =
-            |headers| format!("GET /plain HTTP/1.1\r\nhost: gateway.example\r\n{lines}{headers}\r\n").into_bytes();
+            |headers| format!("GET {path} HTTP/1.1\r\nhost: gateway.example\r\n{lines}{headers}\r\n").into_bytes();
         let requests = headers.iter().map(request).collect();
         Ok(Self { connections: connections.collect::<io::Result<_>>()?, requests, next: 0 })
     }

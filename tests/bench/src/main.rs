@@ -1,12 +1,14 @@
 //! What each filter costs Envoy: CPU time for each request, beside Envoy's own filters and a filter that does nothing.
 //!
-//! Every variant is an Envoy of its own with one worker, which answers 500 bytes itself behind the variant's filters.
+//! Every variant is an Envoy of its own with one worker, which answers 500 bytes itself behind the variant's filters, or
+//! asks an upstream where that is what is compared.
 //! They all run at once and are asked in turn, round by round, so that whatever else the machine does hits all alike.
 //! `ROUNDS=` and `REQUESTS=` change how long it takes; arguments name the only variants to run beside `none`, `noop` and
 //! `jwt_authn`, which all others are compared with.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
 
 mod load;
+mod origin;
 mod report;
 mod token;
 mod variant;
@@ -21,7 +23,7 @@ use report::{Budget, Report};
 use token::Tokens;
 
 /// What a filter may add, at most.
-const BUDGETS: [Budget; 8] = [
+const BUDGETS: [Budget; 9] = [
     Budget { variant: "correlation", against: "noop", ratio: 1.4 },
     Budget { variant: "ratelimit", against: "noop", ratio: 1.4 },
     Budget { variant: "leased", against: "ratelimit", ratio: 1.15 },
@@ -30,6 +32,14 @@ const BUDGETS: [Budget; 8] = [
     Budget { variant: "auth_first", against: "jwt_authn", ratio: 1.3 },
     Budget { variant: "auth_es256", against: "jwt_authn_es256", ratio: 0.4 },
     Budget { variant: "auth_es256_first", against: "jwt_authn_es256", ratio: 1.3 },
+    Budget { variant: "cache", against: "noop", ratio: 1.6 },
+];
+/// What a variant may cost as a whole, at most.
+const WHOLES: [Budget; 4] = [
+    Budget { variant: "hit_1k", against: "envoy_hit_1k", ratio: 1.35 },
+    Budget { variant: "hit_64k", against: "envoy_hit_64k", ratio: 1.35 },
+    Budget { variant: "hit_1k", against: "proxied_1k", ratio: 0.65 },
+    Budget { variant: "hit_64k", against: "proxied_64k", ratio: 0.65 },
 ];
 /// What all others are compared with.
 const REFERENCES: [&str; 3] = ["none", "noop", "jwt_authn"];
@@ -40,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rounds = number("ROUNDS", 7);
     let requests = number("REQUESTS", 10_000);
     let tokens = Tokens::mint();
-    let (mut contenders, mut store) = (Vec::new(), None);
+    let (mut contenders, mut store, mut upstream) = (Vec::new(), None, None);
     let wanted: Vec<String> = std::env::args().skip(1).collect();
     let chosen =
         |name: &str| wanted.is_empty() || REFERENCES.contains(&name) || wanted.iter().any(|wanted| wanted == name);
@@ -51,9 +61,12 @@ fn main() -> Result<(), Box<dyn Error>> {
             let webdis = Webdis::start(redis.port(), &serde_json::Value::Null)?;
             store = Some((redis, webdis));
         }
+        if variant.has_upstream && upstream.is_none() {
+            upstream = Some(Envoy::start_with(&origin::bootstrap(), &options)?);
+        }
         let at = store.as_ref().map(|(_, webdis)| webdis.address());
-        let envoy = Envoy::start_with(&variant.bootstrap(at), &options)?;
-        let mut client = Client::connect(envoy.address(), &variant.headers)?;
+        let envoy = Envoy::start_with(&variant.bootstrap(at, upstream.as_ref().map(Envoy::address)), &options)?;
+        let mut client = Client::connect(envoy.address(), variant.path, &variant.headers)?;
         client.play(WARM_UP).map_err(|error| format!("{}: {error}\n{}", variant.name, envoy.log()))?;
         contenders.push((variant.name, envoy, client));
     }
@@ -64,7 +77,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             report.add(name, client.measure(envoy.id(), requests)?);
         }
     }
-    print!("{}\n{}", report.table(), report.verdicts(&BUDGETS));
+    print!("{}\n{}{}", report.table(), report.verdicts(&BUDGETS), report.wholes(&WHOLES));
     print!("{}", report.throughput("leased", "callout", 3.0));
     for (filter, bytes) in variant::sizes()? {
         let verdict = if bytes <= 400 * 1024 { "kept" } else { "EXCEEDED" };

@@ -14,13 +14,13 @@ pub(crate) struct Report {
     costs: BTreeMap<&'static str, Vec<Cost>>,
 }
 
-/// A ceiling: what one variant adds, as a multiple of what another adds.
+/// A ceiling: what one variant adds, or costs as a whole, as a multiple of what another does.
 pub(crate) struct Budget {
     /// The variant that must be cheap.
     pub(crate) variant: &'static str,
     /// What it is measured against.
     pub(crate) against: &'static str,
-    /// The most that it may add, as a multiple.
+    /// The most that it may be, as a multiple.
     pub(crate) ratio: f64,
 }
 
@@ -75,6 +75,18 @@ impl Report {
             let found = self.added_us(variant) / self.added_us(against);
             let verdict = if found <= *ratio { "kept" } else { "EXCEEDED" };
             let _ = writeln!(lines, "budget {verdict:<9} {variant} adds {found:.2} × {against} (at most {ratio:.2})");
+        }
+        lines
+    }
+
+    /// As [`Report::verdicts`], of what the variants cost as a whole: the median over the rounds of one by the other.
+    pub(crate) fn wholes(&self, budgets: &[Budget]) -> String {
+        let mut lines = String::new();
+        for Budget { variant, against, ratio } in budgets {
+            let (Some(own), Some(other)) = (self.costs.get(variant), self.costs.get(against)) else { continue };
+            let found = median(own.iter().zip(other).map(|(own, other)| own.cpu_us / other.cpu_us));
+            let verdict = if found <= *ratio { "kept" } else { "EXCEEDED" };
+            let _ = writeln!(lines, "budget {verdict:<9} {variant} costs {found:.2} × {against} (at most {ratio:.2})");
         }
         lines
     }
@@ -141,6 +153,21 @@ mod tests {
         let budget = |ratio| [Budget { variant: "auth", against: "noop", ratio }];
         assert_eq!(report.verdicts(&budget(1.5)), "budget kept      auth adds 1.50 × noop (at most 1.50)\n");
         assert_eq!(report.verdicts(&budget(1.4)), "budget EXCEEDED  auth adds 1.50 × noop (at most 1.40)\n");
+    }
+
+    #[test]
+    fn what_is_compared_as_a_whole_is_compared_within_a_round() {
+        let report = report(&[("hit", &[10.0, 30.0, 20.0]), ("proxied", &[20.0, 50.0, 42.0])]);
+        let budget = |against, ratio| [Budget { variant: "hit", against, ratio }];
+        assert_eq!(
+            report.wholes(&budget("proxied", 0.5)),
+            "budget kept      hit costs 0.50 × proxied (at most 0.50)\n"
+        );
+        assert_eq!(
+            report.wholes(&budget("proxied", 0.4)),
+            "budget EXCEEDED  hit costs 0.50 × proxied (at most 0.40)\n"
+        );
+        assert_eq!(report.wholes(&budget("other", 0.5)), "");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
+use crate::origin;
 use crate::token::{AUDIENCE, ISSUER, Token, Tokens};
 
 /// One chain of filters.
@@ -15,8 +16,12 @@ pub(crate) struct Variant {
     pub(crate) name: &'static str,
     /// The headers of one request after the other, a line each; then from the beginning.
     pub(crate) headers: Vec<String>,
+    /// What is asked for.
+    pub(crate) path: &'static str,
     /// Whether its filters ask a state store.
     pub(crate) needs_store: bool,
+    /// Whether it asks an upstream instead of answering itself.
+    pub(crate) has_upstream: bool,
     filters: Vec<Value>,
     cache_control: &'static str,
 }
@@ -27,18 +32,25 @@ const LEASED: &str = r#"{"rate": "1000000/s", "burst": 1000000}"#;
 const UNCACHED: &str = "no-store";
 const CACHED: &str = "max-age=86400";
 
-/// Every variant, `none` first. The answer may not be stored, so that all filters see each request, but in `…_hit`. Each
-/// token of `…_first` comes again only when the filter has long forgotten it.
+/// With so small a budget no worker keeps 64 KiB at hand.
+const FAR: &str = "400KiB";
+
+/// Every variant, `none` first. The answer may not be stored, so that all filters see each request, but in `…_hit` and
+/// `hit_…`; in `far_…`, which reads each hit from shared data; and in `stored_…`, which stores each answer anew. Each token of `…_first` comes again only when the filter has long forgotten it.
 pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
     let (rsa, ec) = (&tokens.rs256, &tokens.es256);
     let no_headers = || vec![String::new()];
     let seen = |token: &Token| vec![bearer(&token.seen)];
     let first = |token: &Token| token.fresh.iter().map(|token| bearer(token)).collect();
-    let variant =
-        |name, filters, headers| Variant { name, filters, headers, needs_store: false, cache_control: UNCACHED };
+    let variant = |name, filters, headers| {
+        let (path, needs_store, has_upstream, cache_control) = ("/plain", false, false, UNCACHED);
+        Variant { name, headers, path, needs_store, has_upstream, filters, cache_control }
+    };
     let cached = |name, filters, headers| Variant { cache_control: CACHED, ..variant(name, filters, headers) };
     let chain = || FILTERS.iter().map(|filter| wasm(filter, rsa)).collect::<Vec<_>>();
     let single = |name: &'static str| variant(name, vec![wasm(name, rsa)], no_headers());
+    let fetched = |name, path, filters| Variant { path, has_upstream: true, ..variant(name, filters, no_headers()) };
+    let [small, large] = origin::SIZES.map(|(path, _)| path);
     vec![
         variant("none", vec![], no_headers()),
         single("noop"),
@@ -60,7 +72,32 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         variant("jwt_authn", vec![jwt_authn(rsa)], seen(rsa)),
         variant("jwt_authn_es256", vec![jwt_authn(ec)], seen(ec)),
         variant("local_ratelimit", vec![local_ratelimit()], no_headers()),
+        fetched("proxied_1k", small, vec![]),
+        fetched("hit_1k", small, vec![wasm("cache", rsa)]),
+        fetched("envoy_hit_1k", small, vec![envoy_cache()]),
+        fetched("proxied_64k", large, vec![]),
+        fetched("hit_64k", large, vec![wasm("cache", rsa)]),
+        fetched("envoy_hit_64k", large, vec![envoy_cache()]),
+        fetched("far_64k", large, vec![cache(&json!({"budget_bytes": FAR}))]),
+        fetched("far_64k_packed", large, vec![cache(&json!({"budget_bytes": FAR, "compress": "everywhere"}))]),
+        anew(fetched("stored_1k", small, vec![wasm("cache", rsa)])),
+        anew(fetched("stored_64k", large, vec![wasm("cache", rsa)])),
+        anew(fetched("stored_64k_packed", large, vec![cache(&json!({"compress": "everywhere"}))])),
     ]
+}
+
+/// The same, with requests that nothing stored may answer.
+fn anew(variant: Variant) -> Variant {
+    Variant { headers: vec!["cache-control: no-cache\r\n".to_owned()], ..variant }
+}
+
+/// The cache, as [`configuration`] has it but for these members.
+fn cache(members: &Value) -> Value {
+    let mut config = json!({"routes": [{"match": {}, "upstream": "plain", "data_type": "plain", "shared": true}]});
+    for (name, value) in members.as_object().into_iter().flatten() {
+        config[name.as_str()] = value.clone();
+    }
+    plugin("cache", &config)
 }
 
 fn bearer(token: &str) -> String {
@@ -74,37 +111,50 @@ pub(crate) fn sizes() -> io::Result<Vec<(&'static str, u64)>> {
 
 impl Variant {
     /// The Envoy bootstrap.
-    pub(crate) fn bootstrap(&self, store: Option<SocketAddr>) -> String {
-        let mut filters = self.filters.clone();
-        filters.push(typed("router", "envoy.extensions.filters.http.router.v3.Router", json!({})));
+    pub(crate) fn bootstrap(&self, store: Option<SocketAddr>, upstream: Option<SocketAddr>) -> String {
         let route = json!({
             "match": {"prefix": "/"},
             "direct_response": {"status": 200, "body": {"inline_string": "x".repeat(500)}},
             "response_headers_to_add": [{"header": {"key": "cache-control", "value": self.cache_control}}],
         });
-        let manager = json!({
-            "stat_prefix": "bench",
-            "generate_request_id": false,
-            "http_filters": filters,
-            "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [route]}]},
-        });
-        let network = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
-        let address = |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
-        let cluster = |store: SocketAddr| {
-            let endpoints = [json!({"lb_endpoints": [{"endpoint": {"address": address(store.port())}}]})];
-            json!({
-                "name": "state", "type": "STATIC",
-                "load_assignment": {"cluster_name": "state", "endpoints": endpoints},
-            })
-        };
-        let listener = json!({
-            "name": "bench",
-            "address": address(0),
-            "filter_chains": [{"filters": [typed("http", network, manager)]}],
-        });
-        let clusters: Vec<_> = store.filter(|_| self.needs_store).map(cluster).into_iter().collect();
-        json!({"static_resources": {"listeners": [listener], "clusters": clusters}}).to_string()
+        let store = store.filter(|_| self.needs_store).map(|address| ("state", address));
+        let upstream = upstream.filter(|_| self.has_upstream).map(|address| ("origin", address));
+        let forwarded = json!({"match": {"prefix": "/"}, "route": {"cluster": "origin"}});
+        let routes = json!([if self.has_upstream { forwarded } else { route }]);
+        let clusters: Vec<_> = store.into_iter().chain(upstream).collect();
+        listening(&self.filters, &routes, &clusters)
     }
+}
+
+/// The bootstrap of an Envoy with one listener.
+pub(crate) fn listening(filters: &[Value], routes: &Value, clusters: &[(&str, SocketAddr)]) -> String {
+    let mut filters = filters.to_vec();
+    filters.push(typed("router", "envoy.extensions.filters.http.router.v3.Router", json!({})));
+    let manager = json!({
+        "stat_prefix": "bench",
+        "generate_request_id": false,
+        "http_filters": filters,
+        "route_config": {
+            "max_direct_response_body_size_bytes": 1 << 20,
+            "virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}],
+        },
+    });
+    let network = "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager";
+    let address = |port: u16| json!({"socket_address": {"address": "127.0.0.1", "port_value": port}});
+    let cluster = |(name, to): &(&str, SocketAddr)| {
+        let endpoints = [json!({"lb_endpoints": [{"endpoint": {"address": address(to.port())}}]})];
+        json!({
+            "name": name, "type": "STATIC",
+            "load_assignment": {"cluster_name": name, "endpoints": endpoints},
+        })
+    };
+    let listener = json!({
+        "name": "bench",
+        "address": address(0),
+        "filter_chains": [{"filters": [typed("http", network, manager)]}],
+    });
+    let clusters: Vec<_> = clusters.iter().map(cluster).collect();
+    json!({"static_resources": {"listeners": [listener], "clusters": clusters}}).to_string()
 }
 
 fn wasm(filter: &str, token: &Token) -> Value {
@@ -166,6 +216,14 @@ fn jwt_authn(token: &Token) -> Value {
         "rules": [{"match": {"prefix": "/"}, "requires": {"provider_name": "bench"}}],
     });
     typed("jwt_authn", "envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication", config)
+}
+
+/// Envoy's own cache, in memory.
+fn envoy_cache() -> Value {
+    let store = json!({
+        "@type": "type.googleapis.com/envoy.extensions.http.cache.simple_http_cache.v3.SimpleHttpCacheConfig",
+    });
+    typed("cache", "envoy.extensions.filters.http.cache.v3.CacheConfig", json!({"typed_config": store}))
 }
 
 fn local_ratelimit() -> Value {

@@ -44,8 +44,11 @@ mod rfc9111_storing;
 mod rfc9111_validation;
 #[path = "cache/rfc9213.rs"]
 mod rfc9213;
+#[path = "cache/searches.rs"]
+mod searches;
 #[path = "cache/storage.rs"]
 mod storage;
+mod store;
 
 /// One route for everything, by the responses' own words.
 const PLAIN: &str = r#"{"routes": [{"match": {}, "upstream": "spotify", "data_type": "search_results"}]}"#;

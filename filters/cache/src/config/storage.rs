@@ -1,4 +1,4 @@
-//! What the configuration says of storage: tags, and who may purge.
+//! What the configuration says of storage: where text is packed, tags, and who may purge.
 
 use policy::fields::Fields;
 use policy::{ConfigError, Headers};
@@ -12,6 +12,29 @@ pub struct Tagging {
     pub fields: Vec<String>,
     /// Clients do not see these fields.
     pub hidden: bool,
+}
+
+/// Where bodies of text are packed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Packing {
+    /// In the second level, not in this proxy.
+    Remote,
+    /// Wherever they are kept.
+    Everywhere,
+    /// Nowhere.
+    Never,
+}
+
+impl Packing {
+    /// Reads `compress`.
+    pub(super) fn read(members: &mut Fields) -> Result<Self, ConfigError> {
+        match members.text("compress")?.as_deref() {
+            None | Some("l2") => Ok(Self::Remote),
+            Some("everywhere") => Ok(Self::Everywhere),
+            Some("never") => Ok(Self::Never),
+            Some(other) => Err(ConfigError::at("compress", format!("must be l2, everywhere or never, got {other:?}"))),
+        }
+    }
 }
 
 /// The SHA-256 of the key that a client must show to purge.

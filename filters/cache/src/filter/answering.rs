@@ -1,16 +1,26 @@
 //! Sending what is stored: in the upstream's place, or in the place of what it has answered.
 
+use std::ops::Range;
+use std::rc::Rc;
+
 use policy::handover::{DETAILS_PREFIX, header};
 use policy::headers::Sole;
 use policy::{Headers, Instant};
 use proxy_wasm::types::Action;
 use shell::headers::{self, Map};
 use shell::reply;
+use shell::stream::{self, Buffer};
 
 use super::correction::Correction;
 use super::{Filter, Phase, report};
 use crate::request::Inquiry;
-use crate::selection::{self, Answer, Stored};
+use crate::selection::{self, Answer, Body, Stored};
+
+/// The host copies the body of a reply several times over before it goes to the client, and one that takes the place of
+/// another's once: beyond this length, that is cheaper than the header that it has to change for it.
+const DIRECT_BYTES_MAX: usize = 4 << 10;
+/// What stands for a body until it is replaced.
+const PLACEHOLDER: &[u8] = b"-";
 
 /// An upstream's answer that is replaced.
 pub(super) struct Replaced<'a> {
@@ -24,19 +34,56 @@ pub(super) struct Replaced<'a> {
 pub(super) struct Restored<'a> {
     /// What is stored.
     pub(super) stored: Stored<'a>,
+    /// The entry that its body is the end of.
+    pub(super) entry: &'a Rc<Vec<u8>>,
     /// How old that is, in seconds.
     pub(super) age: u32,
     /// What `Cache-Status` says.
     pub(super) member: String,
 }
 
+/// Bytes that take the place of a body: part of what is kept, or of nothing.
+#[derive(Default)]
+pub(super) struct Substitute {
+    bytes: Rc<Vec<u8>>,
+    part: Range<usize>,
+}
+
+impl Substitute {
+    /// So much of the body of an `entry` that is `body_bytes` long.
+    fn of(entry: &Rc<Vec<u8>>, body_bytes: usize, part: &Range<usize>) -> Self {
+        let before = entry.len().saturating_sub(body_bytes);
+        Self { bytes: entry.clone(), part: before + part.start..before + part.end }
+    }
+
+    /// Puts them in the place of the body that is passing. What comes after them is replaced by nothing.
+    pub(super) fn put(self) -> Self {
+        report(stream::replace(Buffer::ResponseBody, self.bytes.get(self.part.clone()).unwrap_or_default()));
+        Self::default()
+    }
+}
+
+/// Sets right what the host has made of an answer, whose body may be still to come.
+pub(super) fn mend(correction: Correction, later: Option<Substitute>) -> Phase {
+    report(correction.apply());
+    let Some(substitute) = later else { return Phase::Idle };
+    report(headers::set(Map::Response, "content-length", substitute.part.len().to_string()));
+    Phase::Replaced(substitute)
+}
+
 impl Filter {
-    /// Answers in the request phase.
-    pub(super) fn send(&mut self, answer: &Answer, stored: &[u8]) -> Action {
+    /// Answers in the request phase, with what the `entry` holds.
+    pub(super) fn send(&mut self, inquiry: &Inquiry, answer: &Answer, entry: &Rc<Vec<u8>>, stored: &[u8]) -> Action {
         // Of a 304 nothing but headers is sent; of a HEAD's answer the host sends the length of the body alone.
         let body = answer.body.of(stored);
-        self.phase = Phase::Answered(Correction::of(&answer.headers, body));
-        reply::send_whole(answer.status, &format!("{DETAILS_PREFIX}cache_hit"), &answer.headers, body)
+        let (body, later) = match &answer.body {
+            Body::Stored(part) if !inquiry.is_head && body.len() > DIRECT_BYTES_MAX => {
+                (PLACEHOLDER, Some(Substitute::of(entry, stored.len(), part)))
+            }
+            _ => (body, None),
+        };
+        self.phase = Phase::Answered(Correction::of(&answer.headers, body), later);
+        reply::send_whole(answer.status, &[DETAILS_PREFIX, "cache_hit"].concat(), &answer.headers, body)
     }
 
     /// Answers in the response phase. Headers and body change in their places, so that the filters before this one see
@@ -69,7 +116,11 @@ impl Filter {
         }
         report(headers::replace_all(Map::Response, &selection::compose(&answer.headers, |_| true, &more)));
         if !replaced.is_bodyless {
-            self.phase = Phase::Replaced(if is_body_sent { bytes.to_vec() } else { Vec::new() });
+            self.phase = Phase::Replaced(match &answer.body {
+                Body::Stored(part) if is_body_sent => Substitute::of(with.entry, with.stored.body.len(), part),
+                _ if is_body_sent => Substitute { part: 0..bytes.len(), bytes: Rc::new(bytes.to_vec()) },
+                _ => Substitute::default(),
+            });
         }
         Some(Action::Continue)
     }

@@ -12,19 +12,22 @@ use super::{Filter, Phase, Plugin, Question, report};
 use crate::entry::Entry;
 use crate::flight::{self, Id};
 use crate::invalidation::Invalidation;
-use crate::request::Inquiry;
+use crate::request::{Inquiry, Purpose};
 use crate::selection::{self, Verdict};
-use crate::status::{self, Forward};
+use crate::status::{self, Forward, Source};
 
 /// A request that is to be decided about.
 pub(super) struct Asking {
     pub(super) inquiry: Inquiry,
     pub(super) claim: Option<Claim>,
-    /// Whether the second level may be asked.
-    pub(super) may_fetch: bool,
+    /// Whose a hit is where the second level has been asked, or is not to be.
+    pub(super) fetched: Option<Source>,
     /// Where it has waited for another's answer.
     pub(super) waited: Option<Waited>,
 }
+
+/// Whose what answers is, and whether the request has waited for it.
+type Way = (Source, Option<Waited>);
 
 impl Filter {
     pub(super) fn pass(
@@ -39,19 +42,22 @@ impl Filter {
 
     /// Answers a request from the store, asks the second level, holds it until another's answer is there, or forwards it.
     pub(super) fn ask(&mut self, plugin: &Plugin, mut inquiry: Inquiry, proof: Option<&[u8]>) -> Action {
-        inquiry.is_refresh = plugin.is_refresh(&inquiry, proof);
-        self.decide(plugin, Asking { inquiry, claim: None, may_fetch: true, waited: None })
+        if plugin.is_refresh(&inquiry, proof) {
+            inquiry.purpose = Purpose::Refresh;
+        }
+        self.decide(plugin, Asking { inquiry, claim: None, fetched: None, waited: None })
     }
 
     /// Goes on with a request for which the second level has been asked: what that had is in the store now.
     pub(super) fn settle(&mut self, plugin: &Plugin, fetch: Fetch) -> Action {
+        let source = if fetch.sent.is_adopted { Source::Fleet } else { Source::Own };
         let Fetch { inquiry, claim, .. } = fetch;
-        self.decide(plugin, Asking { inquiry, claim, may_fetch: false, waited: None })
+        self.decide(plugin, Asking { inquiry, claim, fetched: Some(source), waited: None })
     }
 
     /// Decides about a request, which may have been held until now.
     pub(super) fn decide(&mut self, plugin: &Plugin, asking: Asking) -> Action {
-        let Asking { mut inquiry, mut claim, may_fetch, waited } = asking;
+        let Asking { mut inquiry, mut claim, fetched, waited } = asking;
         let now = shell::now();
         let (Some(route), Some(meters)) = (plugin.config.routes.get(inquiry.route), plugin.meters.get(inquiry.route))
         else {
@@ -63,13 +69,13 @@ impl Filter {
             // Whatever was seen, nothing is stored that might have been invalidated.
             (Known::Nothing, Seen::default(), 0)
         });
-        let id = Id::of(inquiry.print, variant);
+        let (id, way) = (Id::of(inquiry.print, variant), (fetched.unwrap_or(Source::Own), waited));
         let why = match plugin.judge(&mut known, &inquiry, route, now) {
-            Verdict::Use(hit) => return self.answer(plugin, &inquiry, &known, (hit, waited), now),
+            Verdict::Use(hit) => return self.answer(plugin, &inquiry, &known, (hit, way), now),
             Verdict::Refresh(hit) => {
-                if claim.is_none() && !inquiry.is_refresh {
+                if claim.is_none() && !inquiry.is_refresh() {
                     match plugin.refresh(&inquiry, &known, id, now) {
-                        Refreshing::Beside => return self.answer(plugin, &inquiry, &known, (hit, waited), now),
+                        Refreshing::Beside => return self.answer(plugin, &inquiry, &known, (hit, way), now),
                         Refreshing::ByThisRequest(taken) => claim = Some(taken),
                     }
                 }
@@ -81,7 +87,7 @@ impl Filter {
                 reason
             }
         };
-        let is_alone = claim.is_some() || inquiry.is_refresh || waited.is_some_and(|waited| waited.is_enough());
+        let is_alone = claim.is_some() || inquiry.is_refresh() || waited.is_some_and(|waited| waited.is_enough());
         if !is_alone && why.is_collapsible() && known.may_answer_others() && flight::is_common(&inquiry, route) {
             match plugin.board.board(id, now) {
                 Boarded::Leads(taken) => claim = Some(taken),
@@ -92,7 +98,9 @@ impl Filter {
                 Boarded::Alone => {}
             }
         }
-        if may_fetch && let Some(sent) = plugin.fetch(&inquiry, &known, seen, now) {
+        if fetched.is_none()
+            && let Some(sent) = plugin.fetch(&inquiry, &known, seen, now)
+        {
             self.phase = Phase::Fetched(Box::new(Fetch { inquiry, claim, sent }));
             return Action::Pause;
         }
@@ -104,7 +112,7 @@ impl Filter {
     fn forward(&mut self, plugin: &Plugin, question: Question) -> Action {
         let inquiry = &question.inquiry;
         if let Some(meters) = plugin.meters.get(inquiry.route)
-            && !inquiry.is_refresh
+            && !inquiry.is_refresh()
         {
             meters.misses.increment();
         }
@@ -122,29 +130,26 @@ impl Filter {
         plugin: &Plugin,
         inquiry: &Inquiry,
         known: &Known,
-        (hit, waited): (selection::Hit, Option<Waited>),
+        (hit, (source, waited)): (selection::Hit, Way),
         now: Instant,
     ) -> Action {
-        let entry = known.bytes().and_then(Entry::parse);
-        let Some((entry, stored)) = entry.and_then(|entry| entry.headers().map(|headers| (entry, headers))) else {
-            return self.pass(Forward::Bypass, Some("unreadable"), None);
-        };
-        if let Known::Object(found) = known
-            && found.is_use_news
-        {
+        let Known::Object(found) = known else { return self.pass(Forward::Bypass, Some("unreadable"), None) };
+        let entry = Entry::parse(&found.bytes).and_then(|entry| entry.headers().map(|headers| (entry, headers)));
+        let Some((entry, stored)) = entry else { return self.pass(Forward::Bypass, Some("unreadable"), None) };
+        if found.is_use_news {
             report(store::touch(&plugin.config.arena, inquiry.print, found.ticket));
         }
         if let Some(meters) = plugin.meters.get(inquiry.route)
-            && !inquiry.is_refresh
+            && !inquiry.is_refresh()
         {
             meters.hits.increment();
         }
         let stored = selection::Stored { status: entry.facts.status, headers: &stored, body: entry.body };
         let member = match waited {
             Some(waited) => status::collapsed(&plugin.config.name, waited.why, hit.ttl),
-            None => status::hit(&plugin.config.name, hit.ttl),
+            None => status::hit(&plugin.config.name, hit.ttl, source),
         };
         let answer = selection::answer(&stored, inquiry, hit.age, &member, now);
-        self.send(&answer, entry.body)
+        self.send(inquiry, &answer, &found.bytes, entry.body)
     }
 }

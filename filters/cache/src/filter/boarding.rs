@@ -20,7 +20,7 @@ use super::{Filter, Phase, Plugin, report};
 use crate::arena::Arena;
 use crate::flight::{self, Boarding, Id, LEASE, RENEWED_EVERY, ROUNDS_MAX, Report, Standing};
 use crate::request::Inquiry;
-use crate::status::Forward;
+use crate::status::{Forward, Source};
 
 /// How often a change of a table is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
@@ -313,9 +313,9 @@ impl Plugin {
         let waited = Some(Waited { rounds, ..berth.waited });
         // Its own context cannot be reached from here; this one is for the while.
         let mut filter = Filter { id: berth.context, plugin: None, phase: Phase::Idle, hold: None };
-        let action = filter.decide(self, Asking { inquiry, claim: None, may_fetch: false, waited });
+        let action = filter.decide(self, Asking { inquiry, claim: None, fetched: Some(Source::Own), waited });
         let outcome = match &filter.phase {
-            Phase::Answered(_) => Some(self.board.collapsed),
+            Phase::Answered(..) => Some(self.board.collapsed),
             Phase::Asked(_) => Some(self.board.alone),
             _ => None,
         };

@@ -11,10 +11,11 @@ use shell::callout;
 use super::Plugin;
 use super::boarding::Claim;
 use super::store::{Known, Seen};
-use crate::config::Level;
+use crate::config::{Level, Packing};
 use crate::entry::Entry;
 use crate::envelope::Envelope;
 use crate::key::{self, Vary};
+use crate::packing;
 use crate::purge::{Stamp, Standing, Subject};
 use crate::remote::{self, Found};
 use crate::request::Inquiry;
@@ -33,6 +34,8 @@ pub(super) struct Sent {
     until: Instant,
     /// The second question has been asked.
     is_variant: bool,
+    /// What the level had is in the store.
+    pub(super) is_adopted: bool,
     /// What the fleet's number is to be judged with.
     local: u32,
     seen: Seen,
@@ -58,7 +61,16 @@ impl Plugin {
                     Known::Object(found) => [found.envelope.moments[0], found.envelope.moments[1]],
                     Known::Nothing | Known::OtherVariants => [0; 2],
                 };
-                Some(Sent { token, key, until: now + level.budget, is_variant: false, local, seen, newest })
+                Some(Sent {
+                    token,
+                    key,
+                    until: now + level.budget,
+                    is_variant: false,
+                    is_adopted: false,
+                    local,
+                    seen,
+                    newest,
+                })
             }
             Err(fault) => {
                 remote.note::<()>(&Err(fault), now);
@@ -88,7 +100,8 @@ impl Plugin {
             Ok(Found::Object(object)) => self.adopt(fetch, object),
             Ok(Found::Nothing) | Err(_) => None,
         };
-        let outcome = if adopted.is_some() { remote.hits } else { remote.misses };
+        fetch.sent.is_adopted = adopted.is_some();
+        let outcome = if fetch.sent.is_adopted { remote.hits } else { remote.misses };
         outcome.increment();
         true
     }
@@ -104,7 +117,8 @@ impl Plugin {
         let entry = Entry::parse(&object).filter(|entry| entry.parts.key == inquiry.key)?;
         let vary = entry.parts.vary.to_vec();
         let values = Vary::from_bytes(&vary)?.values(&inquiry.headers);
-        if values != entry.parts.values || object.len() > self.config.object_bytes_max {
+        let plain = usize::try_from(envelope.plain).unwrap_or(usize::MAX);
+        if values != entry.parts.values || object.len().max(plain) > self.config.object_bytes_max {
             return None;
         }
         let route = self.config.routes.get(inquiry.route)?;
@@ -118,6 +132,9 @@ impl Plugin {
         }
         // A purge that this proxy was told of while it waited is not forgotten: it is younger than the question.
         envelope.stamp = Stamp { local: seen.stamp.local.min(stamp.local), remote: judged.remote };
+        if self.config.packing != Packing::Everywhere {
+            object = packing::unpack(object, std::mem::take(&mut envelope.plain))?;
+        }
         envelope.append(&mut object);
         let variant = key::variant(&self.seed, &vary, &values);
         self.place(inquiry.print, variant, &vary, *seen, &mut object).ok()?.map(|_| ())

@@ -8,6 +8,7 @@ use super::boarding::Claim;
 use super::store::{self, Seen};
 use super::{Plugin, Question};
 use crate::admission::{Admitted, Refusal};
+use crate::config::Packing;
 use crate::flight::UNSTORED_FOR;
 use crate::invalidation::Invalidation;
 use crate::recording::Recording;
@@ -80,7 +81,7 @@ impl Plugin {
         if !recording.is_whole() {
             return;
         }
-        let (mut object, vary) = recording.finish();
+        let (mut object, vary) = recording.finish(self.config.packing == Packing::Everywhere);
         match self.place(print, variant, &vary, seen, &mut object) {
             Ok(Some(place)) => self.share(route, print, place, &object),
             Ok(None) => {}

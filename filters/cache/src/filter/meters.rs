@@ -2,7 +2,8 @@
 
 use shell::metric::Counter;
 
-/// The counters of one route.
+/// The counters of one route. A hit is what RFC 9211 §2.1 calls so: the request was not forwarded. One that the upstream was
+/// asked about is a miss, though what is stored answered it after all, confirmed or for want of better.
 pub(crate) struct Meters {
     /// Requests that were answered from the store.
     pub(crate) hits: Counter,

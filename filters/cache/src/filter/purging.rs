@@ -5,6 +5,7 @@
 //! number has changed.
 
 use std::cell::{Ref, RefCell};
+use std::rc::Rc;
 
 use policy::{Headers, Instant, Rejection};
 use proxy_wasm::types::Action;
@@ -117,7 +118,7 @@ impl Plugin {
             && let Some(mut facts) = Entry::parse(&found.bytes).map(|entry| entry.facts)
         {
             purge::wither(&mut facts, now);
-            entry::shorten(&mut found.bytes, facts.lifetime);
+            entry::shorten(Rc::<Vec<u8>>::make_mut(&mut found.bytes), facts.lifetime);
         }
         standing != Standing::Gone
     }

@@ -63,7 +63,7 @@ impl Plugin {
         if !matches!(known, Known::Object(_)) || inquiry.said.only_if_cached {
             return Refreshing::Beside;
         }
-        let Some(settings) = self.config.refresh.as_ref().filter(|_| !inquiry.is_search) else {
+        let Some(settings) = self.config.refresh.as_ref().filter(|_| !inquiry.is_search()) else {
             return match self.board.board(id, now) {
                 Boarded::Leads(claim) => Refreshing::ByThisRequest(claim),
                 Boarded::Waits | Boarded::Alone => Refreshing::Beside,

@@ -15,10 +15,11 @@ use shell::shared::{self, Change, Failure};
 
 use super::{Plugin, store};
 use crate::arena::Arena;
-use crate::config::Level;
-use crate::entry::Entry;
+use crate::config::{Level, Packing};
+use crate::entry::{self, Entry};
 use crate::envelope::Envelope;
 use crate::level::{self, Availability, Backlog};
+use crate::packing;
 use crate::purge::{Mode, Order, Scope};
 use crate::remote::{self, FEED, FILL, Feed, PAGE};
 
@@ -343,9 +344,16 @@ impl Plugin {
 
     fn store_remote(&self, remote: &Remote, level: &Level, fill: &Fill, now: Instant) -> Option<()> {
         let arena = &self.config.arena;
-        let (object, _) = shared::read(&arena.object(arena.set_of(fill.print), fill.slot)).ok()?;
-        Envelope::of(&object)?;
-        let entry = Entry::parse(&object).filter(|entry| entry.ticket == fill.ticket)?;
+        let (mut object, _) = shared::read(&arena.object(arena.set_of(fill.print), fill.slot)).ok()?;
+        let mut envelope = Envelope::split(&mut object).filter(|_| entry::ticket(&object) == Some(fill.ticket))?;
+        if self.config.packing != Packing::Never
+            && envelope.plain == 0
+            && let Some((entry, plain)) = packing::pack(&object)
+        {
+            (object, envelope.plain) = (entry, plain);
+        }
+        envelope.append(&mut object);
+        let entry = Entry::parse(&object)?;
         let seconds = entry.facts.expires().saturating_add(level.stale_seconds).saturating_sub(store::seconds(now));
         if seconds == 0 || object.len() > level.object_bytes_max {
             return None;

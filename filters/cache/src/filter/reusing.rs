@@ -28,7 +28,7 @@ impl Plugin {
             last = self.variant(vary, inquiry);
             last
         };
-        let (known, ticket) = store::look_up(&self.config.arena, inquiry.print, variant)?;
+        let (known, ticket) = store::look_up(&self.config.arena, &self.recent, inquiry.print, variant)?;
         Ok((known, Seen { ticket, stamp }, last))
     }
 

@@ -1,5 +1,8 @@
 //! The arena in shared data: directories changed by compare-and-swap, objects written beside them.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use policy::{Fingerprint, Instant};
 use shell::HostError;
 use shell::shared::{self, Change, Failure, Version};
@@ -9,8 +12,9 @@ use crate::arena::Arena;
 use crate::directory::{Directory, Found, Placement, Record};
 use crate::entry;
 use crate::envelope::Envelope;
-use crate::key;
 use crate::purge::Stamp;
+use crate::recent::{Mark, Recent, Whole};
+use crate::{key, packing};
 
 /// How often a directory's change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
@@ -35,26 +39,18 @@ pub(crate) enum Known {
 }
 
 impl Known {
-    /// The object's entry, as bytes.
-    pub(crate) fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Object(found) => Some(&found.bytes),
-            Self::Nothing | Self::OtherVariants => None,
-        }
-    }
-
     /// Whether what the upstream says of it may answer more than the request that asked: not what is to be validated before
     /// each use (RFC 9111 §5.2.2.4).
     pub(crate) fn may_answer_others(&self) -> bool {
-        let entry = self.bytes().and_then(entry::Entry::parse);
-        entry.is_none_or(|entry| !entry.facts.terms.needs_validation)
+        let Self::Object(found) = self else { return true };
+        entry::Entry::parse(&found.bytes).is_none_or(|entry| !entry.facts.terms.needs_validation)
     }
 }
 
 /// A stored object.
 pub(crate) struct Object {
-    /// Its entry.
-    pub(crate) bytes: Vec<u8>,
+    /// Its entry, with the body as it was.
+    pub(crate) bytes: Rc<Vec<u8>>,
     /// What storage knows of it.
     pub(crate) envelope: Envelope,
     /// The placement's number, which the entry must bear.
@@ -68,6 +64,7 @@ pub(crate) struct Object {
 /// Looks for a response, and says the next ticket; `variant` is asked what the request comes to under a list of field names.
 pub(crate) fn look_up(
     arena: &Arena,
+    recent: &RefCell<Recent>,
     print: Fingerprint,
     variant: impl FnMut(&[u8]) -> u64,
 ) -> Result<(Known, u64), HostError> {
@@ -78,18 +75,42 @@ pub(crate) fn look_up(
         Found::Nothing => Known::Nothing,
         Found::OtherVariants => Known::OtherVariants,
         Found::Record(record) => {
-            let (mut bytes, _) = shared::read(&arena.object(set, record.slot))?;
-            // What is no object has lost its place just now.
-            let Some(envelope) = Envelope::split(&mut bytes) else { return Ok((Known::Nothing, ticket)) };
-            // What is to be replaced answers in its place as long as that has not been written.
-            if record.former != 0 && entry::ticket(&bytes) == Some(record.former) {
-                entry::seal(&mut bytes, record.ticket);
-            }
+            let Some((bytes, envelope)) = object(arena, recent, print, &record)? else {
+                return Ok((Known::Nothing, ticket));
+            };
             let (is_use_news, is_softened) = (record.is_use_news(), record.is_softened);
             Known::Object(Object { bytes, envelope, ticket: record.ticket, is_use_news, is_softened })
         }
     };
     Ok((known, ticket))
+}
+
+/// The entry that the directory's line is about; `None` where what stands there is no object: it has lost its place just
+/// now.
+fn object(
+    arena: &Arena,
+    recent: &RefCell<Recent>,
+    print: Fingerprint,
+    record: &Record<'_>,
+) -> Result<Option<Whole>, HostError> {
+    let mark = Mark { print, ticket: record.ticket, received: record.received };
+    if let Some(found) = recent.borrow_mut().find(mark) {
+        return Ok(Some(found));
+    }
+    let (mut bytes, _) = shared::read(&arena.object(arena.set_of(print), record.slot))?;
+    let Some(envelope) = Envelope::split(&mut bytes) else { return Ok(None) };
+    let Some(mut bytes) = packing::unpack(bytes, envelope.plain) else { return Ok(None) };
+    // What is to be replaced answers in its place as long as that has not been written.
+    let ticket = entry::ticket(&bytes);
+    let is_own = ticket == Some(record.ticket);
+    if record.former != 0 && ticket == Some(record.former) {
+        entry::seal(&mut bytes, record.ticket);
+    }
+    let whole = (Rc::new(bytes), envelope);
+    if is_own && !record.is_use_news() {
+        recent.borrow_mut().keep(mark, whole.clone());
+    }
+    Ok(Some(whole))
 }
 
 /// Puts a whole object into the place that its `offer` asks for; says the slot, or that it came too late.

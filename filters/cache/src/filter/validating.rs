@@ -1,5 +1,7 @@
 //! A stored response that waits for what the upstream says of it.
 
+use std::rc::Rc;
+
 use policy::{Headers, Instant};
 use proxy_wasm::types::Action;
 use shell::headers::{self, Map};
@@ -20,7 +22,7 @@ use crate::validation::{self, Conditions, Finding};
 
 /// A stored response that is held while its request is with the upstream: by then, another may have its place.
 pub(super) struct Held {
-    bytes: Vec<u8>,
+    bytes: Rc<Vec<u8>>,
     ticket: u64,
     tags: Tags,
     is_conditional: bool,
@@ -37,7 +39,7 @@ impl Held {
         // An answer with a body needs a type: see `answering`.
         let can_answer = inquiry.is_head || entry.body.is_empty() || stored.first("content-type").is_some();
         // A POST has no preconditions that a 304 would answer (RFC 9110 §13.1.2).
-        let can_ask = can_answer && !inquiry.is_search;
+        let can_ask = can_answer && !inquiry.is_search();
         let conditions = Conditions::of(entry.facts.status, &stored, now).filter(|_| can_ask);
         let can_rescue = entry.facts.terms.if_error > 0 || inquiry.said.stale_if_error.is_some();
         if conditions.is_none() && !can_rescue && !inquiry.is_head {
@@ -155,20 +157,30 @@ impl Filter {
                 let failure = admission::status(replaced.response).unwrap_or(503);
                 let name = &plugin.config.name;
                 let member = status::restored(name, question.why, failure, hit.ttl, false, "stale-if-error");
-                let restored = Restored { stored: kept, age: hit.age, member };
+                let restored = Restored { stored: kept, entry: &held.bytes, age: hit.age, member };
                 self.replace(&question.inquiry, &restored, replaced, now)
             }
             Finding::Unchanged => {
                 let (age, ttl) = hit.map_or((0, 0), |hit| (hit.age, hit.ttl));
                 let member = status::restored(&plugin.config.name, question.why, 304, ttl, false, "validated");
-                self.replace(&question.inquiry, &Restored { stored: kept, age, member }, replaced, now)
+                self.replace(
+                    &question.inquiry,
+                    &Restored { stored: kept, entry: &held.bytes, age, member },
+                    replaced,
+                    now,
+                )
             }
             Finding::Confirmed => {
                 let (fate, fresh) = plugin.freshen(route, question, held, &kept, replaced.response, now);
                 let (is_stored, name) = (fate == Fate::Stored, &plugin.config.name);
                 let member = status::restored(name, question.why, 304, fresh.ttl, is_stored, "validated");
                 let stored = Stored { headers: &fresh.headers, ..kept };
-                self.replace(&question.inquiry, &Restored { stored, age: fresh.age, member }, replaced, now)
+                self.replace(
+                    &question.inquiry,
+                    &Restored { stored, entry: &held.bytes, age: fresh.age, member },
+                    replaced,
+                    now,
+                )
             }
         }
     }

@@ -1,171 +1,209 @@
-//! Searches whose bodies do not come, or come in floods: what waits for them, and for how long.
+//! What becomes of bodies: long ones are sent from where they are kept, text is kept packed, too long ones only pass.
 
-use std::time::Duration;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
 
-use host::Ending;
-use proxy::deadline::{Deadline, PATIENCE};
-use proxy::{Client, Reply};
-use suite::{HostStage, Scenario};
+use proxy::Request;
+use proxy::deadline::PATIENCE;
+use suite::{Scenario, check, check_chain};
 
 use crate::storage::goes_on;
-
-const SEARCHES: &str = r#"{"routes": [
-    {"match": {"prefix": "/search"}, "ttl": "1h", "body": {"key": "json", "max": "16KiB", "wait": "500ms"}}
-]}"#;
-
-fn stage() -> HostStage {
-    let mut stage = Scenario::new(&[("cache", SEARCHES)]).host().expect("the host starts");
-    goes_on(&mut stage, "origin 200 body=x");
-    stage
-}
-
-/// A search whose body goes on.
-fn begun(body: &str) -> host::Request {
-    host::Request::post("/search").header("host", "test").header("content-type", "application/json").chunk(body).open()
-}
-
-/// Ends a search; it has passed for this reason.
-#[track_caller]
-fn passes(stage: &mut HostStage, stream: host::StreamId, detail: &str) {
-    let answer = stage.host.finish(stream, None);
-    assert_eq!(answer.header("cache-status"), Some(format!("weir; fwd=bypass; detail={detail}")), "{stream:?}");
-}
+use crate::{PLAIN, plain};
 
 #[test]
-fn a_search_waits_for_its_body_until_its_deadline() {
-    let mut stage = stage();
-    let slow = stage.host.open(0, begun(r#"{"a":"#));
-    stage.host.advance(Duration::from_millis(400));
-    assert_eq!(stage.host.arrivals().len(), 0, "the upstream is asked before the body is whole");
-    stage.host.chunk(slow, "1}");
-    let answer = stage.host.finish(slow, None);
-    assert_eq!(answer.header("cache-status").as_deref(), Some("weir; fwd=uri-miss; stored"));
-
-    let late = stage.host.open(0, begun(r#"{"a":"#));
-    stage.host.advance(Duration::from_millis(700));
-    stage.host.chunk(late, "1}");
-    passes(&mut stage, late, "wait");
-    goes_on(&mut stage, "POST /search content-type=application/json body='{\"a\":1}' -> 200 cache-status~hit");
-}
-
-#[test]
-fn a_clock_that_steps_back_holds_no_search_back() {
-    let mut stage = stage();
-    let slow = stage.host.open(0, begun("["));
-    stage.host.step_back(Duration::from_hours(1));
-    stage.host.advance(Duration::from_millis(200));
-    stage.host.chunk(slow, "]");
-    passes(&mut stage, slow, "wait");
-}
-
-#[test]
-fn a_client_that_leaves_gives_its_place_back() {
-    let mut stage = stage();
-    for _ in 0..3000 {
-        let slow = stage.host.open(0, begun("["));
-        assert_eq!(stage.host.disconnect(slow).ending, Ending::Disconnected);
-    }
-    goes_on(&mut stage, "POST /search content-type=application/json body='[]' @1 -> 200 cache-status~stored");
-    assert_eq!(stage.host.arrivals().len(), 1);
-}
-
-#[test]
-fn a_flood_of_searches_that_wait_is_bounded() {
-    // Whoever comes when 2,048 wait, or 32 MiB are held back for them, does not wait.
-    is_bounded(SEARCHES, 2048);
-    is_bounded(&SEARCHES.replace("16KiB", "64KiB"), 512);
-    is_bounded(&SEARCHES.replace("16KiB", "1KiB"), 2048);
-}
-
-#[track_caller]
-fn is_bounded(config: &str, most: usize) {
-    let mut stage = Scenario::new(&[("cache", config)]).host().expect("the host starts");
-    goes_on(&mut stage, "origin 200 body=x");
-    let slow: Vec<_> = (0..most + 50).map(|_| stage.host.open(0, begun("["))).collect();
-    for stream in &slow[most..] {
-        passes(&mut stage, *stream, "busy");
-    }
-    // Half a list is no JSON.
-    for stream in &slow[..10] {
-        passes(&mut stage, *stream, "body");
-    }
-    stage.host.advance(Duration::from_millis(700));
-    for stream in &slow[10..most] {
-        passes(&mut stage, *stream, "wait");
-    }
-    goes_on(
-        &mut stage,
-        "POST /search content-type=application/json body='[]' @1 -> 200 cache-status~stored
-         POST /search content-type=application/json body='[]' @1 -> 200 cache-status~hit",
+fn a_long_body_is_answered_whole_in_part_and_not_at_all() {
+    plain(
+        r#"
+        origin 200 cache-control=max-age=600 content-type=text/plain etag='"v1"' body="0123456789abcdef"*2000
+        GET /a -> 200 content-length=32000 body="0123456789abcdef"*2000 cache-status~stored
+        6 times GET /a -> 200 content-length=32000 content-type=text/plain body="0123456789abcdef"*2000 cache-status~hit
+        HEAD /a -> 200 content-length=32000 !body cache-status~hit
+        GET /a range=bytes=16-25 -> 206 content-length=10 body=0123456789 cache-status~hit
+        GET /a range=bytes=16- -> 206 content-length=31984 body="0123456789abcdef"*1999 cache-status~hit
+        GET /a range=bytes=-6,0-4 -> 206 body~abcdef body~01234 cache-status~hit
+        GET /a range=bytes=32000- -> 416 content-range="bytes */32000" !body cache-status~hit
+        GET /a if-none-match='"v1"' -> 304 !body cache-status~hit
+        saw 1
+        origin /untyped 200 cache-control=max-age=600 body="0123456789abcdef"*2000
+        GET /untyped -> 200
+        2 times GET /untyped -> 200 !content-type content-length=32000 body="0123456789abcdef"*2000 cache-status~hit
+        origin /missing 404 cache-control=max-age=600 content-type=text/html body="not here "*1000
+        GET /missing -> 404
+        2 times GET /missing -> 404 content-length=9000 content-type=text/html body="not here "*1000 cache-status~hit
+    "#,
     );
 }
 
 #[test]
-fn what_stands_in_anothers_place_answers_nobody() {
-    let config = r#"{"routes": [{"match": {}, "ttl": "1h", "isolate": "user", "body": {"key": "json"}}]}"#;
-    let mut stage = Scenario::new(&[("cache", config)]).host().expect("the host starts");
-    // (how it is asked for, and the only answer to that)
-    let asked = [
-        ("GET /a x-weir-user=alice", "one"),
-        ("GET /a x-weir-user=bob", "two"),
-        ("POST /a x-weir-user=alice content-type=application/json body={}", "three"),
-        ("POST /a x-weir-user=alice content-type=application/json body=[]", "four"),
-        ("POST /a x-weir-user=bob content-type=application/json body={}", "five"),
-        ("GET /b x-weir-user=alice", "six"),
-        ("GET /a host=other x-weir-user=alice", "seven"),
-    ];
-    let ask = |stage: &mut HostStage| {
-        for (request, body) in asked {
-            goes_on(stage, &format!("origin 200 body={body}\n{request} -> 200 body={body}"));
-        }
-    };
-    ask(&mut stage);
-    let objects = crate::storage::objects(&stage);
-    assert_eq!(objects.len(), asked.len());
-    // As if all keys had one fingerprint: each object in each place, under the ticket that is asked for.
-    for turn in 1..objects.len() {
-        for (index, (place, own)) in objects.iter().enumerate() {
-            let mut other = objects[(index + turn) % objects.len()].1.clone();
-            other[28..36].copy_from_slice(&own[28..36]);
-            stage.host.set_shared_data("weir", place, other);
-        }
-        ask(&mut stage);
-        for (place, own) in &objects {
-            stage.host.set_shared_data("weir", place, own.clone());
-        }
-    }
+fn a_long_body_passes_the_filters_before_the_cache_at_its_length() {
+    check_chain(
+        &[("correlation", "{}"), ("cache", PLAIN)],
+        r#"
+        origin 200 cache-control=max-age=600 content-type=text/plain body="0123456789"*1000
+        GET /a x-request-id=one -> 200
+        GET /a x-request-id=two -> 200 x-request-id=two content-length=10000 body="0123456789"*1000 cache-status~hit
+    "#,
+    );
 }
 
 #[test]
-fn envoy_lets_a_search_pass_whose_body_does_not_come() {
-    let stage = Scenario::new(&[("cache", SEARCHES)]).envoy().expect("Envoy starts");
-    stage.origin.answer(None, Reply::status(200).body("x"));
-    let head = "POST /search HTTP/1.1\r\nhost: test\r\ncontent-type: application/json\r\ncontent-length: 7\r\n\r\n";
-    let mut client = Client::connect(stage.envoy.address()).expect("Envoy listens");
-    client.send_bytes(head.as_bytes());
-    client.send_bytes(br#"{"a":"#);
-    // Nothing more comes until the upstream has been asked, or else nothing ever does.
-    assert!(Deadline::after(PATIENCE).wait_until(|| {
-        let stats = stage.envoy.stats();
-        stats.lines().any(|line| line.starts_with("cluster.origin.upstream_rq_total: ") && !line.ends_with(": 0"))
-    }));
-    client.send_bytes(b"1}");
-    let answer = client.receive().expect("Envoy answers");
-    assert_eq!(answer.text("cache-status").as_deref(), Some("weir; fwd=bypass; detail=wait"));
-    let received = stage.origin.received();
-    assert_eq!(received.len(), 1);
-    assert_eq!(received[0].body.concat(), br#"{"a":1}"#);
+fn a_validated_long_body_is_the_stored_one() {
+    plain(
+        r#"
+        origin 200 cache-control=max-age=0 content-type=text/plain etag='"v1"' body="0123456789"*1000
+        GET /a -> 200
+        origin 304 cache-control=max-age=0 etag='"v1"'
+        4 times GET /a -> 200 content-length=10000 body="0123456789"*1000 cache-status~validated
+        origin 503 body="away for now"
+        GET /a cache-control=stale-if-error=60 -> 200 content-length=10000 body="0123456789"*1000 cache-status~stale-if-error
+    "#,
+    );
+}
 
-    // A client that leaves while it waits is nobody's loss.
-    for _ in 0..20 {
-        let mut client = Client::connect(stage.envoy.address()).expect("Envoy listens");
-        client.send_bytes(head.as_bytes());
-        client.reset();
+/// How many bytes are held once one response of 60,000 bytes with this header is stored, and answers as it came.
+fn held(config: &str, header: &str, body: &str) -> usize {
+    let mut stage = Scenario::new(&[("cache", config)]).host().expect("the host starts");
+    goes_on(
+        &mut stage,
+        &format!(
+            "origin 200 cache-control=max-age=600 {header} body={body}
+             GET /a -> 200 body={body}
+             6 times GET /a -> 200 body={body} content-length=60000 cache-status~hit
+             saw 1"
+        ),
+    );
+    stage.host.shared_bytes("weir")
+}
+
+#[test]
+fn text_is_kept_packed_where_that_is_wanted_and_pays() {
+    // Twenty bytes.
+    let text = r#""{\"id\": \"41Xji81w\"}, "*3000"#;
+    let everywhere = PLAIN.replacen('{', r#"{"compress": "everywhere", "#, 1);
+    assert!(held(&everywhere, "content-type=application/json", text) < 10_000);
+    for header in ["content-type=image/png", "", "content-type=text/html content-encoding=gzip"] {
+        assert!(held(&everywhere, header, text) > 60_000, "{header}");
     }
-    let mut client = Client::connect(stage.envoy.address()).expect("Envoy listens");
-    for expected in ["stored", "hit"] {
-        client.send_bytes([head, r#"{"a":2}"#].concat().as_bytes());
-        let answer = client.receive().expect("Envoy answers");
-        assert!(answer.text("cache-status").unwrap_or_default().contains(expected), "{answer:?}");
+    // Here, the second level alone would be.
+    assert!(held(PLAIN, "content-type=text/html", text) > 60_000);
+}
+
+#[test]
+fn what_workers_keep_at_hand_ends_when_what_is_stored_does() {
+    let config = format!(r#"{{"routes": [{{"match": {{}}, "purge_key_sha256": "{}"}}]}}"#, crate::purge::KEY);
+    check(
+        "cache",
+        &config,
+        r#"
+        origin 200 cache-control=max-age=600 cache-tag=t vary=x-kind content-type=text/plain body="first "*1000
+        GET /a -> 200
+        8 times GET /a -> 200 body="first "*1000 cache-status~hit
+        GET /a x-kind=other -> 200 cache-status~vary-miss
+        origin 200 cache-control=max-age=600 cache-tag=t vary=x-kind content-type=text/plain body="second "*1000
+        GET /a cache-control=no-cache -> 200 cache-status~stored
+        8 times GET /a -> 200 body="second "*1000 cache-status~hit
+        origin 200 cache-control=max-age=600 cache-tag=t vary=x-kind content-type=text/plain body="third "*1000
+        PURGE / x-purge-key="open sesame" x-purge=tag=t -> 200
+        GET /a -> 200 body="third "*1000 cache-status~uri-miss
+        8 times GET /a -> 200 body="third "*1000 cache-status~hit
+        origin 200 cache-control=max-age=600 cache-tag=t vary=x-kind content-type=text/plain body="fourth "*1000
+        POST /a body=x -> 200
+        GET /a -> 200 body="fourth "*1000 cache-status~uri-miss
+        8 times GET /a -> 200 body="fourth "*1000 cache-status~hit
+        PURGE / x-purge-key="open sesame" x-purge=tag=t&mode=soft -> 200
+        GET /a cache-control=only-if-cached -> 504
+        GET /a cache-control=only-if-cached,max-stale -> 200 body="fourth "*1000 cache-status~hit
+    "#,
+    );
+}
+
+#[test]
+fn what_workers_keep_at_hand_is_stale_in_its_time() {
+    plain(
+        r#"
+        origin 200 cache-control=max-age=60 content-type=text/plain body="first "*1000
+        GET /a -> 200
+        8 times GET /a -> 200 body="first "*1000 cache-status~hit
+        origin 200 cache-control=max-age=60 content-type=text/plain body="second "*1000
+        advance 60s
+        GET /a -> 200 body="second "*1000 cache-status~fwd=stale
+        8 times GET /a -> 200 body="second "*1000 cache-status~hit
+    "#,
+    );
+}
+
+const PART: usize = 40_000;
+
+/// An upstream that answers with `head` and one part of a body, and with the rest when it is told to.
+fn halting(head: &'static str, parts: [Vec<u8>; 2]) -> (SocketAddr, mpsc::Sender<()>) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port on the loopback");
+    let address = listener.local_addr().expect("a bound listener has an address");
+    let (go, told) = mpsc::channel();
+    thread::spawn(move || {
+        let (mut stream, _) = listener.accept().expect("Envoy connects");
+        let mut request = Vec::new();
+        while !request.ends_with(b"\r\n\r\n") {
+            request.extend(read_some(&mut stream));
+        }
+        let [first, second] = parts;
+        stream.write_all(head.as_bytes()).expect("Envoy reads");
+        stream.write_all(&first).expect("Envoy reads");
+        told.recv_timeout(PATIENCE).expect("the client has the first part");
+        stream.write_all(&second).expect("Envoy reads");
+        // Envoy closes when the test ends.
+        let _ = stream.read(&mut [0]);
+    });
+    (address, go)
+}
+
+#[test]
+fn a_body_that_is_too_long_passes_as_it_comes() {
+    let config = r#"{"routes": [{"match": {}}], "object_bytes_max": "16KiB"}"#;
+    let part = |byte: u8, end: &str| [vec![byte; PART], end.as_bytes().to_vec()].concat();
+    let known =
+        "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-type: text/plain\r\ncontent-length: 80010\r\n\r\n";
+    let unknown = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n";
+    let chunk = |part: Vec<u8>| [format!("{:x}\r\n", part.len()).into_bytes(), part, b"\r\n".to_vec()].concat();
+    let (first, second) = (part(b'a', "first"), part(b'b', "last!"));
+    let ended = [chunk(second.clone()), b"0\r\n\r\n".to_vec()].concat();
+    for (head, parts, expected) in [
+        (known, [first.clone(), second.clone()], "weir; fwd=uri-miss; detail=size"),
+        (unknown, [chunk(first.clone()), ended], "weir; fwd=uri-miss; stored"),
+    ] {
+        let (upstream, go) = halting(head, parts);
+        let stage = Scenario::new(&[("cache", config)])
+            .cluster_at("halting", upstream)
+            .route("/long", "halting")
+            .envoy_only("the host's upstream sends whole answers")
+            .envoy()
+            .expect("Envoy starts");
+        let mut client = TcpStream::connect(stage.envoy.address()).expect("Envoy listens");
+        client.write_all(b"GET /long HTTP/1.1\r\nhost: test\r\n\r\n").expect("Envoy reads");
+        let mut came = Vec::new();
+        let mut wait_for = |end: &[u8; 5]| {
+            while !came.windows(5).any(|window| window == end) {
+                came.extend(read_some(&mut client));
+            }
+        };
+        // The first part is here, to its end, while the upstream has not sent the second.
+        wait_for(b"first");
+        go.send(()).expect("the upstream waits");
+        wait_for(b"last!");
+        assert!(String::from_utf8_lossy(&came).contains(expected), "{}", String::from_utf8_lossy(&came[..400]));
+        let asked = Request::get("/long").header("host", "test").header("cache-control", "only-if-cached");
+        let answer = proxy::client::call(stage.envoy.address(), &asked).expect("Envoy answers");
+        assert_eq!(answer.status, 504, "nothing was stored");
     }
+}
+
+/// What comes next.
+fn read_some(stream: &mut TcpStream) -> Vec<u8> {
+    stream.set_read_timeout(Some(PATIENCE)).expect("a time above zero");
+    let mut buffer = vec![0; 65_536];
+    let read = stream.read(&mut buffer).expect("more comes in time");
+    assert!(read > 0, "the connection ended");
+    buffer.truncate(read);
+    buffer
 }

@@ -1,63 +1,52 @@
 //! What proxies share through Redis: answers, purges, and that nothing is worse where it is away.
 
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 use proxy::deadline::{Deadline, PATIENCE};
 use proxy::message::Answer;
 use proxy::redis::Value;
-use proxy::{Client, Redis, Reply, Request, Upstash, Webdis};
+use proxy::{Client, Redis, Reply, Request, Upstash};
 use suite::{EnvoyStage, Scenario};
 
 use crate::purge::KEY;
+use crate::store::Store;
 
-const PASSWORD: &str = "change-me";
-
-/// A real Redis behind a real webdis, as it is configured to run in production.
-struct Store {
-    redis: Redis,
-    webdis: Webdis,
-}
-
-impl Store {
-    fn start() -> Self {
-        let shipped = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/state/webdis.json");
-        let settings = serde_json::from_slice(&std::fs::read(shipped).unwrap()).unwrap();
-        let redis = Redis::start().unwrap();
-        let webdis = Webdis::start(redis.port(), &settings).unwrap();
-        Self { redis, webdis }
-    }
-
-    fn proxy(&self) -> EnvoyStage {
-        let stage = scenario("webdis", PASSWORD)
-            .cluster_at("state", self.webdis.address())
-            .envoy_only("the host reaches no Redis")
-            .envoy()
-            .unwrap();
-        stage.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("own"));
-        stage
-    }
-
-    fn keys(&self) -> usize {
-        match self.redis.call(&["KEYS", "weir:cache:weir:{*"]).unwrap() {
-            Value::List(keys) => keys.len(),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    fn holds(&self, count: usize) {
-        assert!(Deadline::after(PATIENCE).wait_until(|| self.keys() == count), "{} keys", self.keys());
-    }
-}
-
-fn scenario(dialect: &str, secret: &str) -> Scenario {
-    let config = format!(
+/// A cache whose second level speaks this dialect.
+fn config(dialect: &str) -> String {
+    format!(
         r#"{{"state": {{"env": "STATE_PASSWORD", "dialect": "{dialect}", "timeout": "1s"}},
             "l2": {{"budget": "500ms", "refresh": "200ms"}},
             "routes": [{{"match": {{"prefix": "/alone/"}}, "l2": false}},
                 {{"match": {{"prefix": "/search"}}, "isolate": "tier", "body": {{"key": "json"}}}}, {{"match": {{}}, "purge_key_sha256": "{KEY}"}}]}}"#
-    );
-    Scenario::new(&[("cache", &config)]).environment("STATE_PASSWORD", secret)
+    )
+}
+
+/// One proxy of the fleet.
+fn proxy(store: &Store) -> EnvoyStage {
+    let stage = store.scenario("cache", &config("webdis")).envoy().unwrap();
+    stage.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("own"));
+    stage
+}
+
+/// How many keys the fleet shares.
+fn keys(store: &Store) -> usize {
+    match store.redis.call(&["KEYS", "weir:cache:weir:{*"]).unwrap() {
+        Value::List(keys) => keys.len(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn holds(store: &Store, count: usize) {
+    assert!(Deadline::after(PATIENCE).wait_until(|| keys(store) == count), "{} keys", keys(store));
+}
+
+/// How many bytes the fleet shares under one key, the only one.
+fn shared_bytes(store: &Store) -> i64 {
+    let script = "return redis.call('STRLEN', redis.call('KEYS', 'weir:cache:weir:{*')[1])";
+    match store.redis.call(&["EVAL", script, "0"]).unwrap() {
+        Value::Integer(bytes) => bytes,
+        other => panic!("{other:?}"),
+    }
 }
 
 fn get(stage: &EnvoyStage, request: &Request) -> Answer {
@@ -109,7 +98,7 @@ fn answers(stage: &EnvoyStage, body: &str) {
 #[test]
 fn what_one_proxy_has_stored_another_answers_with() {
     let store = Store::start();
-    let (one, other) = (store.proxy(), store.proxy());
+    let (one, other) = (proxy(&store), proxy(&store));
     let binary: Vec<u8> = (0..=255_u8).cycle().take(20_000).collect();
     let reply = Reply::status(203).header("cache-control", "max-age=600").header("x-a", "b").body(binary.clone());
     one.origin.answer(Some("/a"), reply);
@@ -119,7 +108,7 @@ fn what_one_proxy_has_stored_another_answers_with() {
         get(&one, &Request::get("/b").header("x-kind", kind));
     }
     get(&one, &Request::get("/alone/c"));
-    store.holds(4);
+    holds(&store, 4);
     wait_for_level(&other);
     let before = other.origin.received().len();
     let answer = get(&other, &Request::get("/a"));
@@ -142,7 +131,7 @@ fn what_one_proxy_has_stored_another_answers_with() {
 #[test]
 fn those_who_miss_at_once_ask_the_fleet_once() {
     let store = Store::start();
-    let one = store.proxy();
+    let one = proxy(&store);
     wait_for_level(&one);
     one.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("x").held());
     let before = (counted(&one, "miss"), one.origin.received().len());
@@ -161,9 +150,32 @@ fn those_who_miss_at_once_ask_the_fleet_once() {
 }
 
 #[test]
+fn text_stays_packed_on_its_way_to_another_proxy() {
+    let store = Store::start();
+    let (one, other) = (proxy(&store), proxy(&store));
+    let text = r#"{"id": "41Xji81w"}, "#.repeat(2000);
+    let reply = Reply::status(200).header("cache-control", "max-age=600").header("content-type", "application/json");
+    one.origin.answer(None, reply.body(text.clone()));
+    get(&one, &Request::get("/a"));
+    holds(&store, 1);
+    assert!((1..8_000).contains(&shared_bytes(&store)), "{} bytes", shared_bytes(&store));
+    wait_for_level(&other);
+    let first = get(&other, &Request::get("/a"));
+    assert_eq!((first.body == text.as_bytes(), first.text("content-length").as_deref()), (true, Some("40000")));
+    assert!(status_of(&first).ends_with("; detail=l2"), "{}", status_of(&first));
+    // What was fetched once is this proxy's own.
+    for _ in 0..8 {
+        let again = get(&other, &Request::get("/a"));
+        assert_eq!(again.body, text.as_bytes());
+        assert!(status_of(&again).starts_with("weir; hit; ttl=") && !status_of(&again).contains("detail"));
+    }
+    assert_eq!(counted(&other, "hit"), 1);
+}
+
+#[test]
 fn a_purge_reaches_every_proxy_within_a_second() {
     let store = Store::start();
-    let (one, other) = (store.proxy(), store.proxy());
+    let (one, other) = (proxy(&store), proxy(&store));
     wait_for_level(&one);
     wait_for_level(&other);
     for (round, order) in
@@ -186,7 +198,7 @@ fn a_purge_reaches_every_proxy_within_a_second() {
 #[test]
 fn what_another_proxy_has_refreshed_is_not_asked_for_again() {
     let store = Store::start();
-    let (one, other) = (store.proxy(), store.proxy());
+    let (one, other) = (proxy(&store), proxy(&store));
     wait_for_level(&one);
     wait_for_level(&other);
     let reply = |seconds: u32, body: &str| {
@@ -209,36 +221,36 @@ fn what_another_proxy_has_refreshed_is_not_asked_for_again() {
 #[test]
 fn what_the_answer_to_an_unsafe_request_names_is_ended_in_the_fleet() {
     let store = Store::start();
-    let (one, other) = (store.proxy(), store.proxy());
+    let (one, other) = (proxy(&store), proxy(&store));
     wait_for_level(&one);
     wait_for_level(&other);
     answers(&one, "old");
     let request = Request::get("/y").header("host", "test").header("x-kind", "1");
     get(&one, &request);
-    store.holds(2);
+    holds(&store, 2);
     one.origin.answer(None, Reply::status(201).header("location", "/y"));
     assert_eq!(get(&one, &Request::new("POST", "/x").header("host", "test").body("x")).status, 201);
     answers(&one, "new");
     // Who asked meanwhile might still be answered with what is to be deleted; nobody reaches the variant after.
-    store.holds(1);
+    holds(&store, 1);
     assert_eq!(get(&one, &request).body, b"new");
-    store.holds(3);
+    holds(&store, 3);
     settles(&other, &request.header("cache-control", "only-if-cached"), b"new");
 }
 
 #[test]
 fn what_an_unsafe_request_has_ended_does_not_come_back_from_the_fleet() {
     let store = Store::start();
-    let one = store.proxy();
+    let one = proxy(&store);
     wait_for_level(&one);
     answers(&one, "old");
     let request = Request::get("/x").header("host", "test").header("x-kind", "1");
     get(&one, &request);
-    store.holds(2);
+    holds(&store, 2);
     answers(&one, "new");
     assert_eq!(get(&one, &Request::new("POST", "/x").header("host", "test").body("x")).status, 200);
     assert_eq!(get(&one, &request).body, b"new");
-    let other = store.proxy();
+    let other = proxy(&store);
     wait_for_level(&other);
     settles(&other, &request, b"new");
 }
@@ -246,10 +258,10 @@ fn what_an_unsafe_request_has_ended_does_not_come_back_from_the_fleet() {
 #[test]
 fn a_fleet_without_its_redis_goes_on_and_says_so_once() {
     let mut store = Store::start();
-    let one = store.proxy();
+    let one = proxy(&store);
     wait_for_level(&one);
     get(&one, &Request::get("/a"));
-    store.holds(1);
+    holds(&store, 1);
     store.redis.kill();
     for number in 0..200 {
         assert_eq!(get(&one, &Request::get(&format!("/b/{number}"))).status, 200);
@@ -269,7 +281,7 @@ fn a_fleet_without_its_redis_goes_on_and_says_so_once() {
     let since = Instant::now();
     let fills = Deadline::after(PATIENCE).wait_until(|| {
         get(&one, &Request::get(&format!("/d/{}", since.elapsed().as_nanos())));
-        store.keys() > 0
+        keys(&store) > 0
     });
     assert!(fills, "{}", one.envoy.log());
 }
@@ -277,7 +289,7 @@ fn a_fleet_without_its_redis_goes_on_and_says_so_once() {
 #[test]
 fn a_slow_redis_costs_a_request_its_budget_and_soon_nothing() {
     let store = Store::start();
-    let one = store.proxy();
+    let one = proxy(&store);
     wait_for_level(&one);
     store.redis.call(&["CLIENT", "PAUSE", "8000", "ALL"]).unwrap();
     let since = Instant::now();
@@ -293,11 +305,11 @@ fn a_slow_redis_costs_a_request_its_budget_and_soon_nothing() {
 fn an_upstash_bridge_carries_any_bytes() {
     let redis = Redis::start().unwrap();
     let bridge = Upstash::start(redis.address(), "token");
-    let proxy = || {
-        let scenario = scenario("upstash", "token").cluster_at("state", bridge.address());
-        scenario.envoy_only("the host reaches no Redis").envoy().unwrap()
+    let member = || {
+        let scenario = Scenario::new(&[("cache", &config("upstash"))]).environment("STATE_PASSWORD", "token");
+        scenario.cluster_at("state", bridge.address()).envoy_only("the host reaches no Redis").envoy().unwrap()
     };
-    let (one, other) = (proxy(), proxy());
+    let (one, other) = (member(), member());
     let binary: Vec<u8> = (0..=255_u8).cycle().take(5000).collect();
     one.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body(binary.clone()));
     get(&one, &Request::get("/a"));
@@ -312,7 +324,7 @@ fn an_upstash_bridge_carries_any_bytes() {
 #[test]
 fn a_fleet_shares_searches_and_ends_them_together() {
     let store = Store::start();
-    let (one, other) = (store.proxy(), store.proxy());
+    let (one, other) = (proxy(&store), proxy(&store));
     let search = |tier: &str, body: &str| {
         let request = Request::new("POST", "/search").header("host", "test").header("x-weir-tier", tier);
         request.header("content-type", "application/json").body(body)
@@ -323,7 +335,7 @@ fn a_fleet_shares_searches_and_ends_them_together() {
     wait_for_level(&other);
     assert_eq!(get(&one, &search("pro", r#"{"a": 1, "b": 2}"#)).body, b"old");
     // By what the URL varies, and the answer.
-    store.holds(2);
+    holds(&store, 2);
     let before = other.origin.received().len();
     let shared = get(&other, &search("pro", r#"{"b": 2, "a": 1}"#));
     assert_eq!((shared.body.as_slice(), other.origin.received().len()), (b"old".as_slice(), before));

@@ -272,3 +272,22 @@ fn workers_that_validate_at_once_answer_alike() {
     });
     assert_eq!(stage.origin.received().len(), 1 + 8 * 40);
 }
+
+#[test]
+fn an_answer_that_the_upstream_was_asked_about_is_no_hit() {
+    // RFC 9211 §2.1
+    plain(
+        r#"
+        origin 200 cache-control=max-age=60 content-type=text/plain etag='"v1"' body=stored
+        GET /a -> 200
+        GET /a -> 200 cache-status~hit
+        origin 304 cache-control=max-age=60 etag='"v1"'
+        GET /a cache-control=no-cache -> 200 body=stored cache-status~validated
+        origin 503
+        GET /a cache-control=no-cache -> 503
+        GET /a cache-control=max-age=0,stale-if-error=60 -> 200 body=stored cache-status~stale-if-error
+        metric api_gateway_cache_hits_total{provider=spotify} 1
+        metric api_gateway_cache_misses_total{provider=spotify} 4
+    "#,
+    );
+}
