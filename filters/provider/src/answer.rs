@@ -10,6 +10,10 @@ use crate::profile::{Refusal, Shape};
 use crate::track::{self, Question};
 use crate::view::View;
 
+/// A longer answer cannot be put in the place of a provider's: what is held back, Envoy bounds by the buffer of the client's
+/// connection or stream, which is no smaller than 64 KiB, and it fails where that runs over.
+pub const RESULT_BYTES_MAX: usize = 60 << 10;
+
 /// Nobody is told to come back later than this.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
@@ -23,6 +27,13 @@ pub struct Expectation {
     pub question: Option<Question>,
     /// Whether the provider's own answer is wanted.
     pub is_raw: bool,
+}
+
+impl Expectation {
+    /// Whether the provider's own body is what its client gets.
+    pub const fn is_own(&self) -> bool {
+        self.is_raw || matches!(self.shape, Shape::Own)
+    }
 }
 
 /// What an answer became.
@@ -77,6 +88,9 @@ pub fn judge(
     match shaped(provider, expected, view, body) {
         Some(mut answer) => {
             provider.forms.redact(&mut answer);
+            if answer.len() > RESULT_BYTES_MAX {
+                return Verdict::Refused(Rejection::Proxy, Some(Trouble::TooLong));
+            }
             Verdict::Good(answer)
         }
         None => Verdict::Refused(Rejection::Proxy, Some(Trouble::Unreadable)),
@@ -86,15 +100,15 @@ pub fn judge(
 /// The body of a good answer; `None` where it is none.
 fn shaped(provider: &Provider, expected: &Expectation, view: View<'_>, body: &[u8]) -> Option<Vec<u8>> {
     let text = match (expected.shape, &expected.question) {
-        (Shape::Own, _) => return view.is_object().then(|| body.to_vec()),
-        (Shape::Track(_) | Shape::Tracks(_), _) if expected.is_raw => return view.is_object().then(|| body.to_vec()),
+        _ if expected.is_own() => return view.is_object().then(|| body.to_vec()),
+        (Shape::Own, _) => return None,
         (Shape::Track(read), _) => track::one(&provider.name, &read(view)?),
         (Shape::Tracks(read), question) => {
             let mut tracks = read(view)?;
             if let Some(Question::Search { limit, .. }) = question {
                 tracks.truncate(*limit as usize);
             }
-            track::results(&provider.name, question.as_ref()?, &tracks)
+            track::results(&provider.name, question.as_ref()?, &tracks, RESULT_BYTES_MAX)
         }
     };
     Some(text.into_bytes())

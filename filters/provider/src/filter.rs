@@ -14,6 +14,7 @@ use shell::stream::{self, Buffer};
 
 use crate::answer::Expectation;
 use crate::config::Config;
+use crate::passage::Passage;
 use crate::profile::Search;
 use collecting::Collection;
 
@@ -47,6 +48,8 @@ enum Phase {
     Sent(Box<Sent>),
     /// Its answer is being collected.
     Collected(Box<Collection>),
+    /// Its answer is passed on as it comes: whose, and how far.
+    Passed(Box<(usize, Passage)>),
     /// The headers of its answer were replaced, and these bytes replace the body.
     Replaced(Vec<u8>),
 }
@@ -127,6 +130,7 @@ impl HttpContext for Filter {
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match (self.config.clone(), std::mem::take(&mut self.phase)) {
             (Some(config), Phase::Collected(collection)) => self.collect(&config, collection, size, end_of_stream),
+            (Some(config), Phase::Passed(passed)) => self.pass(&config, passed, size, end_of_stream),
             (_, Phase::Replaced(bytes)) => self.put(&bytes),
             _ => Action::Continue,
         }
@@ -135,6 +139,11 @@ impl HttpContext for Filter {
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         match (self.config.clone(), std::mem::take(&mut self.phase)) {
             (Some(config), Phase::Collected(collection)) => self.finish(&config, *collection),
+            // The end of the body has passed, and what is left of it cannot follow.
+            (_, Phase::Passed(passed)) if passed.1.is_behind() => {
+                report(stream::break_off());
+                Action::Pause
+            }
             _ => Action::Continue,
         }
     }

@@ -24,7 +24,7 @@
 //! The access log has the client's path under `x-envoy-original-path`; `:path` may hold a key, and is not to be logged.
 //!
 //! To read: [`config`], [`profile`] and one of its files, [`request`], [`target`], [`outgoing`], [`answer`]; below them
-//! [`credential`] and [`secret`], [`view`] and [`track`]; `filter` joins them to the host.
+//! [`passage`], [`credential`] and [`secret`], [`view`] and [`track`]; `filter` joins them to the host.
 
 pub mod answer;
 pub mod config;
@@ -32,6 +32,7 @@ pub mod credential;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod outgoing;
+pub mod passage;
 pub mod profile;
 pub mod request;
 pub mod secret;

@@ -88,11 +88,14 @@ pub fn request(
     Headers::from_pairs(&pairs)
 }
 
-/// The whole header map of an answer in the common shape, or of a provider's own body.
-pub fn answer(provider: &Headers, forms: &Forms, body_bytes: usize) -> Headers {
-    let length = decimal(body_bytes);
-    let mut pairs: Vec<(&[u8], &[u8])> =
-        vec![(b":status", b"200"), (b"content-type", b"application/json"), (b"content-length", length.as_bytes())];
+/// The whole header map of an answer in the common shape, or of a provider's own body; without a length, where the body is
+/// still coming.
+pub fn answer(provider: &Headers, forms: &Forms, body_bytes: Option<usize>) -> Headers {
+    let length = body_bytes.map(decimal);
+    let mut pairs: Vec<(&[u8], &[u8])> = vec![(b":status", b"200"), (b"content-type", b"application/json")];
+    if let Some(length) = &length {
+        pairs.push((b"content-length", length.as_bytes()));
+    }
     for (name, value) in provider {
         if HANDED_BACK.iter().any(|known| known.as_bytes() == name) && !forms.occur(value) {
             pairs.push((name, value));

@@ -84,6 +84,15 @@ impl Forms {
         self.0.iter().any(|form| find(bytes, form).is_some())
     }
 
+    /// How many bytes at the end of `bytes` may be the beginning of a secret.
+    pub fn begun(&self, bytes: &[u8]) -> usize {
+        let of_form = |form: &Vec<u8>| {
+            let longest = bytes.len().min(form.len().saturating_sub(1));
+            (1..=longest).rev().find(|length| form.get(..*length).is_some_and(|start| bytes.ends_with(start)))
+        };
+        self.0.iter().filter_map(of_form).max().unwrap_or(0)
+    }
+
     /// Takes every secret out of `bytes`.
     pub fn redact(&self, bytes: &mut Vec<u8>) {
         for form in &self.0 {

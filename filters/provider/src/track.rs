@@ -78,8 +78,8 @@ pub enum Question {
     },
 }
 
-/// The body that answers with several tracks.
-pub fn results(provider: &str, question: &Question, tracks: &[Track<'_>]) -> String {
+/// The body that answers with several tracks: with so many of them that it is not longer than `bytes_max`.
+pub fn results(provider: &str, question: &Question, tracks: &[Track<'_>], bytes_max: usize) -> String {
     let mut json = Json::opened();
     json.text("provider", provider);
     json.open("query", '{');
@@ -94,9 +94,15 @@ pub fn results(provider: &str, question: &Question, tracks: &[Track<'_>]) -> Str
     json.close('}');
     json.open("results", '[');
     for track in tracks {
+        let (length, is_fresh) = (json.text.len(), json.is_fresh);
         json.element('{');
         json.track(track);
         json.close('}');
+        if json.text.len() + "]}".len() > bytes_max {
+            json.text.truncate(length);
+            json.is_fresh = is_fresh;
+            break;
+        }
     }
     json.close(']');
     json.closed()
@@ -259,7 +265,7 @@ mod tests {
         );
         let query = r#""query":{"artist":"Deadmau5","title":"Strobe","limit":3}"#;
         let expected = format!(r#"{{"provider":"spotify",{query},"results":[{{{track_json}}}]}}"#);
-        assert_eq!(results("spotify", &question, std::slice::from_ref(&track)), expected);
+        assert_eq!(results("spotify", &question, std::slice::from_ref(&track), 4096), expected);
         assert_eq!(one("spotify", &track), format!(r#"{{"provider":"spotify",{track_json}}}"#));
     }
 
@@ -282,6 +288,17 @@ mod tests {
         );
         assert_eq!(one("x", &track), expected);
         let question = Question::Id { kind: "isrc", id: "X".into() };
-        assert_eq!(results("x", &question, &[]), r#"{"provider":"x","query":{"isrc":"X"},"results":[]}"#);
+        assert_eq!(results("x", &question, &[], 4096), r#"{"provider":"x","query":{"isrc":"X"},"results":[]}"#);
+    }
+
+    #[test]
+    fn what_would_be_too_long_has_fewer_results() {
+        let question = Question::Id { kind: "isrc", id: "X".into() };
+        let tracks: Vec<_> = ["a", "b", "c"].map(|name| Track { name, ..Track::default() }).into_iter().collect();
+        let all = results("x", &question, &tracks, 4096);
+        assert_eq!(results("x", &question, &tracks, all.len()), all);
+        let two = results("x", &question, &tracks[..2], 4096);
+        assert_eq!(results("x", &question, &tracks, all.len() - 1), two);
+        assert_eq!(results("x", &question, &tracks, 0), results("x", &question, &[], 4096));
     }
 }

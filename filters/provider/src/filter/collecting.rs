@@ -9,6 +9,7 @@ use super::{Filter, Phase, Sent, report};
 use crate::answer::{self, Trouble, Verdict};
 use crate::config::{Config, Provider};
 use crate::outgoing;
+use crate::passage::Passage;
 
 /// An answer that is being collected. Its bytes are copied out of the host's buffer, which is bounded by the client's
 /// connection and not by the configuration.
@@ -75,15 +76,61 @@ impl Filter {
         if end_of_stream {
             return self.finish(config, *collection);
         }
+        if collection.body.len() > HELD_BYTES_MAX && collection.is_own() {
+            return self.release(provider, *collection);
+        }
         report(stream::replace(Buffer::ResponseBody, b""));
         self.phase = Phase::Collected(collection);
         Action::Pause
+    }
+
+    /// Lets go of a long answer that is to stay as it is. Of what waits together with its headers there must not be more
+    /// than the client's connection holds.
+    fn release(&mut self, provider: &Provider, collection: Collection) -> Action {
+        let headers = outgoing::answer(&collection.headers, &provider.forms, None);
+        report(headers::replace_all(Map::Response, &headers));
+        let mut passage = Passage::default();
+        let first = passage.pass(&provider.forms, &collection.body, false, HELD_BYTES_MAX);
+        report(stream::replace(Buffer::ResponseBody, &first));
+        self.phase = Phase::Passed(Box::new((collection.sent.expected.provider, passage)));
+        Action::Continue
+    }
+
+    /// Passes a further piece of a long answer on; one that is longer than is wanted breaks off.
+    pub(super) fn pass(&mut self, config: &Config, passed: Box<(usize, Passage)>, size: usize, is_last: bool) -> Action {
+        let (index, mut passage) = *passed;
+        let Some(provider) = config.providers.get(index) else { return Action::Continue };
+        let piece = stream::bytes(Buffer::ResponseBody, 0, size);
+        let bytes = match &piece {
+            Ok(piece) => passage.pass(&provider.forms, piece, is_last, usize::MAX),
+            Err(_) => Vec::new(),
+        };
+        if piece.is_err() || passage.received() > provider.answer_bytes_max {
+            log::error!("{}: {}, which breaks off", provider.name, Trouble::TooLong.text());
+            report(stream::replace(Buffer::ResponseBody, b""));
+            report(stream::break_off());
+            return Action::Pause;
+        }
+        report(stream::replace(Buffer::ResponseBody, &bytes));
+        self.phase = Phase::Passed(Box::new((index, passage)));
+        Action::Continue
     }
 
     /// Puts what an answer becomes in its place.
     pub(super) fn finish(&mut self, config: &Config, collection: Collection) -> Action {
         let Some(provider) = config.providers.get(collection.sent.expected.provider) else { return Action::Continue };
         self.put(&conclude(provider, &collection, judge(provider, &collection)))
+    }
+}
+
+/// Envoy holds no more than this of an answer, as long as nothing of it has gone on.
+const HELD_BYTES_MAX: usize = 24 << 10;
+
+impl Collection {
+    /// Whether this is the beginning of a good answer which its client gets as it is.
+    fn is_own(&self) -> bool {
+        let begins_object = self.body.trim_ascii_start().starts_with(b"{");
+        self.status == 200 && self.sent.expected.is_own() && begins_object
     }
 }
 
@@ -106,7 +153,7 @@ fn dressed(provider: &Provider, collection: &Collection, verdict: Verdict, is_bo
     let length = |body: &[u8]| if is_bodyless { 0 } else { body.len() };
     match verdict {
         Verdict::Good(body) => {
-            (outgoing::answer(&collection.headers, &provider.forms, length(&body)), body)
+            (outgoing::answer(&collection.headers, &provider.forms, Some(length(&body))), body)
         }
         Verdict::Refused(rejection, trouble) => {
             if let Some(trouble) = trouble {

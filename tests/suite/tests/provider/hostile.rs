@@ -58,9 +58,25 @@ fn a_long_answer_within_the_bound_comes_whole() {
         ALL,
         r#"
         origin 200 body='{"a": "' body="x"*1000000 body="y"*500000 body='"}'
-        GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> 200 content-length=1500009 body~yyy
+        GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> 200 !content-length body~yyy
         origin 200 body='{"id": "x", "name": "y", ' body='"artists": []}' trailer:a=b
         GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW -> 200 body.name=y
+        "#,
+    );
+}
+
+#[test]
+fn a_long_answer_that_turns_out_to_be_too_long_breaks_off() {
+    let small = ALL.replace(r#""base": "/v1""#, r#""base": "/v1", "answer_max": 100000"#);
+    check(
+        "provider",
+        &small,
+        r#"
+        origin 200 body='{"a": "' body="x"*60000 body="y"*30000 body="z"*90000 body='"}'
+        GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> cut
+        log~"spotify: an answer that is too long, which breaks off"
+        origin 200 body='{"id": "x", "name": "y", "artists": []}'
+        GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW -> 200
         "#,
     );
 }
