@@ -107,9 +107,8 @@ impl Provider {
         }
         let profile = fields.text("profile")?;
         let kind = profile.as_deref().unwrap_or(name);
-        let profile = profile::find(kind).ok_or_else(|| {
-            ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names()))
-        })?;
+        let profile = profile::find(kind)
+            .ok_or_else(|| ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names())))?;
         let base = fields.text("base")?.unwrap_or_default();
         let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}');
         if !base.is_empty() && !(base.starts_with('/') && base.bytes().all(plain)) {
@@ -143,9 +142,7 @@ impl Provider {
 fn user_agent(profile: &Profile, given: Option<String>) -> Result<String, ConfigError> {
     let wrong = |reason: String| Err(ConfigError::at("user_agent", reason));
     match given {
-        None if profile.needs_user_agent => {
-            wrong(format!("is missing, and {} answers nobody without", profile.name))
-        }
+        None if profile.needs_user_agent => wrong(format!("is missing, and {} answers nobody without", profile.name)),
         None => Ok(USER_AGENT.to_owned()),
         Some(text) if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => {
             wrong("must be printable ASCII".to_owned())

@@ -151,8 +151,16 @@ mod tests {
                 None,
                 Some(("authorization", "Discogs key=key-of-ours, secret=secret-of-ours")),
             ),
-            (r#"{"bearer": {"env": "NONE", "default": "not-a-secret"}}"#, None, Some(("authorization", "Bearer not-a-secret"))),
-            (r#"{"bearer": {"env": "KEY", "default": "not-a-secret"}}"#, None, Some(("authorization", "Bearer key-of-ours"))),
+            (
+                r#"{"bearer": {"env": "NONE", "default": "not-a-secret"}}"#,
+                None,
+                Some(("authorization", "Bearer not-a-secret")),
+            ),
+            (
+                r#"{"bearer": {"env": "KEY", "default": "not-a-secret"}}"#,
+                None,
+                Some(("authorization", "Bearer key-of-ours")),
+            ),
         ] {
             let (credential, forms) = read(json).ok().unwrap();
             let shown = credential.shown();

@@ -54,13 +54,7 @@ pub fn path(provider: &Provider, what: &What<'_>, question: Option<&Question>) -
 }
 
 /// The whole header map of a provider's own request. `had_body` tells that Envoy will end it with an empty body.
-pub fn request(
-    provider: &Provider,
-    client: &Headers,
-    mut path: String,
-    shown: &Shown<'_>,
-    had_body: bool,
-) -> Headers {
+pub fn request(provider: &Provider, client: &Headers, mut path: String, shown: &Shown<'_>, had_body: bool) -> Headers {
     if let Some((name, value)) = shown.parameter {
         add_parameter(&mut path, name, value);
     }

@@ -103,8 +103,8 @@ fn is_json(kind: &[u8]) -> bool {
 /// What its client is told.
 pub fn search(body: &[u8]) -> Result<Question, Rejection> {
     let object = if body.is_empty() { b"null" } else { body };
-    let mut fields =
-        Fields::read(object).map_err(|mistake| refused("body", &["must be a JSON object: ", &mistake.reason].concat()))?;
+    let mut fields = Fields::read(object)
+        .map_err(|mistake| refused("body", &["must be a JSON object: ", &mistake.reason].concat()))?;
     let (artist, title) = (words(&mut fields, "artist")?, words(&mut fields, "title")?);
     let limit = fields.number("limit", 1, LIMIT_MAX).map_err(|mistake| refused(&mistake.path, &mistake.reason))?;
     if let Some((name, _)) = fields.rest().next() {

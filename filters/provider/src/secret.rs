@@ -25,7 +25,8 @@ impl Secret {
         if (LENGTH_MIN..=LENGTH_MAX).contains(&text.len()) && text.bytes().all(plain) {
             return Ok(Self(text));
         }
-        let reason = format!("the secret must be {LENGTH_MIN} to {LENGTH_MAX} visible ASCII characters, no \" and no \\");
+        let reason =
+            format!("the secret must be {LENGTH_MIN} to {LENGTH_MAX} visible ASCII characters, no \" and no \\");
         Err(ConfigError::at("", reason))
     }
 

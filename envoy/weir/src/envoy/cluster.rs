@@ -22,11 +22,20 @@ const CONNECT_TIMEOUT: Period = Period::of_seconds(1);
 /// One worker at a time fetches keys.
 const POOL: Pool = Pool { connections: 4, pending: 16, requests: 16 };
 
+/// How much is read at once of the answers that the provider filter holds back: a piece must fit into what Envoy holds for
+/// the client's stream, 64 KiB with HTTP/2, or the answer is lost.
+const PIECE_BYTES: u32 = 32 << 10;
+
 /// All clusters: the upstreams', the state store's, then those that keys are fetched through.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
-    let upstreams = upstreams
-        .map(|upstream| render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool));
+    let upstreams = upstreams.map(|upstream| {
+        let mut cluster = render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool);
+        if upstream.provider.is_some() {
+            set(&mut cluster, "per_connection_buffer_limit_bytes", PIECE_BYTES);
+        }
+        cluster
+    });
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL));
     upstreams.chain(publishers).collect()

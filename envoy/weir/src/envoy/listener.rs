@@ -23,6 +23,8 @@ pub fn render(plan: &Plan<'_>) -> Json {
 
 fn manager(plan: &Plan<'_>) -> Json {
     let clients = &plan.policy.clients;
+    let providers = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some());
+    let providers: Vec<_> = providers.map(|upstream| upstream.name.value.as_str()).collect();
     json!({
         "stat_prefix": NAME,
         "server_name": NAME,
@@ -51,7 +53,7 @@ fn manager(plan: &Plan<'_>) -> Json {
         "stream_idle_timeout": duration(clients.idle_timeout),
         "request_timeout": duration(clients.request_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
-        "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries)),
+        "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
         "local_reply_config": reply::config(),
         "http_filters": filter::chain(plan),
         "route_config": {

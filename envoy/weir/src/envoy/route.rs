@@ -1,24 +1,73 @@
 //! The route table: the policy's routes in the policy's order, matched as [`policy::Match`] matches.
 
-use policy::handover::header;
+use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, duration, filter, literal, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::upstream::{Name, Retry};
 use crate::policy::{Address, Matcher, Pattern, Route, Upstream};
-use crate::translate::{breaker, ratelimit};
+use crate::translate::{breaker, provider, ratelimit};
 
 /// All routes.
 pub fn table(plan: &Plan<'_>) -> Vec<Json> {
     let entry = |route: &Route| Some(render(plan, route, plan.policy.upstream(&route.upstream.value)?));
-    plan.policy.routes.iter().filter_map(entry).collect()
+    let rewritten = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some());
+    rewritten.map(|upstream| departure(plan, upstream)).chain(plan.policy.routes.iter().filter_map(entry)).collect()
+}
+
+/// The route of requests that the provider filter has made a third party's own. Envoy chooses a route anew where a filter has
+/// changed a path; a client cannot choose this one, which goes by what only a filter can say.
+fn departure(plan: &Plan<'_>, upstream: &Upstream) -> Json {
+    let key = format!("wasm.{}", state::PROVIDER);
+    let said = json!([{"key": key, "string_match": {"exact": upstream.name.value}}]);
+    let mut removed = removed(plan, upstream);
+    // Envoy itself needed it until here, to find this route.
+    removed.push("x-forwarded-proto");
+    // What the filter has put there is ours.
+    removed.retain(|name| *name != "authorization");
+    let action = action(upstream, upstream.timeout, Rewrite::None);
+    leaving(json!({"match": {"prefix": "/", "filter_state": said}, "route": action}), upstream, &removed)
 }
 
 fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
     let timeout = route.timeout.unwrap_or(upstream.timeout);
+    let rewrite = match upstream.provider {
+        // The filter rewrites it as a whole.
+        Some(_) => Rewrite::None,
+        None => rewrite(&route.matcher.pattern, &route.strip, &upstream.address.base),
+    };
+    let action = action(upstream, timeout, rewrite);
+    let entry = json!({"match": conditions(&route.matcher), "route": action});
+    let mut entry = leaving(entry, upstream, &removed(plan, upstream));
+    let mut idle = Vec::new();
+    if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
+        idle.push(ratelimit::FRONT);
+    }
+    for (name, concerned) in [
+        ("ratelimit", ratelimit::concerns(plan.policy, route)),
+        ("cache", route.cache.is_some()),
+        ("quota", ratelimit::has_quota(plan.policy, route)),
+        ("breaker", breaker::concerns(plan.policy, route)),
+        (
+            "provider",
+            !plan.filters.iter().any(|filter| filter.name == "provider") || provider::concerns(plan.policy, route),
+        ),
+    ] {
+        if !concerned {
+            idle.push(name);
+        }
+    }
+    if !idle.is_empty() {
+        set(&mut entry, "typed_per_filter_config", filter::switched_off(&idle));
+    }
+    entry
+}
+
+/// Where a request goes, as what, and how patiently.
+fn action(upstream: &Upstream, timeout: policy::Period, rewrite: Rewrite) -> Json {
     let mut action = json!({"cluster": upstream.name.value, "timeout": duration(timeout)});
-    match rewrite(&route.matcher.pattern, &route.strip, &upstream.address.base) {
+    match rewrite {
         Rewrite::None => {}
         Rewrite::Prefix(prefix) => set(&mut action, "prefix_rewrite", prefix),
         Rewrite::Regex { pattern, substitution } => {
@@ -32,30 +81,16 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
         let heeded = upstream.slow_down.as_ref().map(|slow_down| slow_down.statuses.as_slice());
         set(&mut action, "retry_policy", retry(policy, timeout, heeded.unwrap_or_default()));
     }
-    let mut entry = json!({"match": conditions(&route.matcher), "route": action});
-    let removed = removed(plan, upstream);
+    action
+}
+
+/// What changes of a request's headers on its way out.
+fn leaving(mut entry: Json, upstream: &Upstream, removed: &[&str]) -> Json {
     if !removed.is_empty() {
         set(&mut entry, "request_headers_to_remove", removed);
     }
     if !upstream.headers.is_empty() {
         set(&mut entry, "request_headers_to_add", upstream.headers.iter().map(added).collect::<Json>());
-    }
-    let mut idle = Vec::new();
-    if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
-        idle.push(ratelimit::FRONT);
-    }
-    for (name, concerned) in [
-        ("ratelimit", ratelimit::concerns(plan.policy, route)),
-        ("cache", route.cache.is_some()),
-        ("quota", ratelimit::has_quota(plan.policy, route)),
-        ("breaker", breaker::concerns(plan.policy, route)),
-    ] {
-        if !concerned {
-            idle.push(name);
-        }
-    }
-    if !idle.is_empty() {
-        set(&mut entry, "typed_per_filter_config", filter::switched_off(&idle));
     }
     entry
 }

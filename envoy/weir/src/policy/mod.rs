@@ -9,6 +9,7 @@ pub mod example;
 pub mod header;
 pub mod identity;
 pub mod matcher;
+pub mod provider;
 pub mod route;
 pub mod slowdown;
 pub mod state;

@@ -86,6 +86,7 @@ impl Store {
             breaker: None,
             limit: None,
             slow_down: None,
+            provider: None,
         };
         Some(Self { upstream, draft, variable: variable.map(|variable| variable.value) })
     }

@@ -10,6 +10,7 @@ use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::policy::Surroundings;
 use crate::policy::header::{self, Header};
+use crate::policy::provider::Provider;
 use crate::policy::slowdown::SlowDown;
 use crate::reader::{self, Fields, Spanned};
 use crate::yaml::{Entry, Node, Value};
@@ -39,6 +40,8 @@ pub struct Upstream {
     pub limit: Option<Draft>,
     /// How it says that it is asked too often.
     pub slow_down: Option<SlowDown>,
+    /// What the provider filter is told of it, where its own interface is hidden behind the common one.
+    pub provider: Option<Provider>,
 }
 
 /// An upstream's URL, taken apart.
@@ -150,6 +153,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
     let breaker = fields.optional("breaker").map(Draft::of);
     let limit = fields.optional("limit").map(Draft::of);
     let slow_down = fields.optional("slow_down").and_then(|node| SlowDown::read(node, mistakes));
+    let provider = Provider::read(&mut fields, internal, mistakes);
     fields.finish(mistakes);
     // What names this upstream is not to be blamed for the mistake in it.
     let nowhere = Address { tls: false, host: Name::Domain("invalid".into()), port: 80, base: String::new() };
@@ -165,6 +169,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
         breaker,
         limit,
         slow_down,
+        provider,
     })
 }
 

@@ -97,7 +97,13 @@ impl Filter {
     }
 
     /// Passes a further piece of a long answer on; one that is longer than is wanted breaks off.
-    pub(super) fn pass(&mut self, config: &Config, passed: Box<(usize, Passage)>, size: usize, is_last: bool) -> Action {
+    pub(super) fn pass(
+        &mut self,
+        config: &Config,
+        passed: Box<(usize, Passage)>,
+        size: usize,
+        is_last: bool,
+    ) -> Action {
         let (index, mut passage) = *passed;
         let Some(provider) = config.providers.get(index) else { return Action::Continue };
         let piece = stream::bytes(Buffer::ResponseBody, 0, size);
@@ -152,9 +158,7 @@ fn conclude(provider: &Provider, collection: &Collection, verdict: Verdict) -> V
 fn dressed(provider: &Provider, collection: &Collection, verdict: Verdict, is_bodyless: bool) -> (Headers, Vec<u8>) {
     let length = |body: &[u8]| if is_bodyless { 0 } else { body.len() };
     match verdict {
-        Verdict::Good(body) => {
-            (outgoing::answer(&collection.headers, &provider.forms, Some(length(&body))), body)
-        }
+        Verdict::Good(body) => (outgoing::answer(&collection.headers, &provider.forms, Some(length(&body))), body),
         Verdict::Refused(rejection, trouble) => {
             if let Some(trouble) = trouble {
                 log::error!("{}: {} (status {})", provider.name, trouble.text(), collection.status);

@@ -1,8 +1,8 @@
 //! The request's way: it is read, refused, or sent on as the provider's own.
 
+use policy::handover::{header, state};
 use policy::rejection::Format;
 use policy::route::Target;
-use policy::handover::{header, state};
 use policy::{Headers, Rejection, RequestId};
 use proxy_wasm::types::Action;
 use shell::headers::{self, Map};

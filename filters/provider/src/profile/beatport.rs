@@ -13,12 +13,7 @@ pub(super) static PROFILE: Profile = Profile {
         phrase: plain,
         tracks: found,
     }),
-    lookups: &[Lookup {
-        word: "track",
-        id: Id::Number,
-        target: "/catalog/tracks/{id}/",
-        shape: Shape::Track(track),
-    }],
+    lookups: &[Lookup { word: "track", id: Id::Number, target: "/catalog/tracks/{id}/", shape: Shape::Track(track) }],
     refusal: as_the_status_says,
     pause: Duration::from_secs(1),
     needs_credentials: true,

@@ -7,7 +7,8 @@ use super::ALL;
 const CACHE: &str = r#"{"routes": [{"match": {"prefix": "/api/"}, "upstream": "spotify", "data_type": "track_metadata", "ttl": "1h",
     "shared": true, "despite": ["private"]}]}"#;
 
-const COOLING: &str = r#"{"upstreams": [{"name": "lastfm", "learn": ["retry_after"], "match": {"prefix": "/api/lastfm/"}}]}"#;
+const COOLING: &str =
+    r#"{"upstreams": [{"name": "lastfm", "learn": ["retry_after"], "match": {"prefix": "/api/lastfm/"}}]}"#;
 
 const BREAKER: &str = r#"{"breakers": {"spotify": {"consecutive_failures": 2}},
     "routes": [{"match": {"prefix": "/api/spotify/"}, "upstream": "spotify"}]}"#;

@@ -59,7 +59,8 @@ fn a_secret_that_a_provider_repeats_is_taken_out() {
 
 #[test]
 fn secrets_come_from_the_environment() {
-    let scenario = Scenario::new(&[("provider", ALL)]).environment("SPOTIFY", "token-of-env").environment("LASTFM", "k%y/of-env");
+    let scenario =
+        Scenario::new(&[("provider", ALL)]).environment("SPOTIFY", "token-of-env").environment("LASTFM", "k%y/of-env");
     scenario.check(
         r#"
         origin 200 body='{"id": "x", "name": "y", "artists": []}'
