@@ -111,7 +111,7 @@ impl Provider {
             .ok_or_else(|| ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names())))?;
         let base = fields.text("base")?.unwrap_or_default();
         let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}');
-        if !base.is_empty() && !(base.starts_with('/') && base.bytes().all(plain)) {
+        if !(base.is_empty() || base.starts_with('/') && base.bytes().all(plain)) {
             return Err(ConfigError::at("base", format!("must begin with / and have no query, got {base:?}")));
         }
         let user_agent = user_agent(profile, fields.text("user_agent")?)?;

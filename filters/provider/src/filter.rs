@@ -130,7 +130,7 @@ impl HttpContext for Filter {
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match (self.config.clone(), std::mem::take(&mut self.phase)) {
             (Some(config), Phase::Collected(collection)) => self.collect(&config, collection, size, end_of_stream),
-            (Some(config), Phase::Passed(passed)) => self.pass(&config, passed, size, end_of_stream),
+            (Some(config), Phase::Passed(passed)) => self.pass(&config, *passed, size, end_of_stream),
             (_, Phase::Replaced(bytes)) => self.put(&bytes),
             _ => Action::Continue,
         }
@@ -138,7 +138,7 @@ impl HttpContext for Filter {
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
         match (self.config.clone(), std::mem::take(&mut self.phase)) {
-            (Some(config), Phase::Collected(collection)) => self.finish(&config, *collection),
+            (Some(config), Phase::Collected(collection)) => self.finish(&config, &collection),
             // The end of the body has passed, and what is left of it cannot follow.
             (_, Phase::Passed(passed)) if passed.1.is_behind() => {
                 report(stream::break_off());

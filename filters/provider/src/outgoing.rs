@@ -7,8 +7,7 @@ use policy::handover::header;
 
 use crate::config::Provider;
 use crate::credential::Shown;
-use crate::request::refused;
-use crate::request::{Asked, What};
+use crate::request::{Asked, What, refused};
 use crate::secret::Forms;
 use crate::target::{add_parameter, filled};
 use crate::track::Question;
@@ -39,8 +38,9 @@ pub fn path(provider: &Provider, what: &What<'_>, question: Option<&Question>) -
     match (what, question) {
         (What::Lookup(lookup, id), _) => Ok(filled(&provider.base, lookup.target, |_| (*id).to_owned())),
         (What::Search(search), Some(Question::Search { artist, title, limit })) => {
-            let phrase = |name: &str, words: &str| {
-                (search.phrase)(words).ok_or_else(|| refused(name, "has nothing that could be searched"))
+            let phrase = |name: &str, words: &str| match (search.phrase)(words) {
+                phrase if phrase.is_empty() => Err(refused(name, "has nothing that could be searched")),
+                phrase => Ok(phrase),
             };
             let (artist, title) = (phrase("artist", artist)?, phrase("title", title)?);
             Ok(filled(&provider.base, search.target, |name| match name {

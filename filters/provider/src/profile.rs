@@ -38,9 +38,9 @@ pub struct Profile {
 pub struct Search {
     /// The path behind the provider's base, with `{artist}`, `{title}` and `{limit}` in it.
     pub target: &'static str,
-    /// How a client's words are written inside the query, before they are percent-encoded; `None` where nothing of them
-    /// is left that could be searched.
-    pub phrase: fn(&str) -> Option<String>,
+    /// How a client's words are written inside the query, before they are percent-encoded; empty where nothing of them is
+    /// left that could be searched.
+    pub phrase: fn(&str) -> String,
     /// The tracks in an answer; `None` where it is no answer.
     pub tracks: Tracks,
 }
@@ -190,9 +190,9 @@ fn listed<'a>(list: View<'a>, read: fn(View<'a>) -> Option<Track<'a>>) -> Option
     (is_empty || !found.is_empty()).then_some(found)
 }
 
-/// Words as they are, where there are any.
-fn plain(words: &str) -> Option<String> {
-    Some(words.to_owned())
+/// Words as they are.
+fn plain(words: &str) -> String {
+    words.to_owned()
 }
 
 #[cfg(test)]

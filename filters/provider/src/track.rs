@@ -174,13 +174,11 @@ impl Json {
     }
 
     fn text_or_null(&mut self, name: &str, value: Option<&str>) {
-        match value {
-            Some(text) => self.text(name, text),
-            None => {
-                self.name(name);
-                self.text.push_str("null");
-            }
+        if let Some(text) = value {
+            return self.text(name, text);
         }
+        self.name(name);
+        self.text.push_str("null");
     }
 
     fn number(&mut self, name: &str, value: u64) {

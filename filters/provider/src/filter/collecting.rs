@@ -74,10 +74,10 @@ impl Filter {
             }
         }
         if end_of_stream {
-            return self.finish(config, *collection);
+            return self.finish(config, &collection);
         }
         if collection.body.len() > HELD_BYTES_MAX && collection.is_own() {
-            return self.release(provider, *collection);
+            return self.release(provider, &collection);
         }
         report(stream::replace(Buffer::ResponseBody, b""));
         self.phase = Phase::Collected(collection);
@@ -86,7 +86,7 @@ impl Filter {
 
     /// Lets go of a long answer that is to stay as it is. Of what waits together with its headers there must not be more
     /// than the client's connection holds.
-    fn release(&mut self, provider: &Provider, collection: Collection) -> Action {
+    fn release(&mut self, provider: &Provider, collection: &Collection) -> Action {
         let headers = outgoing::answer(&collection.headers, &provider.forms, None);
         report(headers::replace_all(Map::Response, &headers));
         let mut passage = Passage::default();
@@ -100,11 +100,10 @@ impl Filter {
     pub(super) fn pass(
         &mut self,
         config: &Config,
-        passed: Box<(usize, Passage)>,
+        (index, mut passage): (usize, Passage),
         size: usize,
         is_last: bool,
     ) -> Action {
-        let (index, mut passage) = *passed;
         let Some(provider) = config.providers.get(index) else { return Action::Continue };
         let piece = stream::bytes(Buffer::ResponseBody, 0, size);
         let bytes = match &piece {
@@ -123,9 +122,9 @@ impl Filter {
     }
 
     /// Puts what an answer becomes in its place.
-    pub(super) fn finish(&mut self, config: &Config, collection: Collection) -> Action {
+    pub(super) fn finish(&mut self, config: &Config, collection: &Collection) -> Action {
         let Some(provider) = config.providers.get(collection.sent.expected.provider) else { return Action::Continue };
-        self.put(&conclude(provider, &collection, judge(provider, &collection)))
+        self.put(&conclude(provider, collection, judge(provider, collection)))
     }
 }
 

@@ -35,7 +35,7 @@ pub(super) static PROFILE: Profile = Profile {
 
 /// Inside quotes, Lucene reads two characters as anything else than themselves. (The others that are special outside,
 /// `+ - ! ( ) { } [ ] ^ ~ * ? : / && ||`, and the words `AND`, `OR` and `NOT`, are part of the phrase there.)
-fn phrase(words: &str) -> Option<String> {
+fn phrase(words: &str) -> String {
     let mut phrase = String::with_capacity(words.len());
     for character in words.chars() {
         if matches!(character, '"' | '\\') {
@@ -43,7 +43,7 @@ fn phrase(words: &str) -> Option<String> {
         }
         phrase.push(character);
     }
-    Some(phrase)
+    phrase
 }
 
 /// It says with 503 that it is asked too often, and that it is away, and tells the two apart in words.

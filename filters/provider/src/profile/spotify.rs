@@ -25,7 +25,7 @@ pub(super) static PROFILE: Profile = Profile {
 
 /// Inside quotes nothing is an operator (`AND`, `NOT`, `tag:new`), but nothing escapes a quote, either; and what follows a
 /// colon is taken for a field's value by some of its readers. Neither character is ever searched for.
-fn phrase(words: &str) -> Option<String> {
+fn phrase(words: &str) -> String {
     let mut phrase = String::with_capacity(words.len());
     for word in words.split(['"', ':']).flat_map(str::split_whitespace) {
         if !phrase.is_empty() {
@@ -33,7 +33,7 @@ fn phrase(words: &str) -> Option<String> {
         }
         phrase.push_str(word);
     }
-    (!phrase.is_empty()).then_some(phrase)
+    phrase
 }
 
 fn found(answer: View<'_>) -> Option<Vec<Track<'_>>> {
