@@ -371,7 +371,7 @@ fn what_is_wrong_with_a_provider_is_said_where_it_stands() {
         ),
         (
             "{url: http://127.0.0.1:1, profile: lastfm, credentials: {query: {name: k, env: WEIR_NO_SUCH}}}",
-            &["3:86 `env`: the environment has no variable WEIR_NO_SUCH | "],
+            &["3:85 `env`: the environment has no variable WEIR_NO_SUCH | "],
         ),
         (
             "{url: http://127.0.0.1:1, user_agent: a}",

@@ -13,21 +13,17 @@ use crate::translate::{breaker, provider, ratelimit};
 pub fn table(plan: &Plan<'_>) -> Vec<Json> {
     let entry = |route: &Route| Some(render(plan, route, plan.policy.upstream(&route.upstream.value)?));
     let rewritten = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some());
-    rewritten.map(|upstream| departure(plan, upstream)).chain(plan.policy.routes.iter().filter_map(entry)).collect()
+    rewritten.map(departure).chain(plan.policy.routes.iter().filter_map(entry)).collect()
 }
 
 /// The route of requests that the provider filter has made a third party's own. Envoy chooses a route anew where a filter has
 /// changed a path; a client cannot choose this one, which goes by what only a filter can say.
-fn departure(plan: &Plan<'_>, upstream: &Upstream) -> Json {
+fn departure(upstream: &Upstream) -> Json {
     let key = format!("wasm.{}", state::PROVIDER);
     let said = json!([{"key": key, "string_match": {"exact": upstream.name.value}}]);
-    let mut removed = removed(plan, upstream);
-    // Envoy itself needed it until here, to find this route.
-    removed.push("x-forwarded-proto");
-    // What the filter has put there is ours.
-    removed.retain(|name| *name != "authorization");
     let action = action(upstream, upstream.timeout, Rewrite::None);
-    leaving(json!({"match": {"prefix": "/", "filter_state": said}, "route": action}), upstream, &removed)
+    // The filter has left nothing of the client but this, which Envoy itself needed until here to find a route.
+    leaving(json!({"match": {"prefix": "/", "filter_state": said}, "route": action}), upstream, &["x-forwarded-proto"])
 }
 
 fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
