@@ -112,8 +112,12 @@ impl Credential {
 }
 
 /// Headers that every request has already, or that say how long it is.
-const RESERVED: [&str; 9] = [
+const RESERVED: [&str; 13] = [
     "host",
+    "x-forwarded-proto",
+    "x-envoy-original-path",
+    "traceparent",
+    "tracestate",
     "accept",
     "accept-encoding",
     "user-agent",

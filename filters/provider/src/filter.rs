@@ -10,6 +10,7 @@ use policy::{ConfigError, Headers, RequestId};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::HostError;
+use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 
 use crate::answer::Expectation;
@@ -137,6 +138,10 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if !matches!(self.phase, Phase::Idle) {
+            // They are the provider's, as its headers are.
+            report(headers::replace_all(Map::ResponseTrailers, &Headers::default()));
+        }
         match (self.config.clone(), std::mem::take(&mut self.phase)) {
             (Some(config), Phase::Collected(collection)) => self.finish(&config, &collection),
             // The end of the body has passed, and what is left of it cannot follow.

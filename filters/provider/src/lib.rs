@@ -11,8 +11,9 @@
 //! 4. The answer is collected, within a bound. A provider's refusal becomes one of ours, whatever its words for it are
 //!    (`Refusal`): nothing there is 404, asked too often 429 with `Retry-After`, our credential refused 502, away 503.
 //! 5. A good answer becomes the common shape ([`track`]), or stays as it is where that is asked (`?raw=true`) or where there
-//!    is no common shape for it (audio features, releases). What cannot be read is 502. No header of the provider's goes
-//!    further that says who it is, and no secret, wherever it is repeated.
+//!    is no common shape for it (audio features, releases). What cannot be read is 502; of an answer that stays as it is and
+//!    is longer than 24 KiB, no more is read than its beginning. No header of the provider's goes further that says who it
+//!    is, and no secret, wherever it is repeated.
 //!
 //! It keeps nothing, counts nothing and retries nothing: the filters before it do, and Envoy behind it, which sends the
 //! request again as it is here. Standing behind the cache, what it makes of an answer is what is stored.

@@ -7,7 +7,7 @@ use policy::handover::header;
 
 use crate::config::Provider;
 use crate::credential::Shown;
-use crate::request::{Asked, What, refused};
+use crate::request::{What, refused};
 use crate::secret::Forms;
 use crate::target::{add_parameter, filled};
 use crate::track::Question;
@@ -110,16 +110,6 @@ fn decimal(number: usize) -> String {
     let mut text = String::new();
     let _ = write!(text, "{number}");
     text
-}
-
-impl Asked<'_> {
-    /// What is said again beside several tracks, of a look-up.
-    pub fn question(&self) -> Option<Question> {
-        match self.what {
-            What::Lookup(lookup, id) => Some(Question::Id { kind: lookup.word, id: id.to_owned() }),
-            What::Search(_) => None,
-        }
-    }
 }
 
 #[cfg(test)]

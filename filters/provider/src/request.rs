@@ -27,6 +27,16 @@ pub struct Asked<'a> {
     pub is_raw: bool,
 }
 
+impl Asked<'_> {
+    /// What is said again beside several tracks, of a look-up.
+    pub fn question(&self) -> Option<Question> {
+        match self.what {
+            What::Lookup(lookup, id) => Some(Question::Id { kind: lookup.word, id: id.to_owned() }),
+            What::Search(_) => None,
+        }
+    }
+}
+
 /// What can be asked for.
 #[derive(Clone, Copy)]
 pub enum What<'a> {

@@ -44,7 +44,7 @@ fn an_answer_that_is_too_long_is_none() {
         log~"spotify: an answer that is too long (status 200)"
         # Without saying so in advance, and in pieces.
         origin 200 body="x"*1000 body="y"*1000 body="z"*100000 trailer:a=b
-        GET "/api/spotify/track/41Xji81wFy3cM7ggbGczQW?raw=true" -> 502 body.error.code=PROXY_ERROR
+        GET "/api/spotify/track/41Xji81wFy3cM7ggbGczQW?raw=true" -> 502 body.error.code=PROXY_ERROR !trailer:a
         origin 500 body="x"*5000
         GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> 502
         "#,
@@ -60,7 +60,7 @@ fn a_long_answer_within_the_bound_comes_whole() {
         origin 200 body='{"a": "' body="x"*1000000 body="y"*500000 body='"}'
         GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> 200 !content-length body~yyy
         origin 200 body='{"id": "x", "name": "y", ' body='"artists": []}' trailer:a=b
-        GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW -> 200 body.name=y
+        GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW -> 200 body.name=y !trailer:a
         "#,
     );
 }
