@@ -69,7 +69,8 @@ impl Forms {
     pub fn of<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut forms: Vec<Vec<u8>> = Vec::new();
         for secret in secrets.into_iter().map(Secret::text).filter(|text| !text.is_empty()) {
-            for form in [secret.to_owned(), encoded(secret), secret.replace('/', "\\/")] {
+            let escaped = encoded(secret);
+            for form in [secret.to_owned(), in_lower_case(&escaped), escaped, secret.replace('/', "\\/")] {
                 if !forms.iter().any(|known| known == form.as_bytes()) {
                     forms.push(form.into_bytes());
                 }
@@ -113,6 +114,18 @@ impl Forms {
     }
 }
 
+/// A percent-encoded text with the digits of its escapes in lower case (RFC 3986 §2.1: they mean the same).
+fn in_lower_case(escaped: &str) -> String {
+    let mut parts = escaped.split('%');
+    let mut text = parts.next().unwrap_or_default().to_owned();
+    for (digits, rest) in parts.filter_map(|part| part.split_at_checked(2)) {
+        text.push('%');
+        text.push_str(&digits.to_ascii_lowercase());
+        text.push_str(rest);
+    }
+    text
+}
+
 /// Where `part` begins in `bytes`.
 fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
     let first = *part.first()?;
@@ -146,6 +159,7 @@ mod tests {
             ("k/e=y-1234", "***"),
             ("<k/e=y-1234k/e=y-1234>", "<******>"),
             (r#"{"url": "/?a=k%2Fe%3Dy-1234&b"}"#, r#"{"url": "/?a=***&b"}"#),
+            ("k%2fe%3dy-1234", "***"),
             (r#"{"key": "k\/e=y-1234"}"#, r#"{"key": "***"}"#),
             ("k/e=y-123 another-one k/k/e=y-1234", "k/e=y-123 *** k/***"),
         ] {
