@@ -406,3 +406,28 @@ p.yaml: 2 mistakes
 ";
     assert_eq!(refused.render(false), expected);
 }
+
+#[test]
+fn what_is_wrong_with_a_provider_is_said_where_it_stands() {
+    check_upstream(&[
+        ("{url: http://127.0.0.1:1, profile: acousticbrainz}", &[]),
+        (
+            "{url: http://127.0.0.1:1, profile: acousticbrain}",
+            &[
+                "3:41 `profile`: \"acousticbrain\" is wrong here | must be one of spotify, musicbrainz, lastfm, beatport, discogs, acousticbrainz",
+            ],
+        ),
+        (
+            "{url: http://127.0.0.1:1, profile: lastfm, credentials: {query: {name: k, env: WEIR_NO_SUCH}}}",
+            &["3:85 `env`: the environment has no variable WEIR_NO_SUCH | "],
+        ),
+        (
+            "{url: http://127.0.0.1:1, user_agent: a}",
+            &["3:44 `user_agent` means nothing here | expected a `profile` beside it"],
+        ),
+        (
+            "{url: http://127.0.0.1:1, profile: acousticbrainz, internal: true}",
+            &["3:41 a provider is a third party | take `internal` off"],
+        ),
+    ]);
+}

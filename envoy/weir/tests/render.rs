@@ -193,7 +193,8 @@ fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
     let bootstrap = rendered(&demo());
     let filters = manager(&bootstrap)["http_filters"].as_array().unwrap();
     let names: Vec<_> = filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect();
-    let expected = "correlated correlation auth caller ratelimit cache quota breaker envoy.filters.http.router";
+    let expected =
+        "correlated correlation auth caller ratelimit cache quota breaker provider envoy.filters.http.router";
     assert_eq!(names.join(" "), expected);
     for filter in filters.iter().filter(|filter| filter.pointer("/typed_config/config").is_some()) {
         let config = &filter["typed_config"]["config"];
@@ -201,7 +202,13 @@ fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
         assert_eq!(config["root_id"], filter["name"]);
         assert_eq!(config["failure_policy"], "FAIL_RELOAD");
         assert_eq!(config["allow_on_headers_stop_iteration"], true);
-        assert_eq!(config["vm_config"]["environment_variables"], Json::Null, "nothing that the policy does not name");
+        let variables = match filter["name"].as_str() {
+            Some("provider") => {
+                json!({"host_env_keys": ["BEATPORT_TOKEN", "DISCOGS_KEY", "DISCOGS_SECRET", "LASTFM_API_KEY", "SPOTIFY_TOKEN"]})
+            }
+            _ => Json::Null,
+        };
+        assert_eq!(config["vm_config"]["environment_variables"], variables, "nothing that the policy does not name");
     }
 }
 
@@ -270,7 +277,7 @@ fn an_upstream_that_is_listened_to_is_not_asked_again_at_once() {
     for (cluster, statuses, on_gateway_error) in [
         ("spotify", &[500, 502, 503, 504][..], true),
         ("musicbrainz", &[500, 502, 504], false),
-        ("discogs", &[429, 500, 502, 503, 504], true),
+        ("discogs", &[500, 502, 503, 504], true),
     ] {
         let route = routes.iter().find(|route| route["route"]["cluster"] == cluster).unwrap();
         let retry = &route["route"]["retry_policy"];
@@ -311,13 +318,13 @@ fn an_upstream_that_stands_in_has_a_route_before_the_usual_one() {
 fn a_third_party_learns_nothing_of_the_caller() {
     let bootstrap = rendered(&demo());
     let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
-    for route in routes {
+    // By the others leaves what the provider filter has made, with nothing of the caller's in it.
+    for route in routes.iter().filter(|route| route.pointer("/match/filter_state").is_none()) {
         let cluster = route["route"]["cluster"].as_str().unwrap();
         let removed = route["request_headers_to_remove"].as_array().cloned().unwrap_or_default();
         let internal = ["inventory", "pricing", "discovery", "sona", "sync", "auth"].contains(&cluster);
         assert_eq!(removed.contains(&"x-weir-user".into()), !internal, "{cluster}");
-        let sets_its_own = ["spotify", "beatport", "discogs"].contains(&cluster);
-        assert_eq!(removed.contains(&"authorization".into()), !internal && !sets_its_own, "{cluster}");
+        assert_eq!(removed.contains(&"authorization".into()), !internal, "{cluster}");
         assert_eq!(route["route"].get("retry_policy").is_some(), !internal, "{cluster}");
     }
 }
@@ -367,4 +374,28 @@ fn who_waits_for_an_upstream_is_told_by_its_limit_and_sent_by_its_tier() {
     assert_eq!(rule("musicbrainz")["limit"], json!({"rate": "1/s", "burst": 1, "when_empty": waits}));
     assert_eq!(rule("spotify")["limit"], json!({"rate": "10/s", "burst": 20}));
     assert_eq!(quota["tiers"]["enterprise"]["priority"], 9);
+}
+
+#[test]
+fn a_providers_own_request_leaves_by_a_route_that_no_client_can_choose() {
+    let bootstrap = rendered(&demo());
+    let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    let (departures, others): (Vec<_>, Vec<_>) =
+        routes.iter().partition(|route| route.pointer("/match/filter_state").is_some());
+    let names: Vec<_> = departures.iter().map(|route| route["route"]["cluster"].as_str().unwrap()).collect();
+    assert_eq!(names, ["spotify", "musicbrainz", "lastfm", "beatport", "discogs", "acousticbrainz"]);
+    for (route, name) in departures.iter().zip(names) {
+        let said = json!([{"key": "wasm.weir.provider", "string_match": {"exact": name}}]);
+        assert_eq!(route["match"], json!({"prefix": "/", "filter_state": said}));
+        assert!(route["route"].get("regex_rewrite").is_none() && route["route"]["retry_policy"].is_object());
+        assert_eq!(route["request_headers_to_remove"], json!(["x-forwarded-proto"]));
+    }
+    let lead_there = |route: &&&Json| route["route"]["cluster"] == "lastfm";
+    assert_eq!(others.iter().filter(lead_there).count(), 2);
+    for route in others {
+        let is_idle = route.pointer("/typed_per_filter_config/provider").is_some();
+        let is_provider = departures.iter().any(|other| other["route"]["cluster"] == route["route"]["cluster"]);
+        assert_eq!(is_idle, !is_provider, "{route}");
+        assert!(!is_provider || route["route"].get("regex_rewrite").is_none(), "{route}");
+    }
 }

@@ -45,6 +45,9 @@ pub mod state {
     pub const TIER: &str = "weir.tier";
     /// The query without credentials, where the policy reads any from it.
     pub const QUERY: &str = "weir.query";
+    /// Whose request it has become: the name of a provider. Envoy chooses the route of a rewritten request anew, and may do
+    /// so by this, which no client can say.
+    pub const PROVIDER: &str = "weir.provider";
     /// What the breaker said: `closed`, `open`, `half_open`.
     pub const BREAKER: &str = "weir.breaker";
     /// The upstream that stands in for the request's own; routes match on it.

@@ -54,6 +54,8 @@ pub enum Rejection {
         /// What to mend, as a sentence without a full stop.
         message: String,
     },
+    /// The body is larger than anything that is wanted.
+    TooLarge,
     /// There is no such thing.
     NotFound,
     /// The filter could not decide, and is told to refuse then.
@@ -138,6 +140,7 @@ impl Rejection {
             Self::Unauthorized { .. } => (401, "UNAUTHORIZED", "Unauthorized"),
             Self::Forbidden => (403, "FORBIDDEN", "Forbidden"),
             Self::BadRequest { .. } => (400, "BAD_REQUEST", "Bad Request"),
+            Self::TooLarge => (413, "BAD_REQUEST", "Content Too Large"),
             Self::NotFound => (404, "NOT_FOUND", "Not Found"),
             Self::Internal => (500, "INTERNAL_ERROR", "Internal Server Error"),
             Self::Proxy => (502, "PROXY_ERROR", "Bad Gateway"),
@@ -155,6 +158,7 @@ impl Rejection {
             Self::Unauthorized { .. } => "A credential is required".into(),
             Self::Forbidden => "Not allowed".into(),
             Self::BadRequest { message } => message.clone(),
+            Self::TooLarge => "The body is too large".into(),
             Self::NotFound => "Not found".into(),
             Self::Internal => "Internal error".into(),
             Self::Proxy => "The upstream gave no usable answer".into(),
@@ -262,6 +266,7 @@ mod tests {
             (Rejection::Unauthorized { challenge }, 401, "UNAUTHORIZED"),
             (Rejection::Forbidden, 403, "FORBIDDEN"),
             (Rejection::BadRequest { message: "limit: must be 1 to 50".into() }, 400, "BAD_REQUEST"),
+            (Rejection::TooLarge, 413, "BAD_REQUEST"),
             (Rejection::NotFound, 404, "NOT_FOUND"),
             (Rejection::Internal, 500, "INTERNAL_ERROR"),
             (Rejection::Proxy, 502, "PROXY_ERROR"),

@@ -114,6 +114,7 @@ unsafe extern "C" {
     pub(crate) fn proxy_record_metric(id: u32, value: u64) -> u32;
     pub(crate) fn proxy_set_effective_context(context: u32) -> u32;
     pub(crate) fn proxy_continue_stream(stream: u32) -> u32;
+    pub(crate) fn proxy_close_stream(stream: u32) -> u32;
     pub(crate) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     pub(crate) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
     pub(crate) fn proxy_call_foreign_function(

@@ -90,3 +90,13 @@ pub fn resume_request() -> Result<(), HostError> {
     // SAFETY: no pointers.
     abi::check("proxy_continue_stream", unsafe { abi::proxy_continue_stream(REQUEST) })
 }
+
+/// Breaks the current stream off, whose answer has begun and must not end as if it were whole.
+///
+/// # Errors
+/// What the host says.
+pub fn break_off() -> Result<(), HostError> {
+    const RESPONSE: u32 = 1;
+    // SAFETY: no pointers.
+    abi::check("proxy_close_stream", unsafe { abi::proxy_close_stream(RESPONSE) })
+}

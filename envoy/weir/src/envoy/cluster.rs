@@ -25,12 +25,21 @@ const POOL: Pool = Pool { connections: 4, pending: 16, requests: 16 };
 /// So many retries may be under way however few requests are.
 const RETRIES_LEAST: u64 = 3;
 
+/// How much is read at once of the answers that the provider filter holds back: a piece must fit into what Envoy holds for
+/// the client's stream, 64 KiB with HTTP/2, or the answer is lost.
+const PIECE_BYTES: u32 = 32 << 10;
+
 /// All clusters: the upstreams', the state store's, those that keys are fetched through, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
     let upstreams = upstreams.map(|upstream| {
         let budget = upstream.retry.as_ref().map(|retry| retry.budget);
-        render(&upstream.name.value, &upstream.address, upstream.connect_timeout, upstream.pool, budget)
+        let (name, address) = (&upstream.name.value, &upstream.address);
+        let mut cluster = render(name, address, upstream.connect_timeout, upstream.pool, budget);
+        if upstream.provider.is_some() {
+            set(&mut cluster, "per_connection_buffer_limit_bytes", PIECE_BYTES);
+        }
+        cluster
     });
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));

@@ -36,6 +36,8 @@ pub(crate) fn of(name: &str, mut place: Json, manager: Json) -> Json {
 /// A connection manager with these filters.
 pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
     let clients = &plan.policy.clients;
+    let providers = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some());
+    let providers: Vec<_> = providers.map(|upstream| upstream.name.value.as_str()).collect();
     json!({
         "stat_prefix": if side == Side::Inner { internal::NAME } else { NAME },
         "server_name": NAME,
@@ -65,7 +67,7 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
         "stream_idle_timeout": duration(clients.idle_timeout),
         "request_timeout": duration(clients.request_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
-        "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries)),
+        "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
         "local_reply_config": reply::config(),
         "http_filters": filters,
         "route_config": {

@@ -8,9 +8,14 @@ use crate::envoy::typed;
 /// One logger for each level, each with the requests of its level alone: a filter by status costs nothing, while a
 /// level that is computed for every line would be an expression to evaluate.
 ///
-/// Where credentials are read from queries, the query is the one that the auth filter leaves without them.
-pub fn loggers(reads_queries: bool) -> Vec<Json> {
-    let query = if reads_queries { left(state::QUERY) } else { "%CEL(request.query)%".to_owned() };
+/// Where credentials are read from queries, the query is the one that the auth filter leaves without them. What is sent to
+/// one of `providers` has a query of ours, with a credential perhaps; it is not the client's, and is left out.
+pub fn loggers(reads_queries: bool, providers: &[&str]) -> Vec<Json> {
+    let query = match providers {
+        _ if reads_queries => left(state::QUERY),
+        [] => "%CEL(request.query)%".to_owned(),
+        names => format!("%CEL(xds.cluster_name in ['{}'] ? '' : request.query)%", names.join("', '")),
+    };
     let logger = |level, filter: &Json, ids| logger(level, filter, ids, &query);
     let answered = ["%RESP(X-REQUEST-ID)%".to_owned(), "%RESP(X-CORRELATION-ID)%".to_owned()];
     let unanswered = [left(state::REQUEST_ID), left(state::CORRELATION_ID)];

@@ -7,11 +7,12 @@ use crate::envoy::{Plan, duration, filter, literal, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::upstream::{Name, Retry};
 use crate::policy::{Address, Matcher, Pattern, Route, Upstream};
-use crate::translate::{breaker, ratelimit};
+use crate::translate::{breaker, provider, ratelimit};
 
 /// All routes.
 pub fn table(plan: &Plan<'_>) -> Vec<Json> {
-    plan.policy.routes.iter().flat_map(|route| of_route(plan, route)).collect()
+    let rewritten = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some()).map(departure);
+    rewritten.chain(plan.policy.routes.iter().flat_map(|route| of_route(plan, route))).collect()
 }
 
 /// A route to its upstream. Before it, where another upstream may stand in, one to that: it matches what the breaker filter
@@ -30,10 +31,54 @@ fn of_route(plan: &Plan<'_>, route: &Route) -> Vec<Json> {
     diverted.into_iter().chain([render(plan, route, upstream)]).collect()
 }
 
+/// The route of requests that the provider filter has made a third party's own. Envoy chooses a route anew where a filter has
+/// changed a path; a client cannot choose this one, which goes by what only a filter can say.
+fn departure(upstream: &Upstream) -> Json {
+    let key = format!("wasm.{}", state::PROVIDER);
+    let said = json!([{"key": key, "string_match": {"exact": upstream.name.value}}]);
+    let action = action(upstream, upstream.timeout, Rewrite::None);
+    // The filter has left nothing of the client but this, which Envoy itself needed until here to find a route.
+    leaving(json!({"match": {"prefix": "/", "filter_state": said}, "route": action}), upstream, &["x-forwarded-proto"])
+}
+
 fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
     let timeout = route.timeout.unwrap_or(upstream.timeout);
+    let rewrite = match upstream.provider {
+        // The filter rewrites it as a whole.
+        Some(_) => Rewrite::None,
+        None => rewrite(&route.matcher.pattern, &route.strip, &upstream.address.base),
+    };
+    let action = action(upstream, timeout, rewrite);
+    let entry = json!({"match": conditions(&route.matcher), "route": action});
+    let mut entry = leaving(entry, upstream, &removed(plan, upstream));
+    let mut idle = Vec::new();
+    if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
+        idle.push(ratelimit::FRONT);
+    }
+    for (name, concerned) in [
+        ("ratelimit", ratelimit::concerns(plan.policy, route)),
+        ("cache", route.cache.is_some()),
+        ("quota", ratelimit::has_quota(plan.policy, route)),
+        ("breaker", breaker::concerns(plan.policy, route)),
+        (
+            "provider",
+            !plan.filters.iter().any(|filter| filter.name == "provider") || provider::concerns(plan.policy, route),
+        ),
+    ] {
+        if !concerned {
+            idle.push(name);
+        }
+    }
+    if !idle.is_empty() {
+        set(&mut entry, "typed_per_filter_config", filter::switched_off(&idle));
+    }
+    entry
+}
+
+/// Where a request goes, as what, and how patiently.
+fn action(upstream: &Upstream, timeout: policy::Period, rewrite: Rewrite) -> Json {
     let mut action = json!({"cluster": upstream.name.value, "timeout": duration(timeout)});
-    match rewrite(&route.matcher.pattern, &route.strip, &upstream.address.base) {
+    match rewrite {
         Rewrite::None => {}
         Rewrite::Prefix(prefix) => set(&mut action, "prefix_rewrite", prefix),
         Rewrite::Regex { pattern, substitution } => {
@@ -47,30 +92,16 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
         let heeded = upstream.slow_down.as_ref().map(|slow_down| slow_down.statuses.as_slice());
         set(&mut action, "retry_policy", retry(policy, timeout, heeded.unwrap_or_default()));
     }
-    let mut entry = json!({"match": conditions(&route.matcher), "route": action});
-    let removed = removed(plan, upstream);
+    action
+}
+
+/// What changes of a request's headers on its way out.
+fn leaving(mut entry: Json, upstream: &Upstream, removed: &[&str]) -> Json {
     if !removed.is_empty() {
         set(&mut entry, "request_headers_to_remove", removed);
     }
     if !upstream.headers.is_empty() {
         set(&mut entry, "request_headers_to_add", upstream.headers.iter().map(added).collect::<Json>());
-    }
-    let mut idle = Vec::new();
-    if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
-        idle.push(ratelimit::FRONT);
-    }
-    for (name, concerned) in [
-        ("ratelimit", ratelimit::concerns(plan.policy, route)),
-        ("cache", route.cache.is_some()),
-        ("quota", ratelimit::has_quota(plan.policy, route)),
-        ("breaker", breaker::concerns(plan.policy, route)),
-    ] {
-        if !concerned {
-            idle.push(name);
-        }
-    }
-    if !idle.is_empty() {
-        set(&mut entry, "typed_per_filter_config", filter::switched_off(&idle));
     }
     entry
 }

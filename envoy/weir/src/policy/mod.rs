@@ -10,6 +10,7 @@ pub mod fallback;
 pub mod header;
 pub mod identity;
 pub mod matcher;
+pub mod provider;
 pub mod route;
 pub mod slowdown;
 pub mod state;

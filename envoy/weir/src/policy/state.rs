@@ -87,6 +87,7 @@ impl Store {
             fallback: Fallback::default(),
             limit: None,
             slow_down: None,
+            provider: None,
         };
         Some(Self { upstream, draft, variable: variable.map(|variable| variable.value) })
     }

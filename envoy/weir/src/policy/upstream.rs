@@ -11,6 +11,7 @@ use crate::draft::Draft;
 use crate::policy::Surroundings;
 use crate::policy::fallback::{self, Fallback};
 use crate::policy::header::{self, Header};
+use crate::policy::provider::Provider;
 use crate::policy::slowdown::SlowDown;
 use crate::reader::{self, Fields, Spanned};
 use crate::yaml::{Entry, Node, Value};
@@ -42,6 +43,8 @@ pub struct Upstream {
     pub limit: Option<Draft>,
     /// How it says that it is asked too often.
     pub slow_down: Option<SlowDown>,
+    /// What the provider filter is told of it, where its own interface is hidden behind the common one.
+    pub provider: Option<Provider>,
 }
 
 /// An upstream's URL, taken apart.
@@ -163,6 +166,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
     let (breaker, fallback) = breaker.unzip();
     let limit = fields.optional("limit").map(Draft::of);
     let slow_down = fields.optional("slow_down").and_then(|node| SlowDown::read(node, mistakes));
+    let provider = Provider::read(&mut fields, internal, mistakes);
     fields.finish(mistakes);
     // What names this upstream is not to be blamed for the mistake in it.
     let nowhere = Address { tls: false, host: Name::Domain("invalid".into()), port: 80, base: String::new() };
@@ -179,6 +183,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
         fallback: fallback.unwrap_or_default(),
         limit,
         slow_down,
+        provider,
     })
 }
 

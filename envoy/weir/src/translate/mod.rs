@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod breaker;
 pub mod cache;
+pub mod provider;
 pub mod ratelimit;
 
 use serde_json::Value as Json;
@@ -30,7 +31,7 @@ pub struct Filter {
 }
 
 /// The modules of the filters.
-pub const MODULES: [&str; 5] = ["correlation", "auth", "ratelimit", "cache", "breaker"];
+pub const MODULES: [&str; 6] = ["correlation", "auth", "ratelimit", "cache", "breaker", "provider"];
 
 /// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the
 /// place in the policy that it came from. The filters come in the order in which they meet a request.
@@ -42,6 +43,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     let cache = cache::draft(policy, mistakes);
     let quota = ratelimit::quota(policy, mistakes);
     let breaker = breaker::draft(policy, mistakes);
+    let provider = provider::draft(policy, mistakes);
     let filter = |name, module, draft: &Draft| Filter { name, module, config: draft.to_json(), variables: Vec::new() };
     let mut variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
     let of_store: Vec<_> = policy.state.iter().filter_map(|state| state.variable.clone()).collect();
@@ -68,6 +70,12 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if let Some(front) = front {
         filters.insert(1, filter(ratelimit::FRONT, "ratelimit", &front));
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);
+    }
+    let environment = surroundings.variable;
+    if let Some(provider) = provider {
+        let variables = provider::variables(policy);
+        filters.push(Filter { variables, ..filter("provider", "provider", &provider) });
+        complaint::read(provider, |json| ::provider::Config::with_environment(json, &environment), mistakes);
     }
     complaint::read(correlation, ::correlation::Config::from_json, mistakes);
     if policy.identity.as_ref().is_none_or(|identity| identity.whole) {

@@ -1,0 +1,182 @@
+//! The filter's configuration.
+
+use policy::config::each;
+use policy::fields::Fields;
+use policy::json::Json;
+use policy::route::Target;
+use policy::state::Variables;
+use policy::{ConfigError, Match};
+
+use crate::credential::Credential;
+use crate::profile::{self, Profile};
+use crate::secret::Forms;
+
+/// What an operator decides; see [`Config::from_json`] for how it is written.
+pub struct Config {
+    /// The providers.
+    pub providers: Vec<Provider>,
+    routes: Vec<Route>,
+}
+
+/// A provider. It holds secrets, so it has no `Debug`.
+pub struct Provider {
+    /// Its name: in answers and in logs.
+    pub name: String,
+    /// What is known of its kind.
+    pub profile: &'static Profile,
+    /// What the paths of its own requests begin with; without a slash at the end.
+    pub base: String,
+    /// How it is told which program asks.
+    pub user_agent: String,
+    /// How it is told who asks.
+    pub credential: Credential,
+    /// The forms in which our secrets may come back.
+    pub forms: Forms,
+    /// A longer answer is none.
+    pub answer_bytes_max: usize,
+}
+
+/// Which requests are for which provider.
+pub struct Route {
+    rule: Match,
+    /// Whose, as an index.
+    pub provider: usize,
+    /// What comes before the part of a path that is the same for all providers; without a slash at the end.
+    pub strip: String,
+}
+
+const ANSWER_BYTES: u32 = 2 << 20;
+const ANSWER_BYTES_LEAST: u32 = 1 << 10;
+const ANSWER_BYTES_MOST: u32 = 64 << 20;
+const NAME_LENGTH_MAX: usize = 64;
+const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
+
+impl Config {
+    /// Reads a configuration where there is no environment to take secrets from, to check it:
+    ///
+    /// - `providers`: by name,
+    ///   - `profile`: `spotify`, `musicbrainz`, `lastfm`, `beatport`, `discogs` or `acousticbrainz`. Default: the name.
+    ///   - `base`: what the paths of its own requests begin with, as in `"/v1"`. Default: nothing.
+    ///   - `credentials`: how it is told who asks (see [`Credential::read`]). Needed by all but `MusicBrainz` and
+    ///     `AcousticBrainz`.
+    ///   - `user_agent`: how it is told which program asks, as in `"name/1.0 (https://contact.example)"`. Needed by
+    ///     `MusicBrainz` and Discogs. Default: `"weir/<version>"`.
+    ///   - `answer_max`: a longer answer, in bytes, is none: 1,024 to 67,108,864. Default: 2,097,152.
+    /// - `routes`: which requests are for which provider; the first that matches counts, and what matches none passes. Each
+    ///   has a `match` (see [`policy::route::RawMatch`]), a `provider`, and `strip`: what comes before `/search` or
+    ///   `/track/{id}`, as in `"/api/spotify"` (default: nothing).
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        Self::read(json, None)
+    }
+
+    /// Reads a configuration whole: `variables` answers with the text of a variable.
+    ///
+    /// # Errors
+    /// The first mistake, with its place, and nothing of what a variable holds.
+    pub fn with_environment(json: &[u8], variables: Variables<'_>) -> Result<Self, ConfigError> {
+        Self::read(json, Some(variables))
+    }
+
+    fn read(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let mut fields = Fields::read(json)?;
+        let mut providers = Vec::new();
+        for (name, json) in fields.object("providers")?.rest() {
+            let provider = Fields::of(json).and_then(|fields| Provider::read(&name, fields, variables));
+            providers.push(provider.map_err(|mistake| mistake.inside(&name).inside("providers"))?);
+        }
+        let routes = fields.list("routes")?.unwrap_or_default();
+        let routes = each("routes", routes, |json| Route::read(json, &providers))?;
+        fields.end_of(&["providers", "routes"])?;
+        Ok(Self { providers, routes })
+    }
+
+    /// The route that a request takes.
+    pub fn find(&self, target: &Target<'_>) -> Option<&Route> {
+        self.routes.iter().find(|route| route.rule.matches(target))
+    }
+}
+
+impl Provider {
+    fn read(name: &str, mut fields: Fields, variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        if !(1..=NAME_LENGTH_MAX).contains(&name.len()) || !name.bytes().all(safe) {
+            return Err(ConfigError::at("", "a provider's name must be 1 to 64 of A-Z a-z 0-9 - _ ."));
+        }
+        let profile = fields.text("profile")?;
+        let kind = profile.as_deref().unwrap_or(name);
+        let profile = profile::find(kind)
+            .ok_or_else(|| ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names())))?;
+        let base = fields.text("base")?.unwrap_or_default();
+        let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}');
+        if !(base.is_empty() || base.starts_with('/') && base.bytes().all(plain)) {
+            return Err(ConfigError::at("base", format!("must begin with / and have no query, got {base:?}")));
+        }
+        let user_agent = user_agent(profile, fields.text("user_agent")?)?;
+        let (credential, forms) = match fields.any("credentials") {
+            Some(json) => Fields::of(json)
+                .and_then(|fields| Credential::read(fields, variables))
+                .map_err(|mistake| mistake.inside("credentials"))?,
+            None if profile.needs_credentials => {
+                return Err(ConfigError::at("credentials", format!("is missing, and {kind} answers nobody without")));
+            }
+            None => (Credential::None, Forms::default()),
+        };
+        let answer_max = fields.number("answer_max", ANSWER_BYTES_LEAST, ANSWER_BYTES_MOST)?.unwrap_or(ANSWER_BYTES);
+        fields.end_of(&["profile", "base", "credentials", "user_agent", "answer_max"])?;
+        Ok(Self {
+            name: name.to_owned(),
+            profile,
+            base: base.trim_end_matches('/').to_owned(),
+            user_agent,
+            credential,
+            forms,
+            answer_bytes_max: answer_max as usize,
+        })
+    }
+}
+
+/// Reads `user_agent`, which some providers want in the form of `name/version (contact)`.
+fn user_agent(profile: &Profile, given: Option<String>) -> Result<String, ConfigError> {
+    let wrong = |reason: String| Err(ConfigError::at("user_agent", reason));
+    match given {
+        None if profile.needs_user_agent => wrong(format!("is missing, and {} answers nobody without", profile.name)),
+        None => Ok(USER_AGENT.to_owned()),
+        Some(text) if !text.bytes().all(|byte| matches!(byte, b' '..=b'~')) => {
+            wrong("must be printable ASCII".to_owned())
+        }
+        Some(text) if text.trim().is_empty() || (profile.needs_user_agent && !says_who(&text)) => {
+            wrong(format!("must be like \"name/1.0 (https://contact.example)\", got {text:?}"))
+        }
+        Some(text) => Ok(text),
+    }
+}
+
+fn says_who(text: &str) -> bool {
+    let Some((product, contact)) = text.split_once('(') else { return false };
+    let named = product.split_once('/').is_some_and(|(name, version)| {
+        !name.trim().is_empty() && version.starts_with(|first: char| first.is_ascii_alphanumeric())
+    });
+    named && contact.split_once(')').is_some_and(|(contact, _)| contact.contains(['@', '.']))
+}
+
+impl Route {
+    fn read(json: Json, providers: &[Provider]) -> Result<Self, ConfigError> {
+        let mut fields = Fields::of(json)?;
+        let rule = Match::read(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
+        let name = fields.needed("provider")?;
+        let provider = providers.iter().position(|provider| provider.name == name);
+        let provider = provider.ok_or_else(|| ConfigError::at("provider", format!("no such provider: {name:?}")))?;
+        let strip = fields.text("strip")?.unwrap_or_default();
+        if !strip.is_empty() && !strip.starts_with('/') {
+            return Err(ConfigError::at("strip", format!("must begin with /, got {strip:?}")));
+        }
+        fields.end_of(&["match", "provider", "strip"])?;
+        Ok(Self { rule, provider, strip: strip.trim_end_matches('/').to_owned() })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,108 @@
+//! The request's way: it is read, refused, or sent on as the provider's own.
+
+use policy::handover::{header, state};
+use policy::rejection::Format;
+use policy::route::Target;
+use policy::{Headers, Rejection, RequestId};
+use proxy_wasm::types::Action;
+use shell::headers::{self, Map};
+use shell::stream::{self, Buffer};
+
+use super::{Filter, Held, Phase, Sent, report};
+use crate::answer::Expectation;
+use crate::config::{Config, Provider};
+use crate::outgoing;
+use crate::profile::Shape;
+use crate::request::{self, BODY_BYTES_MAX, What};
+
+impl Filter {
+    /// Reads a request's headers: it is refused, sent on, or its body is awaited.
+    pub(super) fn begin(&mut self, config: &Config, is_bodyless: bool) -> Action {
+        let headers = match headers::read(Map::Request) {
+            Ok(headers) => headers,
+            Err(error) => {
+                log::error!("request headers: {error}");
+                // What cannot be read cannot be made another's request, and as it is it must not leave.
+                return shell::reject(&Rejection::Internal, &Headers::default(), &[]);
+            }
+        };
+        let target = Target::of(&headers);
+        let Some(route) = config.find(&target) else { return Action::Continue };
+        let Some(provider) = config.providers.get(route.provider) else { return Action::Continue };
+        let path = headers.first(":path").unwrap_or_default();
+        let asked = match request::read(provider.profile, &target, path, &route.strip) {
+            Ok(asked) => asked,
+            Err(rejection) => return shell::reject(&rejection, &headers, &[]),
+        };
+        let (provider_index, is_raw) = (route.provider, asked.is_raw);
+        match asked.what {
+            What::Search(search) => {
+                if let Err(rejection) = request::check_body(&target, is_bodyless) {
+                    return shell::reject(&rejection, &headers, &[]);
+                }
+                self.phase = Phase::Held(Box::new(Held { provider: provider_index, search, is_raw, headers }));
+                Action::Pause
+            }
+            What::Lookup(..) if !is_bodyless => {
+                shell::reject(&request::refused("body", "there is none in a GET"), &headers, &[])
+            }
+            What::Lookup(lookup, _) => {
+                let question = asked.question();
+                let expected = Expectation { provider: provider_index, shape: lookup.shape, question, is_raw };
+                self.send(provider, expected, &asked.what, &headers)
+            }
+        }
+    }
+
+    /// Holds a search's body until it is whole.
+    pub(super) fn hold(&mut self, config: &Config, held: Box<Held>, size: usize, end_of_stream: bool) -> Action {
+        if size > BODY_BYTES_MAX {
+            return shell::reject(&Rejection::TooLarge, &held.headers, &[]);
+        }
+        if !end_of_stream {
+            self.phase = Phase::Held(held);
+            return Action::Pause;
+        }
+        let Held { headers, provider, search, is_raw } = *held;
+        let body = stream::bytes(Buffer::RequestBody, 0, size).unwrap_or_else(|error| {
+            log::error!("request body: {error}");
+            Vec::new()
+        });
+        let question = match request::search(&body) {
+            Ok(question) => Some(question),
+            Err(rejection) => return shell::reject(&rejection, &headers, &[]),
+        };
+        let Some(of) = config.providers.get(provider) else { return Action::Continue };
+        let expected = Expectation { provider, shape: Shape::Tracks(search.tracks), question, is_raw };
+        report(stream::replace(Buffer::RequestBody, b""));
+        self.send(of, expected, &What::Search(search), &headers)
+    }
+
+    /// Sends the provider's own request in the place of the client's. Whatever its credential, it is known here: this is
+    /// where a request would wait for one that is not.
+    fn send(&mut self, provider: &Provider, expected: Expectation, what: &What<'_>, client: &Headers) -> Action {
+        let path = match outgoing::path(provider, what, expected.question.as_ref()) {
+            Ok(path) => path,
+            Err(rejection) => return shell::reject(&rejection, client, &[]),
+        };
+        let had_body = matches!(what, What::Search(_));
+        // Before the path, which makes Envoy look for another route.
+        report(stream::set_state(state::PROVIDER, &provider.name));
+        let own = outgoing::request(provider, client, path, &provider.credential.shown(), had_body);
+        if let Err(error) = headers::replace_all(Map::Request, &own) {
+            log::error!("request not rewritten: {error}");
+            return shell::reject(&Rejection::Internal, client, &[]);
+        }
+        self.phase = Phase::Sent(Box::new(Sent {
+            expected,
+            request_id: client.first(header::REQUEST_ID).and_then(RequestId::parse),
+            format: Format::of(client.first("accept")),
+        }));
+        Action::Continue
+    }
+}
+
+/// Answers a search that has trailers: they could not be taken away.
+pub(super) fn refuse_trailers(held: &Held) -> Action {
+    shell::reject(&request::refused("trailers", "there must be none"), &held.headers, &[])
+}
