@@ -48,6 +48,25 @@ fn two_hundred_requests_on_four_workers_are_one_to_the_upstream() {
 }
 
 #[test]
+fn searches_of_one_meaning_are_one_to_the_upstream() {
+    let config = r#"{"routes": [{"match": {}, "ttl": "10m", "shared": true, "body": {"key": "json"}}]}"#;
+    let stage = stage(config, 2);
+    stage.origin.answer(None, Reply::status(200).body("found").held());
+    let search = |body: &str| Request::new("POST", "/s").header("content-type", "application/json").body(body);
+    let mut clients = send(&stage, &search(r#"{"a": 1, "b": 2}"#), 20);
+    clients.extend(send(&stage, &search(r#"{"b":2.0,"a":1}"#), 20));
+    let mut other = send(&stage, &search(r#"{"a": 1, "b": 3}"#), 1);
+    let held = || stage.envoy.admin("/stats?filter=api_gateway_cache_held_total");
+    assert!(Deadline::after(PATIENCE).wait_until(|| held().contains(": 39")), "{}", held());
+    assert_eq!(stage.origin.wait_for(2, PATIENCE), 2);
+    stage.origin.release(None);
+    for client in clients.iter_mut().chain(&mut other) {
+        assert_eq!(client.receive().expect("Envoy answers").body, b"found");
+    }
+    assert_eq!(stage.origin.received().len(), 2);
+}
+
+#[test]
 fn what_cannot_be_stored_is_asked_for_by_all_at_once() {
     let stage = stage(PLAIN, 4);
     stage.origin.answer(None, Reply::status(200).header("cache-control", "no-store").body("own").held());
