@@ -5,21 +5,19 @@ use std::time::Duration;
 
 use policy::handover::state as key;
 use policy::route::Target;
-use policy::{Headers, Instant, Rejection};
+use policy::{Headers, Rejection, Seed};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::headers::{self, Map};
 use shell::metric::{Counter, Gauge};
-use shell::shared::{self, Change, Failure};
-use shell::{HostError, stream};
+use shell::{HostError, shared, stream};
 
 use crate::config::{Config, Upstream, WhenUndecided};
-use crate::outcome;
-use crate::state::{Decision, Mode, Outcome, Permit, Recorded, State};
+use crate::scope::Scope;
+use crate::state::{Mode, State};
+use keeper::{Admission, Flight};
 
-/// How often a change is tried again when other workers were faster. Workers are few and changes are quick: who loses so
-/// often in a row is one of very many, and what it had to say is said by the others.
-const ATTEMPTS: u32 = 16;
+mod keeper;
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
@@ -37,6 +35,8 @@ struct Plugin {
     config: Config,
     /// One for each of the configuration's breakers.
     meters: Vec<Meters>,
+    /// By which hosts and values are told apart, where some breaker does; without it they share one.
+    seed: Option<Seed>,
 }
 
 /// What is counted of one breaker.
@@ -50,8 +50,8 @@ struct Meters {
 /// One request.
 struct Filter {
     plugin: Option<Rc<Plugin>>,
-    /// Which breaker let it through, and with what; taken when it is known how it ended.
-    flight: Option<(usize, Permit)>,
+    /// What it was let through with; taken when it is known how it ended.
+    flight: Option<Flight>,
 }
 
 impl Context for Root {}
@@ -60,7 +60,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let Some(config) = shell::configure(size, Config::from_json) else { return false };
         let meters = config.breakers.iter().map(Meters::new).collect();
-        self.plugin = Some(Rc::new(Plugin { config, meters }));
+        let is_hashed = config.breakers.iter().any(|upstream| upstream.scope.is_hashed());
+        let seed = if is_hashed { seed() } else { None };
+        self.plugin = Some(Rc::new(Plugin { config, meters, seed }));
         true
     }
 
@@ -85,34 +87,34 @@ impl HttpContext for Filter {
                 return Action::Continue;
             }
         };
-        let Some(index) = plugin.config.find(&Target::of(&headers)) else { return Action::Continue };
-        match plugin.admit(index) {
-            Ok(Decision::Pass(permit)) => {
-                self.flight = Some((index, permit));
+        let Some(found) = plugin.config.find(&Target::of(&headers)) else { return Action::Continue };
+        match plugin.admit(found, &headers) {
+            Ok(Admission::Pass(flight)) => {
+                self.flight = Some(flight);
                 Action::Continue
             }
-            Ok(Decision::Refuse { retry_after }) => plugin.refuse(index, retry_after, &headers),
-            Err(error) => plugin.undecided(index, error, &headers),
+            Ok(Admission::Refuse { retry_after }) => plugin.refuse(found.upstream, retry_after, &headers),
+            Err(error) => plugin.undecided(found.upstream, error, &headers),
         }
     }
 
-    fn on_http_response_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
-        if let (Some(plugin), Some((index, permit))) = (&self.plugin, self.flight.take()) {
-            let status = headers::first(Map::Response, ":status").ok().flatten();
-            if let Some(upstream) = plugin.config.breakers.get(index) {
-                let outcome = outcome::of_status(&upstream.failure_statuses, status.as_deref());
-                plugin.record(index, permit, outcome);
-            }
+    fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
+        if let (Some(plugin), Some(flight)) = (&self.plugin, self.flight.take()) {
+            self.flight = plugin.hear_headers(flight, end_of_stream);
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_trailers(&mut self, _count: usize) -> Action {
+        if let (Some(plugin), Some(flight)) = (&self.plugin, self.flight.take()) {
+            self.flight = plugin.hear_trailers(flight);
         }
         Action::Continue
     }
 
     fn on_log(&mut self) {
-        // Still on its way: the stream ended before any answer.
-        if let (Some(plugin), Some((index, permit))) = (&self.plugin, self.flight.take()) {
-            let flags = stream::property(&["response", "flags"]).ok().flatten();
-            let flags = flags.and_then(|bytes| bytes.try_into().ok()).map(u64::from_le_bytes);
-            plugin.record(index, permit, outcome::of_flags(flags));
+        if let (Some(plugin), Some(flight)) = (&self.plugin, self.flight.take()) {
+            plugin.hear_end(&flight);
         }
     }
 }
@@ -127,85 +129,15 @@ impl Meters {
             opens: Counter::new("api_gateway_circuit_breaker_opens_total", &provider),
             refusals: Counter::new("api_gateway_circuit_breaker_refusals_total", &provider),
         };
-        let stored = shared::read(&upstream.key).map(|(bytes, _)| bytes).unwrap_or_default();
-        meters.state.set(State::read(&stored).mode() as u64);
+        if upstream.scope == Scope::Upstream {
+            let stored = shared::read(&upstream.key).map(|(bytes, _)| bytes).unwrap_or_default();
+            meters.state.set(State::read(&stored).mode(&upstream.limits) as u64);
+        }
         meters
     }
 }
 
 impl Plugin {
-    /// Asks a breaker whether a call may pass. A closed one is read and not written.
-    fn admit(&self, index: usize) -> Result<Decision, HostError> {
-        let Some(upstream) = self.config.breakers.get(index) else {
-            return Ok(Decision::Refuse { retry_after: Duration::ZERO });
-        };
-        let asked = shared::update(&upstream.key, ATTEMPTS, |bytes| {
-            let before = State::read(bytes);
-            let mut state = before.clone();
-            let now = if state.mode() == Mode::Closed { Instant::EPOCH } else { shell::now() };
-            let decision = state.admit(&upstream.limits, now);
-            let answer = (before.mode(), state.mode(), decision);
-            keep_or_store(&before, &state, bytes, answer)
-        });
-        match asked {
-            Ok((before, mode, decision)) => {
-                if before != mode {
-                    log::info!("{}: half-open after {:?}", upstream.name, upstream.limits.open_for);
-                    self.show(index, mode);
-                }
-                offer(mode);
-                Ok(decision)
-            }
-            // Only a breaker that is not closed is written here, so there are probes enough.
-            Err(Failure::Contended) => Ok(Decision::Refuse { retry_after: Duration::ZERO }),
-            Err(Failure::Host(error)) => Err(error),
-        }
-    }
-
-    /// Tells a breaker how a call ended. Who answered is asked only where it makes a difference.
-    fn record(&self, index: usize, permit: Permit, outcome: Outcome) {
-        let Some(upstream) = self.config.breakers.get(index) else { return };
-        let mut outcome = outcome;
-        let mut known = outcome == Outcome::Abandoned;
-        let told = shared::update(&upstream.key, ATTEMPTS, |bytes| {
-            let before = State::read(bytes);
-            let mut state = before.clone();
-            let mut recorded = state.record(&upstream.limits, shell::now(), permit, outcome);
-            if !known && state != before {
-                known = true;
-                if !outcome::is_of_upstream(stream::property(&["response", "code_details"]).ok().flatten().as_deref()) {
-                    outcome = Outcome::Abandoned;
-                    state = before.clone();
-                    recorded = state.record(&upstream.limits, shell::now(), permit, outcome);
-                }
-            }
-            keep_or_store(&before, &state, bytes, recorded)
-        });
-        match told {
-            Ok(recorded) => self.report(index, upstream, outcome, recorded),
-            Err(failure) => log::warn!("{}: one call's end is not recorded: {failure:?}", upstream.name),
-        }
-    }
-
-    fn report(&self, index: usize, upstream: &Upstream, outcome: Outcome, recorded: Recorded) {
-        let Some(meters) = self.meters.get(index) else { return };
-        if outcome == Outcome::Failure && recorded != Recorded::Ignored {
-            meters.failures.increment();
-        }
-        match recorded {
-            Recorded::Ignored | Recorded::Counted => {}
-            Recorded::Opened(cause) => {
-                log::warn!("{}: open for {:?} after {cause}", upstream.name, upstream.limits.open_for);
-                meters.opens.increment();
-                self.show(index, Mode::Open);
-            }
-            Recorded::Closed => {
-                log::info!("{}: closed after {} probes succeeded", upstream.name, upstream.limits.close_after);
-                self.show(index, Mode::Closed);
-            }
-        }
-    }
-
     /// Answers in the upstream's place.
     fn refuse(&self, index: usize, retry_after: Duration, headers: &Headers) -> Action {
         if let Some(meters) = self.meters.get(index) {
@@ -223,12 +155,6 @@ impl Plugin {
             WhenUndecided::Refuse => self.refuse(index, Duration::ZERO, headers),
         }
     }
-
-    fn show(&self, index: usize, mode: Mode) {
-        if let Some(meters) = self.meters.get(index) {
-            meters.state.set(mode as u64);
-        }
-    }
 }
 
 /// Offers the access log what the breaker is.
@@ -238,11 +164,11 @@ fn offer(mode: Mode) {
     }
 }
 
-/// Writes a state down where it has changed.
-fn keep_or_store<T>(before: &State, after: &State, bytes: &mut Vec<u8>, answer: T) -> Change<T> {
-    if before == after {
-        return Change::Keep(answer);
+/// The proxy's seed.
+fn seed() -> Option<Seed> {
+    let seed = shell::seed();
+    if let Err(failure) = &seed {
+        log::error!("no seed, so that hosts and values share one breaker: {failure:?}");
     }
-    after.write(bytes);
-    Change::Store(answer)
+    seed.ok()
 }

@@ -33,8 +33,12 @@ mod agreement;
 pub mod config;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod grpc;
 pub mod layout;
+pub mod limits;
 pub mod outcome;
+pub mod scope;
+pub mod set;
 pub mod state;
 pub mod status;
 #[cfg(test)]
