@@ -1,20 +1,21 @@
 //! The filter's configuration.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
 use std::num::NonZeroU32;
 
 use policy::config::each;
-use policy::route::{RawMatch, Target, lower_case};
-use policy::{ConfigError, Fingerprint, Match, Period};
-use serde::Deserialize;
+use policy::fields::Fields;
+use policy::json::Json;
+use policy::route::{Target, lower_case};
+use policy::{ConfigError, Fingerprint, Match};
 
 use crate::grpc::Codes;
-use crate::limits::{Length, Limits};
+use crate::limits::Limits;
 use crate::outcome::Criteria;
+use crate::raw::{RawBreaker, RawScope};
 use crate::scope::{Place, Scope};
 use crate::set::WAYS;
-use crate::status::{Range, Statuses};
+use crate::status::Statuses;
 
 /// What an operator decides; see [`Config::from_json`] for how it is written.
 #[derive(Debug)]
@@ -41,7 +42,8 @@ struct Route {
 pub struct Found {
     /// The index of the upstream.
     pub upstream: usize,
-    route: usize,
+    /// The index of its route, where one has led there.
+    pub route: Option<usize>,
 }
 
 /// An upstream and its breaker.
@@ -60,8 +62,7 @@ pub struct Upstream {
 }
 
 /// What to do with a request where shared data fails, so that nobody knows whether the breaker is open.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum WhenUndecided {
     /// Send it on, as if there were no breaker.
     #[default]
@@ -73,61 +74,6 @@ pub enum WhenUndecided {
 const NAME_LENGTH_MAX: usize = 64;
 const SCOPES: u32 = 1024;
 const SCOPES_MAX: u32 = 65_536;
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Raw {
-    breakers: BTreeMap<String, RawBreaker>,
-    routes: Vec<RawRoute>,
-    when_undecided: WhenUndecided,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoute {
-    #[serde(default)]
-    r#match: RawMatch,
-    upstream: String,
-    name: Option<String>,
-}
-
-/// A breaker as a configuration writes it; see [`Config::from_json`] for its members and their defaults.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawBreaker {
-    pub(crate) consecutive_failures: Option<u32>,
-    pub(crate) failure_rate: Option<u32>,
-    pub(crate) slow_rate: Option<u32>,
-    pub(crate) slow_after: Option<Period>,
-    pub(crate) window: Option<Length>,
-    pub(crate) minimum_calls: Option<u32>,
-    pub(crate) open_for: Option<Period>,
-    pub(crate) open_for_max: Option<Period>,
-    pub(crate) open_growth: Option<f64>,
-    pub(crate) open_jitter: Option<u32>,
-    pub(crate) retry_after_max: Option<Period>,
-    pub(crate) half_open_requests: Option<u32>,
-    pub(crate) close_after: Option<u32>,
-    pub(crate) probe_timeout: Option<Period>,
-    pub(crate) order: Option<String>,
-    failure_statuses: Option<Vec<Range>>,
-    ignored_statuses: Vec<Range>,
-    failure_codes: Option<Vec<u32>>,
-    ignored_codes: Vec<u32>,
-    whole_answer: bool,
-    per: RawScope,
-    scopes_max: Option<u32>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum RawScope {
-    #[default]
-    Upstream,
-    Route,
-    Host,
-    Header(String),
-}
 
 impl Config {
     /// Reads a configuration:
@@ -157,48 +103,64 @@ impl Config {
     ///   - `per`: what has a breaker of its own, `"upstream"` (default), `"route"`, `"host"` or `{"header": "x-tenant"}`.
     ///   - `scopes_max`: so many hosts or values are told apart, at most 65536. Default 1024.
     /// - `routes`: which requests are for which upstream; the first that matches counts, and what matches none passes.
-    ///   Each has a `match` (see [`RawMatch`]) and an `upstream`, and may have a `name`, by which its state is kept where
+    ///   Each has a `match` (see [`policy::route::RawMatch`]) and an `upstream`, and may have a `name`, by which its state is kept where
     ///   routes have breakers of their own. Default: its place in the list.
     /// - `when_undecided`: what to do where shared data fails, `"pass"` (default) or `"refuse"`.
     ///
     /// # Errors
     /// The first mistake, with its place.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        let raw: Raw = policy::config::read(json)?;
-        let mut breakers = Vec::with_capacity(raw.breakers.len());
-        for (name, breaker) in raw.breakers {
-            let upstream = Upstream::new(name.clone(), breaker);
+        let mut fields = Fields::read(json)?;
+        let mut breakers = Vec::new();
+        for (name, json) in fields.object("breakers")?.rest() {
+            let upstream = Upstream::new(name.clone(), json);
             breakers.push(upstream.map_err(|mistake| mistake.inside(&name).inside("breakers"))?);
         }
         let place = Cell::new(0);
-        let routes = each("routes", raw.routes, |route| {
+        let routes = each("routes", fields.list("routes")?.unwrap_or_default(), |route| {
             place.set(place.get() + 1);
             Route::new(route, place.get(), &breakers)
         })?;
-        Ok(Self { breakers, when_undecided: raw.when_undecided, routes })
+        let when_undecided = match fields.text("when_undecided")?.as_deref() {
+            None | Some("pass") => WhenUndecided::Pass,
+            Some("refuse") => WhenUndecided::Refuse,
+            Some(word) => {
+                let reason = format!("unknown variant `{word}`, expected `pass` or `refuse`");
+                return Err(ConfigError::at("when_undecided", reason));
+            }
+        };
+        fields.end_of(&["breakers", "routes", "when_undecided"])?;
+        Ok(Self { breakers, when_undecided, routes })
     }
 
     /// Which of the breakers a request meets.
     pub fn find(&self, target: &Target<'_>) -> Option<Found> {
-        let route = self.routes.iter().position(|route| route.rule.matches(target))?;
-        Some(Found { upstream: self.routes.get(route)?.upstream, route })
+        let (index, route) = self.routes.iter().enumerate().find(|(_, route)| route.rule.matches(target))?;
+        Some(Found { upstream: route.upstream, route: Some(index) })
     }
 
     /// The upstream of a request's breaker, and where the breaker's state is; the print is that of the upstream's scope.
     pub fn place(&self, found: Found, print: Option<Fingerprint>) -> Option<(&Upstream, Place<'_>)> {
         let upstream = self.breakers.get(found.upstream)?;
-        let route = self.routes.get(found.route)?;
-        Some((upstream, upstream.scope.place(&route.key, print)))
+        let route = found.route.and_then(|route| self.routes.get(route));
+        let key = route.map_or(&upstream.key, |route| &route.key);
+        Some((upstream, upstream.scope.place(key, print)))
     }
 }
 
 impl Route {
-    fn new(raw: RawRoute, place: usize, breakers: &[Upstream]) -> Result<Self, ConfigError> {
-        let rule = Match::try_from(raw.r#match).map_err(|mistake| mistake.inside("match"))?;
-        let upstream = breakers.iter().position(|breaker| breaker.name == raw.upstream);
-        let unknown = || ConfigError::at("upstream", format!("no such breaker: {:?}", raw.upstream));
+    fn new(raw: Json, place: usize, breakers: &[Upstream]) -> Result<Self, ConfigError> {
+        let mut raw = Fields::of(raw)?;
+        let rule = Match::read(raw.object("match")?).map_err(|mistake| mistake.inside("match"))?;
+        let Some(upstream) = raw.text("upstream")? else {
+            return Err(ConfigError::at("", "missing field `upstream`"));
+        };
+        let name = raw.text("name")?;
+        raw.end_of(&["match", "upstream", "name"])?;
+        let unknown = || ConfigError::at("upstream", format!("no such breaker: {upstream:?}"));
+        let upstream = breakers.iter().position(|breaker| breaker.name == upstream);
         let (index, breaker) = upstream.and_then(|index| Some((index, breakers.get(index)?))).ok_or_else(unknown)?;
-        let name = match raw.name {
+        let name = match name {
             Some(name) => safe("name", name)?,
             None => place.to_string(),
         };
@@ -217,13 +179,14 @@ fn safe(place: &str, name: String) -> Result<String, ConfigError> {
 }
 
 impl Upstream {
-    fn new(name: String, raw: RawBreaker) -> Result<Self, ConfigError> {
+    fn new(name: String, raw: Json) -> Result<Self, ConfigError> {
         let name = safe("", name)?;
+        let raw = RawBreaker::read(Fields::of(raw)?)?;
         let limits = Limits::new(&raw)?;
         let codes = |name: &str, codes: &[u32]| Codes::new(codes).map_err(|mistake| mistake.inside(name));
         let criteria = Criteria {
-            failures: raw.failure_statuses.as_deref().map(Statuses::new).unwrap_or_default(),
-            ignored: Statuses::new(&raw.ignored_statuses),
+            failures: raw.failure_statuses.map(Statuses::new).unwrap_or_default(),
+            ignored: Statuses::new(raw.ignored_statuses),
             grpc_failures: match raw.failure_codes {
                 Some(given) => codes("failure_codes", &given)?,
                 None => Codes::FAILURES,

@@ -112,6 +112,7 @@ fn moment(bytes: &[u8]) -> Option<Instant> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::{Decision, End, Outcome};
     use crate::stories::limits;
     use crate::window::{Mark, Span};
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -184,5 +185,40 @@ mod tests {
                 assert_eq!(State::read(&other), State::default());
             }
         }
+    }
+
+    #[test]
+    fn whatever_stands_in_shared_data_a_breaker_goes_on() {
+        let limits = limits(
+            r#"{"consecutive_failures": 3, "failure_rate": 50, "slow_rate": 50, "slow_after": "1s", "window": "60s",
+                "open_for_max": "1h", "open_jitter": 90, "half_open_requests": 100, "close_after": 100}"#,
+        );
+        let now = Instant::from_unix_seconds(1_800_000_000);
+        let mut seed = 7_u64;
+        let mut roll = |below: usize| {
+            seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            usize::try_from(seed >> 33).unwrap() % below
+        };
+        let mut understood = 0;
+        for round in 0..20_000 {
+            let samples = samples();
+            let mut bytes = Vec::new();
+            samples[round % samples.len()].write(&mut bytes);
+            for _ in 0..=roll(4) {
+                let place = roll(bytes.len());
+                bytes[place] = [0, 1, 2, 0x7f, 0x80, 0xff][roll(6)];
+            }
+            let mut state = State::read(&bytes);
+            understood += usize::from(state != State::default());
+            let outcome = [Outcome::Success, Outcome::Failure, Outcome::Abandoned][roll(3)];
+            let end = End { outcome, took: Duration::from_secs(roll(3) as u64), retry_after: Duration::MAX };
+            if let Decision::Pass(permit) = state.admit(&limits, now) {
+                state.record(&limits, now, permit, &end, || [0xff; 4]);
+            }
+            state.write(&mut bytes);
+            assert!(bytes.len() < 2000, "round {round}");
+            assert_eq!(State::read(&bytes), state, "round {round}");
+        }
+        assert!(understood > 10_000, "only {understood} were more than noise");
     }
 }

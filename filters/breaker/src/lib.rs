@@ -7,26 +7,38 @@
 //! 3. Half-open: a few pass as probes, all others are answered as when open, to try again after a second.
 //!
 //! The state is shared by all workers: one key of shared data for each breaker, `weir.breaker.<upstream>`. While an
-//! upstream is healthy, a request costs two reads of it and no write.
+//! upstream is healthy, a request costs two reads of it and no write; a window of seconds is written with every call.
 //!
-//! A failure is an answer with a status of 500 or above (`failure_statuses`), or Envoy's own 503 or 504 where it could
-//! not connect, was reset or timed out. An answer by somebody else, a filter behind this one or Envoy for a reason of
-//! its own, says nothing about the upstream: it is no failure and no success. Neither is a client that leaves before the
-//! answer. Envoy's retries lie behind this filter: what counts is the last answer, once.
+//! **What opens it** ([`limits`]): failures in a row, a share of failures, a share of slow calls, each alone or together;
+//! shares are of the last so many calls or seconds ([`window`]). It stays open for longer each time, with jitter, and for as
+//! long as the upstream's `Retry-After` says.
 //!
-//! What it does not do: an answer counts by its headers, so a body that breaks off, a slow body and a gRPC status in
-//! trailers are not seen, and slow calls are no failures unless Envoy's timeout ends them.
+//! **What is a failure** ([`outcome`]): an answer with a status of 500 or above (`failure_statuses`), a code of gRPC that
+//! says so (`failure_codes`, where the request's `content-type` is gRPC's), and whatever Envoy answers in an upstream's
+//! place because it could not connect, was reset or timed out, whatever its status. `ignored_statuses` and `ignored_codes`
+//! say nothing. Neither does an answer by somebody else, a filter behind this one or Envoy for a reason of its own, nor a
+//! client that leaves before the answer. Envoy's retries lie behind this filter: what counts is the last answer, once.
+//!
+//! **When a call ends**: with the headers of its answer, since how fast the rest is read is the client's doing; so a call is
+//! slow by the time until then. With `whole_answer` it ends with the last byte, and a body that breaks off is a failure. A
+//! call of gRPC ends with its trailers.
+//!
+//! **Whose calls count together** ([`scope`]): an upstream's, or each route's, host's or value's of a header. Hosts and values
+//! are many and clients choose them, so these breakers lie in a table of a fixed size ([`set`]).
+//!
+//! **An order** (`order`, or in the stored state) goes before all: `disabled`, `forced_open`, `metrics_only`.
 //!
 //! Where workers contend for one state and lose 16 times in a row, a request that asks is refused (the breaker is open or
 //! half-open then, and others probe), and one call's end goes unrecorded, with a line in the log. Where shared data
 //! fails, `when_undecided` says what happens.
 //!
-//! Metrics: `api_gateway_circuit_breaker_state{provider}` (0 closed, 1 open, 2 half-open), `…_failures_total`,
-//! `…_opens_total` and `…_refusals_total`. The access log has `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`. An open breaker
-//! turns half-open, in the metric too, with the first request after its time.
+//! Metrics: `api_gateway_circuit_breaker_state{provider}` (0 closed, 1 open, 2 half-open, 3 disabled, 4 forced open, 5
+//! metrics only; an upstream with several breakers has none), `…_failures_total`, `…_opens_total` and `…_refusals_total`. The
+//! access log has `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`. An open breaker turns half-open, in the metric too, with the
+//! first request after its time.
 //!
-//! Reading order: [`config`], [`state`] (the machine, and why it is as it is), [`window`], [`outcome`], [`layout`],
-//! [`status`], and last `filter`, which talks to the host.
+//! Reading order: [`config`], [`limits`], [`state`] (the machine, and why it is as it is), [`window`], [`outcome`], [`scope`],
+//! [`set`], [`layout`], [`status`], [`grpc`], [`raw`], and last `filter`, which talks to the host.
 
 #[cfg(test)]
 mod agreement;
@@ -37,6 +49,7 @@ pub mod grpc;
 pub mod layout;
 pub mod limits;
 pub mod outcome;
+pub mod raw;
 pub mod scope;
 pub mod set;
 pub mod state;

@@ -5,9 +5,8 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use policy::{ConfigError, Period};
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
-use crate::config::RawBreaker;
+use crate::raw::{Length, RawBreaker};
 use crate::window::{Span, Totals, calls, seconds};
 
 /// When a breaker opens and closes.
@@ -305,40 +304,6 @@ fn seconds_of(period: Period) -> Result<Span, ConfigError> {
     let length = u32::try_from(length).unwrap_or(u32::MAX);
     let step = length.div_ceil(seconds::BUCKETS_MAX);
     Ok(Span::Seconds { step, buckets: length.div_ceil(step) })
-}
-
-/// How long a window is: `100` calls, or `"30s"`.
-#[derive(Clone, Copy, Debug)]
-pub enum Length {
-    /// The last so many calls.
-    Calls(usize),
-    /// Those of this time.
-    Time(Period),
-}
-
-impl<'de> Deserialize<'de> for Length {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(LengthVisitor)
-    }
-}
-
-struct LengthVisitor;
-
-impl Visitor<'_> for LengthVisitor {
-    type Value = Length;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"a number of calls, or a length of time like "30s""#)
-    }
-
-    fn visit_u64<E: Error>(self, calls: u64) -> Result<Length, E> {
-        Ok(Length::Calls(usize::try_from(calls).unwrap_or(usize::MAX)))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Length, E> {
-        let period = Period::parse(text).map(Length::Time);
-        period.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-    }
 }
 
 impl fmt::Display for Cause {

@@ -126,13 +126,14 @@ const UPSTREAM_FAILED: u64 = 0x4 | 0x10 | 0x20 | 0x40 | 0x8_0000 | 0x80_0000;
 #[cfg(test)]
 mod tests {
     use super::*;
+    use policy::json::Json;
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn criteria() -> Criteria {
         Criteria {
             failures: Statuses::default(),
-            ignored: Statuses::new(&serde_json::from_str::<Vec<_>>("[404, 501]").unwrap()),
+            ignored: Statuses::new([404.0, 501.0].map(|status| status::range(&Json::Number(status)).unwrap()).into()),
             grpc_failures: Codes::FAILURES,
             grpc_ignored: Codes::new(&[2, 5]).unwrap(),
             is_whole: false,

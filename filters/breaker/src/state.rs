@@ -239,9 +239,20 @@ impl State {
                 return Recorded::Closed;
             }
         };
+        self.open(limits, now, cause, end.retry_after, random)
+    }
+
+    /// Opens it, for as long as it is its turn and at least for as long as the upstream `wants` to be left alone.
+    fn open(
+        &mut self,
+        limits: &Limits,
+        now: Instant,
+        cause: Cause,
+        wants: Duration,
+        random: impl FnOnce() -> [u8; 4],
+    ) -> Recorded {
         self.trips = self.trips.saturating_add(1);
-        let wanted = end.retry_after.min(limits.retry_after_max);
-        let length = limits.open_time(self.trips, random).max(wanted);
+        let length = limits.open_time(self.trips, random).max(wants.min(limits.retry_after_max));
         self.turn(Phase::Open { since: now, length });
         Recorded::Opened { cause, length }
     }
@@ -284,7 +295,7 @@ impl State {
         probes.retain(|probe| now.since(probe.since) < limits.probe_timeout);
         // No more than can decide: probes beyond those that close it would only add load.
         let wanted = limits.half_open_requests.max(limits.close_after as usize);
-        let sent = probes.len() + *successes as usize;
+        let sent = probes.len().saturating_add(*successes as usize);
         if !probes.is_empty() && (probes.len() >= limits.half_open_requests || sent >= wanted) {
             // A probe may be answered at any moment; nobody knows when.
             return Decision::Refuse { retry_after: Duration::ZERO };

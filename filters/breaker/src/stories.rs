@@ -12,6 +12,7 @@ use crate::state::{Decision, End, Outcome, Permit, Phase, Recorded, State};
 mod life;
 mod opening;
 mod order;
+mod race;
 mod rate;
 
 /// When every story begins.

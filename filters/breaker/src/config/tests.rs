@@ -200,14 +200,11 @@ fn a_mistake_says_where_it_is_and_what_would_be_right() {
             "breakers.s.minimum_calls: must be 1 to 10, what the window can hold, got 20",
         ),
         (breaker(r#"{"open_for": "0"}"#), "breakers.s.open_for: must be longer than 0"),
-        (breaker(r#"{"open_for": 60}"#), "breakers.s.open_for: invalid type: integer `60`, expected a length of"),
+        (breaker(r#"{"open_for": 60}"#), "breakers.s.open_for: invalid type, expected a length of"),
         (breaker(r#"{"probe_timeout": "0s"}"#), "breakers.s.probe_timeout: must be longer than 0"),
         (breaker(r#"{"half_open_requests": 0}"#), "breakers.s.half_open_requests: must be 1 to 100, got 0"),
         (breaker(r#"{"close_after": 101}"#), "breakers.s.close_after: must be 1 to 100, got 101"),
-        (
-            breaker(r#"{"failure_statuses": [503, "50x"]}"#),
-            r#"breakers.s.failure_statuses[1]: invalid value: string "50x", expected a status like 503"#,
-        ),
+        (breaker(r#"{"failure_statuses": [503, "50x"]}"#), "breakers.s.failure_statuses[1]: must be a status like 503"),
         (
             r#"{"breakers": {"a": {}}, "routes": [{"upstream": "a", "name": "a b"}]}"#.into(),
             "routes[0].name: a name must be 1 to 64 of",
@@ -246,7 +243,7 @@ fn a_mistake_in_what_opens_it_says_so() {
         (breaker(r#"{"failure_rate": 5, "window": "0"}"#), "breakers.s.window: must be whole seconds, 1s to 1h, got 0"),
         (
             breaker(r#"{"failure_rate": 5, "window": "x"}"#),
-            r#"breakers.s.window: invalid value: string "x", expected a number of calls, or a length of time"#,
+            "breakers.s.window: must be a number of calls, or a length of time",
         ),
         (
             breaker(r#"{"failure_rate": 5, "window": "9s", "minimum_calls": 0}"#),

@@ -5,7 +5,8 @@ use std::time::Duration;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use super::{check, check_with, limits};
+use super::{START, check, check_with, limits};
+use crate::state::{Decision, End, Outcome, State};
 
 #[test]
 fn it_stays_open_longer_each_time_until_the_longest() {
@@ -109,4 +110,16 @@ fn a_clock_that_steps_back_keeps_it_open_no_longer_than_it_opened_for() {
         r#"{"consecutive_failures": 1, "open_for": "10s", "close_after": 1}"#,
         "1h fail says 60s \n 0s refuse 60s \n 59s refuse 1s \n 60s ok \n 60s is closed",
     );
+}
+
+#[test]
+fn a_configuration_with_shorter_times_holds_for_what_is_open_already() {
+    let long = limits(r#"{"consecutive_failures": 1, "open_for": "10h"}"#);
+    let short = limits(r#"{"open_for": "10s", "retry_after_max": "20s"}"#);
+    let mut state = State::default();
+    let Decision::Pass(permit) = state.admit(&long, START) else { panic!("refused") };
+    let end = End { outcome: Outcome::Failure, took: Duration::ZERO, retry_after: Duration::ZERO };
+    state.record(&long, START, permit, &end, || [0; 4]);
+    assert_eq!(state.admit(&short, START), Decision::Refuse { retry_after: Duration::from_secs(20) });
+    assert!(matches!(state.admit(&short, START + Duration::from_secs(20)), Decision::Pass(_)));
 }
