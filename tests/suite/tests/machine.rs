@@ -366,3 +366,19 @@ fn a_filter_behind_it_that_answers_takes_no_place_in_a_window_of_seconds() {
     "#,
     );
 }
+
+#[test]
+fn an_upstream_of_grpc_that_cannot_be_reached_has_failed() {
+    spotify(
+        r#"{"consecutive_failures": 2, "failure_codes": [2]}"#,
+        r#"
+        origin reset
+        2 times POST /s/m content-type=application/grpc -> 200 grpc-status=14
+        log~"spotify: open for 60s after 2 consecutive failures"
+        saw 2
+        POST /s/m content-type=application/grpc -> 200 grpc-status=14 content-type=application/grpc !body \
+            grpc-message~CIRCUIT_BREAKER_OPEN retry-after>=59
+        saw nothing
+    "#,
+    );
+}

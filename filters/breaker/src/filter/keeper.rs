@@ -68,7 +68,7 @@ impl Plugin {
         let host = host(upstream, headers);
         let order = order_of_all(upstream)?;
         let asked = shared::update(&place.key, ATTEMPTS, |bytes| {
-            let before = read(&place, bytes, order);
+            let before = read(upstream, &place, bytes, order);
             let mut state = before.clone();
             let is_closed = matches!(state.phase, Phase::Closed { .. });
             let now = if is_closed { Instant::EPOCH } else { shell::now() };
@@ -151,7 +151,7 @@ impl Plugin {
         let mut author = news.author;
         let took = flight.since.map_or(Duration::ZERO, |since| shell::now().since(since));
         let told = shared::update(&place.key, ATTEMPTS, |bytes| {
-            let before = read(&place, bytes, flight.order);
+            let before = read(upstream, &place, bytes, flight.order);
             let now = shell::now();
             let tell = |author: Option<Author>| {
                 let outcome = author.unwrap_or(Author::Upstream).means(news.outcome);
@@ -222,10 +222,10 @@ fn order_of_all(upstream: &Upstream) -> Result<Option<Order>, HostError> {
     Ok(State::read(&bytes).order)
 }
 
-/// A breaker's state, under the order that holds for all of its upstream's where there is one.
-fn read(place: &Place<'_>, bytes: &[u8], order: Option<Order>) -> State {
+/// A breaker's state. Of several, none has an order of its own: what it was written under may be taken back by now.
+fn read(upstream: &Upstream, place: &Place<'_>, bytes: &[u8], order_of_all: Option<Order>) -> State {
     let state = place.read(bytes);
-    State { order: order.or(state.order), ..state }
+    if upstream.scope == Scope::Upstream { state } else { State { order: order_of_all, ..state } }
 }
 
 /// Writes a state down where it has changed.
