@@ -103,8 +103,8 @@ impl Config {
     ///   - `per`: what has a breaker of its own, `"upstream"` (default), `"route"`, `"host"` or `{"header": "x-tenant"}`.
     ///   - `scopes_max`: so many hosts or values are told apart, at most 65536. Default 1024.
     /// - `routes`: which requests are for which upstream; the first that matches counts, and what matches none passes.
-    ///   Each has a `match` (see [`policy::route::RawMatch`]) and an `upstream`, and may have a `name`, by which its state is kept where
-    ///   routes have breakers of their own. Default: its place in the list.
+    ///   Each has a `match` (see [`policy::route::RawMatch`]) and an `upstream`, and may have a `name`, by which its state
+    ///   is kept where routes have breakers of their own. Default: its place in the list.
     /// - `when_undecided`: what to do where shared data fails, `"pass"` (default) or `"refuse"`.
     ///
     /// # Errors

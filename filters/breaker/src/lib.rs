@@ -11,26 +11,23 @@
 //!
 //! **What opens it** ([`limits`]): failures in a row, a share of failures, a share of slow calls, each alone or together;
 //! shares are of the last so many calls or seconds ([`window`]). It stays open for longer each time, with jitter, and for as
-//! long as the upstream's `Retry-After` says.
+//! long as the upstream's `Retry-After` says. An order (`order`, or in the stored state) goes before all.
 //!
-//! **What is a failure** ([`outcome`]): an answer with a status of 500 or above (`failure_statuses`), a code of gRPC that
-//! says so (`failure_codes`, where the request's `content-type` is gRPC's), and whatever Envoy answers in an upstream's
-//! place because it could not connect, was reset or timed out, whatever its status. `ignored_statuses` and `ignored_codes`
-//! say nothing. Neither does an answer by somebody else, a filter behind this one or Envoy for a reason of its own, nor a
-//! client that leaves before the answer. Envoy's retries lie behind this filter: what counts is the last answer, once.
+//! **What is a failure** ([`outcome`]): a status of 500 or above (`failure_statuses`), a code of gRPC that says so
+//! (`failure_codes`), and whatever Envoy answers in an upstream's place because it could not connect, was reset or timed
+//! out. `ignored_statuses` and `ignored_codes` say nothing. Neither does an answer by somebody else, a filter behind this
+//! one or Envoy for a reason of its own, nor a client that leaves before the answer. Envoy's retries lie behind this filter:
+//! what counts is the last answer, once.
 //!
-//! **When a call ends**: with the headers of its answer, since how fast the rest is read is the client's doing; so a call is
-//! slow by the time until then. With `whole_answer` it ends with the last byte, and a body that breaks off is a failure. A
-//! call of gRPC ends with its trailers.
+//! **When a call ends**: with the headers of its answer, and it is slow by the time until then, since how fast the rest is
+//! read is the client's doing. With `whole_answer` it ends with the last byte, and a body that breaks off is a failure. A
+//! call of gRPC, which the request's `content-type` says it is, ends with its trailers.
 //!
 //! **Whose calls count together** ([`scope`]): an upstream's, or each route's, host's or value's of a header. Hosts and values
 //! are many and clients choose them, so these breakers lie in a table of a fixed size ([`set`]).
 //!
-//! **An order** (`order`, or in the stored state) goes before all: `disabled`, `forced_open`, `metrics_only`.
-//!
-//! Where workers contend for one state and lose 16 times in a row, a request that asks is refused (the breaker is open or
-//! half-open then, and others probe), and one call's end goes unrecorded, with a line in the log. Where shared data
-//! fails, `when_undecided` says what happens.
+//! Where workers contend for one state and lose 16 times in a row, a request that asks is refused (others probe then), and
+//! one call's end goes unrecorded, with a line in the log. Where shared data fails, `when_undecided` says what happens.
 //!
 //! Metrics: `api_gateway_circuit_breaker_state{provider}` (0 closed, 1 open, 2 half-open, 3 disabled, 4 forced open, 5
 //! metrics only; an upstream with several breakers has none), `…_failures_total`, `…_opens_total` and `…_refusals_total`. The

@@ -61,10 +61,10 @@ impl News {
 impl Plugin {
     /// Asks a breaker whether a call may pass. A closed one is read and not written.
     pub(super) fn admit(&self, found: Found, headers: &Headers) -> Result<Admission, HostError> {
-        let no_breaker = Ok(Admission::Refuse { retry_after: Duration::ZERO });
-        let Some(upstream) = self.config.breakers.get(found.upstream) else { return no_breaker };
+        let refused = Ok(Admission::Refuse { retry_after: Duration::ZERO });
+        let Some(upstream) = self.config.breakers.get(found.upstream) else { return refused };
         let print = self.seed.as_ref().and_then(|seed| upstream.scope.print(seed, headers));
-        let Some((_, place)) = self.config.place(found, print) else { return no_breaker };
+        let Some((_, place)) = self.config.place(found, print) else { return refused };
         let host = host(upstream, headers);
         let order = order_of_all(upstream)?;
         let asked = shared::update(&place.key, ATTEMPTS, |bytes| {
@@ -80,7 +80,7 @@ impl Plugin {
         let (was_open_for, mode, decision) = match asked {
             Ok(answer) => answer,
             // Only a breaker that is not closed is written here, so there are probes enough.
-            Err(Failure::Contended) => return no_breaker,
+            Err(Failure::Contended) => return refused,
             Err(Failure::Host(error)) => return Err(error),
         };
         if let (Some(length), Mode::HalfOpen) = (was_open_for, mode) {
@@ -109,11 +109,11 @@ impl Plugin {
             Some(code) => criteria.of_code(code),
             None => criteria.of_status(status.as_deref()),
         };
-        let waits_for_code = flight.is_grpc && code.is_none();
-        if outcome == Outcome::Success && !is_last && (waits_for_code || criteria.is_whole) {
-            // An answer of gRPC that ends without a code has failed in a way that nobody knows.
-            let seen = if waits_for_code { criteria.of_code(b"") } else { outcome };
-            return Some(Flight { seen: Some(seen), ..flight });
+        let lacks_code = flight.is_grpc && code.is_none() && outcome == Outcome::Success;
+        // An answer of gRPC that ends without a code has failed in a way that nobody knows.
+        let outcome = if lacks_code { criteria.of_code(b"") } else { outcome };
+        if !is_last && (lacks_code || criteria.is_whole && outcome == Outcome::Success) {
+            return Some(Flight { seen: Some(outcome), ..flight });
         }
         let is_doubtful = outcome == Outcome::Failure || outcome::may_be_local(status.as_deref(), code.as_deref());
         let author = is_doubtful.then(author);
