@@ -88,13 +88,17 @@ impl HttpContext for Filter {
             }
         };
         let Some(found) = plugin.config.find(&Target::of(&headers)) else { return Action::Continue };
-        match plugin.admit(found, &headers) {
-            Ok(Admission::Pass(flight)) => {
+        let (mode, admission) = match plugin.admit(found, &headers) {
+            Ok(asked) => asked,
+            Err(error) => return plugin.undecided(found.upstream, error, &headers),
+        };
+        offer(mode);
+        match admission {
+            Admission::Pass(flight) => {
                 self.flight = Some(flight);
                 Action::Continue
             }
-            Ok(Admission::Refuse { retry_after }) => plugin.refuse(found.upstream, retry_after, &headers),
-            Err(error) => plugin.undecided(found.upstream, error, &headers),
+            Admission::Refuse { retry_after } => plugin.refuse(found.upstream, retry_after, &headers),
         }
     }
 

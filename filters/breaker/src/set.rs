@@ -4,7 +4,8 @@
 //! says which one is whose, and a slot holds at most [`WAYS`] states. A state that knows nothing is not kept. When a slot is
 //! full, the closed breaker that was written longest ago makes room: it loses what it has counted, and begins anew. Only where
 //! none is closed an open one has to go, again that of longest ago, and its upstream is then seen as healthy until it
-//! fails again. That takes more than [`WAYS`] open breakers in one slot; nobody can aim at one without the proxy's seed.
+//! fails again. (A call that is on its way then may count for the one that begins anew.) That takes more than [`WAYS`] open
+//! breakers in one slot, and nobody can aim at a slot without the proxy's seed.
 //!
 //! ```text
 //! byte 0       then per state, that which was written last first

@@ -7,7 +7,7 @@ use shell::headers::{self, Map};
 use shell::shared::{self, Change, Failure};
 use shell::{HostError, stream};
 
-use super::{Plugin, offer};
+use super::Plugin;
 use crate::config::{Found, Upstream};
 use crate::grpc;
 use crate::limits::Order;
@@ -59,9 +59,9 @@ impl News {
 }
 
 impl Plugin {
-    /// Asks a breaker whether a call may pass. A closed one is read and not written.
-    pub(super) fn admit(&self, found: Found, headers: &Headers) -> Result<Admission, HostError> {
-        let refused = Ok(Admission::Refuse { retry_after: Duration::ZERO });
+    /// Asks a breaker what it is, and whether a call may pass. A closed one is read and not written.
+    pub(super) fn admit(&self, found: Found, headers: &Headers) -> Result<(Mode, Admission), HostError> {
+        let refused = Ok((Mode::HalfOpen, Admission::Refuse { retry_after: Duration::ZERO }));
         let Some(upstream) = self.config.breakers.get(found.upstream) else { return refused };
         let print = self.seed.as_ref().and_then(|seed| upstream.scope.print(seed, headers));
         let Some((_, place)) = self.config.place(found, print) else { return refused };
@@ -87,15 +87,15 @@ impl Plugin {
             log::info!("{}: half-open after {length:?}", label(upstream, &place, &host));
             self.show(upstream, found.upstream, mode);
         }
-        offer(mode);
-        Ok(match decision {
+        let admission = match decision {
             Decision::Refuse { retry_after } => Admission::Refuse { retry_after },
             Decision::Pass(permit) => {
                 let since = upstream.limits.slow_after().map(|_| shell::now());
                 let is_grpc = grpc::is_grpc(headers.first("content-type"));
                 Admission::Pass(Flight { found, print, host, order, permit, since, is_grpc, seen: None })
             }
-        })
+        };
+        Ok((mode, admission))
     }
 
     /// Hears the headers of an answer. Where those do not tell all, the call is still on its way.
