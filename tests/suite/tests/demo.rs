@@ -231,7 +231,8 @@ fn what_is_stored_of_a_provider_stands_in_while_its_breaker_is_open() {
     let demo = Demo::start();
     let cache = demo.document.filters.iter().find(|filter| filter.name == "cache").expect("the cache");
     for route in cache.config["routes"].as_array().expect("routes") {
-        let expected = (route["upstream"] != "discovery").then_some("7d");
+        let is_a_provider_s = !matches!(route["upstream"].as_str(), Some("discovery" | "sona"));
+        let expected = is_a_provider_s.then_some("7d");
         assert_eq!(route["stale_if_error"].as_str(), expected, "{route}");
     }
 }
