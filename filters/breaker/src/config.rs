@@ -1,16 +1,19 @@
 //! The filter's configuration.
 
 use std::cell::Cell;
+use std::fmt;
 use std::num::NonZeroU32;
 
 use policy::config::each;
 use policy::fields::Fields;
 use policy::json::Json;
 use policy::route::{Target, lower_case};
+use policy::state::{RawStore, Store, Variables};
 use policy::{ConfigError, Fingerprint, Match};
 
 use crate::bulkhead;
 use crate::fallback::{self, Fallback};
+use crate::fleet::Quorum;
 use crate::grpc::Codes;
 use crate::limits::Limits;
 use crate::outcome::Criteria;
@@ -26,6 +29,8 @@ pub struct Config {
     pub breakers: Vec<Upstream>,
     /// What to do where shared data fails.
     pub when_undecided: WhenUndecided,
+    /// Where proxies tell each other of their breakers, and an operator orders them all.
+    pub store: Option<Bridge>,
     routes: Vec<Route>,
 }
 
@@ -65,6 +70,8 @@ pub struct Upstream {
     pub bulkhead: Option<bulkhead::Limit>,
     /// What answers while it is not asked.
     pub fallback: Option<Fallback>,
+    /// How many other proxies open it.
+    pub quorum: Option<Quorum>,
 }
 
 /// What to do with a request where shared data fails, so that nobody knows whether the breaker is open.
@@ -111,14 +118,29 @@ impl Config {
     ///   - `bulkhead`: so many calls may be under way at the same time, over all workers. Default: any number.
     ///   - `fallback`: what answers while it is not asked, `{"static": {"status", "headers", "body"}}` or `{"upstream": name}`
     ///     (see [`Fallback`]). Default: 503.
+    ///   - `fleet`: `{"quorum": 2}` or `{"quorum": "50%"}`: so many proxies whose breakers have opened open the others' (see
+    ///     [`crate::fleet`]). Needs `state`, and one breaker for the whole upstream. Default: each by itself.
     /// - `routes`: which requests are for which upstream; the first that matches counts, and what matches none passes.
     ///   Each has a `match` (see [`policy::route::RawMatch`]) and an `upstream`, and may have a `name`, by which its state
     ///   is kept where routes have breakers of their own. Default: its place in the list.
     /// - `when_undecided`: what to do where shared data fails, `"pass"` (default) or `"refuse"`.
+    /// - `state`: the store of a fleet (see [`RawStore`]). Without it, each proxy is by itself.
     ///
     /// # Errors
     /// The first mistake, with its place.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
+        Self::read(json, None)
+    }
+
+    /// The same, with the secret of `state` from the environment.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn with_environment(json: &[u8], variables: Variables<'_>) -> Result<Self, ConfigError> {
+        Self::read(json, Some(variables))
+    }
+
+    fn read(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
         let mut fields = Fields::read(json)?;
         let mut breakers = Vec::new();
         for (name, json) in fields.object("breakers")?.rest() {
@@ -139,8 +161,16 @@ impl Config {
                 return Err(ConfigError::at("when_undecided", reason));
             }
         };
-        fields.end_of(&["breakers", "routes", "when_undecided"])?;
-        Ok(Self { breakers, when_undecided, routes })
+        let store = match fields.any("state") {
+            None => None,
+            Some(json) => Some(Bridge::read(json, variables).map_err(|mistake| mistake.inside("state"))?),
+        };
+        fields.end_of(&["breakers", "routes", "when_undecided", "state"])?;
+        if let (None, Some(lost)) = (&store, breakers.iter().find(|breaker| breaker.quorum.is_some())) {
+            let mistake = ConfigError::at("fleet", "needs `state`, where its proxies meet");
+            return Err(mistake.inside(&lost.name).inside("breakers"));
+        }
+        Ok(Self { breakers, when_undecided, store, routes })
     }
 
     /// Which of the breakers a request meets.
@@ -149,12 +179,35 @@ impl Config {
         Some(Found { upstream: route.upstream, route: Some(index) })
     }
 
+    /// The keys of shared data that hold an upstream's breakers: its own, or those of the routes that lead there.
+    pub fn keys(&self, upstream: usize) -> impl Iterator<Item = &str> {
+        let of_routes = self.breakers.get(upstream).is_some_and(|upstream| upstream.scope == Scope::Route);
+        let own = self.breakers.get(upstream).map(|upstream| upstream.key.as_str());
+        let routes = self.routes.iter().filter(move |route| of_routes && route.upstream == upstream);
+        own.into_iter().chain(routes.map(|route| route.key.as_str()))
+    }
+
     /// The upstream of a request's breaker, and where the breaker's state is; the print is that of the upstream's scope.
     pub fn place(&self, found: Found, print: Option<Fingerprint>) -> Option<(&Upstream, Place<'_>)> {
         let upstream = self.breakers.get(found.upstream)?;
         let route = found.route.and_then(|route| self.routes.get(route));
         let key = route.map_or(&upstream.key, |route| &route.key);
         Some((upstream, upstream.scope.place(key, print)))
+    }
+}
+
+/// A state store. It holds a secret: what is shown of it is where it leads.
+pub struct Bridge(pub Store);
+
+impl Bridge {
+    fn read(json: Json, variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        Fields::of(json).and_then(RawStore::read).and_then(|raw| Store::new(raw, variables)).map(Self)
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.cluster)
     }
 }
 
@@ -208,8 +261,20 @@ impl Upstream {
             is_whole: raw.whole_answer,
         };
         let scope = scope(raw.per, raw.scopes_max)?;
-        Ok(Self { key: format!("weir.breaker.{name}"), name, scope, limits, criteria, bulkhead, fallback })
+        let quorum = raw.fleet.map(quorum).transpose().map_err(|mistake| mistake.inside("fleet"))?;
+        if quorum.is_some() && scope != Scope::Upstream {
+            return Err(ConfigError::at("fleet", "means nothing where an upstream has several breakers, by `per`"));
+        }
+        let key = format!("weir.breaker.{name}");
+        Ok(Self { name, key, scope, limits, criteria, bulkhead, fallback, quorum })
     }
+}
+
+fn quorum(json: Json) -> Result<Quorum, ConfigError> {
+    let mut fields = Fields::of(json)?;
+    let quorum = fields.any("quorum").ok_or_else(|| ConfigError::at("quorum", "is missing"))?;
+    fields.end_of(&["quorum"])?;
+    Quorum::from_json(&quorum)
 }
 
 fn scope(raw: RawScope, most: Option<u32>) -> Result<Scope, ConfigError> {

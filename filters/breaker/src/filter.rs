@@ -2,6 +2,7 @@
 
 mod answering;
 mod bulkhead;
+mod fleet;
 mod keeper;
 mod meters;
 
@@ -16,11 +17,12 @@ use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::headers::{self, Map};
 use shell::{HostError, stream};
 
-use crate::bulkhead::BEAT;
 use crate::config::{Config, Found, WhenUndecided};
+use crate::fleet::REFRESH;
 use crate::state::Mode;
 use answering::Refusal;
 use bulkhead::{Calls, NoSeat, Seat};
+use fleet::Watch;
 use keeper::{Admission, Flight};
 use meters::Meters;
 
@@ -46,6 +48,9 @@ struct Plugin {
     worker: u64,
     /// One for each of the configuration's breakers.
     calls: Vec<Calls>,
+    /// What this proxy is called in its fleet.
+    name: String,
+    watch: Watch,
 }
 
 /// One request.
@@ -60,26 +65,36 @@ struct Filter {
     is_diverted: bool,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            plugin.answered(token, headers, body_bytes);
+        }
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        let Some(config) = shell::configure(size, Config::from_json) else { return false };
+        let read = |json: &[u8]| Config::with_environment(json, &shell::environment);
+        let Some(config) = shell::configure(size, read) else { return false };
         let meters = config.breakers.iter().map(Meters::new).collect();
         let calls = config.breakers.iter().map(|_| Calls::default()).collect();
-        if config.breakers.iter().any(|upstream| upstream.bulkhead.is_some()) {
-            shell::tick(BEAT);
+        if !config.breakers.is_empty() {
+            shell::tick(REFRESH);
         }
         let is_hashed = config.breakers.iter().any(|upstream| upstream.scope.is_hashed());
-        let seed = if is_hashed { seed() } else { None };
+        let seed = if is_hashed || config.store.is_some() { seed() } else { None };
         let worker = u64::from_le_bytes(shell::random());
-        self.plugin = Some(Rc::new(Plugin { config, meters, seed, worker, calls }));
+        let name = seed.map_or(worker, fleet::name);
+        let watch = Watch::new(&config, worker);
+        self.plugin =
+            Some(Rc::new(Plugin { config, meters, seed, worker, calls, name: format!("{name:016x}"), watch }));
         true
     }
 
     fn on_tick(&mut self) {
         if let Some(plugin) = &self.plugin {
-            plugin.beat();
+            plugin.watch();
         }
     }
 

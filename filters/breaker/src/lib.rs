@@ -15,7 +15,8 @@
 //!
 //! **What opens it** ([`limits`]): failures in a row, a share of failures, a share of slow calls, each alone or together;
 //! shares are of the last so many calls or seconds ([`window`]). It stays open for longer each time, with jitter, and for as
-//! long as the upstream's `Retry-After` says. An order (`order`, or in the stored state) goes before all.
+//! long as the upstream's `Retry-After` says. An order goes before all: `order`, or what an operator says at run time
+//! ([`policy::order`]). A [`fleet`] tells each other through Redis what has opened, and a quorum opens the others.
 //!
 //! **What is a failure, and when a call ends** ([`outcome`]): by the status or gRPC's code of the last answer, and by what Envoy
 //! answers in an upstream's place; with the headers, or with the last byte.
@@ -23,16 +24,17 @@
 //! **Whose calls count together** ([`scope`]): an upstream's, or each route's, host's or value's of a header. Hosts and values
 //! are many and clients choose them, so these breakers lie in a table of a fixed size ([`set`]).
 //!
-//! Where workers contend for one state and lose 16 times in a row, a request that asks is refused (others probe then), and
-//! one call's end goes unrecorded, with a line in the log. Where shared data fails, `when_undecided` says what happens.
+//! Who loses a race for one state 16 times is refused (others probe then), or one call's end goes unrecorded, with a line in
+//! the log. Where shared data fails, `when_undecided` says what happens.
 //!
 //! Metrics: `api_gateway_circuit_breaker_state{provider}` (0 closed, 1 open, 2 half-open, 3 disabled, 4 forced open, 5
-//! metrics only), `…_failures_total`, `…_opens_total`, `…_refusals_total`, `api_gateway_bulkhead_calls{provider}` (once a second),
-//! `…_bulkhead_refusals_total`, `api_gateway_fallbacks_total{provider}`. The access log has
-//! `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`.
+//! metrics only), `…_state_seconds_total{provider,state}`, `…_failures_total`, `…_opens_total`, `…_refusals_total`,
+//! `api_gateway_bulkhead_calls{provider}` (once a second), `…_bulkhead_refusals_total`, `api_gateway_fallbacks_total{provider}`. The
+//! access log has `%FILTER_STATE(wasm.weir.breaker:PLAIN)%`; [`policy::health`] says where `/health` reads.
 //!
 //! Reading order: [`config`], [`limits`], [`state`] (the machine, and why it is as it is), [`window`], [`outcome`], [`scope`],
-//! [`set`], [`layout`], [`status`], [`grpc`], [`bulkhead`], [`fallback`], [`raw`], and last `filter`, which talks to the host.
+//! [`set`], [`layout`], [`status`], [`grpc`], [`bulkhead`], [`fallback`], [`fleet`], [`health`], [`raw`], and last `filter`, which
+//! talks to the host.
 
 #[cfg(test)]
 mod agreement;
@@ -41,7 +43,9 @@ pub mod config;
 pub mod fallback;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod fleet;
 pub mod grpc;
+pub mod health;
 pub mod layout;
 pub mod limits;
 pub mod outcome;

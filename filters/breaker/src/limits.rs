@@ -4,6 +4,7 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::time::Duration;
 
+pub use policy::order::Order;
 use policy::{ConfigError, Period};
 
 use crate::raw::{Length, RawBreaker};
@@ -58,20 +59,6 @@ pub struct SlowRate {
     pub after: Duration,
 }
 
-/// What an operator wants of a breaker.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub enum Order {
-    /// That it opens and closes by itself.
-    #[default]
-    Automatic = 1,
-    /// That all calls pass, and none is counted.
-    Disabled = 2,
-    /// That no call passes, until another order.
-    ForcedOpen = 3,
-    /// That all calls pass, and that it says when it would have opened.
-    MetricsOnly = 4,
-}
-
 /// Why a breaker opened.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Cause {
@@ -98,6 +85,13 @@ pub enum Cause {
     Probe,
     /// A probe succeeded, but took too long.
     SlowProbe,
+    /// So many other proxies have opened theirs.
+    Fleet {
+        /// So many
+        votes: u32,
+        /// of so many.
+        proxies: u32,
+    },
 }
 
 /// How many consecutive failures open a breaker that says neither that nor a rate.
@@ -223,21 +217,8 @@ fn growth(raw: &RawBreaker, open_for: Duration, jitter: u32) -> Result<(u32, Dur
 }
 
 fn order(word: &str) -> Result<Order, ConfigError> {
-    let known = [Order::Automatic, Order::Disabled, Order::ForcedOpen, Order::MetricsOnly];
-    let found = known.into_iter().find(|order| order.as_str() == word);
-    found.ok_or_else(|| ConfigError::at("order", "must be automatic, disabled, forced_open or metrics_only"))
-}
-
-impl Order {
-    /// As a configuration names it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Automatic => "automatic",
-            Self::Disabled => "disabled",
-            Self::ForcedOpen => "forced_open",
-            Self::MetricsOnly => "metrics_only",
-        }
-    }
+    Order::parse(word.as_bytes())
+        .ok_or_else(|| ConfigError::at("order", "must be automatic, disabled, forced_open or metrics_only"))
 }
 
 impl Rates {
@@ -314,6 +295,7 @@ impl fmt::Display for Cause {
             Self::SlowRate { slow, calls } => write!(f, "{slow} slow calls in {calls}"),
             Self::Probe => f.write_str("a failed probe"),
             Self::SlowProbe => f.write_str("a slow probe"),
+            Self::Fleet { votes, proxies } => write!(f, "{votes} of {proxies} proxies opened theirs"),
         }
     }
 }

@@ -33,6 +33,7 @@ pub struct RawBreaker {
     pub(crate) scopes_max: Option<u32>,
     pub(crate) bulkhead: Option<u32>,
     pub(crate) fallback: Option<Json>,
+    pub(crate) fleet: Option<Json>,
 }
 
 /// How long a window is: `100` calls, or `"30s"`.
@@ -59,7 +60,7 @@ pub enum RawScope {
 }
 
 /// Every member, as a mistake names them.
-const MEMBERS: [&str; 24] = [
+const MEMBERS: [&str; 25] = [
     "consecutive_failures",
     "failure_rate",
     "slow_rate",
@@ -84,6 +85,7 @@ const MEMBERS: [&str; 24] = [
     "scopes_max",
     "bulkhead",
     "fallback",
+    "fleet",
 ];
 
 const PERIOD: &str = r#"a length of time like "250ms", "30s", "5m", "12h" or "30d", at most ten years"#;
@@ -119,6 +121,7 @@ impl RawBreaker {
             scopes_max: number(&mut fields, "scopes_max")?,
             bulkhead: number(&mut fields, "bulkhead")?,
             fallback: fields.any("fallback"),
+            fleet: fields.any("fleet"),
         };
         fields.end_of(&MEMBERS)?;
         Ok(raw)

@@ -47,11 +47,22 @@ impl Scope {
         }
     }
 
+    /// Where one slot of the table below this key is.
+    pub fn slot(key: &str, slot: u32) -> String {
+        [key, "/", &slot.to_string()].concat()
+    }
+
+    /// Where all slots of the table below this key are.
+    pub fn table(&self, key: &str) -> impl Iterator<Item = String> {
+        let slots = if let Self::Host(slots) | Self::Header(_, slots) = self { slots.get() } else { 0 };
+        (0..slots).map(move |slot| Self::slot(key, slot))
+    }
+
     /// Where the breaker of a print is, whose route has its state under `key` or its table below it.
     pub fn place<'a>(&self, key: &'a str, print: Option<Fingerprint>) -> Place<'a> {
         let key = match (self, print) {
             (Self::Host(slots) | Self::Header(_, slots), Some(print)) => {
-                Cow::Owned([key, "/", &print.slot(*slots).to_string()].concat())
+                Cow::Owned(Self::slot(key, print.slot(*slots)))
             }
             _ => Cow::Borrowed(key),
         };

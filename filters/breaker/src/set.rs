@@ -31,6 +31,11 @@ pub fn read(bytes: &[u8], print: Fingerprint) -> State {
     entries(bytes).find(|(found, _)| *found == print).map(|(_, state)| State::read(state)).unwrap_or_default()
 }
 
+/// All states of a slot.
+pub fn all(bytes: &[u8]) -> impl Iterator<Item = State> {
+    entries(bytes).map(|(_, state)| State::read(state))
+}
+
 /// Puts a state under a fingerprint, before all others.
 pub fn write(bytes: &mut Vec<u8>, print: Fingerprint, state: &State) {
     let print = stored(print);

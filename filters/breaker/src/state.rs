@@ -18,6 +18,8 @@
 //! **It stays open for longer each time** (`open_growth`, up to `open_for_max`) that it opens without having been closed by
 //! probes in between, and for as long as the upstream's `Retry-After` says (up to `retry_after_max`).
 //!
+//! **A fleet** may open it where it is closed ([`crate::fleet`]): that is no finding of its own, so it does not count as a trip.
+//!
 //! **An order** of the operator's goes before all that: [`Order::Disabled`] and [`Order::ForcedOpen`] neither ask nor count,
 //! [`Order::MetricsOnly`] counts as when closed and says when it would have opened. An order begins a new generation, so
 //! whatever was on its way before counts neither under it nor after it.
@@ -171,6 +173,7 @@ impl State {
             Order::MetricsOnly => {
                 // A configuration that orders so finds the breaker as it was.
                 if !matches!(self.phase, Phase::Closed { .. }) {
+                    self.trips = 0;
                     self.turn(Phase::default());
                 }
                 return self.pass(0);
@@ -255,6 +258,28 @@ impl State {
         let length = limits.open_time(self.trips, random).max(wants.min(limits.retry_after_max));
         self.turn(Phase::Open { since: now, length });
         Recorded::Opened { cause, length }
+    }
+
+    /// Opens it because other proxies have opened theirs, where it is closed; answers for how long.
+    pub fn follow(&mut self, limits: &Limits, now: Instant, random: impl FnOnce() -> [u8; 4]) -> Option<Duration> {
+        if self.mode(limits) != Mode::Closed {
+            return None;
+        }
+        let length = limits.open_time(1, random);
+        self.turn(Phase::Open { since: now, length });
+        Some(length)
+    }
+
+    /// Whether it has found the upstream failing by itself, and nothing since that says otherwise. One whose time is up and
+    /// that nobody has asked knows nothing of the present.
+    pub fn votes(&self, limits: &Limits, now: Instant) -> bool {
+        const GRACE: Duration = Duration::from_secs(5);
+        let is_of_now = match &self.phase {
+            Phase::Closed { .. } => false,
+            Phase::Open { since, length } => now.since(*since) < length.saturating_add(GRACE),
+            Phase::HalfOpen { .. } => true,
+        };
+        is_of_now && self.trips > 0 && self.order(limits) == Order::Automatic
     }
 
     /// Takes an operator's order, or takes it back; either way all that was seen until now is forgotten.

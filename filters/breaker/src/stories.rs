@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::limits::{Limits, Order};
 use crate::state::{Decision, End, Outcome, Permit, Phase, Recorded, State};
 
+mod fleet;
 mod life;
 mod opening;
 mod order;
@@ -37,6 +38,8 @@ struct Story {
 /// a ok | fail | drop …      it ends so
 /// refuse [60s]              a call is refused and may try again after so long
 /// force disabled            an operator orders it; `force nothing` takes the order back
+/// follow 60s | nothing      other proxies have opened theirs, and it opens for so long, or stays what it is
+/// votes | silent            whether it has a vote in its fleet
 /// is closed                 what the breaker is
 /// has 5 calls 3 failed 2 slow
 ///                           what its window holds
@@ -117,9 +120,18 @@ impl Story {
                 let expected = after.first().map_or(Duration::ZERO, |text| Period::parse(text).unwrap().length());
                 assert_eq!(retry_after, expected, "{line}");
             }
+            ["follow", length] => {
+                let mut state = State::read(&self.stored);
+                let followed = state.follow(&self.limits, self.now, || self.random);
+                assert_eq!(followed, Period::parse(length).map(Period::length), "{line}");
+                state.write(&mut self.stored);
+            }
+            ["votes" | "silent"] => {
+                let votes = State::read(&self.stored).votes(&self.limits, self.now);
+                assert_eq!(votes, words == ["votes"], "{line}");
+            }
             ["force", word] => {
-                let orders = [Order::Automatic, Order::Disabled, Order::ForcedOpen, Order::MetricsOnly];
-                let order = orders.into_iter().find(|order| order.as_str() == word);
+                let order = Order::parse(word.as_bytes());
                 assert_eq!(order.is_none(), word == "nothing", "{line}");
                 let mut state = State::read(&self.stored);
                 state.force(order);

@@ -265,3 +265,48 @@ fn a_mistake_in_what_opens_it_says_so() {
         (breaker(r#"{"scopes_max": 9}"#), "breakers.s.scopes_max: means nothing without a host or a header in per"),
     ]);
 }
+
+#[test]
+fn a_fleet_has_a_store_and_a_quorum() {
+    let config = |breaker: &str| {
+        let json = format!(r#"{{"state": {{"cluster": "redis"}}, "breakers": {{"s": {breaker}}}}}"#);
+        Config::from_json(json.as_bytes())
+    };
+    for (breaker, expected) in [
+        ("{}", None),
+        (r#"{"fleet": {"quorum": 3}}"#, Some(Quorum::Proxies(3))),
+        (r#"{"fleet": {"quorum": "50%"}}"#, Some(Quorum::Share(50))),
+    ] {
+        let config = config(breaker).unwrap();
+        assert_eq!((config.breakers[0].quorum, format!("{:?}", config.store)), (expected, "Some(redis)".to_owned()));
+    }
+    for (breaker, expected) in [
+        (r#"{"fleet": 2}"#, "breakers.s.fleet: must be an object"),
+        (r#"{"fleet": {}}"#, "breakers.s.fleet.quorum: is missing"),
+        (r#"{"fleet": {"quorum": 1}}"#, "breakers.s.fleet.quorum: must be a number of proxies, from 2"),
+        (r#"{"fleet": {"quorum": 2, "of": 3}}"#, "breakers.s.fleet.of: unknown field"),
+        (r#"{"fleet": {"quorum": 2}, "per": "host"}"#, "breakers.s.fleet: means nothing where an upstream has several"),
+    ] {
+        let said = config(breaker).unwrap_err().to_string();
+        assert!(said.starts_with(expected), "{said}");
+    }
+    refuses(&[
+        (breaker(r#"{"fleet": {"quorum": 2}}"#), "breakers.s.fleet: needs `state`, where its proxies meet"),
+        (r#"{"state": {"cluster": 5}}"#.into(), "state.cluster: must be a string"),
+        (r#"{"state": {"host": "redis"}}"#.into(), "state.host: is not known here"),
+    ]);
+}
+
+#[test]
+fn an_upstream_s_breakers_are_under_its_key_and_its_routes() {
+    let config = Config::from_json(
+        br#"{"breakers": {"a": {}, "b": {"per": "route"}}, "routes": [
+            {"match": {"prefix": "/1"}, "upstream": "b", "name": "one"}, {"match": {"prefix": "/2"}, "upstream": "b"},
+            {"upstream": "a"}
+        ]}"#,
+    );
+    let config = config.unwrap();
+    assert_eq!(config.keys(0).collect::<Vec<_>>(), ["weir.breaker.a"]);
+    assert_eq!(config.keys(1).collect::<Vec<_>>(), ["weir.breaker.b", "weir.breaker.b/one", "weir.breaker.b/2"]);
+    assert_eq!(config.keys(2).count(), 0);
+}
