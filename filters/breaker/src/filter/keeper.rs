@@ -157,18 +157,19 @@ impl Plugin {
         let took = flight.since.map_or(Duration::ZERO, |since| shell::now().since(since));
         let told = shared::update(&place.key, ATTEMPTS, |bytes| {
             let before = read(upstream, &place, bytes, flight.order);
-            let now = shell::now();
-            let tell = |author: Option<Author>| {
+            let tell = |author: Option<Author>, now: Instant| {
                 let outcome = author.unwrap_or(Author::Upstream).means(news.outcome);
                 let end = End { outcome, took, retry_after: news.retry_after };
                 let mut state = before.clone();
                 let recorded = state.record(&upstream.limits, now, flight.permit, &end, shell::random);
                 (state, outcome, recorded)
             };
-            let mut said = tell(author);
-            if author.is_none() && said.0 != before {
-                author = Some(self::author());
-                said = tell(author);
+            // Most calls change nothing, whenever they ended: neither the clock nor the author is asked then.
+            let is_timeless = matches!(before.phase, Phase::Closed { .. });
+            let mut said = tell(author, if is_timeless { Instant::EPOCH } else { shell::now() });
+            if said.0 != before && (author.is_none() || is_timeless) {
+                author = author.or_else(|| Some(self::author()));
+                said = tell(author, shell::now());
             }
             let (state, outcome, recorded) = said;
             keep_or_store(&place, &before, &state, bytes, (outcome, recorded))
