@@ -10,7 +10,8 @@
 //! ```
 //!
 //! Where the text becomes another one, the order is given; where it stays, it was given already. What it replaces is
-//! forgotten, and so is all that the breaker has seen. A text that is no order changes nothing.
+//! forgotten, and so is all that the breaker has seen. A text that is no order changes nothing. Of an order in the store and
+//! one in shared data, the one that was given last holds; whoever has a fleet orders by the store.
 
 /// What an operator wants of a breaker.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]

@@ -9,7 +9,7 @@ use policy::state::{Fault, Store};
 use policy::{Instant, Seed};
 use shell::lease::{Role, lead};
 use shell::metric::Counter;
-use shell::shared::{self, Change};
+use shell::shared::{self, Change, Failure};
 use shell::state;
 
 use super::Plugin;
@@ -145,7 +145,13 @@ impl Plugin {
         let name = &upstream.name;
         match heard {
             Heard::Nothing => {}
-            Heard::Force(order) => self.force(index, upstream, order),
+            Heard::Force(order) => {
+                if let Err(failure) = self.force(index, upstream, order) {
+                    log::error!("{name}: not ordered yet: {failure:?}");
+                    // As if it had not been heard: it will be, once more.
+                    let _ = shared::overwrite(&key, &before.to_bytes());
+                }
+            }
             Heard::Garbage => log::warn!("{name}: an order that is none is not followed"),
         }
         match (verdict, news) {
@@ -156,7 +162,7 @@ impl Plugin {
     }
 
     /// Does what an operator has ordered: with all of an upstream's breakers, as it goes before all that they have seen.
-    fn force(&self, index: usize, upstream: &Upstream, order: Option<Order>) {
+    fn force(&self, index: usize, upstream: &Upstream, order: Option<Order>) -> Result<(), Failure> {
         let mut mode = Mode::Closed;
         for key in self.config.keys(index) {
             let forced = shared::update(key, ATTEMPTS, |bytes| {
@@ -164,11 +170,9 @@ impl Plugin {
                 state.force(order.filter(|_| key == upstream.key));
                 state.write(bytes);
                 Change::Store(state.mode(&upstream.limits))
-            });
-            match forced {
-                Ok(now) if key == upstream.key => mode = now,
-                Ok(_) => {}
-                Err(failure) => log::error!("{}: not forced: {failure:?}", upstream.name),
+            })?;
+            if key == upstream.key {
+                mode = forced;
             }
         }
         for key in upstream.scope.table(&upstream.key) {
@@ -181,6 +185,7 @@ impl Plugin {
         if let Some(meters) = self.meters.get(index) {
             meters.state.set(mode as u64);
         }
+        Ok(())
     }
 
     /// Opens a breaker because others have opened theirs.

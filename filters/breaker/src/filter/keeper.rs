@@ -14,6 +14,7 @@ use crate::limits::Order;
 use crate::outcome::{self, Author};
 use crate::scope::{Place, Scope};
 use crate::state::{Decision, End, Mode, Outcome, Permit, Phase, Recorded, State};
+use crate::window::Window;
 
 /// How often a change is tried again when other workers were faster. Workers are few and changes are quick: who loses so
 /// often in a row is one of very many, and what it had to say is said by the others.
@@ -165,7 +166,7 @@ impl Plugin {
                 (state, outcome, recorded)
             };
             // Most calls change nothing, whenever they ended: neither the clock nor the author is asked then.
-            let is_timeless = matches!(before.phase, Phase::Closed { .. });
+            let is_timeless = matches!(before.phase, Phase::Closed { window: Window::Calls(_), .. });
             let mut said = tell(author, if is_timeless { Instant::EPOCH } else { shell::now() });
             if said.0 != before && (author.is_none() || is_timeless) {
                 author = author.or_else(|| Some(self::author()));
