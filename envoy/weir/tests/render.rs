@@ -64,8 +64,9 @@ upstreams:
       window: 20
       open_for: 5s
       bulkhead: 40
+      fleet: {quorum: 50%}
       fallback: {stale: 1d, upstream: address}
-  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off, slow_down: {learn: [429]}, breaker: {fallback: {static: {status: 203, headers: {x-a: "1"}, body: "[]"}}}}
+  address: {url: "https://[::1]:8443", connect_timeout: 250ms, retry: off, slow_down: {learn: [429]}, breaker: {per: route, fallback: {static: {status: 203, headers: {x-a: "1"}, body: "[]"}}}}
   near: {url: http://localhost:9, internal: true}
 routes:
   - match: {prefix: /api, methods: [GET, POST], hosts: [a.example, "*.b.example"], headers: {x-kind: a}}
@@ -184,6 +185,35 @@ fn a_limit_on_addresses_stands_in_front_of_credentials_and_the_others_behind() {
     for (route, limited) in own.zip(document.policy.routes.iter().map(|route| route.limit == Limit::Tier)) {
         assert_eq!(route.pointer("/typed_per_filter_config/front").is_none(), limited);
     }
+}
+
+#[test]
+fn a_route_with_a_breaker_of_its_own_keeps_its_name_wherever_it_stands() {
+    let name = |policy: &str, path: &str| {
+        let document = read("routes.yaml", policy);
+        let routes = read_by(&document, "breaker")["routes"].as_array().unwrap().clone();
+        let route = routes.into_iter().find(|route| route["match"]["path"] == path).unwrap();
+        route.get("name").map(|name| name.as_str().unwrap().to_owned())
+    };
+    let policy = "version: 1\nupstreams: {a: {url: http://127.0.0.1:1, breaker: {per: route}}, b: {url: http://127.0.0.1:2, breaker: {}}}\n\
+                  routes: [{match: GET /one, upstream: a}, {match: PUT /one, upstream: a}, {match: /b, upstream: b}]\n";
+    let one = name(policy, "/one").unwrap();
+    assert!(one.starts_with("one.") && one.len() == 12, "{one}");
+    let inserted = policy.replace("routes: [", "routes: [{match: GET /zero, upstream: a}, ");
+    assert_eq!(name(&inserted, "/one"), Some(one.clone()));
+    assert_ne!(name(&policy.replace("{match: GET /one, upstream: a}, ", ""), "/one"), Some(one), "another method");
+    assert_eq!(name(policy, "/b"), None);
+}
+
+#[test]
+fn breakers_meet_their_fleet_where_there_is_one() {
+    let everything = read("everything.yaml", EVERYTHING);
+    let breaker = everything.filters.iter().find(|filter| filter.name == "breaker").unwrap();
+    assert_eq!(
+        (&breaker.config["state"]["prefix"], breaker.variables.join(" ")),
+        (&"fleet".into(), "WEIR_SECRET".to_owned())
+    );
+    assert!(read_by(&demo(), "breaker").get("state").is_none());
 }
 
 /// The value at a path of the first listener's connection manager.

@@ -52,8 +52,8 @@ impl Limit {
     /// None at all are too few.
     pub fn new(name: &str, most: u32) -> Result<Self, ConfigError> {
         let most = NonZeroU32::new(most).ok_or_else(|| ConfigError::at("bulkhead", "must be at least 1"))?;
-        // No name of an upstream has a slash: this is nobody's breaker.
-        Ok(Self { key: format!("weir.breaker.calls/{name}"), most })
+        // No breaker's key begins so.
+        Ok(Self { key: format!("weir.breaker/calls/{name}"), most })
     }
 }
 

@@ -1,19 +1,26 @@
 //! The filter's configuration.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::fmt;
 use std::num::NonZeroU32;
-use std::time::Duration;
 
 use policy::config::each;
+use policy::fields::Fields;
 use policy::json::Json;
-use policy::route::{RawMatch, Target};
-use policy::{ConfigError, Match, Period};
-use serde::Deserialize;
+use policy::route::{Target, lower_case};
+use policy::state::{RawStore, Store, Variables};
+use policy::{ConfigError, Fingerprint, Match};
 
 use crate::bulkhead;
 use crate::fallback::{self, Fallback};
-use crate::status::{Range, Statuses};
-use crate::window::SIZE_MAX;
+use crate::fleet::Quorum;
+use crate::grpc::Codes;
+use crate::limits::Limits;
+use crate::outcome::Criteria;
+use crate::raw::{RawBreaker, RawScope};
+use crate::scope::{Place, Scope};
+use crate::set::WAYS;
+use crate::status::Statuses;
 
 /// What an operator decides; see [`Config::from_json`] for how it is written.
 #[derive(Debug)]
@@ -22,7 +29,28 @@ pub struct Config {
     pub breakers: Vec<Upstream>,
     /// What to do where shared data fails.
     pub when_undecided: WhenUndecided,
-    routes: Vec<(Match, usize)>,
+    /// Where proxies tell each other of their breakers, and an operator orders them all.
+    pub store: Option<Bridge>,
+    routes: Vec<Route>,
+}
+
+/// Which requests meet a breaker.
+#[derive(Debug)]
+struct Route {
+    rule: Match,
+    /// The index of the upstream.
+    upstream: usize,
+    /// Where the state of its breaker is in shared data, or the table of them.
+    key: String,
+}
+
+/// Which breaker is a request's: kept from its beginning to its end.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Found {
+    /// The index of the upstream.
+    pub upstream: usize,
+    /// The index of its route, where one has led there.
+    pub route: Option<usize>,
 }
 
 /// An upstream and its breaker.
@@ -30,49 +58,24 @@ pub struct Config {
 pub struct Upstream {
     /// The upstream's name: in metrics, in logs, in the answer to a client.
     pub name: String,
-    /// Where the breaker's state is in shared data.
+    /// Where the breaker's state is in shared data, and what an operator has ordered.
     pub key: String,
+    /// What has a breaker of its own.
+    pub scope: Scope,
     /// When the breaker opens and closes.
     pub limits: Limits,
     /// Which answers are failures.
-    pub failure_statuses: Statuses,
+    pub criteria: Criteria,
     /// So many calls may be under way at the same time.
     pub bulkhead: Option<bulkhead::Limit>,
     /// What answers while it is not asked.
     pub fallback: Option<Fallback>,
-}
-
-/// When a breaker opens and closes.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Limits {
-    /// So many failures without a success in between open it.
-    pub consecutive_failures: Option<NonZeroU32>,
-    /// So high a share of failures opens it.
-    pub failure_rate: Option<FailureRate>,
-    /// So long it stays open before it lets a probe through.
-    pub open_for: Duration,
-    /// So many probes may be on their way at the same time.
-    pub half_open_requests: usize,
-    /// So many probes must succeed for it to close.
-    pub close_after: u32,
-    /// A probe that has not ended for so long no longer keeps another from being sent.
-    pub probe_timeout: Duration,
-}
-
-/// A share of failures among the latest calls.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct FailureRate {
-    /// The least share that is too much, 1 to 100.
-    pub percent: u32,
-    /// How many of the latest calls count.
-    pub window: usize,
-    /// With fewer calls than this, no share is too much.
-    pub minimum_calls: usize,
+    /// How many other proxies open it.
+    pub quorum: Option<Quorum>,
 }
 
 /// What to do with a request where shared data fails, so that nobody knows whether the breaker is open.
-#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
-#[serde(rename_all = "snake_case")]
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum WhenUndecided {
     /// Send it on, as if there were no breaker.
     #[default]
@@ -81,280 +84,219 @@ pub enum WhenUndecided {
     Refuse,
 }
 
-/// How many consecutive failures open a breaker that says neither that nor a rate.
-const CONSECUTIVE_FAILURES: NonZeroU32 = NonZeroU32::MIN.saturating_add(4);
-const WINDOW: usize = 100;
-const MINIMUM_CALLS: usize = 20;
-const OPEN_FOR: Period = Period::of_seconds(60);
-const PROBES: u32 = 2;
-const PROBE_TIMEOUT: Period = Period::of_seconds(60);
-/// More probes than this are no probes. Their leases are in the state, so this bounds its size, too.
-const PROBES_MAX: u32 = 100;
 const NAME_LENGTH_MAX: usize = 64;
-
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-struct Raw {
-    breakers: BTreeMap<String, RawBreaker>,
-    routes: Vec<RawRoute>,
-    when_undecided: WhenUndecided,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct RawRoute {
-    #[serde(default)]
-    r#match: RawMatch,
-    upstream: String,
-}
-
-/// A breaker as a configuration writes it; see [`Config::from_json`] for its members and their defaults.
-#[derive(Default, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct RawBreaker {
-    consecutive_failures: Option<u32>,
-    failure_rate: Option<u32>,
-    window: Option<usize>,
-    minimum_calls: Option<usize>,
-    open_for: Option<Period>,
-    half_open_requests: Option<u32>,
-    close_after: Option<u32>,
-    probe_timeout: Option<Period>,
-    failure_statuses: Option<Vec<Range>>,
-    bulkhead: Option<u32>,
-    fallback: Option<Json>,
-}
+const SCOPES: u32 = 1024;
+const SCOPES_MAX: u32 = 65_536;
 
 impl Config {
     /// Reads a configuration:
     ///
     /// - `breakers`: by upstream,
-    ///   - `consecutive_failures`: so many in a row open it. Default 5, or none where there is a `failure_rate`.
+    ///   - `consecutive_failures`: so many in a row open it. Default 5, or none where there is a rate.
     ///   - `failure_rate`: so many percent of the calls in the window open it, 1 to 100. Default: none.
-    ///   - `window`: of how many of the latest calls, at most 1024. Default 100.
+    ///   - `slow_rate` and `slow_after`: so many percent of calls that take longer open it, `"2s"` say. Default: none.
+    ///   - `window`: of how many of the latest calls, at most 1024, or of how many seconds, `"30s"`, at most an hour
+    ///     (from 61 s on rounded up to a whole number of up to 60 parts). Default 100 calls.
     ///   - `minimum_calls`: no rate is too high with fewer. Default 20, or the window where that is smaller.
     ///   - `open_for`: until it lets probes through. Default `"60s"`.
+    ///   - `open_for_max`: so long at most, where it grows by `open_growth` (1 to 10 times, default 2) each time that it
+    ///     opens without having been closed. Default: it does not grow.
+    ///   - `open_jitter`: by up to so many percent shorter or longer, at most 90. Default 0.
+    ///   - `retry_after_max`: a `Retry-After` of the answer that opens it counts for so long at most. Default `"10m"`; `"0"`
+    ///     does not listen.
     ///   - `half_open_requests`: so many probes at the same time, at most 100. Default 2.
     ///   - `close_after`: so many probes must succeed, at most 100. Default 2.
     ///   - `probe_timeout`: a probe without an answer for so long makes room for another. Default `"60s"`.
+    ///   - `order`: `"automatic"` (default); `"metrics_only"`: counts, and never opens; `"disabled"`: passes all;
+    ///     `"forced_open"`: passes none. What an operator orders at run time goes before.
     ///   - `failure_statuses`: which answers are failures, as `503` or `"500-599"`. Default `["500-599"]`.
+    ///   - `ignored_statuses`: which answers are neither failures nor successes. Default none.
+    ///   - `failure_codes`, `ignored_codes`: the same for gRPC, as numbers. Defaults `[2, 4, 13, 14, 15]` and none.
+    ///   - `whole_answer`: a call ends with the last byte of its answer, not with the headers. Default false.
+    ///   - `per`: what has a breaker of its own, `"upstream"` (default), `"route"`, `"host"` or `{"header": "x-tenant"}`.
+    ///   - `scopes_max`: so many hosts or values are told apart, at most 65536. Default 1024.
     ///   - `bulkhead`: so many calls may be under way at the same time, over all workers. Default: any number.
     ///   - `fallback`: what answers while it is not asked, `{"static": {"status", "headers", "body"}}` or `{"upstream": name}`
     ///     (see [`Fallback`]). Default: 503.
+    ///   - `fleet`: `{"quorum": 2}` or `{"quorum": "50%"}`: so many proxies whose breakers have opened open the others' (see
+    ///     [`crate::fleet`]). Needs `state`, and one breaker for the whole upstream. Default: each by itself.
     /// - `routes`: which requests are for which upstream; the first that matches counts, and what matches none passes.
-    ///   Each has a `match` (see [`RawMatch`]) and an `upstream`.
+    ///   Each has a `match` (see [`policy::route::RawMatch`]) and an `upstream`, and may have a `name`, by which its state
+    ///   is kept where routes have breakers of their own. Default: its place in the list.
     /// - `when_undecided`: what to do where shared data fails, `"pass"` (default) or `"refuse"`.
+    /// - `state`: the store of a fleet (see [`RawStore`]). Without it, each proxy is by itself.
     ///
     /// # Errors
     /// The first mistake, with its place.
     pub fn from_json(json: &[u8]) -> Result<Self, ConfigError> {
-        let raw: Raw = policy::config::read(json)?;
-        let mut breakers = Vec::with_capacity(raw.breakers.len());
-        for (name, breaker) in raw.breakers {
-            let upstream = Upstream::new(&name, breaker);
+        Self::read(json, None)
+    }
+
+    /// The same, with the secret of `state` from the environment.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn with_environment(json: &[u8], variables: Variables<'_>) -> Result<Self, ConfigError> {
+        Self::read(json, Some(variables))
+    }
+
+    fn read(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let mut fields = Fields::read(json)?;
+        let mut breakers = Vec::new();
+        for (name, json) in fields.object("breakers")?.rest() {
+            let upstream = Upstream::new(name.clone(), json);
             breakers.push(upstream.map_err(|mistake| mistake.inside(&name).inside("breakers"))?);
         }
         fallback::find_breakers(&mut breakers)?;
-        let routes = each("routes", raw.routes, |route| {
-            let rule = Match::try_from(route.r#match).map_err(|mistake| mistake.inside("match"))?;
-            let index = breakers.iter().position(|breaker| breaker.name == route.upstream);
-            let unknown = || ConfigError::at("upstream", format!("no such breaker: {:?}", route.upstream));
-            Ok((rule, index.ok_or_else(unknown)?))
+        let place = Cell::new(0);
+        let routes = each("routes", fields.list("routes")?.unwrap_or_default(), |route| {
+            place.set(place.get() + 1);
+            Route::new(route, place.get(), &breakers)
         })?;
-        Ok(Self { breakers, when_undecided: raw.when_undecided, routes })
+        let when_undecided = match fields.text("when_undecided")?.as_deref() {
+            None | Some("pass") => WhenUndecided::Pass,
+            Some("refuse") => WhenUndecided::Refuse,
+            Some(word) => {
+                let reason = format!("unknown variant `{word}`, expected `pass` or `refuse`");
+                return Err(ConfigError::at("when_undecided", reason));
+            }
+        };
+        let store = match fields.any("state") {
+            None => None,
+            Some(json) => Some(Bridge::read(json, variables).map_err(|mistake| mistake.inside("state"))?),
+        };
+        fields.end_of(&["breakers", "routes", "when_undecided", "state"])?;
+        if let (None, Some(lost)) = (&store, breakers.iter().find(|breaker| breaker.quorum.is_some())) {
+            let mistake = ConfigError::at("fleet", "needs `state`, where its proxies meet");
+            return Err(mistake.inside(&lost.name).inside("breakers"));
+        }
+        Ok(Self { breakers, when_undecided, store, routes })
     }
 
     /// Which of the breakers a request meets.
-    pub fn find(&self, target: &Target<'_>) -> Option<usize> {
-        self.routes.iter().find(|(rule, _)| rule.matches(target)).map(|(_, index)| *index)
+    pub fn find(&self, target: &Target<'_>) -> Option<Found> {
+        let (index, route) = self.routes.iter().enumerate().find(|(_, route)| route.rule.matches(target))?;
+        Some(Found { upstream: route.upstream, route: Some(index) })
     }
+
+    /// The keys of shared data that hold an upstream's breakers: its own, or those of the routes that lead there.
+    pub fn keys(&self, upstream: usize) -> impl Iterator<Item = &str> {
+        let of_routes = self.breakers.get(upstream).is_some_and(|upstream| upstream.scope == Scope::Route);
+        let own = self.breakers.get(upstream).map(|upstream| upstream.key.as_str());
+        let routes = self.routes.iter().filter(move |route| of_routes && route.upstream == upstream);
+        own.into_iter().chain(routes.map(|route| route.key.as_str()))
+    }
+
+    /// The upstream of a request's breaker, and where the breaker's state is; the print is that of the upstream's scope.
+    pub fn place(&self, found: Found, print: Option<Fingerprint>) -> Option<(&Upstream, Place<'_>)> {
+        let upstream = self.breakers.get(found.upstream)?;
+        let route = found.route.and_then(|route| self.routes.get(route));
+        let key = route.map_or(&upstream.key, |route| &route.key);
+        Some((upstream, upstream.scope.place(key, print)))
+    }
+}
+
+/// A state store. It holds a secret: what is shown of it is where it leads.
+pub struct Bridge(pub Store);
+
+impl Bridge {
+    fn read(json: Json, variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        Fields::of(json).and_then(RawStore::read).and_then(|raw| Store::new(raw, variables)).map(Self)
+    }
+}
+
+impl fmt::Debug for Bridge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.cluster)
+    }
+}
+
+impl Route {
+    fn new(raw: Json, place: usize, breakers: &[Upstream]) -> Result<Self, ConfigError> {
+        let mut raw = Fields::of(raw)?;
+        let rule = Match::read(raw.object("match")?).map_err(|mistake| mistake.inside("match"))?;
+        let Some(upstream) = raw.text("upstream")? else {
+            return Err(ConfigError::at("", "missing field `upstream`"));
+        };
+        let name = raw.text("name")?;
+        raw.end_of(&["match", "upstream", "name"])?;
+        let unknown = || ConfigError::at("upstream", format!("no such breaker: {upstream:?}"));
+        let upstream = breakers.iter().position(|breaker| breaker.name == upstream);
+        let (index, breaker) = upstream.and_then(|index| Some((index, breakers.get(index)?))).ok_or_else(unknown)?;
+        let name = match name {
+            Some(name) => safe("name", name)?,
+            None => place.to_string(),
+        };
+        let key = if breaker.scope == Scope::Route { [&breaker.key, "/", &name].concat() } else { breaker.key.clone() };
+        Ok(Self { rule, upstream: index, key })
+    }
+}
+
+/// Accepts a name that can be part of a key, of a metric's label and of a line in a log.
+pub(crate) fn safe(place: &str, name: String) -> Result<String, ConfigError> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.bytes().all(safe) {
+        return Ok(name);
+    }
+    Err(ConfigError::at(place, "a name must be 1 to 64 of A-Z a-z 0-9 - _ ."))
 }
 
 impl Upstream {
-    fn new(name: &str, mut raw: RawBreaker) -> Result<Self, ConfigError> {
-        safe_name(name)?;
-        let fallback = raw.fallback.take().map(Fallback::from_json).transpose();
-        let fallback = fallback.map_err(|mistake| mistake.inside("fallback"))?;
-        let bulkhead = raw.bulkhead.map(|most| bulkhead::Limit::new(name, most)).transpose()?;
-        let failure_statuses = raw.failure_statuses.as_ref().map(|ranges| Statuses::new(ranges)).unwrap_or_default();
+    fn new(name: String, raw: Json) -> Result<Self, ConfigError> {
+        let name = safe("", name)?;
+        let raw = RawBreaker::read(Fields::of(raw)?)?;
         let limits = Limits::new(&raw)?;
-        Ok(Self {
-            name: name.to_owned(),
-            key: format!("weir.breaker.{name}"),
-            limits,
-            failure_statuses,
-            bulkhead,
-            fallback,
-        })
+        let bulkhead = raw.bulkhead.map(|most| bulkhead::Limit::new(&name, most)).transpose()?;
+        let fallback =
+            raw.fallback.map(Fallback::from_json).transpose().map_err(|mistake| mistake.inside("fallback"))?;
+        let codes = |name: &str, codes: &[u32]| Codes::new(codes).map_err(|mistake| mistake.inside(name));
+        let criteria = Criteria {
+            failures: raw.failure_statuses.map(Statuses::new).unwrap_or_default(),
+            ignored: Statuses::new(raw.ignored_statuses),
+            grpc_failures: match raw.failure_codes {
+                Some(given) => codes("failure_codes", &given)?,
+                None => Codes::FAILURES,
+            },
+            grpc_ignored: codes("ignored_codes", &raw.ignored_codes)?,
+            is_whole: raw.whole_answer,
+        };
+        let scope = scope(raw.per, raw.scopes_max)?;
+        let quorum = raw.fleet.map(quorum).transpose().map_err(|mistake| mistake.inside("fleet"))?;
+        if quorum.is_some() && scope != Scope::Upstream {
+            return Err(ConfigError::at("fleet", "means nothing where an upstream has several breakers, by `per`"));
+        }
+        let key = format!("weir.breaker.{name}");
+        Ok(Self { name, key, scope, limits, criteria, bulkhead, fallback, quorum })
     }
 }
 
-/// A name that can stand in keys, metrics and logs.
-pub(crate) fn safe_name(name: &str) -> Result<(), ConfigError> {
-    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    if (1..=NAME_LENGTH_MAX).contains(&name.len()) && name.bytes().all(safe) {
-        return Ok(());
-    }
-    Err(ConfigError::at("", "an upstream's name must be 1 to 64 of A-Z a-z 0-9 - _ ."))
+fn quorum(json: Json) -> Result<Quorum, ConfigError> {
+    let mut fields = Fields::of(json)?;
+    let quorum = fields.any("quorum").ok_or_else(|| ConfigError::at("quorum", "is missing"))?;
+    fields.end_of(&["quorum"])?;
+    Quorum::from_json(&quorum)
 }
 
-impl Limits {
-    fn new(raw: &RawBreaker) -> Result<Self, ConfigError> {
-        let failure_rate = FailureRate::new(raw)?;
-        let consecutive_failures = match raw.consecutive_failures {
-            None => failure_rate.is_none().then_some(CONSECUTIVE_FAILURES),
-            Some(count) => {
-                let count = NonZeroU32::new(count);
-                Some(count.ok_or_else(|| ConfigError::at("consecutive_failures", "must be at least 1"))?)
-            }
-        };
-        let probes = |name: &str, count: Option<u32>| match count.unwrap_or(PROBES) {
-            count @ 1..=PROBES_MAX => Ok(count),
-            count => Err(ConfigError::at(name, format!("must be 1 to {PROBES_MAX}, got {count}"))),
-        };
-        let length = |name: &str, period: Option<Period>, default: Period| match period.unwrap_or(default).length() {
-            Duration::ZERO => Err(ConfigError::at(name, "must be longer than 0")),
-            length => Ok(length),
-        };
-        Ok(Self {
-            consecutive_failures,
-            failure_rate,
-            open_for: length("open_for", raw.open_for, OPEN_FOR)?,
-            half_open_requests: probes("half_open_requests", raw.half_open_requests)? as usize,
-            close_after: probes("close_after", raw.close_after)?,
-            probe_timeout: length("probe_timeout", raw.probe_timeout, PROBE_TIMEOUT)?,
-        })
+fn scope(raw: RawScope, most: Option<u32>) -> Result<Scope, ConfigError> {
+    let count = most.unwrap_or(SCOPES);
+    if !(1..=SCOPES_MAX).contains(&count) {
+        return Err(ConfigError::at("scopes_max", format!("must be 1 to {SCOPES_MAX}, got {count}")));
     }
-}
-
-impl FailureRate {
-    fn new(raw: &RawBreaker) -> Result<Option<Self>, ConfigError> {
-        let Some(percent) = raw.failure_rate else {
-            let lost = [("window", raw.window), ("minimum_calls", raw.minimum_calls)];
-            return match lost.into_iter().find(|(_, value)| value.is_some()) {
-                Some((name, _)) => Err(ConfigError::at(name, "means nothing without failure_rate")),
-                None => Ok(None),
-            };
-        };
-        if !(1..=100).contains(&percent) {
-            return Err(ConfigError::at("failure_rate", format!("must be 1 to 100 percent, got {percent}")));
+    let slots = NonZeroU32::new(count.div_ceil(WAYS)).unwrap_or(NonZeroU32::MIN);
+    let scope = match raw {
+        RawScope::Host => Scope::Host(slots),
+        RawScope::Header(name) => {
+            lower_case(&name).map_err(|mistake| mistake.inside("per.header"))?;
+            Scope::Header(name, slots)
         }
-        // Who says a minimum alone wants a window that can hold it.
-        let window = raw.window.unwrap_or_else(|| WINDOW.max(raw.minimum_calls.unwrap_or_default()));
-        if !(1..=SIZE_MAX).contains(&window) {
-            let place = if raw.window.is_some() { "window" } else { "minimum_calls" };
-            return Err(ConfigError::at(place, format!("must be 1 to {SIZE_MAX} calls, got {window}")));
+        RawScope::Upstream | RawScope::Route if most.is_some() => {
+            return Err(ConfigError::at("scopes_max", "means nothing without a host or a header in per"));
         }
-        let minimum_calls = raw.minimum_calls.unwrap_or(MINIMUM_CALLS.min(window));
-        if !(1..=window).contains(&minimum_calls) {
-            let reason = format!("must be 1 to {window}, the size of the window, got {minimum_calls}");
-            return Err(ConfigError::at("minimum_calls", reason));
-        }
-        Ok(Some(Self { percent, window, minimum_calls }))
-    }
+        RawScope::Upstream => Scope::Upstream,
+        RawScope::Route => Scope::Route,
+    };
+    Ok(scope)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use policy::Headers;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    fn limits(breaker: &str) -> Limits {
-        let json = format!(r#"{{"breakers": {{"spotify": {breaker}}}}}"#);
-        Config::from_json(json.as_bytes()).unwrap().breakers.remove(0).limits
-    }
-
-    fn seconds(limits: &Limits) -> (u64, u64) {
-        (limits.open_for.as_secs(), limits.probe_timeout.as_secs())
-    }
-
-    #[test]
-    fn a_breaker_that_says_nothing_is_the_contract_s_for_providers() {
-        let limits = limits("{}");
-        assert_eq!(limits.consecutive_failures.map(NonZeroU32::get), Some(5));
-        assert_eq!((limits.failure_rate, limits.half_open_requests, limits.close_after), (None, 2, 2));
-        assert_eq!(seconds(&limits), (60, 60));
-    }
-
-    #[test]
-    fn a_rate_takes_the_place_of_consecutive_failures() {
-        let rate = |percent, window, minimum_calls| Some(FailureRate { percent, window, minimum_calls });
-        let limits_of_a_rate = limits(r#"{"failure_rate": 50}"#);
-        assert_eq!((limits_of_a_rate.consecutive_failures, limits_of_a_rate.failure_rate), (None, rate(50, 100, 20)));
-        for (json, expected) in [
-            (r#"{"failure_rate": 50, "window": 10}"#, rate(50, 10, 10)),
-            (r#"{"failure_rate": 40, "minimum_calls": 10}"#, rate(40, 100, 10)),
-            (r#"{"failure_rate": 1, "minimum_calls": 500}"#, rate(1, 500, 500)),
-            (r#"{"failure_rate": 100, "window": 1024, "minimum_calls": 1}"#, rate(100, 1024, 1)),
-        ] {
-            assert_eq!(limits(json).failure_rate, expected, "{json}");
-        }
-        let both = limits(r#"{"failure_rate": 50, "consecutive_failures": 3}"#);
-        assert_eq!(both.consecutive_failures.map(NonZeroU32::get), Some(3));
-        assert!(both.failure_rate.is_some());
-    }
-
-    #[test]
-    fn the_first_route_that_matches_names_the_breaker() {
-        let config = Config::from_json(
-            br#"{"breakers": {"a": {}, "b": {}}, "routes": [
-                {"match": {"prefix": "/b/"}, "upstream": "b"},
-                {"match": {"methods": ["GET"]}, "upstream": "a"}
-            ]}"#,
-        );
-        let config = config.unwrap();
-        for (method, path, expected) in [("GET", "/b/x", Some("b")), ("GET", "/c", Some("a")), ("POST", "/c", None)] {
-            let headers = Headers::from_pairs(&[(b":method", method.as_bytes()), (b":path", path.as_bytes())]);
-            let found = config.find(&Target::of(&headers)).map(|index| config.breakers[index].name.as_str());
-            assert_eq!(found, expected, "{method} {path}");
-        }
-        assert_eq!(config.breakers[1].key, "weir.breaker.b");
-    }
-
-    #[test]
-    fn a_mistake_says_where_it_is_and_what_would_be_right() {
-        let breaker = |json: &str| format!(r#"{{"breakers": {{"s": {json}}}}}"#);
-        let cases = [
-            (breaker(r#"{"consecutive_failures": 0}"#), "breakers.s.consecutive_failures: must be at least 1"),
-            (breaker(r#"{"failure_rate": 0}"#), "breakers.s.failure_rate: must be 1 to 100 percent, got 0"),
-            (breaker(r#"{"failure_rate": 101}"#), "breakers.s.failure_rate: must be 1 to 100 percent, got 101"),
-            (breaker(r#"{"window": 5}"#), "breakers.s.window: means nothing without failure_rate"),
-            (breaker(r#"{"minimum_calls": 5}"#), "breakers.s.minimum_calls: means nothing without failure_rate"),
-            (breaker(r#"{"failure_rate": 5, "window": 1025}"#), "breakers.s.window: must be 1 to 1024 calls, got 1025"),
-            (breaker(r#"{"failure_rate": 5, "window": 0}"#), "breakers.s.window: must be 1 to 1024 calls, got 0"),
-            (
-                breaker(r#"{"failure_rate": 5, "minimum_calls": 1025}"#),
-                "breakers.s.minimum_calls: must be 1 to 1024 calls, got 1025",
-            ),
-            (
-                breaker(r#"{"failure_rate": 5, "window": 10, "minimum_calls": 20}"#),
-                "breakers.s.minimum_calls: must be 1 to 10, the size of the window, got 20",
-            ),
-            (breaker(r#"{"open_for": "0"}"#), "breakers.s.open_for: must be longer than 0"),
-            (breaker(r#"{"open_for": 60}"#), "breakers.s.open_for: invalid type: integer `60`, expected a length of"),
-            (breaker(r#"{"probe_timeout": "0s"}"#), "breakers.s.probe_timeout: must be longer than 0"),
-            (breaker(r#"{"half_open_requests": 0}"#), "breakers.s.half_open_requests: must be 1 to 100, got 0"),
-            (breaker(r#"{"close_after": 101}"#), "breakers.s.close_after: must be 1 to 100, got 101"),
-            (
-                breaker(r#"{"failure_statuses": [503, "50x"]}"#),
-                r#"breakers.s.failure_statuses[1]: invalid value: string "50x", expected a status like 503"#,
-            ),
-            (breaker(r#"{"failures": 3}"#), "breakers.s.failures: unknown field `failures`"),
-            (r#"{"breakers": {"a b": {}}}"#.into(), "breakers.a b: an upstream's name must be 1 to 64 of"),
-            (r#"{"breakers": {"": {}}}"#.into(), "breakers: an upstream's name must be 1 to 64 of"),
-            (r#"{"routes": [{"upstream": "x"}]}"#.into(), r#"routes[0].upstream: no such breaker: "x""#),
-            (r#"{"routes": [{}]}"#.into(), "routes[0]: missing field `upstream`"),
-            (
-                r#"{"breakers": {"a": {}}, "routes": [{"match": {"path": "x"}, "upstream": "a"}]}"#.into(),
-                "routes[0].match.path: must begin with /",
-            ),
-            (r#"{"when_undecided": "open"}"#.into(), "when_undecided: unknown variant `open`"),
-        ];
-        for (json, expected) in cases {
-            let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
-            assert!(said.starts_with(expected), "{said}");
-        }
-    }
-}
+mod tests;

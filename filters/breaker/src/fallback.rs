@@ -13,7 +13,7 @@ use policy::fields::Fields;
 use policy::json::Json;
 use policy::{ConfigError, handover};
 
-use crate::config::{Upstream, safe_name};
+use crate::config::{Upstream, safe};
 
 /// What answers where an upstream is not asked.
 #[derive(Debug)]
@@ -72,10 +72,7 @@ impl Fallback {
         let mut fields = Fields::of(json)?;
         let fallback = match (fields.any("static"), fields.text("upstream")?) {
             (Some(answer), None) => Self::Static(Answer::from_json(answer).map_err(|error| error.inside("static"))?),
-            (None, Some(name)) => {
-                safe_name(&name).map_err(|error| error.inside("upstream"))?;
-                Self::Upstream { name, breaker: None }
-            }
+            (None, Some(name)) => Self::Upstream { name: safe("upstream", name)?, breaker: None },
             _ => return Err(ConfigError::at("", "must be one of static and upstream")),
         };
         fields.end_of(&["static", "upstream"])?;
@@ -192,7 +189,7 @@ mod tests {
             ("5", "must be an object"),
             ("{}", "must be one of static and upstream"),
             (r#"{"static": {}, "upstream": "b"}"#, "must be one of static and upstream"),
-            (r#"{"upstream": "a b"}"#, "upstream: an upstream's name must be 1 to 64 of"),
+            (r#"{"upstream": "a b"}"#, "upstream: a name must be 1 to 64 of"),
             (r#"{"upstream": "b", "stale": "1d"}"#, "stale: "),
             (r#"{"static": {"status": 199}}"#, "static.status: must be a whole number from 200 to 599"),
             (r#"{"static": {"state": 200}}"#, "static.state: "),

@@ -1,13 +1,15 @@
 //! Which answers are failures.
 
-use std::fmt;
 use std::ops::RangeInclusive;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use policy::ConfigError;
+use policy::json::Json;
+
+use crate::raw::whole;
 
 /// A set of status codes.
 #[derive(Debug)]
-pub struct Statuses(Vec<RangeInclusive<u16>>);
+pub struct Statuses(Vec<Range>);
 
 /// One entry of a list of statuses: `503` or `"500-599"`.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -15,13 +17,13 @@ pub struct Range(RangeInclusive<u16>);
 
 impl Statuses {
     /// All that lie in one of the ranges.
-    pub fn new(ranges: &[Range]) -> Self {
-        Self(ranges.iter().map(|range| range.0.clone()).collect())
+    pub fn new(ranges: Vec<Range>) -> Self {
+        Self(ranges)
     }
 
     /// Whether this status is one of them.
     pub fn contains(&self, status: u16) -> bool {
-        self.0.iter().any(|range| range.contains(&status))
+        self.0.iter().any(|range| range.0.contains(&status))
     }
 }
 
@@ -29,7 +31,7 @@ impl Default for Statuses {
     /// What a server says that fails. 429 is not among them: it says that the caller is too fast, and the rate limit
     /// of the upstream is what answers that.
     fn default() -> Self {
-        Self(vec![500..=599])
+        Self(vec![Range(500..=599)])
     }
 }
 
@@ -50,30 +52,18 @@ pub fn status(text: &str) -> Option<u16> {
     (text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit())).then(|| text.parse().ok()).flatten()
 }
 
-impl<'de> Deserialize<'de> for Range {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RangeVisitor)
-    }
-}
-
-struct RangeVisitor;
-
-impl Visitor<'_> for RangeVisitor {
-    type Value = Range;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(r#"a status like 503, or a range like "500-599", within 100 to 599"#)
-    }
-
-    fn visit_u64<E: Error>(self, number: u64) -> Result<Range, E> {
-        let status = u16::try_from(number).ok();
-        let range = status.and_then(|status| Range::new(status, status));
-        range.ok_or_else(|| E::invalid_value(Unexpected::Unsigned(number), &self))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Range, E> {
-        Range::parse(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
-    }
+/// Reads one entry of a list.
+///
+/// # Errors
+/// What would be right.
+pub fn range(json: &Json) -> Result<Range, ConfigError> {
+    let read = match json {
+        Json::Text(text) => Range::parse(text),
+        number => whole(number).ok().and_then(|number| u16::try_from(number).ok()).and_then(|one| Range::new(one, one)),
+    };
+    read.ok_or_else(|| {
+        ConfigError::at("", r#"must be a status like 503, or a range like "500-599", within 100 to 599"#)
+    })
 }
 
 #[cfg(test)]
@@ -82,10 +72,13 @@ mod tests {
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
+    fn read(json: &str) -> Result<Range, ConfigError> {
+        range(&serde_json::from_str(json).unwrap())
+    }
+
     #[test]
     fn a_status_is_in_the_set_where_a_range_has_it() {
-        let ranges: Vec<Range> = serde_json::from_str(r#"[429, "500-503", "599"]"#).unwrap();
-        let statuses = Statuses::new(&ranges);
+        let statuses = Statuses::new(["429", "\"500-503\"", "\"599\""].map(|json| read(json).unwrap()).into());
         for (status, expected) in
             [(428, false), (429, true), (430, false), (499, false), (500, true), (503, true), (504, false), (599, true)]
         {
@@ -102,10 +95,21 @@ mod tests {
 
     #[test]
     fn what_is_no_status_is_refused() {
-        for json in ["99", "600", "-1", r#""""#, r#""5xx""#, r#""503-500""#, r#""500-600""#, r#""500-""#, "true", "1e3"]
-        {
-            let said = serde_json::from_str::<Range>(json).unwrap_err().to_string();
-            assert!(said.contains("expected a status like 503"), "{said}");
+        for json in [
+            "99",
+            "600",
+            "-1",
+            r#""""#,
+            r#""5xx""#,
+            r#""503-500""#,
+            r#""500-600""#,
+            r#""500-""#,
+            "true",
+            "1e3",
+            "503.5",
+        ] {
+            let said = read(json).unwrap_err().to_string();
+            assert!(said.contains("must be a status like 503"), "{said}");
         }
     }
 }

@@ -4,14 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use policy::{Instant, Period};
-#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-use wasm_bindgen_test::wasm_bindgen_test as test;
 
-use crate::config::{Config, Limits};
-use crate::state::{Decision, Outcome, Permit, Recorded, State};
+use crate::config::Config;
+use crate::limits::{Limits, Order};
+use crate::state::{Decision, End, Outcome, Permit, Phase, Recorded, State};
+
+mod fleet;
+mod life;
+mod opening;
+mod order;
+mod race;
+mod rate;
 
 /// When every story begins.
-const START: Instant = Instant::from_unix_seconds(1_800_000_000);
+pub(crate) const START: Instant = Instant::from_unix_seconds(1_800_000_000);
 
 struct Story {
     limits: Limits,
@@ -20,25 +26,39 @@ struct Story {
     now: Instant,
     permits: BTreeMap<String, Permit>,
     recorded: Recorded,
+    random: [u8; 4],
 }
 
 /// Plays a story to a breaker. A line is a time since the story's start (which may be before the line above), then:
 ///
 /// ```text
-/// ok | fail | drop [× 5]    a call is let through and ends so
+/// ok | fail | drop [took 5s] [says 9s] [× 5]
+///                           a call is let through and ends so, after so long and with this `Retry-After`
 /// send a                    a call is let through and is on its way
-/// a ok | fail | drop        it ends so
+/// a ok | fail | drop …      it ends so
 /// refuse [60s]              a call is refused and may try again after so long
-/// is closed | open | half_open
+/// force disabled            an operator orders it; `force nothing` takes the order back
+/// follow 60s | nothing      other proxies have opened theirs, and it opens for so long, or stays what it is
+/// votes | silent            whether it has a vote in its fleet
+/// is closed                 what the breaker is
+/// has 5 calls 3 failed 2 slow
+///                           what its window holds
 /// because …                 why the breaker opened at the line above
+/// exceeds …                 why it would have opened at the line above
 /// ```
 pub(crate) fn check(breaker: &str, story: &str) {
+    check_with([0xff; 4], breaker, story);
+}
+
+/// The same with other randomness.
+pub(crate) fn check_with(random: [u8; 4], breaker: &str, story: &str) {
     let mut played = Story {
         limits: limits(breaker),
         stored: Vec::new(),
         now: START,
         permits: BTreeMap::new(),
         recorded: Recorded::Ignored,
+        random,
     };
     for line in story.lines().map(str::trim).filter(|line| !line.is_empty()) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -48,50 +68,95 @@ pub(crate) fn check(breaker: &str, story: &str) {
     }
 }
 
-fn limits(breaker: &str) -> Limits {
+pub(crate) fn limits(breaker: &str) -> Limits {
     let json = format!(r#"{{"breakers": {{"spotify": {breaker}}}}}"#);
     Config::from_json(json.as_bytes()).unwrap().breakers.remove(0).limits
 }
 
-fn outcome(word: &str) -> Option<Outcome> {
-    match word {
-        "ok" => Some(Outcome::Success),
-        "fail" => Some(Outcome::Failure),
-        "drop" => Some(Outcome::Abandoned),
-        _ => None,
+/// A call's end, and how many such calls there are.
+fn end(words: &[&str]) -> Option<(End, u32)> {
+    let (how, rest) = words.split_first()?;
+    let outcome = match *how {
+        "ok" => Outcome::Success,
+        "fail" => Outcome::Failure,
+        "drop" => Outcome::Abandoned,
+        _ => return None,
+    };
+    let mut end = End { outcome, took: Duration::ZERO, retry_after: Duration::ZERO };
+    let mut times = 1;
+    for pair in rest.chunks(2) {
+        match *pair {
+            ["took", length] => end.took = Period::parse(length)?.length(),
+            ["says", length] => end.retry_after = Period::parse(length)?.length(),
+            ["×", count] => times = count.parse().ok()?,
+            _ => return None,
+        }
     }
+    Some((end, times))
 }
 
 impl Story {
     fn play(&mut self, line: &str, words: &[&str]) {
         match *words {
-            ["is", mode] => assert_eq!(State::read(&self.stored).mode().as_str(), mode, "{line}"),
+            ["is", mode] => assert_eq!(State::read(&self.stored).mode(&self.limits).as_str(), mode, "{line}"),
             ["because", ref cause @ ..] => {
-                let Recorded::Opened(why) = self.recorded else { panic!("{line}: {:?}", self.recorded) };
+                let Recorded::Opened { cause: why, .. } = self.recorded else { panic!("{line}: {:?}", self.recorded) };
                 assert_eq!(why.to_string(), cause.join(" "), "{line}");
+            }
+            ["exceeds", ref cause @ ..] => {
+                let Recorded::Exceeded(why) = self.recorded else { panic!("{line}: {:?}", self.recorded) };
+                assert_eq!(why.to_string(), cause.join(" "), "{line}");
+            }
+            ["has", ref totals @ ..] => {
+                let Phase::Closed { window, .. } = State::read(&self.stored).phase else {
+                    panic!("{line}: not closed")
+                };
+                let held = window.totals();
+                let held = format!("{} calls {} failed {} slow", held.calls, held.failures, held.slow);
+                assert_eq!(held, totals.join(" "), "{line}");
             }
             ["refuse", ref after @ ..] => {
                 let Decision::Refuse { retry_after } = self.ask() else { panic!("{line}: it passed") };
                 let expected = after.first().map_or(Duration::ZERO, |text| Period::parse(text).unwrap().length());
                 assert_eq!(retry_after, expected, "{line}");
             }
+            ["follow", length] => {
+                let mut state = State::read(&self.stored);
+                let followed = state.follow(&self.limits, self.now, || self.random);
+                assert_eq!(followed, Period::parse(length).map(Period::length), "{line}");
+                state.write(&mut self.stored);
+            }
+            ["votes" | "silent"] => {
+                let votes = State::read(&self.stored).votes(&self.limits, self.now);
+                assert_eq!(votes, words == ["votes"], "{line}");
+            }
+            ["force", word] => {
+                let order = Order::parse(word.as_bytes());
+                assert_eq!(order.is_none(), word == "nothing", "{line}");
+                let mut state = State::read(&self.stored);
+                state.force(order);
+                state.write(&mut self.stored);
+            }
             ["send", name] => {
                 let permit = self.pass(line);
                 self.permits.insert(name.to_owned(), permit);
             }
-            [ends, ref times @ ..] if outcome(ends).is_some() => {
-                let times = if let ["×", times] = times { times.parse().unwrap() } else { 1 };
-                for _ in 0..times {
-                    let permit = self.pass(line);
-                    self.end(permit, outcome(ends).unwrap());
-                }
-            }
-            [name, ends] => {
-                let permit = self.permits[name];
-                self.end(permit, outcome(ends).unwrap());
-            }
-            _ => panic!("not a line of a story: {line}"),
+            ref words => self.call(line, words),
         }
+    }
+
+    /// A call that ends, of now or of a line above.
+    fn call(&mut self, line: &str, words: &[&str]) {
+        if let Some((ended, times)) = end(words) {
+            for _ in 0..times {
+                let permit = self.pass(line);
+                self.end(permit, &ended);
+            }
+            return;
+        }
+        let ended = words.split_first().and_then(|(name, words)| Some((self.permits.get(*name)?, end(words)?)));
+        let Some((permit, (ended, _))) = ended else { panic!("not a line of a story: {line}") };
+        self.end(*permit, &ended);
     }
 
     fn pass(&mut self, line: &str) -> Permit {
@@ -108,293 +173,9 @@ impl Story {
         decision
     }
 
-    fn end(&mut self, permit: Permit, outcome: Outcome) {
+    fn end(&mut self, permit: Permit, end: &End) {
         let mut state = State::read(&self.stored);
-        self.recorded = state.record(&self.limits, self.now, permit, outcome);
+        self.recorded = state.record(&self.limits, self.now, permit, end, || self.random);
         state.write(&mut self.stored);
-    }
-}
-
-#[test]
-fn so_many_failures_in_a_row_open_it_and_so_many_probes_close_it() {
-    check(
-        r#"{"consecutive_failures": 5, "open_for": "60s", "close_after": 2}"#,
-        "
-        0s   fail × 4
-        0s   ok
-        1s   fail × 4
-        1s   is closed
-        2s   fail
-        2s   because 5 consecutive failures
-        2s   is open
-        2s   refuse 60s
-        61s  refuse 1s
-        62s  ok
-        62s  is half_open
-        62s  ok
-        62s  is closed
-        63s  fail × 4
-        63s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_failed_probe_opens_it_for_as_long_again() {
-    check(
-        r#"{"consecutive_failures": 1, "open_for": "10s"}"#,
-        "
-        0s   fail
-        10s  ok
-        11s  fail
-        11s  because a failed probe
-        20s  refuse 1s
-        21s  ok
-        21s  ok
-        21s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_share_of_failures_opens_it_once_there_are_calls_enough() {
-    check(
-        r#"{"failure_rate": 50, "window": 10, "minimum_calls": 4, "open_for": "2s"}"#,
-        "
-        0s  fail × 3
-        0s  is closed
-        0s  ok
-        0s  because 3 failures in 4 calls
-        2s  ok × 2
-        3s  ok × 9
-        3s  fail × 4
-        3s  is closed
-        3s  fail
-        3s  because 5 failures in 10 calls
-        ",
-    );
-}
-
-#[test]
-fn what_the_window_no_longer_holds_does_not_count() {
-    check(
-        r#"{"failure_rate": 50, "window": 4, "minimum_calls": 4}"#,
-        "
-        0s  ok × 3
-        0s  fail
-        0s  ok × 3
-        0s  fail
-        0s  ok × 2
-        0s  is closed
-        0s  fail × 1
-        0s  because 2 failures in 4 calls
-        ",
-    );
-}
-
-#[test]
-fn both_limits_hold_where_both_are_set() {
-    let both = r#"{"consecutive_failures": 3, "failure_rate": 50, "window": 10, "minimum_calls": 10}"#;
-    check(both, "0s fail × 3 \n 0s because 3 consecutive failures");
-    check(
-        both,
-        "
-        0s  fail × 2
-        0s  ok × 2
-        0s  fail × 2
-        0s  ok × 3
-        0s  fail
-        0s  because 5 failures in 10 calls
-        ",
-    );
-}
-
-#[test]
-fn no_more_probes_are_on_their_way_than_allowed() {
-    check(
-        r#"{"consecutive_failures": 1, "open_for": "1s", "half_open_requests": 2, "close_after": 3}"#,
-        "
-        0s  fail
-        1s  send a
-        1s  send b
-        1s  refuse
-        1s  a ok
-        1s  send c
-        1s  refuse
-        1s  b ok
-        1s  refuse
-        1s  c ok
-        1s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_probe_that_never_answers_makes_room_for_another() {
-    check(
-        r#"{"consecutive_failures": 1, "open_for": "1s", "half_open_requests": 1, "close_after": 1, "probe_timeout": "30s"}"#,
-        "
-        0s   fail
-        1s   send a
-        30s  refuse
-        31s  send b
-        31s  refuse
-        40s  a ok
-        40s  is closed
-        41s  b fail
-        41s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_client_that_leaves_gives_its_place_back_and_says_nothing() {
-    check(
-        r#"{"consecutive_failures": 2, "open_for": "1s", "half_open_requests": 1, "close_after": 1}"#,
-        "
-        0s  fail
-        0s  drop
-        0s  fail
-        0s  is open
-        1s  send a
-        1s  refuse
-        1s  a drop
-        1s  is half_open
-        1s  ok
-        1s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_straggler_of_an_earlier_state_does_not_count() {
-    check(
-        r#"{"consecutive_failures": 2, "open_for": "1s", "half_open_requests": 2, "close_after": 2}"#,
-        "
-        0s  send a
-        0s  send b
-        0s  send c
-        0s  fail × 2
-        0s  is open
-        0s  a ok
-        0s  is open
-        1s  send p
-        1s  b fail
-        1s  is half_open
-        1s  c ok
-        1s  p ok
-        1s  is half_open
-        1s  ok
-        1s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_probe_of_an_earlier_half_open_time_does_not_count() {
-    check(
-        r#"{"consecutive_failures": 1, "open_for": "1s", "half_open_requests": 2, "close_after": 1}"#,
-        "
-        0s  fail
-        1s  send a
-        1s  send b
-        1s  a fail
-        1s  is open
-        2s  send c
-        2s  b fail
-        2s  is half_open
-        2s  c ok
-        2s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_clock_that_steps_back_keeps_it_open_no_longer_than_it_may_be() {
-    check(
-        r#"{"consecutive_failures": 1, "open_for": "10s", "close_after": 1}"#,
-        "
-        1h   fail
-        0s   refuse 10s
-        9s   refuse 1s
-        10s  ok
-        10s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_clock_that_steps_back_keeps_no_probe_s_place_for_longer() {
-    check(
-        r#"{"consecutive_failures": 1, "open_for": "1s", "half_open_requests": 1, "close_after": 1, "probe_timeout": "5s"}"#,
-        "
-        1h  fail
-        2h  send a
-        0s  refuse
-        4s  refuse
-        5s  send b
-        5s  b ok
-        5s  is closed
-        ",
-    );
-}
-
-#[test]
-fn a_clock_that_leaps_ahead_only_shortens_the_wait() {
-    check(r#"{"consecutive_failures": 1, "open_for": "10s", "close_after": 1}"#, "0s fail \n 30d ok \n 30d is closed");
-}
-
-#[test]
-fn a_healthy_upstream_costs_no_write() {
-    for (breaker, calls) in [("{}", 0), (r#"{"failure_rate": 50, "window": 100}"#, 100)] {
-        let limits = limits(breaker);
-        let mut state = State::default();
-        let call = |state: &mut State| {
-            let Decision::Pass(permit) = state.admit(&limits, START) else { panic!("refused") };
-            state.record(&limits, START, permit, Outcome::Success)
-        };
-        for _ in 0..calls {
-            call(&mut state);
-        }
-        let before = state.clone();
-        call(&mut state);
-        assert_eq!(state, before, "{breaker}");
-    }
-}
-
-#[test]
-fn a_configuration_that_shrinks_leaves_nobody_waiting() {
-    let wide = limits(r#"{"consecutive_failures": 1, "open_for": "1s", "half_open_requests": 9, "close_after": 9}"#);
-    let narrow = limits(r#"{"consecutive_failures": 1, "open_for": "1s", "half_open_requests": 1, "close_after": 1}"#);
-    let (mut state, later) = (State::default(), START + Duration::from_secs(1));
-    let pass = |state: &mut State, limits: &Limits, now| match state.admit(limits, now) {
-        Decision::Pass(permit) => permit,
-        Decision::Refuse { .. } => panic!("refused"),
-    };
-    let permit = pass(&mut state, &wide, START);
-    state.record(&wide, START, permit, Outcome::Failure);
-    for _ in 0..5 {
-        let permit = pass(&mut state, &wide, later);
-        assert_eq!(state.record(&wide, later, permit, Outcome::Success), Recorded::Counted);
-    }
-    let permit = pass(&mut state, &narrow, later);
-    assert_eq!(state.record(&narrow, later, permit, Outcome::Success), Recorded::Closed);
-}
-
-#[test]
-fn the_state_never_grows_beyond_its_probes() {
-    let limits =
-        limits(r#"{"consecutive_failures": 1, "open_for": "1s", "half_open_requests": 100, "close_after": 100}"#);
-    let (mut state, mut bytes) = (State::default(), Vec::new());
-    let Decision::Pass(permit) = state.admit(&limits, START) else { panic!("refused") };
-    state.record(&limits, START, permit, Outcome::Failure);
-    for second in 1..1000 {
-        let passed = (0..200).filter(|_| {
-            let decision = state.admit(&limits, START + Duration::from_secs(second));
-            matches!(decision, Decision::Pass(_))
-        });
-        assert!(passed.count() <= 100);
-        state.write(&mut bytes);
-        assert!(bytes.len() <= 16 + 100 * 12);
     }
 }

@@ -1,79 +1,116 @@
-//! How the latest calls ended.
+//! How the latest calls ended: the last so many of them, or those of the last so many seconds.
 //!
-//! A number whose bit *i* tells whether the *i*-th last call failed. To record a call is to shift the number by one, so
-//! there is no place to remember and nothing to move when the configuration makes the window larger or smaller. And a
-//! full window of successes is one value: another success leaves it as it is, so a healthy upstream costs no write.
+//! Both kinds hold sums, of failed and of slow calls, and neither knows when a sum is too much.
 
-/// The largest window.
-pub const SIZE_MAX: usize = WORDS * WORD_BITS;
+pub mod calls;
+pub mod seconds;
 
-const WORDS: usize = 16;
-const WORD_BITS: usize = u64::BITS as usize;
+use policy::Instant;
 
-/// The latest calls, [`SIZE_MAX`] of them at most.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Window {
-    /// How many calls there are.
-    calls: usize,
-    /// The latest call is the lowest bit of the first word; bits beyond `calls` are zero.
-    failed: [u64; WORDS],
+use calls::Calls;
+use seconds::Seconds;
+
+/// Which calls are the latest.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Span {
+    /// The last so many, [`calls::SIZE_MAX`] at most.
+    Calls(usize),
+    /// Those of the last `step * buckets` seconds, the present one included.
+    Seconds {
+        /// How many seconds are summed up in one.
+        step: u32,
+        /// How many such sums there are, [`seconds::BUCKETS_MAX`] at most.
+        buckets: u32,
+    },
 }
 
-impl Window {
-    /// Records one more call, and forgets what `size` calls no longer hold.
-    pub fn push(&mut self, size: usize, failed: bool) {
-        let mut carry = u64::from(failed);
-        for word in &mut self.failed {
-            let out = *word >> (WORD_BITS - 1);
-            *word = *word << 1 | carry;
-            carry = out;
-        }
-        self.calls = (self.calls + 1).min(size).min(SIZE_MAX);
-        self.forget_beyond(self.calls);
-    }
+/// What is remembered of one call.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Mark {
+    /// It failed.
+    pub failed: bool,
+    /// It took too long, whether or not it failed.
+    pub slow: bool,
+}
 
-    /// How many calls there are.
-    pub const fn calls(&self) -> usize {
-        self.calls
-    }
-
+/// The calls of a window.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Totals {
+    /// How many there are.
+    pub calls: u32,
     /// How many of them failed.
-    pub fn failures(&self) -> usize {
-        self.failed.iter().map(|word| word.count_ones() as usize).sum()
+    pub failures: u32,
+    /// How many of them were slow.
+    pub slow: u32,
+}
+
+/// The latest calls.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Window {
+    /// The last so many.
+    Calls(Calls),
+    /// Those of the last so many seconds.
+    Seconds(Seconds),
+}
+
+const CALLS: u8 = 1;
+const SECONDS: u8 = 2;
+
+impl Window {
+    /// Records one more call, and forgets what `span` no longer holds. A window of the other kind begins anew.
+    pub fn push(&mut self, span: Span, now: Instant, mark: Mark) {
+        match (&mut *self, span) {
+            (Self::Calls(calls), Span::Calls(size)) => calls.push(size, mark),
+            (Self::Seconds(seconds), Span::Seconds { step, buckets }) => seconds.push(step, buckets, now, mark),
+            (_, Span::Calls(size)) => {
+                let mut calls = Calls::default();
+                calls.push(size, mark);
+                *self = Self::Calls(calls);
+            }
+            (_, Span::Seconds { step, buckets }) => {
+                let mut seconds = Seconds::default();
+                seconds.push(step, buckets, now, mark);
+                *self = Self::Seconds(seconds);
+            }
+        }
     }
 
-    /// Writes the window at the end of `bytes`: the number of calls, then as many words as those fill.
+    /// The sums of all calls that the last [`Window::push`] left.
+    pub fn totals(&self) -> Totals {
+        match self {
+            Self::Calls(calls) => calls.totals(),
+            Self::Seconds(seconds) => seconds.totals(),
+        }
+    }
+
+    /// Writes the window at the end of `bytes`.
     pub fn write(&self, bytes: &mut Vec<u8>) {
-        let calls = u32::try_from(self.calls).unwrap_or(u32::MAX);
-        bytes.extend(calls.to_le_bytes());
-        for word in self.failed.iter().take(self.calls.div_ceil(WORD_BITS)) {
-            bytes.extend(word.to_le_bytes());
+        match self {
+            Self::Calls(calls) => {
+                bytes.push(CALLS);
+                calls.write(bytes);
+            }
+            Self::Seconds(seconds) => {
+                bytes.push(SECONDS);
+                seconds.write(bytes);
+            }
         }
     }
 
     /// Reads what [`Window::write`] wrote, to the last byte.
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let (calls, words) = bytes.split_first_chunk()?;
-        let calls = u32::from_le_bytes(*calls) as usize;
-        let (words, rest) = words.as_chunks::<8>();
-        if calls > SIZE_MAX || words.len() != calls.div_ceil(WORD_BITS) || !rest.is_empty() {
-            return None;
+        match bytes.split_first()? {
+            (&CALLS, rest) => Calls::read(rest).map(Self::Calls),
+            (&SECONDS, rest) => Seconds::read(rest).map(Self::Seconds),
+            _ => None,
         }
-        let mut window = Self { calls, ..Self::default() };
-        for (word, bytes) in window.failed.iter_mut().zip(words) {
-            *word = u64::from_le_bytes(*bytes);
-        }
-        window.forget_beyond(calls);
-        Some(window)
     }
+}
 
-    fn forget_beyond(&mut self, calls: usize) {
-        for (index, word) in self.failed.iter_mut().enumerate() {
-            let kept = calls.saturating_sub(index * WORD_BITS);
-            if kept < WORD_BITS {
-                *word &= (1 << kept) - 1;
-            }
-        }
+impl Default for Window {
+    /// Without calls.
+    fn default() -> Self {
+        Self::Calls(Calls::default())
     }
 }
 
@@ -83,84 +120,29 @@ mod tests {
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
-    /// Records calls (`+` or `-`) in a window of `size` and compares calls, failures and percentage after each.
-    fn check(size: usize, rows: &[(char, usize, usize, f64)]) {
+    const NOW: Instant = Instant::from_unix_seconds(1_800_000_000);
+    const FAILED: Mark = Mark { failed: true, slow: false };
+    const MINUTE: Span = Span::Seconds { step: 1, buckets: 60 };
+
+    #[test]
+    fn a_window_of_another_kind_begins_anew() {
         let mut window = Window::default();
-        for (index, (call, calls, failures, percent)) in rows.iter().enumerate() {
-            window.push(size, *call == '-');
-            #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-            let share = window.failures() as f64 * 100.0 / window.calls() as f64;
-            assert_eq!((window.calls(), window.failures()), (*calls, *failures), "row {index}");
-            assert!((share - percent).abs() < 0.001, "row {index}: {share}");
+        for (span, calls) in [(Span::Calls(9), 1), (Span::Calls(9), 2), (MINUTE, 1), (MINUTE, 2), (Span::Calls(9), 1)] {
+            window.push(span, NOW, FAILED);
+            assert_eq!(window.totals(), Totals { calls, failures: calls, slow: 0 }, "{span:?}");
         }
     }
 
     #[test]
-    fn the_oldest_call_makes_room_for_the_latest() {
-        // resilience4j@af9e7c9, FixedSizeSlidingWindowMetricsTest, testSlidingWindowMetrics.
-        check(
-            4,
-            &[('-', 1, 1, 100.0), ('+', 2, 1, 50.0), ('+', 3, 1, 33.333_332), ('+', 4, 1, 25.0), ('+', 4, 0, 0.0)],
-        );
-    }
-
-    #[test]
-    fn a_window_of_any_size_counts_what_it_holds() {
-        for size in [1, 2, 63, 64, 65, 127, 128, 1000, SIZE_MAX] {
-            let mut window = Window::default();
-            let mut model = std::collections::VecDeque::new();
-            for call in 0..3 * size + 10 {
-                let failed = call * call % 7 < 3;
-                window.push(size, failed);
-                model.push_back(failed);
-                if model.len() > size {
-                    model.pop_front();
-                }
-                assert_eq!(window.calls(), model.len());
-                assert_eq!(window.failures(), model.iter().filter(|&&failed| failed).count(), "{size}, {call}");
-            }
-        }
-    }
-
-    #[test]
-    fn another_success_leaves_a_full_window_of_successes_as_it_is() {
-        let mut window = Window::default();
-        for _ in 0..100 {
-            window.push(100, false);
-        }
-        let before = window.clone();
-        window.push(100, false);
-        assert_eq!(window, before);
-    }
-
-    #[test]
-    fn another_size_keeps_the_latest_calls() {
-        let mut window = Window::default();
-        for call in 0..200 {
-            window.push(200, call >= 190);
-        }
-        window.push(20, true);
-        assert_eq!((window.calls(), window.failures()), (20, 11));
-        window.push(1000, false);
-        assert_eq!((window.calls(), window.failures()), (21, 11));
-    }
-
-    #[test]
-    fn what_was_written_is_read_back_and_nothing_else_is() {
-        for calls in [0, 1, 63, 64, 65, SIZE_MAX] {
-            let mut window = Window::default();
-            for call in 0..calls {
-                window.push(SIZE_MAX, call % 3 == 0);
-            }
-            let mut bytes = Vec::new();
+    fn what_was_written_is_read_back_as_what_it_was() {
+        for span in [Span::Calls(9), MINUTE] {
+            let (mut window, mut bytes) = (Window::default(), Vec::new());
+            window.push(span, NOW, FAILED);
             window.write(&mut bytes);
             assert_eq!(Window::read(&bytes), Some(window));
-            for end in 0..bytes.len() {
-                assert_eq!(Window::read(&bytes[..end]), None);
-            }
-            bytes.push(0);
+            bytes[0] = 7;
             assert_eq!(Window::read(&bytes), None);
         }
-        assert_eq!(Window::read(&u32::MAX.to_le_bytes()), None);
+        assert_eq!(Window::read(b""), None);
     }
 }

@@ -13,8 +13,9 @@
 //! 6. [`rejection`]: what a client is told when a filter answers in the upstream's place.
 //! 7. [`lease`]: who does what must be done once per proxy.
 //! 8. [`state`]: how the store that a fleet shares is asked, and what it answers.
-//! 9. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
-//!    [`metric`]: how a metric with labels is named.
+//! 9. [`order`] and [`health`]: what an operator tells the breakers of a proxy, and what they tell of themselves.
+//! 10. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
+//!     [`metric`]: how a metric with labels is named.
 
 pub mod config;
 pub mod date;
@@ -22,11 +23,13 @@ pub mod fields;
 pub mod fingerprint;
 pub mod handover;
 pub mod headers;
+pub mod health;
 pub mod id;
 pub mod instant;
 pub mod json;
 pub mod lease;
 pub mod metric;
+pub mod order;
 mod path;
 pub mod period;
 pub mod rejection;

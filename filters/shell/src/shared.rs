@@ -10,6 +10,12 @@ use crate::abi::{self, HostError};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Version(u32);
 
+impl Default for Version {
+    fn default() -> Self {
+        Self::ABSENT
+    }
+}
+
 impl Version {
     /// The version of what is not there yet: storing under it creates, and fails where somebody was faster.
     pub const ABSENT: Self = Self(u32::MAX);

@@ -15,6 +15,8 @@ pub(crate) struct Client {
     connections: Vec<BufReader<TcpStream>>,
     requests: Vec<Vec<u8>>,
     next: usize,
+    /// What every answer begins with.
+    expected: String,
 }
 
 /// What a number of requests took.
@@ -24,11 +26,14 @@ pub(crate) struct Cost {
     pub(crate) cpu_us: f64,
     /// Requests a second, by the wall clock.
     pub(crate) rps: f64,
+    /// What all but a hundredth of the answers took at most, in microseconds, with so many requests under way.
+    pub(crate) p99_us: f64,
 }
 
 impl Client {
-    /// Connects to a proxy. There is one request for each of `headers`, which are added to it, a line each.
-    pub(crate) fn connect(proxy: SocketAddr, path: &str, headers: &[String]) -> io::Result<Self> {
+    /// Connects to a proxy that answers with this status. There is one request for each of `headers`, which are added to it,
+    /// a line each.
+    pub(crate) fn connect(proxy: SocketAddr, path: &str, headers: &[String], status: u16) -> io::Result<Self> {
         let connections = (0..CONNECTIONS).map(|_| {
             let stream = TcpStream::connect(proxy)?;
             stream.set_nodelay(true)?;
@@ -39,36 +44,50 @@ impl Client {
         let request =
             |headers| format!("GET {path} HTTP/1.1\r\nhost: gateway.example\r\n{lines}{headers}\r\n").into_bytes();
         let requests = headers.iter().map(request).collect();
-        Ok(Self { connections: connections.collect::<io::Result<_>>()?, requests, next: 0 })
+        Ok(Self {
+            connections: connections.collect::<io::Result<_>>()?,
+            requests,
+            next: 0,
+            expected: format!("HTTP/1.1 {status} "),
+        })
     }
 
-    /// Sends `requests` requests and reads their answers, all of which must be 200. Each connection asks again as soon
-    /// as it is answered, so that Envoy always has work and never waits for a whole batch.
-    pub(crate) fn play(&mut self, requests: u32) -> io::Result<u32> {
+    /// Sends `requests` requests and reads their answers, all of which must have the status; says how long each took. Each
+    /// connection asks again as soon as it is answered, so that Envoy always has work and never waits for a whole batch.
+    pub(crate) fn play(&mut self, requests: usize) -> io::Result<Vec<Duration>> {
+        let mut sent = Vec::with_capacity(self.connections.len());
         for connection in &mut self.connections {
+            sent.push(Instant::now());
             connection.get_mut().write_all(turn(&self.requests, &mut self.next))?;
         }
-        let mut answered = 0;
-        while answered < requests {
-            for connection in &mut self.connections {
-                read_answer(connection)?;
+        let mut took = Vec::with_capacity(requests + 2 * CONNECTIONS);
+        while took.len() < requests {
+            for (connection, sent) in self.connections.iter_mut().zip(&mut sent) {
+                read_answer(connection, &self.expected)?;
+                took.push(sent.elapsed());
+                *sent = Instant::now();
                 connection.get_mut().write_all(turn(&self.requests, &mut self.next))?;
-                answered += 1;
             }
         }
-        for connection in &mut self.connections {
-            read_answer(connection)?;
-            answered += 1;
+        for (connection, sent) in self.connections.iter_mut().zip(sent) {
+            read_answer(connection, &self.expected)?;
+            took.push(sent.elapsed());
         }
-        Ok(answered)
+        Ok(took)
     }
 
     /// Plays `requests` requests and measures what they cost the process `pid`.
-    pub(crate) fn measure(&mut self, pid: u32, requests: u32) -> io::Result<Cost> {
+    pub(crate) fn measure(&mut self, pid: u32, requests: usize) -> io::Result<Cost> {
         let (cpu_before, started) = (cpu_time(pid)?, Instant::now());
-        let answered = f64::from(self.play(requests)?);
+        let mut took = self.play(requests)?;
         let (cpu, wall) = (cpu_time(pid)?.saturating_sub(cpu_before), started.elapsed());
-        Ok(Cost { cpu_us: cpu.as_secs_f64() * 1e6 / answered, rps: answered / wall.as_secs_f64() })
+        took.sort_unstable();
+        let (answered, p99) = (u32::try_from(took.len()).map_or(f64::NAN, f64::from), took[took.len() * 99 / 100]);
+        Ok(Cost {
+            cpu_us: cpu.as_secs_f64() * 1e6 / answered,
+            rps: answered / wall.as_secs_f64(),
+            p99_us: p99.as_secs_f64() * 1e6,
+        })
     }
 }
 
@@ -78,11 +97,11 @@ fn turn<'a>(requests: &'a [Vec<u8>], next: &mut usize) -> &'a [u8] {
     &requests[*next]
 }
 
-fn read_answer(connection: &mut BufReader<TcpStream>) -> io::Result<()> {
+fn read_answer(connection: &mut BufReader<TcpStream>, expected: &str) -> io::Result<()> {
     let mut line = String::new();
     connection.read_line(&mut line)?;
-    if !line.starts_with("HTTP/1.1 200 ") {
-        return Err(io::Error::other(format!("expected 200, got {:?}", line.trim_end())));
+    if !line.starts_with(expected) {
+        return Err(io::Error::other(format!("expected {expected:?}, got {:?}", line.trim_end())));
     }
     let mut body_bytes = 0;
     loop {

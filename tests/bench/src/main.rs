@@ -23,9 +23,10 @@ use report::{Budget, Report};
 use token::Tokens;
 
 /// What a filter may add, at most.
-const BUDGETS: [Budget; 9] = [
+const BUDGETS: [Budget; 10] = [
     Budget { variant: "correlation", against: "noop", ratio: 1.4 },
     Budget { variant: "ratelimit", against: "noop", ratio: 1.4 },
+    Budget { variant: "breaker", against: "noop", ratio: 1.4 },
     Budget { variant: "leased", against: "ratelimit", ratio: 1.15 },
     Budget { variant: "all", against: "jwt_authn", ratio: 1.0 },
     Budget { variant: "auth", against: "jwt_authn", ratio: 0.4 },
@@ -44,11 +45,11 @@ const WHOLES: [Budget; 4] = [
 /// What all others are compared with.
 const REFERENCES: [&str; 3] = ["none", "noop", "jwt_authn"];
 /// Requests before anything is measured: Envoy's V8 compiles what is hot meanwhile.
-const WARM_UP: u32 = 20_000;
+const WARM_UP: usize = 20_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let rounds = number("ROUNDS", 7);
-    let requests = number("REQUESTS", 10_000);
+    let requests = number("REQUESTS", 10_000) as usize;
     let tokens = Tokens::mint();
     let (mut contenders, mut store, mut upstream) = (Vec::new(), None, None);
     let wanted: Vec<String> = std::env::args().skip(1).collect();
@@ -66,7 +67,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
         let at = store.as_ref().map(|(_, webdis)| webdis.address());
         let envoy = Envoy::start_with(&variant.bootstrap(at, upstream.as_ref().map(Envoy::address)), &options)?;
-        let mut client = Client::connect(envoy.address(), variant.path, &variant.headers)?;
+        let mut client = Client::connect(envoy.address(), variant.path, &variant.headers, variant.status)?;
         client.play(WARM_UP).map_err(|error| format!("{}: {error}\n{}", variant.name, envoy.log()))?;
         contenders.push((variant.name, envoy, client));
     }
@@ -79,6 +80,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     print!("{}\n{}{}", report.table(), report.verdicts(&BUDGETS), report.wholes(&WHOLES));
     print!("{}", report.throughput("leased", "callout", 3.0));
+    print!("{}", report.tail("refused", "none", 2.0));
     for (filter, bytes) in variant::sizes()? {
         let verdict = if bytes <= 400 * 1024 { "kept" } else { "EXCEEDED" };
         println!("budget {verdict:<9} {filter}.wasm has {} KiB (at most 400)", bytes.div_ceil(1024));

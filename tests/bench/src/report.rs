@@ -42,6 +42,11 @@ impl Report {
         median(self.costs.get(variant).into_iter().flatten().map(|cost| cost.rps))
     }
 
+    /// The median over the rounds of a variant's p99, in microseconds.
+    fn p99_us(&self, variant: &str) -> f64 {
+        median(self.costs.get(variant).into_iter().flatten().map(|cost| cost.p99_us))
+    }
+
     /// The median over the rounds of what a variant adds to a proxy without filters *in the same round*: what the
     /// machine does meanwhile hits both alike.
     pub(crate) fn added_us(&self, variant: &str) -> f64 {
@@ -52,16 +57,17 @@ impl Report {
     /// The table that people read.
     pub(crate) fn table(&self) -> String {
         let (noop, native) = (self.added_us("noop"), self.added_us("jwt_authn"));
-        let mut table = String::from("variant            CPU µs   added µs   × noop   × jwt_authn      rps\n");
+        let mut table = String::from("variant            CPU µs   added µs   × noop   × jwt_authn      rps   p99 µs\n");
         for variant in &self.order {
             let added = self.added_us(variant);
             let _ = writeln!(
                 table,
-                "{variant:<17} {:>7.1} {added:>10.1} {:>8.2} {:>13.2} {:>8.0}",
+                "{variant:<17} {:>7.1} {added:>10.1} {:>8.2} {:>13.2} {:>8.0} {:>8.0}",
                 self.cpu_us(variant),
                 added / noop,
                 added / native,
                 self.rps(variant),
+                self.p99_us(variant),
             );
         }
         table
@@ -101,7 +107,16 @@ impl Report {
         format!("budget {verdict:<9} {variant} serves {found:.2} × {against} (at least {least:.2})\n")
     }
 
-    /// `{variant: {"cpu_us", "added_us", "rps"}}`.
+    /// A line for a ceiling, where both were measured: how long the slowest hundredth of one variant's answers takes, as a
+    /// multiple of another's in the same round.
+    pub(crate) fn tail(&self, variant: &str, against: &str, most: f64) -> String {
+        let (Some(own), Some(other)) = (self.costs.get(variant), self.costs.get(against)) else { return String::new() };
+        let found = median(own.iter().zip(other).map(|(own, other)| own.p99_us / other.p99_us));
+        let verdict = if found <= most { "kept" } else { "EXCEEDED" };
+        format!("budget {verdict:<9} the p99 of {variant} is {found:.2} × that of {against} (at most {most:.2})\n")
+    }
+
+    /// `{variant: {"cpu_us", "added_us", "rps", "p99_us"}}`.
     pub(crate) fn json(&self) -> serde_json::Value {
         let rounded = |number: f64| (number * 10.0).round() / 10.0;
         let variants = self.order.iter().map(|variant| {
@@ -109,6 +124,7 @@ impl Report {
                 "cpu_us": rounded(self.cpu_us(variant)),
                 "added_us": rounded(self.added_us(variant)),
                 "rps": self.rps(variant).round(),
+                "p99_us": self.p99_us(variant).round(),
             });
             ((*variant).to_owned(), figures)
         });
@@ -134,7 +150,7 @@ mod tests {
         let mut report = Report::default();
         for (variant, costs) in rows {
             for &cpu_us in *costs {
-                report.add(variant, Cost { cpu_us, rps: 1e6 / cpu_us });
+                report.add(variant, Cost { cpu_us, rps: 1e6 / cpu_us, p99_us: cpu_us * 4.0 });
             }
         }
         report
@@ -185,14 +201,25 @@ mod tests {
     }
 
     #[test]
+    fn a_tail_can_be_too_long() {
+        let report = report(&[("none", &[50.0, 500.0]), ("refused", &[100.0, 900.0])]);
+        let said = |verdict: &str, most| {
+            format!("budget {verdict:<9} the p99 of refused is 1.90 × that of none (at most {most})\n")
+        };
+        assert_eq!(report.tail("refused", "none", 2.0), said("kept", "2.00"));
+        assert_eq!(report.tail("refused", "none", 1.5), said("EXCEEDED", "1.50"));
+        assert_eq!(report.tail("refused", "other", 2.0), "");
+    }
+
+    #[test]
     fn nothing_is_said_of_what_was_not_measured() {
         let report = report(&[("none", &[50.0]), ("noop", &[60.0])]);
         assert_eq!(report.verdicts(&[Budget { variant: "auth", against: "noop", ratio: 1.4 }]), "");
     }
 
     #[test]
-    fn the_json_has_the_three_figures_of_each_variant() {
+    fn the_json_has_the_four_figures_of_each_variant() {
         let report = report(&[("none", &[50.0]), ("noop", &[62.5])]);
-        assert_eq!(report.json()["noop"], json!({"cpu_us": 62.5, "added_us": 12.5, "rps": 16000.0}));
+        assert_eq!(report.json()["noop"], json!({"cpu_us": 62.5, "added_us": 12.5, "rps": 16000.0, "p99_us": 250.0}));
     }
 }

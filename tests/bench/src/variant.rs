@@ -22,6 +22,8 @@ pub(crate) struct Variant {
     pub(crate) needs_store: bool,
     /// Whether it asks an upstream instead of answering itself.
     pub(crate) has_upstream: bool,
+    /// What every request is answered with.
+    pub(crate) status: u16,
     filters: Vec<Value>,
     cache_control: &'static str,
 }
@@ -42,9 +44,15 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
     let no_headers = || vec![String::new()];
     let seen = |token: &Token| vec![bearer(&token.seen)];
     let first = |token: &Token| token.fresh.iter().map(|token| bearer(token)).collect();
-    let variant = |name, filters, headers| {
-        let (path, needs_store, has_upstream, cache_control) = ("/plain", false, false, UNCACHED);
-        Variant { name, headers, path, needs_store, has_upstream, filters, cache_control }
+    let variant = |name, filters, headers| Variant {
+        name,
+        headers,
+        path: "/plain",
+        needs_store: false,
+        has_upstream: false,
+        status: 200,
+        filters,
+        cache_control: UNCACHED,
     };
     let cached = |name, filters, headers| Variant { cache_control: CACHED, ..variant(name, filters, headers) };
     let chain = || FILTERS.iter().map(|filter| wasm(filter, rsa)).collect::<Vec<_>>();
@@ -66,7 +74,13 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         single("cache"),
         cached("cache_hit", vec![wasm("cache", rsa)], no_headers()),
         single("breaker"),
-        variant("bulkhead", vec![plugin("breaker", &breaker(Some(1000)))], no_headers()),
+        // What Envoy answers itself is no upstream's, and with a window the breaker asks each time who has answered.
+        variant("breaker_rate", vec![plugin("breaker", &breaker(&json!({"failure_rate": 50})))], no_headers()),
+        variant("bulkhead", vec![plugin("breaker", &breaker(&json!({"bulkhead": 1000})))], no_headers()),
+        Variant {
+            status: 503,
+            ..variant("refused", vec![plugin("breaker", &breaker(&json!({"order": "forced_open"})))], no_headers())
+        },
         variant("all", chain(), seen(rsa)),
         cached("all_hit", chain(), seen(rsa)),
         variant("jwt_authn", vec![jwt_authn(rsa)], seen(rsa)),
@@ -196,14 +210,13 @@ fn configuration(filter: &str, token: &Token) -> Value {
             "rules": [{"name": "clients", "key": ["address"], "limit": {"rate": "1000000/s", "burst": 1_000_000}}],
         }),
         "cache" => json!({"routes": [{"match": {}, "upstream": "plain", "data_type": "plain", "shared": true}]}),
-        "breaker" => breaker(None),
+        "breaker" => breaker(&json!({"consecutive_failures": 5})),
         _ => json!({}),
     }
 }
 
-/// A breaker that watches everything, with or without a bulkhead.
-fn breaker(bulkhead: Option<u32>) -> Value {
-    let plain = json!({"consecutive_failures": 5, "failure_rate": 50, "window": 100, "bulkhead": bulkhead});
+/// A breaker for all requests.
+fn breaker(plain: &Value) -> Value {
     json!({"breakers": {"plain": plain}, "routes": [{"upstream": "plain"}]})
 }
 

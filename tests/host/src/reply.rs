@@ -1,5 +1,7 @@
 //! Local replies: what the proxy itself answers, through the filters where nothing has been answered yet.
 
+use std::fmt::Write;
+
 use crate::exchange::Ending;
 use crate::headers::Headers;
 use crate::host::Host;
@@ -21,6 +23,27 @@ impl Reply {
         Self { status, headers: Headers::new(), body: body.into(), details: details.to_owned() }
     }
 
+    /// The same answer as gRPC has it: a code for the status, a message for the text, and nothing but headers.
+    fn into_grpc(mut self) -> Self {
+        let code = match self.status {
+            400 => "13",
+            401 => "16",
+            403 => "7",
+            404 => "12",
+            429 | 502..=504 => "14",
+            _ => "2",
+        };
+        self.headers.remove("content-length");
+        self.headers.set("content-type", "application/grpc");
+        if self.headers.first("grpc-status").is_none() {
+            self.headers.add("grpc-status", code);
+        }
+        if !self.body.is_empty() {
+            self.headers.set("grpc-message", percent_encoded(&self.body));
+        }
+        Self { status: 200, body: Vec::new(), ..self }
+    }
+
     /// The headers as they are sent: a text unless the filter says otherwise, and no trace of a body where none is.
     pub(crate) fn head(&self) -> Headers {
         let mut head: Headers = [(":status", self.status.to_string())].into_iter().collect();
@@ -29,7 +52,9 @@ impl Reply {
         }
         if self.body.is_empty() {
             head.remove("content-length");
-            head.remove("content-type");
+            if head.first("grpc-status").is_none() {
+                head.remove("content-type");
+            }
             return head;
         }
         head.set("content-length", self.body.len().to_string());
@@ -38,6 +63,19 @@ impl Reply {
         }
         head
     }
+}
+
+/// What is not to be printed, and the percent sign, as gRPC's messages have them.
+fn percent_encoded(text: &[u8]) -> String {
+    let mut encoded = String::new();
+    for &byte in text {
+        if (b' '..=b'~').contains(&byte) && byte != b'%' {
+            encoded.push(char::from(byte));
+        } else {
+            let _ = write!(encoded, "%{byte:02X}");
+        }
+    }
+    encoded
 }
 
 impl Host {
@@ -55,6 +93,7 @@ impl Host {
             stream.response.aborted = true;
         }
         reply.details.clone_into(&mut stream.details);
+        let reply = if stream.is_grpc { reply.into_grpc() } else { reply };
         if let Some(call) = stream.call {
             self.world.calls.remove(&call);
         }

@@ -145,6 +145,8 @@ pub(crate) struct Stream {
     pub(crate) started: Duration,
     pub(crate) started_wall: Duration,
     pub(crate) is_head: bool,
+    /// The client calls by gRPC, which has replies of its own kind.
+    pub(crate) is_grpc: bool,
     pub(crate) filters: Vec<Filter>,
     pub(crate) request: Way,
     pub(crate) response: Way,
@@ -179,6 +181,7 @@ impl Stream {
             started: Duration::ZERO,
             started_wall: Duration::ZERO,
             is_head: sent.headers.first(":method") == Some(b"HEAD"),
+            is_grpc: sent.headers.first("content-type").is_some_and(is_grpc),
             filters,
             request: Way { headers: Some(sent.headers.clone()), positions: positions.clone(), ..Way::default() },
             response: Way { positions, ..Way::default() },
@@ -244,4 +247,9 @@ impl Stream {
             details: self.details.clone(),
         }
     }
+}
+
+/// Whether a `content-type` is gRPC's.
+fn is_grpc(content_type: &[u8]) -> bool {
+    matches!(content_type.strip_prefix(b"application/grpc"), Some([] | [b'+', ..]))
 }

@@ -225,7 +225,7 @@ fn what_is_no_count_in_shared_data_counts_nothing() {
     let mut stage = full(1);
     goes_on(&mut stage, "release\nGET / -> 200");
     for bytes in [&b"x"[..], &[0xff; 4096], &[1; 32]] {
-        stage.host.set_shared_data("weir", "weir.breaker.calls/spotify", bytes.to_vec());
+        stage.host.set_shared_data("weir", "weir.breaker/calls/spotify", bytes.to_vec());
         stage.host.advance(Duration::from_secs(6));
         goes_on(&mut stage, "eventually GET / @1 -> 200\nGET / @2 -> 200");
     }

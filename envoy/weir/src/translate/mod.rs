@@ -50,8 +50,9 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if policy.identity.is_some() {
         variables.extend(of_store.iter().cloned());
     }
-    // What the cache shares with a fleet is behind the same secret.
+    // What the cache and breakers share with a fleet is behind the same secret.
     let of_cache = if cache.has("l2") { of_store.clone() } else { Vec::new() };
+    let of_breaker = if breaker.has("state") { of_store.clone() } else { Vec::new() };
     // All plugins of one module have the same ones: with others, they could not share a virtual machine.
     let is_shared =
         [Some(&ratelimit), Some(&quota), front.as_ref()].into_iter().flatten().any(|draft| draft.has("state"));
@@ -65,7 +66,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         Filter { variables: of_store.clone(), ..filter("ratelimit", "ratelimit", &ratelimit) },
         Filter { variables: of_cache, ..filter("cache", "cache", &cache) },
         Filter { variables: of_store, ..filter("quota", "ratelimit", &quota) },
-        filter("breaker", "breaker", &breaker),
+        Filter { variables: of_breaker, ..filter("breaker", "breaker", &breaker) },
     ];
     if let Some(front) = front {
         filters.insert(1, filter(ratelimit::FRONT, "ratelimit", &front));
@@ -87,7 +88,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     complaint::read(cache, ::cache::Config::from_json, mistakes);
     complaint::read(quota, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
     complaint::read(ratelimit::idle(policy), ::ratelimit::Config::from_json, mistakes);
-    complaint::read(breaker, ::breaker::Config::from_json, mistakes);
+    complaint::read(breaker, |json| ::breaker::Config::with_environment(json, &environment), mistakes);
     filters
 }
 

@@ -10,6 +10,7 @@ use shell::headers::Map;
 use shell::{HostError, foreign, headers, reply, stream};
 
 use super::{Filter, Plugin};
+use crate::config::Found;
 use crate::fallback::{Answer, Fallback};
 
 /// Why an upstream is not asked.
@@ -44,7 +45,7 @@ impl Filter {
         let action = match &upstream.fallback {
             None => None,
             Some(Fallback::Static(answer)) => Some(send(answer, refusal)),
-            Some(Fallback::Upstream { name, breaker }) => self.divert(plugin, name, *breaker),
+            Some(Fallback::Upstream { name, breaker }) => self.divert(plugin, name, *breaker, headers),
         };
         if let (Some(action), Some(meters)) = (action, meters) {
             meters.fallbacks.increment();
@@ -59,9 +60,10 @@ impl Filter {
     }
 
     /// Sends the request to another upstream, where that one's own breaker lets it.
-    fn divert(&mut self, plugin: &Rc<Plugin>, name: &str, breaker: Option<usize>) -> Option<Action> {
+    fn divert(&mut self, plugin: &Rc<Plugin>, name: &str, breaker: Option<usize>, headers: &Headers) -> Option<Action> {
         self.is_diverted = true;
-        if breaker.is_none_or(|index| self.board(plugin, index).is_ok()) {
+        let found = breaker.map(|upstream| Found { upstream, route: None });
+        if found.is_none_or(|found| self.board(plugin, found, headers).is_ok()) {
             match route_to(name) {
                 Ok(()) => return Some(Action::Continue),
                 Err(error) => log::error!("no way to {name}: {error}"),

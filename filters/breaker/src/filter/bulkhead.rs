@@ -6,7 +6,8 @@ use std::rc::Rc;
 use shell::HostError;
 use shell::shared::{self, Change, Failure};
 
-use super::{ATTEMPTS, Plugin};
+use super::Plugin;
+use super::keeper::ATTEMPTS;
 use crate::bulkhead::{Bulkhead, Entry, Limit};
 
 /// A worker's own calls to one upstream.

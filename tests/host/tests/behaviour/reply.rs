@@ -113,3 +113,31 @@ fn a_stream_may_be_closed_in_any_phase() {
         assert_eq!((exchange.ending, exchange.status()), (Ending::Reset, None), "{callback}");
     }
 }
+
+#[test]
+fn a_reply_to_a_call_of_grpc_is_a_code_in_the_headers() {
+    let headers = map(&[("content-type", "application/json"), ("x-why", "tired")]);
+    let module = guest(&format!(
+        "(func (export \"proxy_on_request_headers\") (param i32 i32 i32) (result i32)
+           (drop (call $send (i32.const 503) 'tired' '100% no' {headers} (i32.const -1)))
+           (i32.const 0))"
+    ));
+    let mut host = Host::builder().plugin(Plugin::from_bytes("reply", module)).start().unwrap();
+    for content_type in ["application/grpc", "application/grpc+proto"] {
+        let exchange = host.send(0, Request::get("/").header("content-type", content_type));
+        let response = exchange.response();
+        assert_eq!((response.status(), response.text().as_str()), (200, ""));
+        let expected = [
+            ("content-type", Some("application/grpc")),
+            ("grpc-status", Some("14")),
+            ("grpc-message", Some("100%25 no")),
+            ("x-why", Some("tired")),
+            ("content-length", None),
+        ];
+        for (name, value) in expected {
+            assert_eq!(response.header(name).as_deref(), value, "{name}");
+        }
+    }
+    let plain = host.send(0, Request::get("/").header("content-type", "application/grpc-web"));
+    assert_eq!(plain.response().status(), 503);
+}
