@@ -32,13 +32,17 @@ pub mod config;
 pub mod credential;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod grant;
 pub mod outgoing;
 pub mod passage;
 pub mod profile;
+pub mod queue;
 pub mod request;
 pub mod secret;
 pub mod target;
+pub mod token;
 pub mod track;
+pub mod upkeep;
 pub mod view;
 
 pub use config::Config;
