@@ -185,26 +185,31 @@ fn a_refused_token_is_dropped_and_the_request_sent_once_more() {
 
 #[test]
 fn the_second_answer_is_the_clients() {
-    let first = issues("token-0000000001", 3600);
-    let second = r#"origin /token 200 hold body='{"access_token": "token-0000000002", "token_type": "Bearer"}'"#;
     scenario("", AGAIN).check(&format!(
         r#"
-        {first}
+        {}
         origin {FOUND}
         eventually {TRACK} -> 200
-        {second}
-        origin 401 body=no body=way
+        saw {SENT}
+        origin /token 503
+        origin 401 hold body=no body=way
         start {TRACK} as a
+        saw {SENT}
         start POST /api/spotify/search content-type=application/json body='{{"artist": "a", "title": "b"}}' as b
+        saw GET "/v1/search?q=artist%3A%22a%22%20track%3A%22b%22&type=track&limit=10"
         start POST "/api/spotify/search?raw=true" content-type=application/json body='{{"artist": "c", "title": "d"}}' as c
-        saw POST /token
+        saw GET "/v1/search?q=artist%3A%22c%22%20track%3A%22d%22&type=track&limit=10"
         origin 200 cache-control=max-age=7 set-cookie=a=b body='{{"id": "x", "name": "token-0000000002", "artists": [], "tracks": {{"items": []}}}}'
-        release /token
+        release
+        log~"no token from id"
+        {}
         finish a -> 200 body.name="***" cache-control=max-age=7 content-type=application/json !set-cookie
         finish b -> 200 body.provider=spotify body.query.artist=a
         finish c -> 200 body.name="***"
         metric api_gateway_provider_token_fetches_total{{provider=spotify,outcome=fetched}} 2
-        "#
+        "#,
+        issues("token-0000000001", 3600),
+        issues("token-0000000002", 3600)
     ));
 }
 
@@ -253,17 +258,19 @@ fn whoever_leaves_while_its_request_waits_costs_nothing() {
         {}
         origin {FOUND}
         eventually {TRACK} -> 200
-        origin /token 200 hold body='{{"access_token": "token-0000000002", "token_type": "Bearer"}}'
+        saw {SENT}
+        origin /token 503
         origin 401 body=x
         start {TRACK} as a
-        saw POST /token
+        log~"no token from id"
         leave a
         origin {FOUND}
-        release /token
+        {}
         eventually {TRACK} -> 200
         saw {SENT} authorization="Bearer token-0000000002"
         "#,
-        issues("token-0000000001", 3600)
+        issues("token-0000000001", 3600),
+        issues("token-0000000002", 3600)
     ));
 }
 
