@@ -184,7 +184,10 @@ mod tests {
     fn a_mistake_says_where_it_is_and_nothing_of_a_secret() {
         for (json, expected) in [
             ("{}", "must have one of query, header, bearer, discogs and oauth2"),
-            (r#"{"bearer": {"env": "KEY"}, "query": {}}"#, "must have one of query, header, bearer, discogs and oauth2"),
+            (
+                r#"{"bearer": {"env": "KEY"}, "query": {}}"#,
+                "must have one of query, header, bearer, discogs and oauth2",
+            ),
             (r#"{"baerer": {}}"#, "baerer: unknown field `baerer`"),
             (r#"{"bearer": "KEY"}"#, "bearer: must be an object"),
             (r#"{"bearer": {}}"#, "bearer.env: is missing"),

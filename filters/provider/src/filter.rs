@@ -152,7 +152,9 @@ impl HttpContext for Filter {
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
         match (self.worker.clone(), std::mem::take(&mut self.phase)) {
-            (Some(worker), Phase::Collected(collection)) => self.collect(&worker.config, collection, size, end_of_stream),
+            (Some(worker), Phase::Collected(collection)) => {
+                self.collect(&worker.config, collection, size, end_of_stream)
+            }
             (Some(worker), Phase::Passed(passed)) => self.pass(&worker.config, passed, size, end_of_stream),
             (Some(worker), Phase::Refused(sent)) => self.wait(&worker, sent, end_of_stream),
             (_, Phase::Replaced(bytes)) => self.put(&bytes),
@@ -186,13 +188,11 @@ impl Filter {
             self.phase = Phase::Refused(sent);
             return Action::Pause;
         }
-        match worker.repeat(self.id, sent) {
-            Some(body) => self.put(&body),
-            None => {
-                report(stream::replace(Buffer::ResponseBody, b""));
-                Action::Pause
-            }
+        if let Some(body) = worker.repeat(self.id, sent) {
+            return self.put(&body);
         }
+        report(stream::replace(Buffer::ResponseBody, b""));
+        Action::Pause
     }
 
     /// Puts these bytes in the place of what has come of a body; what still comes of it is taken away.

@@ -61,7 +61,8 @@ impl Grant {
     pub fn read(mut fields: Fields, variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
         let url = fields.needed("token_url")?;
         let authority = authority(&url).ok_or_else(|| {
-            let reason = format!("must be like https://id.example/token, without blanks, user and fragment, got {url:?}");
+            let reason =
+                format!("must be like https://id.example/token, without blanks, user and fragment, got {url:?}");
             ConfigError::at("token_url", reason)
         })?;
         let cluster = fields.needed("cluster")?;

@@ -78,7 +78,8 @@ pub fn read(status: u16, body: &[u8]) -> Result<Issued, Fault> {
         return Err(Fault::Unreadable);
     }
     // RFC 6750 §2.1.
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
+    let plain =
+        |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'+' | b'/' | b'=');
     let token = view.at("access_token").text().filter(|token| token.bytes().all(plain)).ok_or(Fault::Token)?;
     let token = Secret::new(token.to_owned()).map_err(|_| Fault::Token)?;
     if !view.at("token_type").text().is_some_and(|kind| kind.eq_ignore_ascii_case("bearer")) {
@@ -145,7 +146,11 @@ mod tests {
         for (status, body, expected) in [
             (500, String::new(), Fault::Refused(500, "")),
             (400, r#"{"error": "invalid_client"}"#.to_owned(), Fault::Refused(400, "invalid_client")),
-            (401, r#"{"error": "invalid_scope", "error_description": "x"}"#.to_owned(), Fault::Refused(401, "invalid_scope")),
+            (
+                401,
+                r#"{"error": "invalid_scope", "error_description": "x"}"#.to_owned(),
+                Fault::Refused(401, "invalid_scope"),
+            ),
             (400, r#"{"error": "not-a-secret"}"#.to_owned(), Fault::Refused(400, "")),
             (400, r#"{"error": {"invalid_client": 1}}"#.to_owned(), Fault::Refused(400, "")),
             (302, answer(""), Fault::Refused(302, "")),

@@ -36,6 +36,8 @@ const COOLDOWN: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(1);
 /// A token is replaced, and taken to end, earlier than it says by one of so many parts of its life at most.
 const PARTS: u32 = 4;
+/// No proxy lives for so long; what counts further was not written here.
+const COUNT_MAX: u64 = u64::MAX >> 16;
 /// How many numbers are stored in front of the token.
 const NUMBERS: usize = 10;
 
@@ -96,6 +98,9 @@ impl Upkeep {
             }
         }
         let [generation, refused, issued, expires, due, tried, dropped, begun, ended, failures] = numbers;
+        if generation.max(begun).max(ended) > COUNT_MAX {
+            return Self::default();
+        }
         let [issued, expires, due, tried, dropped] = [issued, expires, due, tried, dropped].map(Instant::from_nanos);
         Self { generation, refused, issued, expires, due, tried, dropped, begun, ended, failures }
     }

@@ -1,6 +1,9 @@
 //! Tokens of providers: fetched once per proxy, waited for, dropped where they are refused, and never shown too late.
 
-use suite::Scenario;
+use std::time::Duration;
+
+use suite::player::play;
+use suite::{HostStage, Scenario, parser};
 
 const TRACK: &str = "GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW";
 const SENT: &str = "GET /v1/tracks/41Xji81wFy3cM7ggbGczQW";
@@ -137,8 +140,14 @@ fn whatever_is_no_token_is_not_shown() {
         (r"200 body='<html>secret-of-ours'", "the answer is no JSON object"),
         (r#"200 body='{"access_token": "a b", "token_type": "bearer"}'"#, "no access_token that can be shown"),
         (r#"200 body='{"access_token": "token-0123456789", "token_type": "mac"}'"#, "token_type is not Bearer"),
-        (r#"200 body='{"access_token": "token-0123456789", "token_type": "bearer", "expires_in": 0}'"#, "expires_in is no time"),
-        (r#"401 body='{"error": "invalid_client", "error_description": "secret-of-ours"}'"#, "status 401 invalid_client"),
+        (
+            r#"200 body='{"access_token": "token-0123456789", "token_type": "bearer", "expires_in": 0}'"#,
+            "expires_in is no time",
+        ),
+        (
+            r#"401 body='{"error": "invalid_client", "error_description": "secret-of-ours"}'"#,
+            "status 401 invalid_client",
+        ),
         (r#"200 body="x"*40000"#, "no answer, or one that is too long"),
         (r#"200 body='{"access_token": "token-0123456789", "token_type": "bearer"}' cut"#, "no answer"),
         ("reset", "status 503"),
@@ -330,4 +339,79 @@ fn a_clock_that_steps_back_makes_no_token_hold_for_longer() {
         issues("token-0000000002", 3600),
         issues("token-0000000003", 3600)
     ));
+}
+
+/// The chain in the host, where the endpoint has given the first token.
+fn settled(config: &str) -> HostStage {
+    let scenario = Scenario::new(&[("provider", config)]).cluster("id").environment("OTHER", "other-secret-of-ours");
+    let mut stage = scenario.host().unwrap_or_else(|report| panic!("{report}"));
+    let first = issues("token-0000000001", 3600);
+    goes_on(
+        &mut stage,
+        &format!("{first}\norigin {FOUND}\neventually {TRACK} @1 -> 200\neventually {TRACK} @2 -> 200\nsaw {SENT}"),
+    );
+    stage
+}
+
+fn goes_on(stage: &mut HostStage, lines: &str) {
+    play(stage, &parser::parse(lines).expect("lines")).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+fn a_leader_that_dies_while_it_fetches_is_replaced() {
+    let scenario = Scenario::new(&[("provider", &config(r#", "timeout": "2s", "wait": "10s""#, ""))]).cluster("id");
+    let mut stage = scenario.host().unwrap_or_else(|report| panic!("{report}"));
+    goes_on(&mut stage, "origin /token 200 hold");
+    stage.host.advance(Duration::from_millis(200));
+    let leader =
+        stage.host.arrivals().iter().find(|arrival| arrival.cluster == "id").expect("a request for a token").worker;
+    stage.host.crash(leader, "provider");
+    let other = if leader == 0 { 2 } else { 1 };
+    let token = issues("token-0000000002", 3600);
+    goes_on(
+        &mut stage,
+        &format!(
+            "{token}\norigin {FOUND}\n{TRACK} @{other} -> 200\nsaw {SENT} authorization=\"Bearer token-0000000002\""
+        ),
+    );
+}
+
+#[test]
+fn another_secret_begins_anew_and_the_same_one_goes_on() {
+    let mut stage = settled(&config("", ""));
+    // The same credentials: the token stays.
+    stage.host.reload("provider", config(r#", "wait": "9s""#, "")).expect("the configuration is good");
+    goes_on(&mut stage, &format!("{TRACK} @1 -> 200\nsaw {SENT} authorization=\"Bearer token-0000000001\""));
+    // Another secret, by the name of another variable.
+    let other = config("", "").replace(r#"{"env": "SECRET", "default": "secret-of-ours"}"#, r#"{"env": "OTHER"}"#);
+    let second = issues("token-0000000002", 3600);
+    goes_on(&mut stage, &second);
+    stage.host.reload("provider", other).expect("the configuration is good");
+    goes_on(
+        &mut stage,
+        &format!(
+            "eventually {TRACK} @1 -> 200\nsaw {SENT} authorization=\"Bearer token-0000000002\"\n!log~other-secret"
+        ),
+    );
+    // One that there is not is refused, and the last good configuration stays.
+    let none = config("", "").replace(r#"{"env": "SECRET", "default": "secret-of-ours"}"#, r#"{"env": "NONE"}"#);
+    assert!(stage.host.reload("provider", none).is_err());
+    goes_on(&mut stage, &format!("{TRACK} @2 -> 200\nsaw {SENT} authorization=\"Bearer token-0000000002\""));
+}
+
+#[test]
+fn what_is_no_token_in_shared_data_is_not_shown() {
+    let mut stage = settled(&config("", ""));
+    let keys = stage.host.shared_keys("weir");
+    let key = keys.into_iter().find(|key| key.starts_with(b"weir.provider.token.") && !key.ends_with(b"lease"));
+    let key = key.expect("the token's");
+    for (number, bytes) in [&b"x"[..], &[0xff; 4096], &[1; 80]].into_iter().enumerate() {
+        goes_on(&mut stage, &issues(&format!("token-000000001{number}"), 3600));
+        stage.host.set_shared_data("weir", &key, bytes.to_vec());
+        stage.host.advance(Duration::from_secs(20));
+        goes_on(
+            &mut stage,
+            &format!("eventually {TRACK} @1 -> 200\nsaw {SENT} authorization=\"Bearer token-000000001{number}\""),
+        );
+    }
 }

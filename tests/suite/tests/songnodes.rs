@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use proxy::envoy::Options;
 use proxy::{Answer, Envoy, Request, client};
-use sandbox::{Fault, Sandbox, Settings, Upstream};
+use sandbox::{Fault, Limit, Sandbox, Settings, Upstream};
 use suite::module;
 use weir::document::{self, Reading};
 use weir::envoy::{Plan, bootstrap};
@@ -45,6 +45,11 @@ fn repository(path: &str) -> PathBuf {
 
 impl Show {
     fn start() -> Self {
+        Self::start_with(|text| text)
+    }
+
+    /// With another policy.
+    fn start_with(change: impl FnOnce(String) -> String) -> Self {
         let pair = |name: &str, word: &str| {
             let of = |part| secret(&format!("{name}_{part}")).unwrap();
             (of(if word.is_empty() { "KEY" } else { "CLIENT_ID" }), of(if word.is_empty() { "SECRET" } else { word }))
@@ -60,9 +65,11 @@ impl Show {
         };
         let sandbox = Sandbox::start_with(settings, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let url = format!("http://{}", sandbox.address());
-        let bytes = std::fs::read(repository("envoy/policies/songnodes.yaml")).expect("it is in the repository");
+        let text =
+            std::fs::read_to_string(repository("envoy/policies/songnodes.yaml")).expect("it is in the repository");
+        let text = change(text);
         let reading = Reading { sandbox: Some(&url), variable: Some(&secret) };
-        let mut document = document::read(Path::new("songnodes.yaml"), &bytes, &reading)
+        let mut document = document::read(Path::new("songnodes.yaml"), text.as_bytes(), &reading)
             .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
         document.policy.listen.value.set_port(0);
         let module = module::path("provider");
@@ -122,17 +129,34 @@ impl Show {
         let tokens = self.tokens();
         assert!(!tokens.is_empty());
         let encoded = |text: &str| text.replace('/', "%2F").replace('+', "%2B");
-        let of_clients = SECRETS.into_iter().filter(|(name, _)| !name.ends_with("CLIENT_ID")).map(|(_, text)| text.to_owned());
+        let of_clients =
+            SECRETS.into_iter().filter(|(name, _)| !name.ends_with("CLIENT_ID")).map(|(_, text)| text.to_owned());
         let basic = "c3BvdGlmeS1jbGllbnQtNDcxMT".to_owned();
-        let secrets: BTreeSet<String> = of_clients.chain(tokens).flat_map(|text| [encoded(&text), text]).chain([basic]).collect();
+        let secrets: BTreeSet<String> =
+            of_clients.chain(tokens).flat_map(|text| [encoded(&text), text]).chain([basic]).collect();
         let pages = [
-            "config_dump?include_eds", "stats", "stats/prometheus", "stats/recentlookups", "clusters", "listeners", "server_info",
-            "runtime", "certs", "memory", "contention", "help", "init_dump", "stats?format=json",
+            "config_dump?include_eds",
+            "stats",
+            "stats/prometheus",
+            "stats/recentlookups",
+            "clusters",
+            "listeners",
+            "server_info",
+            "runtime",
+            "certs",
+            "memory",
+            "contention",
+            "help",
+            "init_dump",
+            "stats?format=json",
         ];
-        let mut seen: Vec<(String, String)> = vec![("bootstrap".into(), self.bootstrap.clone()), ("log".into(), self.envoy.log())];
+        let mut seen: Vec<(String, String)> =
+            vec![("bootstrap".into(), self.bootstrap.clone()), ("log".into(), self.envoy.log())];
         seen.extend(pages.map(|page| (page.to_owned(), self.envoy.admin(&format!("/{page}")))));
         seen.extend(self.told.lock().unwrap().iter().map(|told| ("answer".to_owned(), told.clone())));
-        assert!(seen.iter().any(|(page, text)| page.starts_with("config_dump") && text.contains("SPOTIFY_CLIENT_SECRET")));
+        assert!(
+            seen.iter().any(|(page, text)| page.starts_with("config_dump") && text.contains("SPOTIFY_CLIENT_SECRET"))
+        );
         for (place, text) in &seen {
             for secret in &secrets {
                 assert!(!text.contains(secret.as_str()), "{place} has {secret}: {}", around(text, secret));
@@ -148,8 +172,16 @@ fn around(text: &str, part: &str) -> String {
 
 /// Two hundred requests, as many for each provider as it answers in the same time.
 fn requests() -> Vec<(&'static str, usize)> {
-    let shares = [("spotify", 100), ("lastfm", 50), ("beatport", 20), ("musicbrainz", 10), ("discogs", 10), ("acousticbrainz", 10)];
-    let mut all: Vec<_> = shares.into_iter().flat_map(|(provider, share)| (0..share).map(move |n| (provider, n))).collect();
+    let shares = [
+        ("spotify", 100),
+        ("lastfm", 50),
+        ("beatport", 20),
+        ("musicbrainz", 10),
+        ("discogs", 10),
+        ("acousticbrainz", 10),
+    ];
+    let mut all: Vec<_> =
+        shares.into_iter().flat_map(|(provider, share)| (0..share).map(move |n| (provider, n))).collect();
     // In the order in which each has the same part of its share behind it.
     let share = |provider: &str| shares.iter().find(|(name, _)| *name == provider).unwrap().1;
     all.sort_by_key(|(provider, n)| n * 1000 / share(provider));
@@ -181,8 +213,10 @@ fn two_hundred_searches_keep_every_limit_and_the_second_round_asks_nobody() {
     let requests = requests();
     assert_eq!(requests.len(), 200);
     let first = by_twenty(&show, &requests);
-    let wrong: Vec<_> =
-        first.iter().filter(|(provider, status, _)| *status != if *provider == "acousticbrainz" { 404 } else { 200 }).collect();
+    let wrong: Vec<_> = first
+        .iter()
+        .filter(|(provider, status, _)| *status != if *provider == "acousticbrainz" { 404 } else { 200 })
+        .collect();
     assert!(wrong.is_empty() && first.len() == 200, "{wrong:?}");
     assert_eq!(show.refusals(), 0, "no provider had to refuse anything");
     for (upstream, count) in [
@@ -202,6 +236,21 @@ fn two_hundred_searches_keep_every_limit_and_the_second_round_asks_nobody() {
     assert!(second.iter().all(|(_, _, cache)| cache.starts_with("weir; hit")), "{second:?}");
     assert_eq!(show.counts(), before);
     show.search();
+}
+
+#[test]
+fn no_stretch_of_spotifys_rolling_window_is_overfull() {
+    // A tenth of the time of both, so that it is spent within this test.
+    let show = Show::start_with(|text| {
+        assert!(text.contains("{count: 280, window: 30s, "));
+        text.replace("{count: 280, window: 30s, ", "{count: 28, window: 3s, ")
+    });
+    show.sandbox.limit(Upstream::Spotify, Some(Limit::per_second(10, 20).rolling(3000)));
+    let begun = Instant::now();
+    let answers = by_twenty(&show, &(0..75).map(|n| ("spotify", n)).collect::<Vec<_>>());
+    assert!(answers.iter().all(|(_, status, _)| *status == 200), "{answers:?}");
+    assert_eq!((show.refusals(), show.sandbox.count(Upstream::Spotify)), (0, 75));
+    assert!(begun.elapsed() >= Duration::from_secs(6), "twice a full window, and what is left");
 }
 
 #[test]
@@ -229,7 +278,7 @@ fn an_endpoint_that_is_away_for_a_while_harms_nobody() {
     assert!(show.tokens().len() >= 2, "a new token came");
     // What nobody gave back as good: the request is sent once more with another token.
     std::thread::sleep(Duration::from_secs(3));
-    show.sandbox.token_lifetime(Duration::from_secs(3600));
+    show.sandbox.token_lifetime(Duration::from_hours(1));
     show.sandbox.revoke_tokens();
     assert_eq!(show.ask("spotify", 1000).status, 200);
     show.search();

@@ -135,13 +135,7 @@ impl Filter {
     }
 
     /// Passes a further piece of a long answer on; one that is longer than is wanted breaks off.
-    pub(super) fn pass(
-        &mut self,
-        config: &Config,
-        mut passing: Box<Passing>,
-        size: usize,
-        is_last: bool,
-    ) -> Action {
+    pub(super) fn pass(&mut self, config: &Config, mut passing: Box<Passing>, size: usize, is_last: bool) -> Action {
         let Some(provider) = config.providers.get(passing.sent.expected.provider) else { return Action::Continue };
         let piece = stream::bytes(Buffer::ResponseBody, 0, size);
         let Passing { sent, passage } = passing.as_mut();

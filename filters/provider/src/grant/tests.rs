@@ -27,7 +27,11 @@ fn a_client_shows_who_it_is_in_one_of_two_ways() {
     let pair = base64::encode(b"client%3Aof%2Fours:secret%26of%2Bours");
     for (rest, authorization, body) in [
         ("", Some(format!("Basic {pair}")), "grant_type=client_credentials"),
-        (r#", "style": "basic", "scope": "a b""#, Some(format!("Basic {pair}")), "grant_type=client_credentials&scope=a%20b"),
+        (
+            r#", "style": "basic", "scope": "a b""#,
+            Some(format!("Basic {pair}")),
+            "grant_type=client_credentials&scope=a%20b",
+        ),
         (
             r#", "style": "form""#,
             None,
@@ -95,7 +99,9 @@ fn a_mistake_says_where_it_is_and_nothing_of_a_secret() {
         let said = of(&json).err().unwrap();
         assert!(said.starts_with(expected) && !said.contains("ours"), "{json}: {said}");
     }
-    for url in ["id.example/a", "ftp://id.example/", "https://", "http://a@b/", "http://a/ b", "http://a/#b", "http://a?b"] {
+    for url in
+        ["id.example/a", "ftp://id.example/", "https://", "http://a@b/", "http://a/ b", "http://a/#b", "http://a?b"]
+    {
         let said = read(&format!(r#", "token_url": "{url}""#)).err().unwrap();
         assert!(said.starts_with("token_url: must be like https://id.example/token"), "{url}: {said}");
     }

@@ -227,6 +227,7 @@ fn a_clock_that_steps_back_makes_no_token_hold_for_longer() {
 
 #[test]
 fn what_cannot_be_read_is_nothing() {
+    assert_eq!(Upkeep::read(&[0xff; 100]), Upkeep::default());
     for stored in [&b""[..], b"short", &[7; 79]] {
         let upkeep = Upkeep::read(stored);
         assert_eq!((upkeep, Upkeep::token(stored)), (Upkeep::default(), &b""[..]));
