@@ -17,7 +17,7 @@
 //!
 //! A credential may be a token that is fetched (OAuth 2.0, [`grant`]): one for the whole proxy, by the worker that leads, before
 //! anybody asks and again before it ends ([`upkeep`]). A request for which there is none waits, as long and as many as is said,
-//! and is 503 with `Retry-After` then. Where a provider refuses a token (401), that one is dropped and the request is sent once
+//! and is 503 with `Retry-After` then, which the breaker in front counts as any other 503. Where a provider refuses a token (401), that one is dropped and the request is sent once
 //! more with the next, by a callout: Envoy's router, which stands behind, can only send again what it has. All requests to
 //! providers are `GET`s, so that is always safe. The second answer is no longer than 60 KiB, also where it stays as it is; a 401
 //! that has no body leaves no place for it, and is 503 at once.

@@ -1,9 +1,9 @@
 //! Tokens of providers: fetched once per proxy, waited for, dropped where they are refused, and never shown too late.
 
-use std::time::Duration;
+#[path = "oauth/life.rs"]
+mod life;
 
-use suite::player::play;
-use suite::{HostStage, Scenario, parser};
+use suite::Scenario;
 
 const TRACK: &str = "GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW";
 const SENT: &str = "GET /v1/tracks/41Xji81wFy3cM7ggbGczQW";
@@ -103,11 +103,11 @@ fn no_request_leaves_without_a_token_and_each_is_answered_in_time() {
         issues("token-0123456789", 3600)
     ));
     scenario(r#", "wait": "500ms", "timeout": "30s""#, "").check(&format!(
-        r#"
+        r"
         origin /token 200 hold
         {TRACK} -> 503 retry-after=1
         {TRACK} -> 503
-        "#
+        "
     ));
 }
 
@@ -175,9 +175,9 @@ fn a_refused_token_is_dropped_and_the_request_sent_once_more() {
         eventually {TRACK} -> 200
         saw {SENT} authorization="Bearer token-0000000001"
         {}
-        origin /v1/tracks/51Xji81wFy3cM7ggbGczQW 401 body='{{"error": "token-0000000001 is bad"}}' www-authenticate=Bearer
+        origin /v1/tracks/51Xji81wFy3cM7ggbGczQW 401 body='{{"error": "token-0000000001 is bad"}}' www-authenticate=Bearer trailer:t=1
         # What refuses every token is not asked for a third.
-        GET /api/spotify/track/51Xji81wFy3cM7ggbGczQW x-request-id=r-1 -> 502 body.error.code=PROXY_ERROR !body~token- !www-authenticate
+        GET /api/spotify/track/51Xji81wFy3cM7ggbGczQW x-request-id=r-1 -> 502 body.error.code=PROXY_ERROR !body~token- !www-authenticate !trailer:t
         saw GET /v1/tracks/51Xji81wFy3cM7ggbGczQW authorization="Bearer token-0000000002" host=api.example x-request-id=r-1 \
             accept-encoding=identity !x-forwarded-proto
         {TRACK} -> 200
@@ -200,7 +200,7 @@ fn the_second_answer_is_the_clients() {
         origin {FOUND}
         eventually {TRACK} -> 200
         saw {SENT}
-        origin /token 503
+        origin /token 500
         origin 401 hold body=no body=way
         start {TRACK} as a
         saw {SENT}
@@ -210,7 +210,7 @@ fn the_second_answer_is_the_clients() {
         saw GET "/v1/search?q=artist%3A%22c%22%20track%3A%22d%22&type=track&limit=10"
         origin 200 cache-control=max-age=7 set-cookie=a=b body='{{"id": "x", "name": "token-0000000002", "artists": [], "tracks": {{"items": []}}}}'
         release
-        log~"no token from id"
+        log~"no token from id: status 500"
         {}
         finish a -> 200 body.name="***" cache-control=max-age=7 content-type=application/json !set-cookie
         finish b -> 200 body.provider=spotify body.query.artist=a
@@ -227,17 +227,17 @@ fn an_answer_that_cannot_be_had_in_time_is_503() {
     let first = issues("token-0000000001", 3600);
     // Nothing says where it would go once more.
     scenario("", "").check(&format!(
-        r#"
+        r"
         {first}
         origin {FOUND}
         eventually {TRACK} -> 200
         origin 401 body=x
         {TRACK} -> 503 retry-after=1 body.error.code=SERVICE_UNAVAILABLE
-        "#
+        "
     ));
     // A 401 without a body leaves no place for another.
     scenario("", AGAIN).check(&format!(
-        r#"
+        r"
         {first}
         origin {FOUND}
         eventually {TRACK} -> 200
@@ -245,18 +245,18 @@ fn an_answer_that_cannot_be_had_in_time_is_503() {
         {TRACK} -> 503 retry-after=1 !body
         origin {FOUND}
         eventually {TRACK} -> 200
-        "#
+        "
     ));
     // The endpoint is down.
     scenario(r#", "wait": "500ms""#, AGAIN).check(&format!(
-        r#"
+        r"
         {first}
         origin {FOUND}
         eventually {TRACK} -> 200
         origin /token 200 hold
         origin 401 body=x
         {TRACK} -> 503 retry-after=1 body.error.code=SERVICE_UNAVAILABLE content-type=application/json
-        "#
+        "
     ));
 }
 
@@ -268,10 +268,10 @@ fn whoever_leaves_while_its_request_waits_costs_nothing() {
         origin {FOUND}
         eventually {TRACK} -> 200
         saw {SENT}
-        origin /token 503
+        origin /token 500
         origin 401 body=x
         start {TRACK} as a
-        log~"no token from id"
+        log~"no token from id: status 500"
         leave a
         origin {FOUND}
         {}
@@ -339,79 +339,4 @@ fn a_clock_that_steps_back_makes_no_token_hold_for_longer() {
         issues("token-0000000002", 3600),
         issues("token-0000000003", 3600)
     ));
-}
-
-/// The chain in the host, where the endpoint has given the first token.
-fn settled(config: &str) -> HostStage {
-    let scenario = Scenario::new(&[("provider", config)]).cluster("id").environment("OTHER", "other-secret-of-ours");
-    let mut stage = scenario.host().unwrap_or_else(|report| panic!("{report}"));
-    let first = issues("token-0000000001", 3600);
-    goes_on(
-        &mut stage,
-        &format!("{first}\norigin {FOUND}\neventually {TRACK} @1 -> 200\neventually {TRACK} @2 -> 200\nsaw {SENT}"),
-    );
-    stage
-}
-
-fn goes_on(stage: &mut HostStage, lines: &str) {
-    play(stage, &parser::parse(lines).expect("lines")).unwrap_or_else(|failure| panic!("{failure}"));
-}
-
-#[test]
-fn a_leader_that_dies_while_it_fetches_is_replaced() {
-    let scenario = Scenario::new(&[("provider", &config(r#", "timeout": "2s", "wait": "10s""#, ""))]).cluster("id");
-    let mut stage = scenario.host().unwrap_or_else(|report| panic!("{report}"));
-    goes_on(&mut stage, "origin /token 200 hold");
-    stage.host.advance(Duration::from_millis(200));
-    let leader =
-        stage.host.arrivals().iter().find(|arrival| arrival.cluster == "id").expect("a request for a token").worker;
-    stage.host.crash(leader, "provider");
-    let other = if leader == 0 { 2 } else { 1 };
-    let token = issues("token-0000000002", 3600);
-    goes_on(
-        &mut stage,
-        &format!(
-            "{token}\norigin {FOUND}\n{TRACK} @{other} -> 200\nsaw {SENT} authorization=\"Bearer token-0000000002\""
-        ),
-    );
-}
-
-#[test]
-fn another_secret_begins_anew_and_the_same_one_goes_on() {
-    let mut stage = settled(&config("", ""));
-    // The same credentials: the token stays.
-    stage.host.reload("provider", config(r#", "wait": "9s""#, "")).expect("the configuration is good");
-    goes_on(&mut stage, &format!("{TRACK} @1 -> 200\nsaw {SENT} authorization=\"Bearer token-0000000001\""));
-    // Another secret, by the name of another variable.
-    let other = config("", "").replace(r#"{"env": "SECRET", "default": "secret-of-ours"}"#, r#"{"env": "OTHER"}"#);
-    let second = issues("token-0000000002", 3600);
-    goes_on(&mut stage, &second);
-    stage.host.reload("provider", other).expect("the configuration is good");
-    goes_on(
-        &mut stage,
-        &format!(
-            "eventually {TRACK} @1 -> 200\nsaw {SENT} authorization=\"Bearer token-0000000002\"\n!log~other-secret"
-        ),
-    );
-    // One that there is not is refused, and the last good configuration stays.
-    let none = config("", "").replace(r#"{"env": "SECRET", "default": "secret-of-ours"}"#, r#"{"env": "NONE"}"#);
-    assert!(stage.host.reload("provider", none).is_err());
-    goes_on(&mut stage, &format!("{TRACK} @2 -> 200\nsaw {SENT} authorization=\"Bearer token-0000000002\""));
-}
-
-#[test]
-fn what_is_no_token_in_shared_data_is_not_shown() {
-    let mut stage = settled(&config("", ""));
-    let keys = stage.host.shared_keys("weir");
-    let key = keys.into_iter().find(|key| key.starts_with(b"weir.provider.token.") && !key.ends_with(b"lease"));
-    let key = key.expect("the token's");
-    for (number, bytes) in [&b"x"[..], &[0xff; 4096], &[1; 80]].into_iter().enumerate() {
-        goes_on(&mut stage, &issues(&format!("token-000000001{number}"), 3600));
-        stage.host.set_shared_data("weir", &key, bytes.to_vec());
-        stage.host.advance(Duration::from_secs(20));
-        goes_on(
-            &mut stage,
-            &format!("eventually {TRACK} @1 -> 200\nsaw {SENT} authorization=\"Bearer token-000000001{number}\""),
-        );
-    }
 }

@@ -54,9 +54,9 @@ pub(super) struct Showing {
 
 impl Departure {
     /// Puts the provider's own request in the place of the current stream's.
-    fn leave(self, provider: &Provider, token: Rc<Token>) -> Result<(), Rejection> {
+    fn leave(&self, provider: &Provider, token: Rc<Token>) -> Result<(), Rejection> {
         let shown = Shown { parameter: None, header: Some(("authorization", token.value.text())) };
-        let own = outgoing::request(provider, &self.client, self.path, &shown, self.had_body);
+        let own = outgoing::request(provider, &self.client, self.path.clone(), &shown, self.had_body);
         if let Err(error) = headers::replace_all(Map::Request, &own) {
             log::error!("request not rewritten: {error}");
             return Err(Rejection::Internal);
@@ -75,18 +75,14 @@ impl Worker {
     pub(super) fn leave(&self, context: u32, provider: usize, departure: Departure) -> Action {
         let Some(of) = self.config.providers.get(provider) else { return Action::Continue };
         let now = shell::now();
-        let rejection = match self.tokens.current(&self.config, provider, now) {
-            Some(token) => {
-                let client = departure.client.clone();
-                match departure.leave(of, token) {
-                    Ok(()) => return Action::Continue,
-                    Err(rejection) => return shell::reject(&rejection, &client, &[]),
-                }
-            }
-            None => self.tokens.prospect(&self.config, provider, now, now),
-        };
+        if let Some(token) = self.tokens.current(&self.config, provider, now) {
+            return match departure.leave(of, token) {
+                Ok(()) => Action::Continue,
+                Err(rejection) => shell::reject(&rejection, &departure.client, &[]),
+            };
+        }
         let waiting = Waiting { context, provider, since: now, errand: Errand::Leave(departure) };
-        let left = match rejection {
+        let left = match self.tokens.prospect(&self.config, provider, now, now) {
             Prospect::Now | Prospect::Soon => self.park(waiting),
             Prospect::In(_) => Some(waiting),
         };
@@ -191,13 +187,10 @@ impl Worker {
         let Some(of) = self.config.providers.get(provider) else { return };
         let token = self.tokens.current(&self.config, provider, now);
         match (errand, token) {
-            (Errand::Leave(departure), Some(token)) => {
-                let client = departure.client.clone();
-                match departure.leave(of, token) {
-                    Ok(()) => report(stream::resume_request()),
-                    Err(rejection) => _ = shell::reject(&rejection, &client, &[]),
-                }
-            }
+            (Errand::Leave(departure), Some(token)) => match departure.leave(of, token) {
+                Ok(()) => report(stream::resume_request()),
+                Err(rejection) => _ = shell::reject(&rejection, &departure.client, &[]),
+            },
             (Errand::Leave(departure), None) => {
                 _ = shell::reject(&self.lacking(provider, since, now), &departure.client, &[]);
             }
