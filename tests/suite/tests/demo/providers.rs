@@ -115,3 +115,18 @@ fn what_is_tried_again_is_the_providers_own_request() {
         assert!(header("authorization").is_some_and(|value| value.starts_with(TOKEN)));
     }
 }
+
+#[test]
+fn the_sample_client_waits_where_it_is_asked_to() {
+    let demo = Demo::start();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = root.join(".tools/client/bin/python");
+    assert!(python.is_file(), "`make client` installs what it needs");
+    let mut client = std::process::Command::new(python);
+    client.arg(root.join("envoy/policies/enrich.py")).arg(format!("http://{}", demo.envoy.address()));
+    let output = client.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().count(), 10, "{said}");
+    assert!(said.lines().any(|line| line == "spotify: deadmau5 - Strobe: deadmau5 - Strobe"), "{said}");
+}
