@@ -240,7 +240,7 @@ fn proxies_that_started_together_do_not_go_on_together() {
     let due = |spread| {
         let mut upkeep = Upkeep::default();
         upkeep.begin(now);
-        upkeep.succeed(&grant, now, Duration::from_secs(3600), spread);
+        upkeep.succeed(&grant, now, Duration::from_hours(1), spread);
         upkeep.due.since(now).as_secs()
     };
     assert_eq!((due(0), due(255)), (3530, 3470));
