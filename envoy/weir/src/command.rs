@@ -105,5 +105,8 @@ fn render(file: &Path, filters: &Path, sandbox: Option<&str>) -> bool {
     let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: filters };
     // A reader that has had enough (`| head`) is no mistake.
     let _ = writeln!(io::stdout(), "{:#}", bootstrap::standalone(&plan));
+    for secret in document.policy.files() {
+        eprintln!("weir: start Envoy with {} set to what {} holds", secret.variable, secret.file.display());
+    }
     true
 }

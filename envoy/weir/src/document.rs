@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::{Mistakes, Refused};
-use crate::policy::{Policy, Surroundings, Variables};
+use crate::policy::{self, Policy, Surroundings, Variables};
 use crate::translate::{self, Filter};
 use crate::yaml::{self, Node, Value};
 
@@ -19,7 +19,8 @@ pub struct Document {
 /// How a policy file is read.
 #[derive(Clone, Copy, Default)]
 pub struct Reading<'a> {
-    /// Stands wherever the policy has [`SANDBOX`].
+    /// Stands wherever the policy has [`SANDBOX`], and, with a path of the policy's choice, wherever it has one of the addresses
+    /// in its mapping `sandbox`.
     pub sandbox: Option<&'a str>,
     /// Answers with a variable of the environment; by default, with those of this process.
     pub variable: Option<Variables<'a>>,
@@ -56,7 +57,11 @@ fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mis
     };
     let mut root = yaml::parse(text, mistakes)?;
     if let Some(sandbox) = reading.sandbox {
-        relocate(&mut root, sandbox.trim_end_matches('/'));
+        let sandbox = sandbox.trim_end_matches('/');
+        let own = (SANDBOX.to_owned(), sandbox.to_owned());
+        let more = policy::stand_ins(&root).into_iter().map(|(address, path)| (address, format!("{sandbox}{path}")));
+        let addresses: Vec<_> = std::iter::once(own).chain(more).collect();
+        relocate(&mut root, &addresses);
     }
     let folder = name.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let own = |name: &str| std::env::var(name).ok();
@@ -66,20 +71,23 @@ fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mis
     Some(Document { policy, filters })
 }
 
-/// Puts another address in the place of the sandbox's, wherever a value begins with it.
-fn relocate(node: &mut Node, sandbox: &str) {
+/// Puts others in the place of addresses, wherever a value begins with one.
+fn relocate(node: &mut Node, addresses: &[(String, String)]) {
     match &mut node.value {
         Value::Null => {}
         Value::Text { text, .. } => {
             for start in ["", "GET ", "POST ", "PUT ", "PATCH ", "DELETE "] {
-                let rest = text.strip_prefix(start).and_then(|text| text.strip_prefix(SANDBOX));
-                if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) {
-                    *text = format!("{start}{sandbox}{rest}");
-                    return;
+                let Some(found) = text.strip_prefix(start) else { continue };
+                for (address, other) in addresses {
+                    let rest = found.strip_prefix(address.as_str());
+                    if let Some(rest) = rest.filter(|rest| rest.is_empty() || rest.starts_with(['/', '?'])) {
+                        *text = format!("{start}{other}{rest}");
+                        return;
+                    }
                 }
             }
         }
-        Value::List(items) => items.iter_mut().for_each(|item| relocate(item, sandbox)),
-        Value::Map(entries) => entries.iter_mut().for_each(|entry| relocate(&mut entry.node, sandbox)),
+        Value::List(items) => items.iter_mut().for_each(|item| relocate(item, addresses)),
+        Value::Map(entries) => entries.iter_mut().for_each(|entry| relocate(&mut entry.node, addresses)),
     }
 }

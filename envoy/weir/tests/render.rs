@@ -237,7 +237,9 @@ fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
         assert_eq!(config["allow_on_headers_stop_iteration"], true);
         let variables = match filter["name"].as_str() {
             Some("provider") => {
-                json!({"host_env_keys": ["BEATPORT_TOKEN", "DISCOGS_KEY", "DISCOGS_SECRET", "LASTFM_API_KEY", "SPOTIFY_TOKEN"]})
+                let names = "BEATPORT_CLIENT_ID BEATPORT_CLIENT_SECRET DISCOGS_KEY DISCOGS_SECRET LASTFM_API_KEY \
+                             SPOTIFY_CLIENT_ID SPOTIFY_CLIENT_SECRET";
+                json!({"host_env_keys": names.split_whitespace().collect::<Vec<_>>()})
             }
             _ => Json::Null,
         };

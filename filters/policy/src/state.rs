@@ -9,7 +9,7 @@
 //! This module knows no host: it makes a [`Request`] of a command and a [`Reply`] or a [`Fault`] of what came back.
 //! `shell::state` carries them.
 
-mod base64;
+pub mod base64;
 mod json;
 mod resp;
 

@@ -7,6 +7,7 @@ use policy::{Headers, Instant, Rejection, date};
 
 use crate::config::Provider;
 use crate::profile::{Refusal, Shape};
+use crate::secret::Forms;
 use crate::track::{self, Question};
 use crate::view::View;
 
@@ -70,9 +71,10 @@ impl Trouble {
     }
 }
 
-/// What an answer of this status, headers and body becomes.
+/// What an answer of this status, headers and body becomes; `forms` are those of what it was asked for with.
 pub fn judge(
     provider: &Provider,
+    forms: &Forms,
     expected: &Expectation,
     status: u16,
     headers: &Headers,
@@ -87,7 +89,7 @@ pub fn judge(
     }
     match shaped(provider, expected, view, body) {
         Some(mut answer) => {
-            provider.forms.redact(&mut answer);
+            forms.redact(&mut answer);
             if answer.len() > RESULT_BYTES_MAX {
                 return Verdict::Refused(Rejection::Proxy, Some(Trouble::TooLong));
             }
@@ -134,7 +136,7 @@ fn refused(provider: &Provider, refusal: Refusal, headers: &Headers, now: Instan
 }
 
 /// How long `Retry-After` asks to wait (RFC 9110 §10.2.3).
-fn wait(value: &[u8], now: Instant) -> Option<Duration> {
+pub fn wait(value: &[u8], now: Instant) -> Option<Duration> {
     let seconds = match std::str::from_utf8(value).ok()?.trim().parse::<u64>() {
         Ok(seconds) => seconds,
         Err(_) => date::parse(value, now.unix_seconds())?.saturating_sub(now.unix_seconds()),

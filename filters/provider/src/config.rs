@@ -1,13 +1,16 @@
 //! The filter's configuration.
 
+use std::time::Duration;
+
 use policy::config::each;
 use policy::fields::Fields;
 use policy::json::Json;
 use policy::route::Target;
 use policy::state::Variables;
-use policy::{ConfigError, Match};
+use policy::{ConfigError, Match, Period};
 
 use crate::credential::Credential;
+use crate::grant::Grant;
 use crate::profile::{self, Profile};
 use crate::secret::Forms;
 
@@ -34,6 +37,18 @@ pub struct Provider {
     pub forms: Forms,
     /// A longer answer is none.
     pub answer_bytes_max: usize,
+    /// Where a request goes once more whose token was refused.
+    pub again: Option<Again>,
+}
+
+/// How a request is sent by the filter itself, past Envoy's routes.
+pub struct Again {
+    /// Envoy's cluster that leads to the provider.
+    pub cluster: String,
+    /// What the provider is called in `Host`.
+    pub authority: String,
+    /// How long an answer may take.
+    pub timeout: Duration,
 }
 
 /// Which requests are for which provider.
@@ -48,8 +63,10 @@ pub struct Route {
 const ANSWER_BYTES: u32 = 2 << 20;
 const ANSWER_BYTES_LEAST: u32 = 1 << 10;
 const ANSWER_BYTES_MOST: u32 = 64 << 20;
+const TIMEOUT: Duration = Duration::from_secs(10);
+const TIMEOUT_MAX: Period = Period::of_seconds(3600);
 const NAME_LENGTH_MAX: usize = 64;
-const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
+pub(crate) const USER_AGENT: &str = concat!("weir/", env!("CARGO_PKG_VERSION"));
 
 impl Config {
     /// Reads a configuration where there is no environment to take secrets from, to check it:
@@ -62,6 +79,8 @@ impl Config {
     ///   - `user_agent`: how it is told which program asks, as in `"name/1.0 (https://contact.example)"`. Needed by
     ///     `MusicBrainz` and Discogs. Default: `"weir/<version>"`.
     ///   - `answer_max`: a longer answer, in bytes, is none: 1,024 to 67,108,864. Default: 2,097,152.
+    ///   - `again`: where a request goes once more whose token was refused, past Envoy's routes: `cluster`, `authority` (what
+    ///     the provider is called in `Host`) and `timeout` (default: `10s`). Without it, the client is asked to come again.
     /// - `routes`: which requests are for which provider; the first that matches counts, and what matches none passes. Each
     ///   has a `match` (see [`policy::route::RawMatch`]), a `provider`, and `strip`: what comes before `/search` or
     ///   `/track/{id}`, as in `"/api/spotify"` (default: nothing).
@@ -125,7 +144,9 @@ impl Provider {
             None => (Credential::None, Forms::default()),
         };
         let answer_max = fields.number("answer_max", ANSWER_BYTES_LEAST, ANSWER_BYTES_MOST)?.unwrap_or(ANSWER_BYTES);
-        fields.end_of(&["profile", "base", "credentials", "user_agent", "answer_max"])?;
+        let again = fields.has("again").then(|| fields.object("again").and_then(Again::read));
+        let again = again.transpose().map_err(|mistake| mistake.inside("again"))?;
+        fields.end_of(&["profile", "base", "credentials", "user_agent", "answer_max", "again"])?;
         Ok(Self {
             name: name.to_owned(),
             profile,
@@ -134,7 +155,31 @@ impl Provider {
             credential,
             forms,
             answer_bytes_max: answer_max as usize,
+            again,
         })
+    }
+
+    /// How its tokens are fetched, where they are.
+    pub fn grant(&self) -> Option<&Grant> {
+        match &self.credential {
+            Credential::Grant(grant) => Some(grant),
+            _ => None,
+        }
+    }
+}
+
+impl Again {
+    fn read(mut fields: Fields) -> Result<Self, ConfigError> {
+        let again = Self {
+            cluster: fields.needed("cluster")?,
+            authority: fields.needed("authority")?,
+            timeout: fields.period("timeout", TIMEOUT_MAX)?.map_or(TIMEOUT, Period::length),
+        };
+        if again.cluster.is_empty() || again.authority.is_empty() || again.timeout.is_zero() {
+            return Err(ConfigError::at("", "must have a cluster, an authority and some time"));
+        }
+        fields.end()?;
+        Ok(again)
     }
 }
 

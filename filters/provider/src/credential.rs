@@ -5,6 +5,7 @@ use policy::fields::Fields;
 use policy::route::lower_case;
 use policy::state::Variables;
 
+use crate::grant::Grant;
 use crate::secret::{Forms, Secret};
 
 /// What is added to every request to a provider.
@@ -25,9 +26,11 @@ pub enum Credential {
         /// Its whole value.
         value: Secret,
     },
+    /// A token that is fetched, and shown as `Authorization: Bearer …`.
+    Grant(Box<Grant>),
 }
 
-/// What a request shows, as far as it is known now. A credential that must be fetched first would have nothing to show yet.
+/// What a request shows.
 #[derive(Default)]
 pub struct Shown<'a> {
     /// A parameter to be added to the query.
@@ -37,7 +40,7 @@ pub struct Shown<'a> {
 }
 
 /// The styles, as a configuration names them.
-const STYLES: [&str; 4] = ["query", "header", "bearer", "discogs"];
+const STYLES: [&str; 5] = ["query", "header", "bearer", "discogs", "oauth2"];
 
 impl Credential {
     /// Reads `credentials`, and with it the forms in which its secrets may come back:
@@ -45,7 +48,9 @@ impl Credential {
     /// - `{"query": {"name", "env"}}`: a parameter of the query, as Last.fm wants it;
     /// - `{"header": {"name", "env"}}`: a header with this value;
     /// - `{"bearer": {"env"}}`: `Authorization: Bearer …` with a token that does not change;
-    /// - `{"discogs": {"key": {"env"}, "secret": {"env"}}}`: `Authorization: Discogs key=…, secret=…`.
+    /// - `{"discogs": {"key": {"env"}, "secret": {"env"}}}`: `Authorization: Discogs key=…, secret=…`;
+    /// - `{"oauth2": {"token_url", "client_id": {"env"}, "client_secret": {"env"}, …}}`: a token that is fetched (see
+    ///   [`Grant::read`]).
     ///
     /// Beside each `env` there may be a `default`, for what is no secret.
     ///
@@ -58,7 +63,7 @@ impl Credential {
             if style.is_none() {
                 fields.end_of(&STYLES)?;
             }
-            return Err(ConfigError::at("", "must have one of query, header, bearer and discogs"));
+            return Err(ConfigError::at("", "must have one of query, header, bearer, discogs and oauth2"));
         };
         let read = Self::of_style(style, fields.object(style)?, variables);
         fields.end_of(&STYLES)?;
@@ -70,14 +75,15 @@ impl Credential {
         mut fields: Fields,
         variables: Option<Variables<'_>>,
     ) -> Result<(Self, Forms), ConfigError> {
+        if style == "oauth2" {
+            let grant = Grant::read(fields, variables)?;
+            let forms = Forms::of([&grant.client_secret]);
+            return Ok((Self::Grant(Box::new(grant)), forms));
+        }
         let authorization = |value| Self::Header { name: "authorization".to_owned(), value };
         if style == "discogs" {
-            let part = |fields: &mut Fields, name: &str| -> Result<Secret, ConfigError> {
-                let mut of_part = fields.object(name)?;
-                let secret = Secret::read(&mut of_part, variables).and_then(|secret| of_part.end().map(|()| secret));
-                secret.map_err(|mistake| mistake.inside(name))
-            };
-            let (key, secret) = (part(&mut fields, "key")?, part(&mut fields, "secret")?);
+            let mut part = |name| Secret::member(&mut fields, name, variables);
+            let (key, secret) = (part("key")?, part("secret")?);
             fields.end()?;
             let whole = Secret::of_parts(&["Discogs key=", key.text(), ", secret=", secret.text()]);
             return Ok((authorization(whole), Forms::of([&key, &secret])));
@@ -101,10 +107,10 @@ impl Credential {
         Ok((credential, forms))
     }
 
-    /// What a request shows.
+    /// What a request shows; of a token that is fetched, whoever has it knows more.
     pub fn shown(&self) -> Shown<'_> {
         match self {
-            Self::None => Shown::default(),
+            Self::None | Self::Grant(_) => Shown::default(),
             Self::Query { name, value } => Shown { parameter: Some((name, value.text())), header: None },
             Self::Header { name, value } => Shown { parameter: None, header: Some((name, value.text())) },
         }
@@ -177,8 +183,11 @@ mod tests {
     #[test]
     fn a_mistake_says_where_it_is_and_nothing_of_a_secret() {
         for (json, expected) in [
-            ("{}", "must have one of query, header, bearer and discogs"),
-            (r#"{"bearer": {"env": "KEY"}, "query": {}}"#, "must have one of query, header, bearer and discogs"),
+            ("{}", "must have one of query, header, bearer, discogs and oauth2"),
+            (
+                r#"{"bearer": {"env": "KEY"}, "query": {}}"#,
+                "must have one of query, header, bearer, discogs and oauth2",
+            ),
             (r#"{"baerer": {}}"#, "baerer: unknown field `baerer`"),
             (r#"{"bearer": "KEY"}"#, "bearer: must be an object"),
             (r#"{"bearer": {}}"#, "bearer.env: is missing"),

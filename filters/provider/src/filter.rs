@@ -2,7 +2,10 @@
 
 mod collecting;
 mod sending;
+mod tokens;
+mod waiting;
 
+use std::cell::RefCell;
 use std::rc::Rc;
 
 use policy::rejection::Format;
@@ -15,25 +18,25 @@ use shell::stream::{self, Buffer};
 
 use crate::answer::Expectation;
 use crate::config::Config;
-use crate::passage::Passage;
 use crate::profile::Search;
-use collecting::Collection;
+use collecting::{Collection, Passing};
+use waiting::{Showing, Worker};
 
 proxy_wasm::main! {{
     proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_root_context(|id| Box::new(Root { id, worker: None }));
 }}
 
 /// One worker's plugin.
-#[derive(Default)]
 struct Root {
-    config: Option<Rc<Config>>,
+    id: u32,
+    worker: Option<Rc<Worker>>,
 }
 
 /// One request.
-#[derive(Default)]
 struct Filter {
-    config: Option<Rc<Config>>,
+    id: u32,
+    worker: Option<Rc<Worker>>,
     phase: Phase,
 }
 
@@ -49,8 +52,10 @@ enum Phase {
     Sent(Box<Sent>),
     /// Its answer is being collected.
     Collected(Box<Collection>),
-    /// Its answer is passed on as it comes: whose, and how far.
-    Passed(Box<(usize, Passage)>),
+    /// Its answer is passed on as it comes.
+    Passed(Box<Passing>),
+    /// Its token was refused; what is still to come of that answer is of no use.
+    Refused(Box<Sent>),
     /// The headers of its answer were replaced, and these bytes replace the body.
     Replaced(Vec<u8>),
 }
@@ -68,9 +73,17 @@ struct Sent {
     expected: Expectation,
     request_id: Option<RequestId>,
     format: Format,
+    /// With which token it was sent, where it needed one and has left.
+    showing: Rc<RefCell<Option<Showing>>>,
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(worker) = &self.worker {
+            worker.answered(self.id, token, headers, body_bytes);
+        }
+    }
+}
 
 fn configure(json: &[u8]) -> Result<Config, ConfigError> {
     Config::with_environment(json, &shell::environment)
@@ -78,16 +91,25 @@ fn configure(json: &[u8]) -> Result<Config, ConfigError> {
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
-        self.config = shell::configure(size, configure).map(Rc::new);
-        self.config.is_some()
+        self.worker = shell::configure(size, configure).map(Worker::new).map(Rc::new);
+        if let Some(worker) = &self.worker {
+            worker.tokens.start();
+        }
+        self.worker.is_some()
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(worker) = &self.worker {
+            worker.tick(self.id);
+        }
     }
 
     fn get_type(&self) -> Option<ContextType> {
         Some(ContextType::HttpContext)
     }
 
-    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Filter { config: self.config.clone(), phase: Phase::Idle }))
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter { id, worker: self.worker.clone(), phase: Phase::Idle }))
     }
 }
 
@@ -95,15 +117,15 @@ impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        match self.config.clone() {
-            Some(config) => self.begin(&config, end_of_stream),
+        match self.worker.clone() {
+            Some(worker) => self.begin(&worker, end_of_stream),
             None => Action::Continue,
         }
     }
 
     fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        match (self.config.clone(), std::mem::take(&mut self.phase)) {
-            (Some(config), Phase::Held(held)) => self.hold(&config, held, size, end_of_stream),
+        match (self.worker.clone(), std::mem::take(&mut self.phase)) {
+            (Some(worker), Phase::Held(held)) => self.hold(&worker, held, size, end_of_stream),
             (_, phase) => {
                 self.phase = phase;
                 Action::Continue
@@ -122,16 +144,19 @@ impl HttpContext for Filter {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        match (self.config.clone(), std::mem::take(&mut self.phase)) {
-            (Some(config), Phase::Sent(sent)) => self.receive(&config, sent, end_of_stream),
+        match (self.worker.clone(), std::mem::take(&mut self.phase)) {
+            (Some(worker), Phase::Sent(sent)) => self.receive(&worker, sent, end_of_stream),
             _ => Action::Continue,
         }
     }
 
     fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
-        match (self.config.clone(), std::mem::take(&mut self.phase)) {
-            (Some(config), Phase::Collected(collection)) => self.collect(&config, collection, size, end_of_stream),
-            (Some(config), Phase::Passed(passed)) => self.pass(&config, *passed, size, end_of_stream),
+        match (self.worker.clone(), std::mem::take(&mut self.phase)) {
+            (Some(worker), Phase::Collected(collection)) => {
+                self.collect(&worker.config, collection, size, end_of_stream)
+            }
+            (Some(worker), Phase::Passed(passed)) => self.pass(&worker.config, passed, size, end_of_stream),
+            (Some(worker), Phase::Refused(sent)) => self.wait(&worker, sent, end_of_stream),
             (_, Phase::Replaced(bytes)) => self.put(&bytes),
             _ => Action::Continue,
         }
@@ -142,10 +167,11 @@ impl HttpContext for Filter {
             // They are the provider's, as its headers are.
             report(headers::replace_all(Map::ResponseTrailers, &Headers::default()));
         }
-        match (self.config.clone(), std::mem::take(&mut self.phase)) {
-            (Some(config), Phase::Collected(collection)) => self.finish(&config, &collection),
+        match (self.worker.clone(), std::mem::take(&mut self.phase)) {
+            (Some(worker), Phase::Collected(collection)) => self.finish(&worker.config, &collection),
+            (Some(worker), Phase::Refused(sent)) => self.wait(&worker, sent, true),
             // The end of the body has passed, and what is left of it cannot follow.
-            (_, Phase::Passed(passed)) if passed.1.is_behind() => {
+            (_, Phase::Passed(passed)) if passed.is_behind() => {
                 report(stream::break_off());
                 Action::Pause
             }
@@ -155,6 +181,20 @@ impl HttpContext for Filter {
 }
 
 impl Filter {
+    /// Takes away what comes of an answer that refuses a token, and has its stream wait at the end of it.
+    fn wait(&mut self, worker: &Worker, sent: Box<Sent>, is_last: bool) -> Action {
+        if !is_last {
+            report(stream::replace(Buffer::ResponseBody, b""));
+            self.phase = Phase::Refused(sent);
+            return Action::Pause;
+        }
+        if let Some(body) = worker.repeat(self.id, sent) {
+            return self.put(&body);
+        }
+        report(stream::replace(Buffer::ResponseBody, b""));
+        Action::Pause
+    }
+
     /// Puts these bytes in the place of what has come of a body; what still comes of it is taken away.
     fn put(&mut self, bytes: &[u8]) -> Action {
         report(stream::replace(Buffer::ResponseBody, bytes));

@@ -15,8 +15,16 @@
 //!    is longer than 24 KiB, no more is read than its beginning. No header of the provider's goes further that says who it
 //!    is, and no secret, wherever it is repeated.
 //!
-//! It keeps nothing, counts nothing and retries nothing: the filters before it do, and Envoy behind it, which sends the
-//! request again as it is here. Standing behind the cache, what it makes of an answer is what is stored.
+//! A credential may be a token that is fetched (OAuth 2.0, [`grant`]): one for the whole proxy, by the worker that leads, before
+//! anybody asks and again before it ends ([`upkeep`]). A request for which there is none waits, as long and as many as is said,
+//! and is 503 with `Retry-After` then, which the breaker in front counts as any other 503. Where a provider refuses a token (401), that one is dropped and the request is sent once
+//! more with the next, by a callout: Envoy's router, which stands behind, can only send again what it has. All requests to
+//! providers are `GET`s, so that is always safe. The second answer is no longer than 60 KiB, also where it stays as it is; a 401
+//! that has no body leaves no place for it, and is 503 at once.
+//!
+//! It counts no requests and retries none but for its token: the filters before it do, and Envoy behind it, which sends the
+//! request again as it is here. Standing behind the cache, what it makes of an answer is what is stored. Standing behind the
+//! provider's own limit, what it refuses has been counted there, too.
 //!
 //! A further provider is one file in `profile/` with a `PROFILE` in it (paths with their placeholders, functions that find
 //! tracks in an answer, its ways of refusing), its line in `profile::ALL`, and rows for its tests: samples of what it
@@ -25,20 +33,25 @@
 //! The access log has the client's path under `x-envoy-original-path`; `:path` may hold a key, and is not to be logged.
 //!
 //! To read: [`config`], [`profile`] and one of its files, [`request`], [`target`], [`outgoing`], [`answer`]; below them
-//! [`passage`], [`credential`] and [`secret`], [`view`] and [`track`]; `filter` joins them to the host.
+//! [`passage`], [`credential`] and [`secret`], [`view`] and [`track`]; of tokens [`upkeep`], [`grant`], [`token`] and [`queue`];
+//! `filter` joins them to the host.
 
 pub mod answer;
 pub mod config;
 pub mod credential;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod grant;
 pub mod outgoing;
 pub mod passage;
 pub mod profile;
+pub mod queue;
 pub mod request;
 pub mod secret;
 pub mod target;
+pub mod token;
 pub mod track;
+pub mod upkeep;
 pub mod view;
 
 pub use config::Config;

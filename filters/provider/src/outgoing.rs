@@ -82,6 +82,19 @@ pub fn request(provider: &Provider, client: &Headers, mut path: String, shown: &
     Headers::from_pairs(&pairs)
 }
 
+/// The headers of a provider's own request that is sent once more, with another token and past Envoy's routes, which would
+/// have said `authority`. What is no text is left out.
+pub fn again<'a>(own: &'a Headers, authority: &'a str, authorization: &'a str) -> Vec<(&'a str, &'a str)> {
+    let mut headers = vec![(":authority", authority), ("authorization", authorization)];
+    for (name, value) in own {
+        let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else { continue };
+        if !["x-forwarded-proto", "content-length", ":authority", "authorization"].contains(&name) {
+            headers.push((name, value));
+        }
+    }
+    headers
+}
+
 /// The whole header map of an answer in the common shape, or of a provider's own body; without a length, where the body is
 /// still coming.
 pub fn answer(provider: &Headers, forms: &Forms, body_bytes: Option<usize>) -> Headers {

@@ -50,6 +50,16 @@ impl Secret {
         }
     }
 
+    /// Reads the member of this name of an object, which is an object as [`Secret::read`] reads it.
+    ///
+    /// # Errors
+    /// The first mistake, with its place.
+    pub fn member(fields: &mut Fields, name: &str, variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
+        let mut of_member = fields.object(name)?;
+        let secret = Self::read(&mut of_member, variables).and_then(|secret| of_member.end().map(|()| secret));
+        secret.map_err(|mistake| mistake.inside(name))
+    }
+
     /// A text around secrets.
     pub(crate) fn of_parts(parts: &[&str]) -> Self {
         Self(parts.concat())

@@ -95,6 +95,11 @@ impl<'a> View<'a> {
         self.list().unwrap_or_default().iter().filter_map(|element| View::of(element).text())
     }
 
+    /// Whether nothing is said: it is not there, or is `null`.
+    pub const fn is_nothing(self) -> bool {
+        matches!(self.0, None | Some(Json::Null))
+    }
+
     /// Whether there is an object.
     pub const fn is_object(self) -> bool {
         matches!(self.0, Some(Json::Object(_)))

@@ -100,3 +100,13 @@ pub fn break_off() -> Result<(), HostError> {
     // SAFETY: no pointers.
     abi::check("proxy_close_stream", unsafe { abi::proxy_close_stream(RESPONSE) })
 }
+
+/// Lets the answer to the current stream's request go on that an earlier callback held back.
+///
+/// # Errors
+/// What the host says.
+pub fn resume_response() -> Result<(), HostError> {
+    const RESPONSE: u32 = 1;
+    // SAFETY: no pointers.
+    abi::check("proxy_continue_stream", unsafe { abi::proxy_continue_stream(RESPONSE) })
+}

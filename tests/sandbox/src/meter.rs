@@ -1,7 +1,7 @@
 //! The providers' own limits: one token bucket for each caller, and how much of its window a caller has used.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::Mutex,
     time::{Duration, Instant},
 };
@@ -42,28 +42,30 @@ impl Charge {
 }
 
 /// One caller's bucket. It is full at `full_at`, and each token taken moves that moment by one interval.
-#[derive(Clone, Copy)]
 struct Bucket {
     full_at: Instant,
     window_start: Instant,
     used: u64,
+    /// The requests of the last stretch, where the limit is about any.
+    recent: VecDeque<Instant>,
 }
 
 impl Bucket {
     const fn full(now: Instant) -> Self {
-        Self { full_at: now, window_start: now, used: 0 }
+        Self { full_at: now, window_start: now, used: 0, recent: VecDeque::new() }
     }
 
     fn charge(&mut self, limit: &Limit, window: Duration, now: Instant) -> Charge {
         if now.saturating_duration_since(self.window_start) >= window {
-            *self = Self { window_start: now, used: 0, ..*self };
+            (self.window_start, self.used) = (now, 0);
         }
         let total = limit.within(window);
         let interval = limit.interval();
         let capacity = interval * limit.burst.get();
         let full_at = self.full_at.max(now) + interval;
         let missing = full_at.saturating_duration_since(now);
-        if let Some(retry_after) = missing.checked_sub(capacity).filter(|wait| !wait.is_zero()) {
+        let wait = missing.saturating_sub(capacity).max(self.crowded(limit, now));
+        if let Some(retry_after) = Some(wait).filter(|wait| !wait.is_zero()) {
             return Charge {
                 verdict: Verdict::Over { retry_after },
                 limit: total,
@@ -73,8 +75,25 @@ impl Bucket {
         }
         self.full_at = full_at;
         self.used += 1;
+        if limit.rolling_ms.is_some() {
+            self.recent.push_back(now);
+        }
         let reset_in = window.saturating_sub(now.saturating_duration_since(self.window_start));
         Charge { verdict: Verdict::Pass, limit: total, remaining: total.saturating_sub(self.used), reset_in }
+    }
+}
+
+impl Bucket {
+    /// How long it takes until the stretch behind a request has room for it.
+    fn crowded(&mut self, limit: &Limit, now: Instant) -> Duration {
+        let Some(millis) = limit.rolling_ms else { return Duration::ZERO };
+        let length = Duration::from_millis(millis.get().into());
+        while self.recent.front().is_some_and(|first| now.saturating_duration_since(*first) >= length) {
+            self.recent.pop_front();
+        }
+        let is_full = self.recent.len() as u64 >= limit.within(length);
+        let first = self.recent.front().filter(|_| is_full);
+        first.map_or(Duration::ZERO, |first| length.saturating_sub(now.saturating_duration_since(*first)))
     }
 }
 
@@ -119,7 +138,7 @@ mod tests {
 
     fn limit(requests: u32, per_ms: u32, burst: u32) -> Limit {
         let number = |n| NonZeroU32::new(n).unwrap();
-        Limit { requests: number(requests), per_ms: number(per_ms), burst: number(burst) }
+        Limit { requests: number(requests), per_ms: number(per_ms), burst: number(burst), rolling_ms: None }
     }
 
     /// Plays `(milliseconds, wait until the next token or none)` rows to one caller.
@@ -144,6 +163,21 @@ mod tests {
     #[test]
     fn a_pause_earns_no_more_than_a_burst() {
         check(&limit(1, 1000, 1), &[(0, None), (90_000, None), (90_000, Some(1000))]);
+    }
+
+    #[test]
+    fn a_burst_is_no_more_than_its_part_of_a_rolling_window() {
+        let rows = [
+            (0, None),
+            (0, None),
+            (500, None),
+            (500, None),
+            (999, Some(1)),
+            (1000, None),
+            (1000, None),
+            (1001, Some(499)),
+        ];
+        check(&limit(4, 1000, 4).rolling(1000), &rows);
     }
 
     #[test]

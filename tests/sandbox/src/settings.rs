@@ -30,15 +30,30 @@ pub struct Limit {
     pub per_ms: NonZeroU32,
     /// How many may come at once.
     pub burst: NonZeroU32,
+    /// In any stretch of so many milliseconds, no more than are earned in it; without it, a burst comes on top.
+    #[serde(default)]
+    pub rolling_ms: Option<NonZeroU32>,
 }
 
 impl Limit {
-    const fn per_second(requests: u32, burst: u32) -> Self {
+    /// So many each second, and a burst.
+    ///
+    /// # Panics
+    ///
+    /// When either is nought.
+    pub const fn per_second(requests: u32, burst: u32) -> Self {
         Self {
             requests: NonZeroU32::new(requests).expect("a limit of the table below is not zero"),
             per_ms: NonZeroU32::new(1000).expect("a second is not zero"),
             burst: NonZeroU32::new(burst).expect("a limit of the table below is not zero"),
+            rolling_ms: None,
         }
+    }
+
+    /// The same, in any stretch of this length.
+    #[must_use]
+    pub const fn rolling(self, millis: u32) -> Self {
+        Self { rolling_ms: NonZeroU32::new(millis), ..self }
     }
 
     /// One burst an hour: what a test wants that must never meet a refill.
@@ -48,7 +63,12 @@ impl Limit {
     /// When the burst is nought.
     pub const fn hourly(burst: u32) -> Self {
         let burst = NonZeroU32::new(burst).expect("a burst is at least one request");
-        Self { requests: burst, per_ms: NonZeroU32::new(3_600_000).expect("an hour is not zero"), burst }
+        Self {
+            requests: burst,
+            per_ms: NonZeroU32::new(3_600_000).expect("an hour is not zero"),
+            burst,
+            rolling_ms: None,
+        }
     }
 
     /// The time in which one token is earned.
@@ -84,7 +104,7 @@ impl Default for Settings {
         Self {
             strict: true,
             limits: BTreeMap::from([
-                (Upstream::Spotify, Limit::per_second(10, 20)),
+                (Upstream::Spotify, Limit::per_second(10, 20).rolling(30_000)),
                 (Upstream::Musicbrainz, Limit::per_second(1, 1)),
                 (Upstream::Lastfm, Limit::per_second(5, 5)),
                 (Upstream::Beatport, Limit::per_second(2, 2)),

@@ -179,7 +179,7 @@ fn a_provider_learns_who_we_are_and_not_who_asks() {
         let seen = demo.sandbox.requests(upstream).pop().expect("a request");
         seen.headers.into_iter().find(|(found, _)| found == name).map(|(_, value)| value)
     };
-    assert_eq!(header(Upstream::Spotify, "authorization").as_deref(), Some("Bearer not-a-secret-token"));
+    assert!(header(Upstream::Spotify, "authorization").is_some_and(|value| value.starts_with("Bearer BQ")));
     assert_eq!(header(Upstream::Musicbrainz, "user-agent").as_deref(), Some("weir-demo/0.1 (https://weir.example)"));
     for upstream in [Upstream::Spotify, Upstream::Musicbrainz] {
         for private in ["x-weir-user", "x-weir-tier", "x-weir-roles", "x-forwarded-for", "cookie"] {

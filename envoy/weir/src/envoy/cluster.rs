@@ -1,5 +1,5 @@
-//! Where requests go: one cluster for each upstream, one for each place that issuers publish their keys at, and one for the
-//! state store, and the one that leads back into the proxy.
+//! Where requests go: one cluster for each upstream, one for each place that issuers publish their keys at or that providers'
+//! tokens come from, one for the state store, and the one that leads back into the proxy.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ const RETRIES_LEAST: u64 = 3;
 /// the client's stream, 64 KiB with HTTP/2, or the answer is lost.
 const PIECE_BYTES: u32 = 32 << 10;
 
-/// All clusters: the upstreams', the state store's, those that keys are fetched through, and the way back in.
+/// All clusters: the upstreams', the state store's, those that keys and tokens are fetched through, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
     let upstreams = upstreams.map(|upstream| {
@@ -43,7 +43,12 @@ pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     });
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
-    upstreams.chain(publishers).chain([internal::cluster()]).collect()
+    let endpoints = plan.policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()?.endpoint.as_ref());
+    let mut endpoints: Vec<_> = endpoints.collect();
+    endpoints.sort_by(|one, other| one.cluster.cmp(&other.cluster));
+    endpoints.dedup_by(|one, other| one.cluster == other.cluster);
+    let endpoints = endpoints.into_iter().map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
+    upstreams.chain(publishers).chain(endpoints).chain([internal::cluster()]).collect()
 }
 
 /// `retries` is how many percent of the requests under way may be retries.

@@ -41,6 +41,8 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
     json!({
         "stat_prefix": if side == Side::Inner { internal::NAME } else { NAME },
         "server_name": NAME,
+        // What leaves over TLS does not call itself plain HTTP because its client came that way.
+        "scheme_header_transformation": {"match_upstream": true},
         // Inside, the headers say who the client was.
         "use_remote_address": side == Side::Outer,
         "xff_num_trusted_hops": clients.trusted_hops,

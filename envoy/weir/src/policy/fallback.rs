@@ -37,9 +37,19 @@ fn member<'n>(node: &'n Node, key: &str) -> Option<&'n Node> {
     entries.iter().find(|entry| entry.key == key).map(|entry| &entry.node)
 }
 
-/// Notes every fallback to an upstream that there is not.
+/// Notes every fallback to an upstream that there is not, or that could not stand in: what leaves for a provider is a request
+/// of that provider's own.
 pub fn check(upstreams: &[Upstream], mistakes: &mut Mistakes) {
-    for name in upstreams.iter().filter_map(|upstream| upstream.fallback.upstream.as_ref()) {
+    for upstream in upstreams {
+        let Some(name) = &upstream.fallback.upstream else { continue };
         route::check_upstream(name, upstreams, mistakes);
+        let other = upstreams.iter().find(|other| other.name.value == name.value);
+        if upstream.provider.is_some() {
+            let expected = "expected `stale` or `static`";
+            mistakes.add(&name.span, "no other upstream understands a provider's requests", expected);
+        } else if other.is_some_and(|other| other.provider.is_some()) {
+            let expected = "expected an upstream without a `profile`";
+            mistakes.add(&name.span, format!("`{}` understands only requests of its own", name.value), expected);
+        }
     }
 }

@@ -22,7 +22,7 @@ use std::path::Path;
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::reader::{self, Fields, Spanned};
-use crate::yaml::{Entry, Node};
+use crate::yaml::{Entry, Node, Value};
 
 pub use client::Clients;
 pub use example::Example;
@@ -109,6 +109,10 @@ impl Policy {
             mistakes.add(&taken.name.span, "`state` is what the state store is called", "expected another name");
         }
         let routes = fields.required("routes", mistakes).map(|node| route::read(node, &upstreams, mistakes));
+        if let Some(node) = fields.optional("sandbox") {
+            check_stand_ins(node, mistakes);
+        }
+        check_files(&upstreams, mistakes);
         let examples = fields.optional("examples").map(|node| example::read(node, mistakes));
         fields.finish(mistakes);
         Some(Self {
@@ -127,9 +131,49 @@ impl Policy {
         })
     }
 
+    /// The secrets that are in files.
+    pub fn files(&self) -> impl Iterator<Item = &provider::Secret> {
+        self.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()).flat_map(|provider| &provider.files)
+    }
+
     /// The upstream of this name.
     pub fn upstream(&self, name: &str) -> Option<&Upstream> {
         self.upstreams.iter().find(|upstream| upstream.name.value == name)
+    }
+}
+
+/// The addresses for which the sandbox can stand in, and the paths below its own at which it does: the mapping `sandbox`, be
+/// the rest of the policy right or not.
+pub fn stand_ins(policy: &Node) -> Vec<(String, String)> {
+    let Value::Map(entries) = &policy.value else { return Vec::new() };
+    let found = entries.iter().find(|entry| entry.key == "sandbox").map(|entry| &entry.node.value);
+    let Some(Value::Map(entries)) = found else { return Vec::new() };
+    let pair = |entry: &Entry| Some((entry.key.clone(), reader::scalar(&entry.node)?.to_owned()));
+    entries.iter().filter_map(pair).collect()
+}
+
+fn check_stand_ins(node: &Node, mistakes: &mut Mistakes) {
+    for entry in reader::entries(node, "paths by address", mistakes).unwrap_or_default() {
+        if let Err(why) = Address::parse(&entry.key) {
+            mistakes.add(&entry.span, format!("`{}` is not an address", entry.key), why);
+        }
+        if let Some(path) = reader::text(&entry.node, mistakes).filter(|path| !path.value.starts_with('/')) {
+            mistakes.add(&path.span, "this is not a path of the sandbox", "expected it to begin with `/`");
+        }
+    }
+}
+
+/// Notes two secrets that would be handed on under one name.
+fn check_files(upstreams: &[Upstream], mistakes: &mut Mistakes) {
+    let mut taken: Vec<&str> = Vec::new();
+    for upstream in upstreams {
+        let Some(provider) = &upstream.provider else { continue };
+        let own: Vec<&str> = provider.files.iter().map(|secret| secret.variable.as_str()).collect();
+        if let Some(name) = own.iter().find(|name| taken.contains(*name)) {
+            let wrong = format!("`{}` and another upstream would both keep a secret in {name}", upstream.name.value);
+            mistakes.add(&upstream.name.span, wrong, "expected names that differ in more than punctuation");
+        }
+        taken.extend(own);
     }
 }
 

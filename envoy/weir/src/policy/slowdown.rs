@@ -1,6 +1,6 @@
 //! How an upstream says that it is asked too often: the mapping `slow_down` of an upstream.
 
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::reader::{self, Fields};
 use crate::yaml::Node;
@@ -12,6 +12,8 @@ pub struct SlowDown {
     pub draft: Draft,
     /// The statuses that stand for it.
     pub statuses: Vec<u64>,
+    /// Where it is said that headers of the upstream's own are read.
+    pub headers: Vec<Span>,
 }
 
 impl SlowDown {
@@ -32,14 +34,15 @@ impl SlowDown {
                 draft.set(key, period);
             }
         }
-        let mut statuses = Vec::new();
+        let (mut statuses, mut headers) = (Vec::new(), Vec::new());
         for word in &words {
             match word.value.as_str() {
                 "retry_after" | "429" => statuses.push(429),
                 "503" => statuses.push(503),
+                "ratelimit_headers" => headers.push(word.span.clone()),
                 _ => {}
             }
         }
-        Some(Self { draft, statuses })
+        Some(Self { draft, statuses, headers })
     }
 }

@@ -136,7 +136,19 @@ pub fn read(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistake
     let entries = reader::entries(node, "upstreams by name", mistakes).unwrap_or_default();
     let upstreams: Vec<_> = entries.iter().filter_map(|entry| upstream(entry, surroundings, mistakes)).collect();
     fallback::check(&upstreams, mistakes);
+    for upstream in &upstreams {
+        check_provider(upstream, mistakes);
+    }
     upstreams
+}
+
+/// Notes what is said of a provider that the filter in front of it leaves nothing of.
+fn check_provider(upstream: &Upstream, mistakes: &mut Mistakes) {
+    let Some(slow_down) = upstream.slow_down.as_ref().filter(|_| upstream.provider.is_some()) else { return };
+    for header in &slow_down.headers {
+        let expected = "expected words that an answer of the common shape still says, like `retry_after`";
+        mistakes.add(header, "no header of a provider's gets this far", expected);
+    }
 }
 
 fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Upstream> {
@@ -166,7 +178,7 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
     let (breaker, fallback) = breaker.unzip();
     let limit = fields.optional("limit").map(Draft::of);
     let slow_down = fields.optional("slow_down").and_then(|node| SlowDown::read(node, mistakes));
-    let provider = Provider::read(&mut fields, internal, mistakes);
+    let provider = Provider::read(&entry.key, &mut fields, internal, surroundings, mistakes);
     fields.finish(mistakes);
     // What names this upstream is not to be blamed for the mistake in it.
     let nowhere = Address { tls: false, host: Name::Domain("invalid".into()), port: 80, base: String::new() };

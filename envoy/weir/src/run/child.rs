@@ -46,6 +46,12 @@ impl Child {
         command.args(["--file-flush-interval-msec", "100"]);
         // The first answer after a change asks its client to close the connection.
         command.args(["--drain-strategy", "immediate", "--drain-time-s"]).arg(DRAIN.as_secs().to_string());
+        for secret in launch.document.policy.files() {
+            let text = secret
+                .read()
+                .map_err(|error| Failure::because(format!("{} cannot be read: {error}", secret.file.display())))?;
+            command.env(&secret.variable, text);
+        }
         if let Some(workers) = launch.options.concurrency {
             command.arg("--concurrency").arg(workers.to_string());
         }

@@ -72,8 +72,11 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         filters.insert(1, filter(ratelimit::FRONT, "ratelimit", &front));
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);
     }
-    let environment = surroundings.variable;
     if let Some(provider) = provider {
+        let environment = |name: &str| {
+            let file = policy.files().find(|secret| secret.variable == name);
+            file.map_or_else(|| (surroundings.variable)(name), |secret| secret.read().ok())
+        };
         let variables = provider::variables(policy);
         filters.push(Filter { variables, ..filter("provider", "provider", &provider) });
         complaint::read(provider, |json| ::provider::Config::with_environment(json, &environment), mistakes);

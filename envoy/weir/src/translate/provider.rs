@@ -3,14 +3,17 @@
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::policy::provider::Provider;
-use crate::policy::{Policy, Route};
+use crate::policy::{Policy, Route, Upstream};
 
 /// The filter's configuration; `None` where no upstream has a profile.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
     let mut providers = Draft::object(&policy.span);
     for upstream in &policy.upstreams {
-        if let Some(Provider { draft, .. }) = &upstream.provider {
+        if let Some(Provider { draft, endpoint, .. }) = &upstream.provider {
             let mut draft = draft.clone();
+            if endpoint.is_some() {
+                draft.set("again", again(upstream));
+            }
             draft.set("base", Draft::leaf(upstream.address.base.as_str(), &upstream.name.span));
             providers.set(&upstream.name.value, draft);
         }
@@ -26,6 +29,17 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
         draft.set("routes", Draft::list(routes, &policy.span));
         draft
     })
+}
+
+/// Where a request goes once more whose token was refused: the same place, past the routes.
+fn again(upstream: &Upstream) -> Draft {
+    let span = &upstream.name.span;
+    let timeout = upstream.retry.as_ref().map_or(upstream.timeout, |retry| retry.per_try);
+    let mut again = Draft::object(span);
+    again.set("cluster", Draft::leaf(upstream.name.value.as_str(), span));
+    again.set("authority", Draft::leaf(upstream.address.authority(), span));
+    again.set("timeout", Draft::leaf(timeout.to_string(), span));
+    again
 }
 
 fn entry(route: &Route) -> Draft {

@@ -21,7 +21,8 @@ fn verdict(name: &str, shape: Shape, is_raw: bool, status: u16, retry_after: Opt
     let expected = Expectation { provider: 0, shape, question: None, is_raw };
     let pairs: Vec<(&[u8], &[u8])> =
         retry_after.iter().map(|value| (b"retry-after".as_slice(), value.as_bytes())).collect();
-    judge(&provider(name), &expected, status, &Headers::from_pairs(&pairs), body, NOW)
+    let provider = provider(name);
+    judge(&provider, &provider.forms, &expected, status, &Headers::from_pairs(&pairs), body, NOW)
 }
 
 #[test]

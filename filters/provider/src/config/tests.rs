@@ -60,6 +60,23 @@ fn a_mistake_says_where_it_is_and_what_would_be_right() {
         (provider(r#"{"base": "/v1?a"}"#), "providers.acousticbrainz.base: must begin with / and have no query"),
         (provider(r#"{"answer_max": 1}"#), "providers.acousticbrainz.answer_max: must be a whole number from 1024"),
         (provider(r#"{"credentials": {}}"#), "providers.acousticbrainz.credentials: must have one of query"),
+        (provider(r#"{"again": {}}"#), "providers.acousticbrainz.again.cluster: is missing"),
+        (
+            provider(r#"{"again": {"cluster": "a", "authority": ""}}"#),
+            "providers.acousticbrainz.again: must have a cluster",
+        ),
+        (
+            provider(r#"{"again": {"cluster": "a", "authority": "b", "timeout": "0"}}"#),
+            "providers.acousticbrainz.again: must have a cluster",
+        ),
+        (
+            provider(r#"{"again": {"cluster": "a", "authority": "b", "retries": 3}}"#),
+            "providers.acousticbrainz.again.retries: is not known here",
+        ),
+        (
+            provider(r#"{"credentials": {"oauth2": {}}}"#),
+            "providers.acousticbrainz.credentials.oauth2.token_url: is missing",
+        ),
         (provider(r#"{"limit": 1}"#), "providers.acousticbrainz.limit: unknown field `limit`"),
         (provider("1"), "providers.acousticbrainz: must be an object"),
         (route(r#"{"provider": "x"}"#), "routes[0].provider: no such provider: \"x\""),

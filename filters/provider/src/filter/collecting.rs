@@ -5,24 +5,49 @@ use proxy_wasm::types::Action;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 
+use super::waiting::Worker;
 use super::{Filter, Phase, Sent, report};
 use crate::answer::{self, Trouble, Verdict};
 use crate::config::{Config, Provider};
 use crate::outgoing;
 use crate::passage::Passage;
+use crate::secret::Forms;
 
 /// An answer that is being collected. Its bytes are copied out of the host's buffer, which is bounded by the client's
 /// connection and not by the configuration.
 pub(super) struct Collection {
+    pub(super) sent: Box<Sent>,
+    pub(super) status: u16,
+    pub(super) headers: Headers,
+    pub(super) body: Vec<u8>,
+}
+
+/// An answer that is passed on as it comes.
+pub(super) struct Passing {
     sent: Box<Sent>,
-    status: u16,
-    headers: Headers,
-    body: Vec<u8>,
+    passage: Passage,
+}
+
+impl Passing {
+    /// Whether something has come that has not been passed on.
+    pub(super) const fn is_behind(&self) -> bool {
+        self.passage.is_behind()
+    }
+}
+
+impl Sent {
+    /// Does something with the forms in which our secrets may come back.
+    fn with_forms<T>(&self, provider: &Provider, work: impl FnOnce(&Forms) -> T) -> T {
+        match self.showing.borrow().as_ref() {
+            Some(showing) => work(&showing.token.forms),
+            None => work(&provider.forms),
+        }
+    }
 }
 
 impl Filter {
     /// Reads an answer's headers.
-    pub(super) fn receive(&mut self, config: &Config, sent: Box<Sent>, is_bodyless: bool) -> Action {
+    pub(super) fn receive(&mut self, worker: &Worker, sent: Box<Sent>, is_bodyless: bool) -> Action {
         let headers = match headers::read(Map::Response) {
             Ok(headers) => headers,
             Err(error) => {
@@ -36,7 +61,18 @@ impl Filter {
         if status != 200 && !is_of_upstream() {
             return Action::Continue;
         }
-        let Some(provider) = config.providers.get(sent.expected.provider) else { return Action::Continue };
+        let Some(provider) = worker.config.providers.get(sent.expected.provider) else { return Action::Continue };
+        if status == 401 && worker.refuse(&sent) {
+            if is_bodyless {
+                let now = shell::now();
+                // A body cannot be put where there is none, so there is no answer to wait for.
+                worker.concede(provider, sent, now, now);
+                report(headers::set(Map::Response, "content-length", b"0"));
+                return Action::Continue;
+            }
+            self.phase = Phase::Refused(sent);
+            return Action::Pause;
+        }
         let length = number("content-length").unwrap_or(0);
         let collection = Collection { sent, status, headers, body: Vec::new() };
         if length > provider.answer_bytes_max {
@@ -77,7 +113,7 @@ impl Filter {
             return self.finish(config, &collection);
         }
         if collection.body.len() > HELD_BYTES_MAX && collection.is_own() {
-            return self.release(provider, &collection);
+            return self.release(provider, *collection);
         }
         report(stream::replace(Buffer::ResponseBody, b""));
         self.phase = Phase::Collected(collection);
@@ -86,28 +122,25 @@ impl Filter {
 
     /// Lets go of a long answer that is to stay as it is. Of what waits together with its headers there must not be more
     /// than the client's connection holds.
-    fn release(&mut self, provider: &Provider, collection: &Collection) -> Action {
-        let headers = outgoing::answer(&collection.headers, &provider.forms, None);
-        report(headers::replace_all(Map::Response, &headers));
+    fn release(&mut self, provider: &Provider, collection: Collection) -> Action {
+        let Collection { sent, headers, body, .. } = collection;
         let mut passage = Passage::default();
-        let first = passage.pass(&provider.forms, &collection.body, false, HELD_BYTES_MAX);
+        let (headers, first) = sent.with_forms(provider, |forms| {
+            (outgoing::answer(&headers, forms, None), passage.pass(forms, &body, false, HELD_BYTES_MAX))
+        });
+        report(headers::replace_all(Map::Response, &headers));
         report(stream::replace(Buffer::ResponseBody, &first));
-        self.phase = Phase::Passed(Box::new((collection.sent.expected.provider, passage)));
+        self.phase = Phase::Passed(Box::new(Passing { sent, passage }));
         Action::Continue
     }
 
     /// Passes a further piece of a long answer on; one that is longer than is wanted breaks off.
-    pub(super) fn pass(
-        &mut self,
-        config: &Config,
-        (index, mut passage): (usize, Passage),
-        size: usize,
-        is_last: bool,
-    ) -> Action {
-        let Some(provider) = config.providers.get(index) else { return Action::Continue };
+    pub(super) fn pass(&mut self, config: &Config, mut passing: Box<Passing>, size: usize, is_last: bool) -> Action {
+        let Some(provider) = config.providers.get(passing.sent.expected.provider) else { return Action::Continue };
         let piece = stream::bytes(Buffer::ResponseBody, 0, size);
+        let Passing { sent, passage } = passing.as_mut();
         let bytes = match &piece {
-            Ok(piece) => passage.pass(&provider.forms, piece, is_last, usize::MAX),
+            Ok(piece) => sent.with_forms(provider, |forms| passage.pass(forms, piece, is_last, usize::MAX)),
             Err(_) => Vec::new(),
         };
         if piece.is_err() || passage.received() > provider.answer_bytes_max {
@@ -117,7 +150,7 @@ impl Filter {
             return Action::Pause;
         }
         report(stream::replace(Buffer::ResponseBody, &bytes));
-        self.phase = Phase::Passed(Box::new((index, passage)));
+        self.phase = Phase::Passed(passing);
         Action::Continue
     }
 
@@ -141,13 +174,15 @@ impl Collection {
 
 const TOO_LONG: Verdict = Verdict::Refused(Rejection::Proxy, Some(Trouble::TooLong));
 
-fn judge(provider: &Provider, collection: &Collection) -> Verdict {
+pub(super) fn judge(provider: &Provider, collection: &Collection) -> Verdict {
     let Collection { sent, status, headers, body } = collection;
-    answer::judge(provider, &sent.expected, *status, headers, body, shell::now())
+    sent.with_forms(provider, |forms| {
+        answer::judge(provider, forms, &sent.expected, *status, headers, body, shell::now())
+    })
 }
 
 /// Puts the headers of a verdict in the place of the answer's, and gives its body.
-fn conclude(provider: &Provider, collection: &Collection, verdict: Verdict) -> Vec<u8> {
+pub(super) fn conclude(provider: &Provider, collection: &Collection, verdict: Verdict) -> Vec<u8> {
     let (headers, body) = dressed(provider, collection, verdict, false);
     report(headers::replace_all(Map::Response, &headers));
     body
@@ -157,7 +192,10 @@ fn conclude(provider: &Provider, collection: &Collection, verdict: Verdict) -> V
 fn dressed(provider: &Provider, collection: &Collection, verdict: Verdict, is_bodyless: bool) -> (Headers, Vec<u8>) {
     let length = |body: &[u8]| if is_bodyless { 0 } else { body.len() };
     match verdict {
-        Verdict::Good(body) => (outgoing::answer(&collection.headers, &provider.forms, Some(length(&body))), body),
+        Verdict::Good(body) => {
+            let answer = |forms: &Forms| outgoing::answer(&collection.headers, forms, Some(length(&body)));
+            (collection.sent.with_forms(provider, answer), body)
+        }
         Verdict::Refused(rejection, trouble) => {
             if let Some(trouble) = trouble {
                 log::error!("{}: {} (status {})", provider.name, trouble.text(), collection.status);

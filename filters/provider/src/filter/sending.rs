@@ -1,5 +1,7 @@
 //! The request's way: it is read, refused, or sent on as the provider's own.
 
+use std::rc::Rc;
+
 use policy::handover::{header, state};
 use policy::rejection::Format;
 use policy::route::Target;
@@ -8,16 +10,17 @@ use proxy_wasm::types::Action;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 
+use super::waiting::{Departure, Worker};
 use super::{Filter, Held, Phase, Sent, report};
 use crate::answer::Expectation;
-use crate::config::{Config, Provider};
 use crate::outgoing;
 use crate::profile::Shape;
 use crate::request::{self, BODY_BYTES_MAX, What};
 
 impl Filter {
     /// Reads a request's headers: it is refused, sent on, or its body is awaited.
-    pub(super) fn begin(&mut self, config: &Config, is_bodyless: bool) -> Action {
+    pub(super) fn begin(&mut self, worker: &Worker, is_bodyless: bool) -> Action {
+        let config = &worker.config;
         let headers = match headers::read(Map::Request) {
             Ok(headers) => headers,
             Err(error) => {
@@ -49,13 +52,14 @@ impl Filter {
             What::Lookup(lookup, _) => {
                 let question = asked.question();
                 let expected = Expectation { provider: provider_index, shape: lookup.shape, question, is_raw };
-                self.send(provider, expected, &asked.what, &headers)
+                let path = outgoing::path(provider, &asked.what, expected.question.as_ref());
+                self.send(worker, expected, path, false, headers)
             }
         }
     }
 
     /// Holds a search's body until it is whole.
-    pub(super) fn hold(&mut self, config: &Config, held: Box<Held>, size: usize, end_of_stream: bool) -> Action {
+    pub(super) fn hold(&mut self, worker: &Worker, held: Box<Held>, size: usize, end_of_stream: bool) -> Action {
         if size > BODY_BYTES_MAX {
             return shell::reject(&Rejection::TooLarge, &held.headers, &[]);
         }
@@ -72,32 +76,46 @@ impl Filter {
             Ok(question) => Some(question),
             Err(rejection) => return shell::reject(&rejection, &headers, &[]),
         };
-        let Some(of) = config.providers.get(provider) else { return Action::Continue };
+        let Some(of) = worker.config.providers.get(provider) else { return Action::Continue };
         let expected = Expectation { provider, shape: Shape::Tracks(search.tracks), question, is_raw };
         report(stream::replace(Buffer::RequestBody, b""));
-        self.send(of, expected, &What::Search(search), &headers)
+        let path = outgoing::path(of, &What::Search(search), expected.question.as_ref());
+        self.send(worker, expected, path, true, headers)
     }
 
-    /// Sends the provider's own request in the place of the client's. Whatever its credential, it is known here: this is
-    /// where a request would wait for one that is not.
-    fn send(&mut self, provider: &Provider, expected: Expectation, what: &What<'_>, client: &Headers) -> Action {
-        let path = match outgoing::path(provider, what, expected.question.as_ref()) {
+    /// Sends the provider's own request in the place of the client's. `had_body` tells that Envoy will end it with an empty
+    /// body.
+    fn send(
+        &mut self,
+        worker: &Worker,
+        expected: Expectation,
+        path: Result<String, Rejection>,
+        had_body: bool,
+        client: Headers,
+    ) -> Action {
+        let index = expected.provider;
+        let Some(provider) = worker.config.providers.get(index) else { return Action::Continue };
+        let path = match path {
             Ok(path) => path,
-            Err(rejection) => return shell::reject(&rejection, client, &[]),
+            Err(rejection) => return shell::reject(&rejection, &client, &[]),
         };
-        let had_body = matches!(what, What::Search(_));
         // Before the path, which makes Envoy look for another route.
         report(stream::set_state(state::PROVIDER, &provider.name));
-        let own = outgoing::request(provider, client, path, &provider.credential.shown(), had_body);
-        if let Err(error) = headers::replace_all(Map::Request, &own) {
-            log::error!("request not rewritten: {error}");
-            return shell::reject(&Rejection::Internal, client, &[]);
-        }
+        let showing = Rc::default();
         self.phase = Phase::Sent(Box::new(Sent {
             expected,
             request_id: client.first(header::REQUEST_ID).and_then(RequestId::parse),
             format: Format::of(client.first("accept")),
+            showing: Rc::clone(&showing),
         }));
+        if provider.grant().is_some() {
+            return worker.leave(self.id, index, Departure { client, path, had_body, showing });
+        }
+        let own = outgoing::request(provider, &client, path, &provider.credential.shown(), had_body);
+        if let Err(error) = headers::replace_all(Map::Request, &own) {
+            log::error!("request not rewritten: {error}");
+            return shell::reject(&Rejection::Internal, &client, &[]);
+        }
         Action::Continue
     }
 }

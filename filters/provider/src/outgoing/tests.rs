@@ -154,3 +154,25 @@ fn nothing_of_a_provider_comes_back_but_for_how_long_it_is_good() {
     );
     assert_eq!(handed.first("content-type"), Some(b"application/json".as_slice()));
 }
+
+#[test]
+fn a_request_that_is_sent_once_more_has_another_token_and_what_a_route_would_have_said() {
+    let own = Headers::from_pairs(&[
+        (b":method", b"GET"),
+        (b":path", b"/b/tracks/1"),
+        (b":authority", b"gateway.example"),
+        (b"x-forwarded-proto", b"http"),
+        (b"content-length", b"0"),
+        (b"x-request-id", b"r-1"),
+        (b"tracestate", b"\xff"),
+        (b"authorization", b"Bearer token-0000000001"),
+    ]);
+    let expected = [
+        (":authority", "api.example"),
+        ("authorization", "Bearer token-0000000002"),
+        (":method", "GET"),
+        (":path", "/b/tracks/1"),
+        ("x-request-id", "r-1"),
+    ];
+    assert_eq!(again(&own, "api.example", "Bearer token-0000000002"), expected);
+}

@@ -5,7 +5,9 @@ use sandbox::{Fault, Upstream};
 
 use crate::{Demo, json};
 
-const SECRETS: [&str; 4] = [sandbox::STANDING_TOKEN, sandbox::CLIENT_SECRET, sandbox::API_KEY, "key=weir-sandbox"];
+/// What tokens of the sandbox begin with.
+const TOKEN: &str = "Bearer BQ";
+const SECRETS: [&str; 4] = [TOKEN, sandbox::CLIENT_SECRET, sandbox::API_KEY, "key=weir-sandbox"];
 
 fn search(demo: &Demo, provider: &str, body: &str) -> Answer {
     let token = demo.sandbox.token(&sandbox::Claims { tier: "enterprise".to_owned(), ..sandbox::Claims::default() });
@@ -110,6 +112,21 @@ fn what_is_tried_again_is_the_providers_own_request() {
         assert_eq!(request.method, "GET");
         assert_eq!(request.path, "/beatport/v4/catalog/tracks/?name=Strobe&artist_name=Deadmau5&per_page=10");
         assert_eq!((header("content-length"), header("transfer-encoding")), (Some("0"), None));
-        assert_eq!(header("authorization"), Some("Bearer not-a-secret-token"));
+        assert!(header("authorization").is_some_and(|value| value.starts_with(TOKEN)));
     }
+}
+
+#[test]
+fn the_sample_client_waits_where_it_is_asked_to() {
+    let demo = Demo::start();
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let python = root.join(".tools/client/bin/python");
+    assert!(python.is_file(), "`make client` installs what it needs");
+    let mut client = std::process::Command::new(python);
+    client.arg(root.join("envoy/policies/enrich.py")).arg(format!("http://{}", demo.envoy.address()));
+    let output = client.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert_eq!(said.lines().count(), 10, "{said}");
+    assert!(said.lines().any(|line| line == "spotify: deadmau5 - Strobe: deadmau5 - Strobe"), "{said}");
 }

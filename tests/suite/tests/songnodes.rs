@@ -1,0 +1,311 @@
+//! The policy of six real providers, in a real Envoy in front of the sandbox, which keeps their limits and knows no secrets but
+//! those of this test.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use proxy::envoy::Options;
+use proxy::{Answer, Envoy, Request, client};
+use sandbox::{Fault, Limit, Sandbox, Settings, Upstream};
+use suite::module;
+use weir::document::{self, Reading};
+use weir::envoy::{Plan, bootstrap};
+
+/// Variables of the environment and what they hold.
+const SECRETS: [(&str, &str); 7] = [
+    ("SPOTIFY_CLIENT_ID", "spotify-client-4711"),
+    ("SPOTIFY_CLIENT_SECRET", "hush/of+spotify-0815"),
+    ("BEATPORT_CLIENT_ID", "beatport-client-4712"),
+    ("BEATPORT_CLIENT_SECRET", "hush-of-beatport-0816"),
+    ("LASTFM_API_KEY", "hush-of-lastfm-0817"),
+    ("DISCOGS_KEY", "discogs-key-4713"),
+    ("DISCOGS_SECRET", "hush-of-discogs-0818"),
+];
+
+/// One test at a time: what leaves in time must not arrive late because of another.
+static TURN: Mutex<()> = Mutex::new(());
+
+struct Show {
+    envoy: Envoy,
+    sandbox: Sandbox,
+    bootstrap: String,
+    /// Everything that a client was told.
+    told: Mutex<Vec<String>>,
+    _turn: MutexGuard<'static, ()>,
+}
+
+fn secret(name: &str) -> Option<String> {
+    SECRETS.into_iter().find(|(known, _)| *known == name).map(|(_, text)| text.to_owned())
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
+}
+
+impl Show {
+    fn start() -> Self {
+        Self::start_with(|text| text)
+    }
+
+    /// With another policy.
+    fn start_with(change: impl FnOnce(String) -> String) -> Self {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let pair = |name: &str, word: &str| {
+            let of = |part| secret(&format!("{name}_{part}")).unwrap();
+            (of(if word.is_empty() { "KEY" } else { "CLIENT_ID" }), of(if word.is_empty() { "SECRET" } else { word }))
+        };
+        let settings = Settings {
+            clients: BTreeMap::from([
+                pair("SPOTIFY", "CLIENT_SECRET"),
+                pair("BEATPORT", "CLIENT_SECRET"),
+                pair("DISCOGS", ""),
+            ]),
+            api_keys: BTreeSet::from([secret("LASTFM_API_KEY").unwrap()]),
+            ..Settings::default()
+        };
+        let sandbox = Sandbox::start_with(settings, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let url = format!("http://{}", sandbox.address());
+        let text =
+            std::fs::read_to_string(repository("envoy/policies/songnodes.yaml")).expect("it is in the repository");
+        let text = change(text);
+        let reading = Reading { sandbox: Some(&url), variable: Some(&secret) };
+        let mut document = document::read(Path::new("songnodes.yaml"), text.as_bytes(), &reading)
+            .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
+        document.policy.listen.value.set_port(0);
+        let module = module::path("provider");
+        let wasm = module.parent().expect("a folder");
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+        let bootstrap = bootstrap::standalone(&plan).to_string();
+        let environment = SECRETS.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec();
+        let log_level = "info,wasm:debug".to_owned();
+        let options = Options { environment, log_level, ..Options::default() };
+        let envoy = Envoy::start_with(&bootstrap, &options).unwrap_or_else(|failure| panic!("{failure}"));
+        Self { envoy, sandbox, bootstrap, told: Mutex::default(), _turn: turn }
+    }
+
+    fn send(&self, request: &Request) -> Answer {
+        let answer = client::call(self.envoy.address(), request).expect("an answer");
+        let mut told = format!("{}\n", answer.status);
+        for (name, value) in &answer.headers {
+            told += &format!("{}: {}\n", String::from_utf8_lossy(name), String::from_utf8_lossy(value));
+        }
+        told += &String::from_utf8_lossy(&answer.body);
+        self.told.lock().unwrap().push(told);
+        answer
+    }
+
+    /// The `n`th of the things that there are to ask a provider; no two are alike.
+    fn ask(&self, provider: &str, n: usize) -> Answer {
+        let request = if provider == "acousticbrainz" {
+            Request::get(&format!("/api/acousticbrainz/features/7d357162-6c37-47f4-abcd-c748{n:08x}"))
+        } else {
+            let body = format!(r#"{{"artist": "deadmau5", "title": "Strobe {n}", "limit": 3}}"#);
+            let request = Request::new("POST", &format!("/api/{provider}/search"));
+            request.header("content-type", "application/json").body(body.as_bytes())
+        };
+        self.send(&request)
+    }
+
+    fn counts(&self) -> Vec<u64> {
+        Upstream::ALL.into_iter().map(|upstream| self.sandbox.count(upstream)).collect()
+    }
+
+    /// What the sandbox's limits have refused, as the gateway's clusters count it.
+    fn refusals(&self) -> u64 {
+        let is_refusal = |line: &&str| line.contains("upstream_rq_429:") || line.contains("upstream_rq_503:");
+        let stats = self.envoy.stats();
+        stats.lines().filter(is_refusal).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// The tokens that the providers were shown.
+    fn tokens(&self) -> BTreeSet<String> {
+        let seen = [Upstream::Spotify, Upstream::Beatport].map(|upstream| self.sandbox.requests(upstream)).concat();
+        let shown = seen.into_iter().flat_map(|request| request.headers);
+        shown.filter_map(|(_, value)| value.strip_prefix("Bearer ").map(str::to_owned)).collect()
+    }
+
+    /// Looks for every secret in all that anybody can see.
+    fn search(&self) {
+        let tokens = self.tokens();
+        assert!(!tokens.is_empty());
+        let encoded = |text: &str| text.replace('/', "%2F").replace('+', "%2B");
+        let of_clients =
+            SECRETS.into_iter().filter(|(name, _)| !name.ends_with("CLIENT_ID")).map(|(_, text)| text.to_owned());
+        let basic = "c3BvdGlmeS1jbGllbnQtNDcxMT".to_owned();
+        let secrets: BTreeSet<String> =
+            of_clients.chain(tokens).flat_map(|text| [encoded(&text), text]).chain([basic]).collect();
+        let pages = [
+            "config_dump?include_eds",
+            "stats",
+            "stats/prometheus",
+            "stats/recentlookups",
+            "clusters",
+            "listeners",
+            "server_info",
+            "runtime",
+            "certs",
+            "memory",
+            "contention",
+            "help",
+            "init_dump",
+            "stats?format=json",
+        ];
+        let mut seen: Vec<(String, String)> =
+            vec![("bootstrap".into(), self.bootstrap.clone()), ("log".into(), self.envoy.log())];
+        seen.extend(pages.map(|page| (page.to_owned(), self.envoy.admin(&format!("/{page}")))));
+        seen.extend(self.told.lock().unwrap().iter().map(|told| ("answer".to_owned(), told.clone())));
+        assert!(
+            seen.iter().any(|(page, text)| page.starts_with("config_dump") && text.contains("SPOTIFY_CLIENT_SECRET"))
+        );
+        for (place, text) in &seen {
+            for secret in &secrets {
+                assert!(!text.contains(secret.as_str()), "{place} has {secret}: {}", around(text, secret));
+            }
+        }
+    }
+}
+
+fn around(text: &str, part: &str) -> String {
+    let at = text.find(part).unwrap_or_default();
+    text.get(at.saturating_sub(200)..).unwrap_or_default().chars().take(400).collect()
+}
+
+/// Two hundred requests, as many for each provider as it answers in the same time.
+fn requests() -> Vec<(&'static str, usize)> {
+    let shares = [
+        ("spotify", 100),
+        ("lastfm", 50),
+        ("beatport", 20),
+        ("musicbrainz", 10),
+        ("discogs", 10),
+        ("acousticbrainz", 10),
+    ];
+    let mut all: Vec<_> =
+        shares.into_iter().flat_map(|(provider, share)| (0..share).map(move |n| (provider, n))).collect();
+    // In the order in which each has the same part of its share behind it.
+    let share = |provider: &str| shares.iter().find(|(name, _)| *name == provider).unwrap().1;
+    all.sort_by_key(|(provider, n)| n * 1000 / share(provider));
+    all
+}
+
+/// Has twenty callers send them; what each was answered.
+fn by_twenty(show: &Show, requests: &[(&'static str, usize)]) -> Vec<(&'static str, u16, String)> {
+    let next = Mutex::new(requests.iter());
+    let answers = Mutex::new(Vec::new());
+    std::thread::scope(|scope| {
+        for _ in 0..20 {
+            scope.spawn(|| {
+                loop {
+                    let Some((provider, n)) = next.lock().unwrap().next().copied() else { return };
+                    let answer = show.ask(provider, n);
+                    let cache = answer.text("cache-status").unwrap_or_default();
+                    answers.lock().unwrap().push((provider, answer.status, cache));
+                }
+            });
+        }
+    });
+    answers.into_inner().unwrap()
+}
+
+#[test]
+fn two_hundred_searches_keep_every_limit_and_the_second_round_asks_nobody() {
+    let show = Show::start();
+    let requests = requests();
+    assert_eq!(requests.len(), 200);
+    let first = by_twenty(&show, &requests);
+    let wrong: Vec<_> = first
+        .iter()
+        .filter(|(provider, status, _)| *status != if *provider == "acousticbrainz" { 404 } else { 200 })
+        .collect();
+    assert!(wrong.is_empty() && first.len() == 200, "{wrong:?}");
+    assert_eq!(show.refusals(), 0, "no provider had to refuse anything");
+    for (upstream, count) in [
+        (Upstream::Spotify, 100),
+        (Upstream::Lastfm, 50),
+        (Upstream::Beatport, 20),
+        (Upstream::Musicbrainz, 10),
+        (Upstream::Discogs, 10),
+        (Upstream::Acousticbrainz, 10),
+        (Upstream::SpotifyAccounts, 1),
+        (Upstream::BeatportAccounts, 1),
+    ] {
+        assert_eq!(show.sandbox.count(upstream), count, "{upstream:?}");
+    }
+    let before = show.counts();
+    let second = by_twenty(&show, &requests);
+    assert!(second.iter().all(|(_, _, cache)| cache.starts_with("weir; hit")), "{second:?}");
+    assert_eq!(show.counts(), before);
+    show.search();
+}
+
+#[test]
+fn no_stretch_of_spotifys_rolling_window_is_overfull() {
+    // A third of the time of both, so that it is spent within this test.
+    let show = Show::start_with(|text| {
+        assert!(text.contains("{count: 280, window: 30s, "));
+        text.replace("{count: 280, window: 30s, ", "{count: 90, window: 10s, ")
+    });
+    show.sandbox.limit(Upstream::Spotify, Some(Limit::per_second(10, 20).rolling(10_000)));
+    let begun = Instant::now();
+    let answers = by_twenty(&show, &(0..150).map(|n| ("spotify", n)).collect::<Vec<_>>());
+    assert!(answers.iter().all(|(_, status, _)| *status == 200), "{answers:?}");
+    assert_eq!((show.refusals(), show.sandbox.count(Upstream::Spotify)), (0, 150));
+    assert!(begun.elapsed() >= Duration::from_secs(10), "more than one window takes");
+}
+
+#[test]
+fn an_endpoint_that_is_away_for_a_while_harms_nobody() {
+    let show = Show::start();
+    // Ends after nine seconds, and is replaced after three to six.
+    show.sandbox.token_lifetime(Duration::from_secs(12));
+    show.sandbox.revoke_tokens();
+    assert_eq!(show.ask("spotify", 0).status, 200);
+    let (begun, asked) = (Instant::now(), show.sandbox.count(Upstream::SpotifyAccounts));
+    show.sandbox.fault(Upstream::SpotifyAccounts, Fault::status(503).body("hush-of-beatport-0816"));
+    let ask_until = |from: usize, end: Duration| {
+        let mut n = from;
+        while begun.elapsed() < end {
+            assert_eq!(show.ask("spotify", n).status, 200, "after {:?}", begun.elapsed());
+            n += 1;
+        }
+        n
+    };
+    let n = ask_until(1, Duration::from_millis(6500));
+    assert!(show.sandbox.count(Upstream::SpotifyAccounts) > asked, "it was asked while it was away");
+    show.sandbox.clear_faults(Upstream::SpotifyAccounts);
+    ask_until(n, Duration::from_secs(11));
+    assert!(show.tokens().len() >= 2, "a new token came");
+    // All that it has given is revoked: the request is sent once more with another token.
+    show.sandbox.token_lifetime(Duration::from_hours(1));
+    show.sandbox.revoke_tokens();
+    assert_eq!(show.ask("spotify", 1000).status, 200);
+    show.search();
+}
+
+#[test]
+fn the_sample_client_finds_tracks_at_all_providers() {
+    let show = Show::start();
+    let python = repository(".tools/client/bin/python");
+    assert!(python.is_file(), "`make client` installs what it needs");
+    let mut client = std::process::Command::new(python);
+    client.arg(repository("envoy/policies/enrich.py")).arg(format!("http://{}", show.envoy.address()));
+    let output = client.output().expect("it runs");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    for line in [
+        "spotify: deadmau5 - Strobe: deadmau5 - Strobe",
+        "musicbrainz: deadmau5 - Strobe: deadmau5 - Strobe",
+        "lastfm: deadmau5 - Strobe: deadmau5 - Strobe",
+        "beatport: deadmau5 - Strobe: deadmau5 - Strobe",
+        "discogs: deadmau5 - Strobe: deadmau5 - For Lack of a Better Name",
+    ] {
+        assert!(said.lines().any(|found| found == line), "{line}\n{said}");
+    }
+    assert_eq!(said.lines().count(), 10, "{said}");
+    show.search();
+}
