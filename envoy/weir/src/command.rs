@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::check;
 use crate::document::{self, Document, Reading};
 use crate::envoy::{Plan, bootstrap};
 use crate::run;
@@ -21,15 +22,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Reads policies and says everything that is wrong with them, with line and column.
-    Check {
-        /// The policies.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// Stands for the sandbox's address in the policies.
-        #[arg(long, value_name = "URL")]
-        sandbox: Option<String>,
-    },
+    /// Reads policies and says everything that is wrong with them, and every trap in them, with line and column.
+    Check(check::Options),
     /// Writes what a proxy reads, on standard output.
     Render {
         #[command(subcommand)]
@@ -58,7 +52,7 @@ enum Target {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Check { files, sandbox } => check(&files, sandbox.as_deref()),
+        Command::Check(options) => return check::main(&options),
         Command::Render { target: Target::Envoy { file, filters, sandbox } } => {
             render(&file, &filters, sandbox.as_deref())
         }
@@ -84,20 +78,6 @@ pub fn load(file: &Path, reading: &Reading<'_>) -> Option<Document> {
             None
         }
     }
-}
-
-fn check(files: &[PathBuf], sandbox: Option<&str>) -> bool {
-    let mut good = true;
-    for file in files {
-        match load(file, &Reading { sandbox, ..Reading::default() }) {
-            Some(Document { policy, .. }) => {
-                let (upstreams, routes) = (policy.upstreams.len(), policy.routes.len());
-                println!("{}: good ({upstreams} upstreams, {routes} routes)", file.display());
-            }
-            None => good = false,
-        }
-    }
-    good
 }
 
 fn render(file: &Path, filters: &Path, sandbox: Option<&str>) -> bool {

@@ -13,14 +13,19 @@
 //!
 //! [`document`] is the way from bytes to a valid policy, and [`command`] the command line.
 
+pub mod check;
+pub mod code;
 pub mod command;
 pub mod complaint;
 pub mod diagnostic;
 pub mod document;
 pub mod draft;
 pub mod envoy;
+pub mod gateway;
+pub mod lint;
 pub mod policy;
 pub mod reader;
+pub mod report;
 pub mod run;
 pub mod translate;
 pub mod yaml;
