@@ -15,7 +15,7 @@ use weir::gateway::Gateway;
 use weir::lint;
 
 /// A policy without any trap, for rows that add one: `UPSTREAMS`, `ROUTES` and `MORE` stand for what they add.
-const GOOD: &str = r#"
+const GOOD: &str = "
 version: 1
 identity:
   jwt:
@@ -31,7 +31,7 @@ routes:
 - {match: GET /used, upstream: a, allow: [writers, tried]}
 ROUTES
 MORE
-"#;
+";
 
 fn variable(name: &str) -> Option<String> {
     (name == "WEIR_SECRET").then(|| "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGluIGJhc2U2NHVybA".to_owned())
@@ -267,7 +267,8 @@ fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
 fn every_policy_that_ships_is_clean() {
     let folder = repository().join("envoy/policies");
     let policies = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut policies: Vec<_> = policies.filter(|name| name.ends_with(".yaml")).collect();
+    let mut policies: Vec<_> =
+        policies.filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "yaml")).collect();
     policies.sort();
     assert!(policies.contains(&"demo.yaml".to_owned()), "{policies:?}");
     for policy in policies {
