@@ -8,8 +8,10 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::check;
+use crate::diff;
 use crate::document::{self, Document, Reading};
 use crate::envoy::{Plan, bootstrap};
+use crate::explain;
 use crate::run;
 
 /// Resilience and access policy for Envoy.
@@ -24,6 +26,10 @@ struct Arguments {
 enum Command {
     /// Reads policies and says everything that is wrong with them, and every trap in them, with line and column.
     Check(check::Options),
+    /// Says what becomes of one request, filter by filter.
+    Explain(explain::Options),
+    /// Says which requests two policies treat differently.
+    Diff(diff::Options),
     /// Writes what a proxy reads, on standard output.
     Render {
         #[command(subcommand)]
@@ -56,6 +62,8 @@ pub fn main() -> ExitCode {
         Command::Render { target: Target::Envoy { file, filters, sandbox } } => {
             render(&file, &filters, sandbox.as_deref())
         }
+        Command::Diff(options) => return diff::main(&options),
+        Command::Explain(options) => explain::main(&options),
         Command::Run(options) => run::main(&options),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -2,13 +2,16 @@
 //!
 //! What is explained, compared and replayed here is decided by the code that runs in Envoy; this is only its host.
 
-use policy::ConfigError;
 use policy::route::Target;
 use policy::state::Variables;
+use policy::{ConfigError, Seed};
 
 use crate::document::Document;
 use crate::policy::{Policy, Route};
 use crate::translate::{Filter, ratelimit as limits};
+
+/// Under which fingerprints are taken: nobody sends anything here to make two of them equal.
+pub const SEED: Seed = Seed::from_random([0; 16]);
 
 /// All filters of a policy.
 pub struct Gateway<'d> {
@@ -46,12 +49,18 @@ impl<'d> Gateway<'d> {
             found.map(|filter| filter.config.to_string().into_bytes())
         };
         let needed = |name: &str| json(name).unwrap_or_default();
-        let limiter = |json: &[u8]| ratelimit::Config::with_environment(json, variable);
+        let limiter = |json: &[u8]| {
+            let mut config = ratelimit::Config::with_environment(json, variable)?;
+            config.rules.iter_mut().for_each(|rule| rule.bind(&SEED));
+            Ok::<_, ConfigError>(config)
+        };
+        let mut auth = auth::Config::with_environment(&needed("auth"), variable)?;
+        auth.seal(SEED);
         Ok(Self {
             policy,
             filters,
             correlation: correlation::Config::from_json(&needed("correlation"))?,
-            auth: auth::Config::with_environment(&needed("auth"), variable)?,
+            auth,
             front: json(limits::FRONT).map(|json| limiter(&json)).transpose()?,
             callers: limiter(&needed("ratelimit"))?,
             cache: cache::Config::with_environment(&needed("cache"), Some(variable))?,
