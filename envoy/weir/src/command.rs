@@ -12,6 +12,7 @@ use crate::diff;
 use crate::document::{self, Document, Reading};
 use crate::envoy::{Plan, bootstrap};
 use crate::explain;
+use crate::replay;
 use crate::run;
 
 /// Resilience and access policy for Envoy.
@@ -35,6 +36,8 @@ enum Command {
         #[command(subcommand)]
         target: Target,
     },
+    /// Says what a policy would have done to the traffic in an access log.
+    Replay(replay::Options),
     /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
     Run(run::Options),
 }
@@ -64,6 +67,7 @@ pub fn main() -> ExitCode {
         }
         Command::Diff(options) => return diff::main(&options),
         Command::Explain(options) => explain::main(&options),
+        Command::Replay(options) => replay::main(&options),
         Command::Run(options) => run::main(&options),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -28,6 +28,7 @@ pub mod gateway;
 pub mod lint;
 pub mod policy;
 pub mod reader;
+pub mod replay;
 pub mod report;
 pub mod run;
 pub mod translate;
