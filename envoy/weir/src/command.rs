@@ -1,8 +1,8 @@
 //! The command line.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -10,8 +10,8 @@ use clap::{Parser, Subcommand};
 use crate::check;
 use crate::diff;
 use crate::document::{self, Document, Reading};
-use crate::envoy::{Plan, bootstrap};
 use crate::explain;
+use crate::render;
 use crate::replay;
 use crate::run;
 
@@ -34,7 +34,7 @@ enum Command {
     /// Writes what a proxy reads, on standard output.
     Render {
         #[command(subcommand)]
-        target: Target,
+        target: render::Target,
     },
     /// Says what a policy would have done to the traffic in an access log.
     Replay(replay::Options),
@@ -42,31 +42,13 @@ enum Command {
     Run(run::Options),
 }
 
-#[derive(Subcommand)]
-enum Target {
-    /// A bootstrap for Envoy 1.37 to 1.40, in one JSON file.
-    Envoy {
-        /// The policy.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// The folder of the filters' `.wasm` files, as Envoy will see it.
-        #[arg(long, value_name = "DIR", default_value = run::FILTERS)]
-        filters: PathBuf,
-        /// Stands for the sandbox's address in the policy.
-        #[arg(long, value_name = "URL")]
-        sandbox: Option<String>,
-    },
-}
-
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Check(options) => return check::main(&options),
-        Command::Render { target: Target::Envoy { file, filters, sandbox } } => {
-            render(&file, &filters, sandbox.as_deref())
-        }
         Command::Diff(options) => return diff::main(&options),
         Command::Explain(options) => explain::main(&options),
+        Command::Render { target } => render::main(&target),
         Command::Replay(options) => replay::main(&options),
         Command::Run(options) => run::main(&options),
     };
@@ -90,12 +72,4 @@ pub fn load(file: &Path, reading: &Reading<'_>) -> Option<Document> {
             None
         }
     }
-}
-
-fn render(file: &Path, filters: &Path, sandbox: Option<&str>) -> bool {
-    let Some(document) = load(file, &Reading { sandbox, ..Reading::default() }) else { return false };
-    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: filters };
-    // A reader that has had enough (`| head`) is no mistake.
-    let _ = writeln!(io::stdout(), "{:#}", bootstrap::standalone(&plan));
-    true
 }
