@@ -56,7 +56,7 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
     };
     let action = action(upstream, timeout, rewrite);
     let entry = json!({"match": conditions(&route.matcher), "route": action});
-    let mut entry = leaving(entry, upstream, &removed(plan, upstream));
+    let mut entry = leaving(entry, upstream, &removed(plan.policy, upstream));
     let mut idle = Vec::new();
     if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
         idle.push(ratelimit::FRONT);
@@ -113,14 +113,14 @@ fn leaving(mut entry: Json, upstream: &Upstream, removed: &[&str]) -> Json {
 }
 
 /// What a third party must not learn: the caller's credentials, name and address.
-fn removed<'a>(plan: &'a Plan<'_>, upstream: &Upstream) -> Vec<&'a str> {
+pub(crate) fn removed<'a>(policy: &'a Policy, upstream: &Upstream) -> Vec<&'a str> {
     if upstream.internal {
         return Vec::new();
     }
     let known = [header::USER, header::TIER, header::ROLES, header::API_KEY];
     let mut private = vec!["authorization", "cookie", "x-forwarded-for"];
     private.extend(known);
-    let more = plan.policy.identity.iter().flat_map(|identity| identity.headers.iter().map(String::as_str));
+    let more = policy.identity.iter().flat_map(|identity| identity.headers.iter().map(String::as_str));
     private.extend(more.filter(|name| *name != "authorization"));
     let set = |name: &&str| upstream.headers.iter().any(|header| header.name == **name);
     private.into_iter().filter(|name| !set(name)).collect()

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::set;
+use crate::envoy::{self, set};
 use crate::envoygateway::{Settings, backend};
 use crate::gateway::written;
 use crate::kubernetes;
@@ -42,7 +42,7 @@ pub fn objects(policy: &Policy, upstream: &Upstream, settings: &Settings) -> Res
     }
     let (mut objects, mut names) = (Vec::new(), Vec::new());
     for (index, (hosts, group)) in groups.iter().enumerate() {
-        let rules: Result<Vec<_>, _> = group.iter().map(|route| rule(route, upstream)).collect();
+        let rules: Result<Vec<_>, _> = group.iter().map(|route| rule(policy, route, upstream)).collect();
         let gateway = json!({"name": settings.gateway, "sectionName": settings.listener});
         let mut spec = json!({"parentRefs": [gateway], "rules": rules?});
         if !hosts.is_empty() {
@@ -58,7 +58,7 @@ pub fn objects(policy: &Policy, upstream: &Upstream, settings: &Settings) -> Res
     Ok(objects)
 }
 
-fn rule(route: &Route, upstream: &Upstream) -> Result<Json, String> {
+fn rule(policy: &Policy, route: &Route, upstream: &Upstream) -> Result<Json, String> {
     let timeout = route.timeout.unwrap_or(upstream.timeout);
     let reference =
         json!({"group": "gateway.envoyproxy.io", "kind": "Backend", "name": kubernetes::named(&upstream.name.value)});
@@ -84,10 +84,7 @@ fn rule(route: &Route, upstream: &Upstream) -> Result<Json, String> {
     }
     let mut modifier = json!({"set": added});
     if !upstream.internal {
-        let private = ["authorization", "cookie", "x-weir-user", "x-weir-tier", "x-weir-roles", "x-weir-api-key"];
-        let private: Vec<_> =
-            private.iter().filter(|name| upstream.headers.iter().all(|own| own.name != **name)).collect();
-        set(&mut modifier, "remove", json!(private));
+        set(&mut modifier, "remove", json!(envoy::route::removed(policy, upstream)));
     }
     // What the provider filter has made needs nothing more.
     if upstream.provider.is_none() && (!upstream.internal || !upstream.headers.is_empty()) {
@@ -128,7 +125,7 @@ fn matches(matcher: &Matcher) -> Vec<Json> {
 }
 
 fn expression(template: &str) -> String {
-    crate::envoy::route::template_regex(template)
+    envoy::route::template_regex(template)
 }
 
 /// What is stripped comes off, and the upstream's base before the rest; `None` where neither is.
