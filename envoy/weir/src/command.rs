@@ -1,14 +1,18 @@
 //! The command line.
 
 use std::fs;
-use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::io::{self, IsTerminal};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::check;
+use crate::diff;
 use crate::document::{self, Document, Reading};
-use crate::envoy::{Plan, bootstrap};
+use crate::explain;
+use crate::render;
+use crate::replay;
 use crate::run;
 
 /// Resilience and access policy for Envoy.
@@ -21,47 +25,31 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Reads policies and says everything that is wrong with them, with line and column.
-    Check {
-        /// The policies.
-        #[arg(required = true, value_name = "FILE")]
-        files: Vec<PathBuf>,
-        /// Stands for the sandbox's address in the policies.
-        #[arg(long, value_name = "URL")]
-        sandbox: Option<String>,
-    },
+    /// Reads policies and says everything that is wrong with them, and every trap in them, with line and column.
+    Check(check::Options),
+    /// Says what becomes of one request, filter by filter.
+    Explain(explain::Options),
+    /// Says which requests two policies treat differently.
+    Diff(diff::Options),
     /// Writes what a proxy reads, on standard output.
     Render {
         #[command(subcommand)]
-        target: Target,
+        target: render::Target,
     },
+    /// Says what a policy would have done to the traffic in an access log.
+    Replay(replay::Options),
     /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
     Run(run::Options),
-}
-
-#[derive(Subcommand)]
-enum Target {
-    /// A bootstrap for Envoy 1.37 to 1.40, in one JSON file.
-    Envoy {
-        /// The policy.
-        #[arg(value_name = "FILE")]
-        file: PathBuf,
-        /// The folder of the filters' `.wasm` files, as Envoy will see it.
-        #[arg(long, value_name = "DIR", default_value = run::FILTERS)]
-        filters: PathBuf,
-        /// Stands for the sandbox's address in the policy.
-        #[arg(long, value_name = "URL")]
-        sandbox: Option<String>,
-    },
 }
 
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
-        Command::Check { files, sandbox } => check(&files, sandbox.as_deref()),
-        Command::Render { target: Target::Envoy { file, filters, sandbox } } => {
-            render(&file, &filters, sandbox.as_deref())
-        }
+        Command::Check(options) => return check::main(&options),
+        Command::Diff(options) => return diff::main(&options),
+        Command::Explain(options) => explain::main(&options),
+        Command::Render { target } => render::main(&target),
+        Command::Replay(options) => replay::main(&options),
         Command::Run(options) => run::main(&options),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
@@ -84,29 +72,4 @@ pub fn load(file: &Path, reading: &Reading<'_>) -> Option<Document> {
             None
         }
     }
-}
-
-fn check(files: &[PathBuf], sandbox: Option<&str>) -> bool {
-    let mut good = true;
-    for file in files {
-        match load(file, &Reading { sandbox, ..Reading::default() }) {
-            Some(Document { policy, .. }) => {
-                let (upstreams, routes) = (policy.upstreams.len(), policy.routes.len());
-                println!("{}: good ({upstreams} upstreams, {routes} routes)", file.display());
-            }
-            None => good = false,
-        }
-    }
-    good
-}
-
-fn render(file: &Path, filters: &Path, sandbox: Option<&str>) -> bool {
-    let Some(document) = load(file, &Reading { sandbox, ..Reading::default() }) else { return false };
-    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: filters };
-    // A reader that has had enough (`| head`) is no mistake.
-    let _ = writeln!(io::stdout(), "{:#}", bootstrap::standalone(&plan));
-    for secret in document.policy.files() {
-        eprintln!("weir: start Envoy with {} set to what {} holds", secret.variable, secret.file.display());
-    }
-    true
 }

@@ -2,12 +2,16 @@
 
 use policy::ConfigError;
 
+use crate::code::Code;
 use crate::diagnostic::Mistakes;
 use crate::draft::{Draft, Pruned};
 use crate::reader;
 
 /// More mistakes than this in one filter's configuration are not looked for.
 const ROUNDS_MAX: usize = 100;
+
+/// What makes a cluster of the state store.
+const STORE: &str = "expected `state: {store: redis, url: …}` in this policy";
 
 /// Reads a draft with the filter's own code until it has nothing more to say: each mistake is noted and taken out, so
 /// that the next is seen. Gives the valid configuration, if it was valid from the start.
@@ -52,18 +56,28 @@ pub fn note(draft: &Draft, error: &ConfigError, mistakes: &mut Mistakes) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("expected {}", reader::one_of(&known)),
         };
-        mistakes.add(&draft.locate_key(&error.path), format!("unknown key `{field}`"), expected);
+        let span = draft.locate_key(&error.path);
+        mistakes.add_as(Code::UnknownKey, &span, format!("unknown key `{field}`"), expected);
         return;
     }
     let span = draft.locate(&error.path);
     if let Some(field) = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
-        mistakes.add(&span, format!("`{field}` is missing"), format!("expected the key `{field}` here"));
+        let expected = format!("expected the key `{field}` here");
+        mistakes.add_as(Code::MissingKey, &span, format!("`{field}` is missing"), expected);
     } else if let Some((wrong, expected)) = reason.split_once(", expected ") {
         mistakes.add(&span, wrong, format!("expected {expected}"));
     } else if let Some((expected, found)) = reason.split_once(", got ") {
         mistakes.add(&span, format!("{}{found} is wrong here", subject(&error.path)), expected);
     } else {
-        mistakes.add(&span, format!("{}{reason}", subject(&error.path)), "");
+        let last = error.path.rsplit('.').next().unwrap_or_default();
+        let (code, expected) = match last {
+            // What a filter says of a variable that it does not find has the path of its name.
+            "env" => (Code::UnknownVariable, "set it"),
+            // A filter needs the store that nobody has told it of.
+            _ if last == "state" || reason.contains("`state`") => (Code::MissingCluster, STORE),
+            _ => (Code::InvalidValue, ""),
+        };
+        mistakes.add_as(code, &span, format!("{}{reason}", subject(&error.path)), expected);
     }
 }
 

@@ -1,21 +1,25 @@
-//! Mistakes in a policy file: each with its place, what is wrong, and what was expected there.
+//! What is wrong with a policy file: each mistake or trap with its place, what is wrong, and what was expected there.
 
 use std::fmt::Write;
 use std::ops::Range;
 
 use annotate_snippets::{AnnotationKind, Group, Level, Renderer, Snippet};
 
+use crate::code::{Code, Severity};
+
 /// A place in a file: the bytes from its start to its end.
 pub type Span = Range<usize>;
 
-/// One mistake.
+/// One mistake, or one trap.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Mistake {
+    /// What kind of mistake it is.
+    pub code: Code,
     /// Where it is.
     pub span: Span,
     /// What is wrong, as a phrase without a full stop.
     pub wrong: String,
-    /// What was expected there, written under the place; may be empty.
+    /// What was expected there, or what to do about it, written under the place; may be empty.
     pub expected: String,
 }
 
@@ -29,7 +33,12 @@ const SHOWN_MAX: usize = 50;
 impl Mistakes {
     /// Notes one mistake. The same words about the same place are noted once.
     pub fn add(&mut self, span: &Span, wrong: impl Into<String>, expected: impl Into<String>) {
-        let mistake = Mistake { span: span.clone(), wrong: wrong.into(), expected: expected.into() };
+        self.add_as(Code::InvalidValue, span, wrong, expected);
+    }
+
+    /// Notes one mistake of a kind that is told from others.
+    pub fn add_as(&mut self, code: Code, span: &Span, wrong: impl Into<String>, expected: impl Into<String>) {
+        let mistake = Mistake { code, span: span.clone(), wrong: wrong.into(), expected: expected.into() };
         if !self.0.contains(&mistake) {
             self.0.push(mistake);
         }
@@ -52,9 +61,9 @@ impl Mistakes {
     }
 }
 
-/// A file that cannot be used, with everything that is wrong with it.
+/// A file with everything that is wrong with it.
 #[derive(Debug)]
-pub struct Refused {
+pub struct Report {
     /// The file's name, as the user wrote it.
     pub name: String,
     /// The file's text, as far as it is text.
@@ -63,30 +72,49 @@ pub struct Refused {
     pub mistakes: Vec<Mistake>,
 }
 
-impl Refused {
-    /// Everything that is wrong, each with its line and a caret under the place, and a count at the end.
+impl Report {
+    /// Everything that is wrong, each with its line and a caret under the place, and a count at the end. Why a kind of thing
+    /// matters is said with the first of its kind, unless that goes without saying.
     pub fn render(&self, colour: bool) -> String {
         let renderer = if colour { Renderer::styled() } else { Renderer::plain() };
         let mut page = String::new();
+        let mut explained = vec![Code::Syntax, Code::UnknownKey, Code::MissingKey, Code::InvalidValue];
         for mistake in self.mistakes.iter().take(SHOWN_MAX) {
-            page.push_str(&renderer.render(&[self.group(mistake)]));
+            let why = !explained.contains(&mistake.code);
+            explained.push(mistake.code);
+            page.push_str(&renderer.render(&[self.group(mistake, why)]));
             page.push_str("\n\n");
         }
-        let count = self.mistakes.len();
-        let (s, more) =
-            (if count == 1 { "" } else { "s" }, if count > SHOWN_MAX { ", not all of them shown" } else { "" });
+        let more = if self.mistakes.len() > SHOWN_MAX { ", not all of them shown" } else { "" };
         // A string takes in whatever is written to it.
-        let _ = writeln!(page, "{}: {count} mistake{s}{more}", self.name);
+        let _ = writeln!(page, "{}: {}{more}", self.name, self.count());
         page
     }
 
-    fn group<'a>(&'a self, mistake: &'a Mistake) -> Group<'a> {
+    /// How much is wrong, in words.
+    pub fn count(&self) -> String {
+        let of = |severity| self.mistakes.iter().filter(|mistake| mistake.code.severity() == severity).count();
+        let words = |count, word: &str| format!("{count} {word}{}", if count == 1 { "" } else { "s" });
+        match (of(Severity::Error), of(Severity::Warning)) {
+            (errors, 0) => words(errors, "mistake"),
+            (0, warnings) => words(warnings, "warning"),
+            (errors, warnings) => format!("{}, {}", words(errors, "mistake"), words(warnings, "warning")),
+        }
+    }
+
+    fn group<'a>(&'a self, mistake: &'a Mistake, why: bool) -> Group<'a> {
         let mut annotation = AnnotationKind::Primary.span(self.within(&mistake.span));
         if !mistake.expected.is_empty() {
             annotation = annotation.label(mistake.expected.as_str());
         }
         let snippet = Snippet::source(self.text.as_str()).path(self.name.as_str()).annotation(annotation);
-        Level::ERROR.primary_title(mistake.wrong.as_str()).element(snippet)
+        let level = match mistake.code.severity() {
+            Severity::Error => Level::ERROR,
+            Severity::Warning => Level::WARNING,
+        };
+        let title = level.primary_title(mistake.wrong.as_str()).id(mistake.code.number());
+        let group = title.element(snippet);
+        if why { group.element(Level::NOTE.message(mistake.code.why())) } else { group }
     }
 
     /// The span, cut to the text and to its first line: a caret under a whole mapping says nothing.
@@ -116,9 +144,9 @@ mod tests {
         let mut mistakes = Mistakes::default();
         mistakes.add(&(19..26), "`nowhere` is not an address", "expected an address and a port");
         mistakes.add(&(19..26), "`nowhere` is not an address", "expected an address and a port");
-        let refused = Refused { name: "a.yaml".into(), text, mistakes: mistakes.in_order() };
+        let refused = Report { name: "a.yaml".into(), text, mistakes: mistakes.in_order() };
         let expected = "\
-error: `nowhere` is not an address
+error[E004]: `nowhere` is not an address
  --> a.yaml:2:9
   |
 2 | listen: nowhere
@@ -132,7 +160,7 @@ a.yaml: 1 mistake
 
     #[test]
     fn a_place_beyond_the_text_is_shown_at_its_end() {
-        let refused = Refused { name: "a".into(), text: "é".into(), mistakes: vec![] };
+        let refused = Report { name: "a".into(), text: "é".into(), mistakes: vec![] };
         assert_eq!(refused.within(&(1..9)), 0..2);
         assert_eq!(refused.within(&(7..9)), 2..2);
         assert_eq!(refused.position(&(7..9)), (1, 2));

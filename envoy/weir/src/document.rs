@@ -2,7 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use crate::diagnostic::{Mistakes, Refused};
+use crate::code::Code;
+use crate::diagnostic::{Mistakes, Report};
 use crate::policy::{self, Policy, Surroundings, Variables};
 use crate::translate::{self, Filter};
 use crate::yaml::{self, Node, Value};
@@ -33,12 +34,12 @@ pub const SANDBOX: &str = "http://127.0.0.1:9400";
 ///
 /// # Errors
 /// Everything that is wrong with it.
-pub fn read(name: &Path, bytes: &[u8], reading: &Reading<'_>) -> Result<Document, Box<Refused>> {
+pub fn read(name: &Path, bytes: &[u8], reading: &Reading<'_>) -> Result<Document, Box<Report>> {
     let mut mistakes = Mistakes::default();
     let document = document(name, bytes, reading, &mut mistakes);
     match document.filter(|_| mistakes.is_empty()) {
         Some(document) => Ok(document),
-        None => Err(Box::new(Refused {
+        None => Err(Box::new(Report {
             name: name.display().to_string(),
             text: String::from_utf8_lossy(bytes).into_owned(),
             mistakes: mistakes.in_order(),
@@ -51,7 +52,7 @@ fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mis
         Ok(text) => text,
         Err(error) => {
             let at = error.valid_up_to();
-            mistakes.add(&(at..at + 1), "this is not UTF-8", "expected text");
+            mistakes.add_as(Code::Syntax, &(at..at + 1), "this is not UTF-8", "expected text");
             return None;
         }
     };

@@ -13,14 +13,28 @@
 //!
 //! [`document`] is the way from bytes to a valid policy, and [`command`] the command line.
 
+pub mod check;
+pub mod code;
 pub mod command;
 pub mod complaint;
 pub mod diagnostic;
+pub mod diff;
 pub mod document;
 pub mod draft;
 pub mod envoy;
+pub mod envoygateway;
+pub mod explain;
+pub mod facts;
+pub mod gateway;
+pub mod istio;
+pub mod kubernetes;
+pub mod lint;
 pub mod policy;
 pub mod reader;
+pub mod render;
+pub mod replay;
+pub mod report;
 pub mod run;
 pub mod translate;
+pub mod xds;
 pub mod yaml;

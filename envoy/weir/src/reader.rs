@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use policy::Period;
 
+use crate::code::Code;
 use crate::diagnostic::{Mistakes, Span};
 use crate::yaml::{Entry, Node, Value};
 
@@ -61,7 +62,8 @@ impl<'a> Fields<'a> {
     pub fn required(&mut self, key: &'static str, mistakes: &mut Mistakes) -> Option<&'a Node> {
         let node = self.optional(key);
         if node.is_none() {
-            mistakes.add(&self.span, format!("`{key}` is missing"), format!("expected the key `{key}` here"));
+            let expected = format!("expected the key `{key}` here");
+            mistakes.add_as(Code::MissingKey, &self.span, format!("`{key}` is missing"), expected);
         }
         node
     }
@@ -73,7 +75,7 @@ impl<'a> Fields<'a> {
                 Some(key) => format!("did you mean `{key}`?"),
                 None => format!("expected {}", one_of(&self.known)),
             };
-            mistakes.add(&entry.span, format!("unknown key `{}`", entry.key), expected);
+            mistakes.add_as(Code::UnknownKey, &entry.span, format!("unknown key `{}`", entry.key), expected);
         }
     }
 }

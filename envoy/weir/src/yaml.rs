@@ -8,6 +8,7 @@ use std::borrow::Cow;
 
 use saphyr_parser::{Event, Marker, Parser, ScalarStyle};
 
+use crate::code::Code;
 use crate::diagnostic::{Mistakes, Span};
 
 /// A value and its place.
@@ -57,19 +58,19 @@ const DEPTH_MAX: usize = 32;
 /// are mistakes beside a tree.
 pub fn parse(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
     if text.len() > BYTES_MAX {
-        mistakes.add(&(0..0), "the file is too large", "a policy has at most 1 MiB");
+        mistakes.add_as(Code::Syntax, &(0..0), "the file is too large", "a policy has at most 1 MiB");
         return None;
     }
     let mut loader = Loader::new(text);
     match loader.document() {
         Ok(node) => {
             for (span, wrong, expected) in loader.duplicates {
-                mistakes.add(&span, wrong, expected);
+                mistakes.add_as(Code::Syntax, &span, wrong, expected);
             }
             Some(node)
         }
         Err((span, wrong, expected)) => {
-            mistakes.add(&span, wrong, expected);
+            mistakes.add_as(Code::Syntax, &span, wrong, expected);
             None
         }
     }

@@ -319,17 +319,19 @@ fn the_page_shows_each_mistake_under_its_line() {
     let text = "version: 1\nlisten: nowhere\nupstreams: {a: {url: http://a}}\nroutes: [{match: GET /, upstream: c}]\n";
     let refused = document::read(Path::new("p.yaml"), text.as_bytes(), &Reading::default()).unwrap_err();
     let expected = "\
-error: `nowhere` is not an address
+error[E004]: `nowhere` is not an address
  --> p.yaml:2:9
   |
 2 | listen: nowhere
   |         ^^^^^^^ expected an IP address and a port, like 127.0.0.1:8080
 
-error: there is no upstream `c`
+error[E005]: there is no upstream `c`
  --> p.yaml:4:35
   |
 4 | routes: [{match: GET /, upstream: c}]
   |                                   ^ expected `a`
+  |
+  = note: Requests that are sent to an upstream that is not there are answered with 503.
 
 p.yaml: 2 mistakes
 ";
@@ -348,7 +350,7 @@ fn what_is_wrong_with_a_provider_is_said_where_it_stands() {
         ),
         (
             "{url: http://127.0.0.1:1, profile: lastfm, credentials: {query: {name: k, env: WEIR_NO_SUCH}}}",
-            &["3:85 `env`: the environment has no variable WEIR_NO_SUCH | "],
+            &["3:85 `env`: the environment has no variable WEIR_NO_SUCH | set it"],
         ),
         (
             "{url: http://127.0.0.1:1, user_agent: a}",

@@ -141,6 +141,11 @@ impl Rule {
         self.scope
     }
 
+    /// Which requests wait for its tokens, where any do.
+    pub const fn queue(&self) -> Option<&Terms> {
+        self.queue.as_ref()
+    }
+
     /// Whether clients are told of its limits.
     pub const fn is_shown(&self) -> bool {
         self.headers

@@ -6,6 +6,9 @@ use serde_json::{Value as Json, json};
 
 use crate::envoy::{NAME, Plan, cluster, internal, listener, set, socket_address, typed};
 
+/// How large a regular expression may be, in instructions of RE2: a policy's templates and hosts are of any length.
+const EXPRESSION_SIZE: u32 = 10_000;
+
 /// One self-contained file.
 pub fn standalone(plan: &Plan<'_>) -> Json {
     let mut bootstrap = frame(plan);
@@ -55,6 +58,11 @@ pub fn frame(plan: &Plan<'_>) -> Json {
     json!({
         "admin": {"address": socket_address(plan.policy.admin.value)},
         "bootstrap_extensions": [internal::extension()],
+        "layered_runtime": {"layers": [
+            // Before 1.39, Envoy refuses longer expressions than most, of which the way that clients name a media type is one.
+            {"name": "weir", "static_layer": {"re2.max_program_size.error_level": EXPRESSION_SIZE}},
+            {"name": "admin", "admin_layer": {}},
+        ]},
         "stats_config": {"stats_tags": tags(), "histogram_bucket_settings": buckets()},
         "overload_manager": {
             "resource_monitors": [{

@@ -7,6 +7,7 @@ use policy::Period;
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, duration, internal, set, typed};
+use crate::policy::Upstream;
 use crate::policy::upstream::{Address, Name, Pool};
 
 /// Where the certificates of public authorities are, on the systems that keep them in one file.
@@ -29,18 +30,15 @@ const RETRIES_LEAST: u64 = 3;
 /// the client's stream, 64 KiB with HTTP/2, or the answer is lost.
 const PIECE_BYTES: u32 = 32 << 10;
 
-/// All clusters: the upstreams', the state store's, those that keys and tokens are fetched through, and the way back in.
+/// All clusters: the upstreams', those that only filters call, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
-    let upstreams = plan.policy.upstreams.iter().chain(plan.policy.state.as_ref().map(|state| &state.upstream));
-    let upstreams = upstreams.map(|upstream| {
-        let budget = upstream.retry.as_ref().map(|retry| retry.budget);
-        let (name, address) = (&upstream.name.value, &upstream.address);
-        let mut cluster = render(name, address, upstream.connect_timeout, upstream.pool, budget);
-        if upstream.provider.is_some() {
-            set(&mut cluster, "per_connection_buffer_limit_bytes", PIECE_BYTES);
-        }
-        cluster
-    });
+    let upstreams = plan.policy.upstreams.iter().map(of_upstream);
+    upstreams.chain(of_filters(plan)).chain([internal::cluster()]).collect()
+}
+
+/// Those that only filters call: the state store's, and those that keys and tokens are fetched through.
+pub fn of_filters(plan: &Plan<'_>) -> Vec<Json> {
+    let store = plan.policy.state.iter().map(|state| of_upstream(&state.upstream));
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
     let endpoints = plan.policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()?.endpoint.as_ref());
@@ -48,7 +46,17 @@ pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     endpoints.sort_by(|one, other| one.cluster.cmp(&other.cluster));
     endpoints.dedup_by(|one, other| one.cluster == other.cluster);
     let endpoints = endpoints.into_iter().map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
-    upstreams.chain(publishers).chain(endpoints).chain([internal::cluster()]).collect()
+    store.chain(publishers).chain(endpoints).collect()
+}
+
+fn of_upstream(upstream: &Upstream) -> Json {
+    let budget = upstream.retry.as_ref().map(|retry| retry.budget);
+    let (name, address) = (&upstream.name.value, &upstream.address);
+    let mut cluster = render(name, address, upstream.connect_timeout, upstream.pool, budget);
+    if upstream.provider.is_some() {
+        set(&mut cluster, "per_connection_buffer_limit_bytes", PIECE_BYTES);
+    }
+    cluster
 }
 
 /// `retries` is how many percent of the requests under way may be retries.

@@ -24,12 +24,14 @@ pub fn chain(plan: &Plan<'_>) -> Vec<Json> {
 
 fn wasm(plan: &Plan<'_>, filter: &Filter) -> Json {
     let file = plan.wasm.join(format!("{}.wasm", filter.module));
-    let mut machine = json!({
-        // One id for all: shared data is one space, in which a filter's keys begin with its name.
-        "vm_id": NAME,
-        "runtime": "envoy.wasm.runtime.v8",
-        "code": {"local": {"filename": file.to_string_lossy()}},
-    });
+    // One id for all: shared data is one space, in which a filter's keys begin with its name.
+    let config = plugin(filter, NAME, &json!({"local": {"filename": file.to_string_lossy()}}));
+    json!({"name": filter.name, "typed_config": config})
+}
+
+/// One filter as Envoy's Wasm filter has it, in a virtual machine of this id and with this code.
+pub(crate) fn plugin(filter: &Filter, vm_id: &str, code: &Json) -> Json {
+    let mut machine = json!({"vm_id": vm_id, "runtime": "envoy.wasm.runtime.v8", "code": code});
     if !filter.variables.is_empty() {
         set(&mut machine, "environment_variables", json!({"host_env_keys": filter.variables}));
     }
@@ -44,12 +46,11 @@ fn wasm(plan: &Plan<'_>, filter: &Filter) -> Json {
         // Without it, a request whose headers are held back would hold back its body for ever.
         "allow_on_headers_stop_iteration": true,
     });
-    let config = json!({"config": config});
-    json!({"name": filter.name, "typed_config": typed("envoy.extensions.filters.http.wasm.v3.Wasm", config)})
+    typed("envoy.extensions.filters.http.wasm.v3.Wasm", json!({"config": config}))
 }
 
 /// Keeps who calls for the access log: the headers that say so are taken off before a request leaves for a third party.
-fn caller() -> Json {
+pub(crate) fn caller() -> Json {
     let keep = |key: &str, header: &str| {
         json!({
             "object_key": key,

@@ -37,13 +37,13 @@ pub struct Plan<'a> {
 const NAME: &str = "weir";
 
 /// The type of a typed configuration, as Envoy names it.
-fn typed(name: &str, mut config: Json) -> Json {
+pub(crate) fn typed(name: &str, mut config: Json) -> Json {
     set(&mut config, "@type", format!("type.googleapis.com/{name}"));
     config
 }
 
 /// Sets one member of an object.
-fn set(object: &mut Json, name: &str, value: impl Into<Json>) {
+pub(crate) fn set(object: &mut Json, name: &str, value: impl Into<Json>) {
     if let Some(members) = object.as_object_mut() {
         members.insert(name.to_owned(), value.into());
     }

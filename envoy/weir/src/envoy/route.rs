@@ -6,13 +6,19 @@ use serde_json::{Value as Json, json};
 use crate::envoy::{Plan, duration, filter, literal, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::upstream::{Name, Retry};
-use crate::policy::{Address, Matcher, Pattern, Route, Upstream};
+use crate::policy::{Address, Matcher, Pattern, Policy, Route, Upstream};
 use crate::translate::{breaker, provider, ratelimit};
 
 /// All routes.
 pub fn table(plan: &Plan<'_>) -> Vec<Json> {
-    let rewritten = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some()).map(departure);
+    let rewritten = departures(plan.policy).into_iter().map(|(_, entry)| entry);
     rewritten.chain(plan.policy.routes.iter().flat_map(|route| of_route(plan, route))).collect()
+}
+
+/// The routes of requests that have become a third party's own, each with the name of the upstream.
+pub(crate) fn departures(policy: &Policy) -> Vec<(&str, Json)> {
+    let hidden = policy.upstreams.iter().filter(|upstream| upstream.provider.is_some());
+    hidden.map(|upstream| (upstream.name.value.as_str(), departure(upstream))).collect()
 }
 
 /// A route to its upstream. Before it, where another upstream may stand in, one to that: it matches what the breaker filter
@@ -50,7 +56,7 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
     };
     let action = action(upstream, timeout, rewrite);
     let entry = json!({"match": conditions(&route.matcher), "route": action});
-    let mut entry = leaving(entry, upstream, &removed(plan, upstream));
+    let mut entry = leaving(entry, upstream, &removed(plan.policy, upstream));
     let mut idle = Vec::new();
     if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
         idle.push(ratelimit::FRONT);
@@ -107,14 +113,14 @@ fn leaving(mut entry: Json, upstream: &Upstream, removed: &[&str]) -> Json {
 }
 
 /// What a third party must not learn: the caller's credentials, name and address.
-fn removed<'a>(plan: &'a Plan<'_>, upstream: &Upstream) -> Vec<&'a str> {
+pub(crate) fn removed<'a>(policy: &'a Policy, upstream: &Upstream) -> Vec<&'a str> {
     if upstream.internal {
         return Vec::new();
     }
     let known = [header::USER, header::TIER, header::ROLES, header::API_KEY];
     let mut private = vec!["authorization", "cookie", "x-forwarded-for"];
     private.extend(known);
-    let more = plan.policy.identity.iter().flat_map(|identity| identity.headers.iter().map(String::as_str));
+    let more = policy.identity.iter().flat_map(|identity| identity.headers.iter().map(String::as_str));
     private.extend(more.filter(|name| *name != "authorization"));
     let set = |name: &&str| upstream.headers.iter().any(|header| header.name == **name);
     private.into_iter().filter(|name| !set(name)).collect()
@@ -178,7 +184,7 @@ fn host_regex(host: &str) -> String {
 }
 
 /// Envoy compares a `safe_regex` with the whole path.
-fn template_regex(template: &str) -> String {
+pub(crate) fn template_regex(template: &str) -> String {
     let segment = |part: &str| if part.starts_with('{') { "[^/]+".to_owned() } else { escaped(part) };
     template.split('/').map(segment).collect::<Vec<_>>().join("/")
 }

@@ -1,5 +1,6 @@
 //! Request headers that an upstream wants, with values that may come from the environment.
 
+use crate::code::Code;
 use crate::diagnostic::Mistakes;
 use crate::policy::Surroundings;
 use crate::reader::{self, Fields};
@@ -68,7 +69,7 @@ fn variable(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistake
         (None, Some(default)) => Some(Content::Literal(default.value)),
         (None, None) => {
             let wrong = format!("the environment has no variable `{}`", name.value);
-            mistakes.add(&name.span, wrong, "set it, or give a `default` beside it");
+            mistakes.add_as(Code::UnknownVariable, &name.span, wrong, "set it, or give a `default` beside it");
             None
         }
     }

@@ -12,6 +12,7 @@ pub mod identity;
 pub mod matcher;
 pub mod provider;
 pub mod route;
+pub mod sample;
 pub mod slowdown;
 pub mod state;
 pub mod upstream;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use policy::Period;
 
+use crate::code::Code;
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::policy::{Matcher, Upstream};
@@ -74,7 +75,8 @@ pub fn read(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Vec
         let Some(route) = route(item, upstreams, mistakes) else { continue };
         let same = |other: &&Route| other.matcher.draft.to_json() == route.matcher.draft.to_json();
         if routes.iter().any(|other| same(&other)) {
-            mistakes.add(&route.span, "this route is never reached", "a route before it matches the same requests");
+            let expected = "a route before it matches the same requests";
+            mistakes.add_as(Code::UnreachableRoute, &route.span, "this route is never reached", expected);
         }
         routes.push(route);
     }
@@ -116,7 +118,7 @@ pub fn check_upstream(name: &Spanned<String>, upstreams: &[Upstream], mistakes: 
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("expected {}", reader::one_of(&names)),
         };
-        mistakes.add(&name.span, format!("there is no upstream `{}`", name.value), expected);
+        mistakes.add_as(Code::UnknownUpstream, &name.span, format!("there is no upstream `{}`", name.value), expected);
     }
 }
 

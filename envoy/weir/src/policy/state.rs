@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use policy::Period;
 
+use crate::code::Code;
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::policy::upstream::{self, Pool, Upstream};
@@ -101,7 +102,7 @@ fn variable(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistake
     let name = name?;
     if (surroundings.variable)(&name.value).is_none() {
         let wrong = format!("the environment has no variable `{}`", name.value);
-        mistakes.add(&name.span, wrong, "set it");
+        mistakes.add_as(Code::UnknownVariable, &name.span, wrong, "set it");
         return None;
     }
     Some(name)

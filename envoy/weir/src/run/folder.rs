@@ -11,6 +11,7 @@ use crate::envoy::cluster;
 use crate::run::Failure;
 use crate::run::admin::Admin;
 use crate::run::plan::Launch;
+use crate::xds::{self, BOOTSTRAP};
 
 /// A folder that is gone when the run is over.
 pub struct Folder(TempDir);
@@ -41,9 +42,8 @@ impl Folder {
     /// # Errors
     /// What the operating system says.
     pub fn replace(&self, name: &str, content: &Json) -> Result<(), Failure> {
-        let (new, place) = (self.0.path().join(format!(".{name}")), self.0.path().join(name));
-        let written = fs::write(&new, content.to_string()).and_then(|()| fs::rename(&new, &place));
-        written.map_err(|error| Failure::because(format!("{}: {error}", place.display())))
+        let written = xds::replace(self.0.path(), name, content);
+        written.map_err(|error| Failure::because(format!("{}: {error}", self.0.path().join(name).display())))
     }
 
     /// The file that Envoy is started with.
@@ -66,5 +66,3 @@ impl Folder {
         self.0.path()
     }
 }
-
-const BOOTSTRAP: &str = "bootstrap.json";

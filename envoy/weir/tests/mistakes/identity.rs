@@ -49,7 +49,7 @@ fn what_is_wrong_with_credentials_is_said_where_it_stands() {
         ),
         (
             "  api_keys:\n    pepper: {env: WEIR_NO_SUCH}\n    keys: [{id: a, hmac: DIGEST}]",
-            "8:19 `env`: the environment has no text under \"WEIR_NO_SUCH\" | ".to_owned(),
+            "8:19 `env`: the environment has no text under \"WEIR_NO_SUCH\" | set it".to_owned(),
         ),
         ("  api_keys: {keys: [{id: a, sha256: DIGEST, expires: soon}]}", format!("7:112 `expires`: {moment} | ")),
         (

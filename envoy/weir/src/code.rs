@@ -1,0 +1,249 @@
+//! What can be said of a policy: each kind of finding with a number for machines, a name for people, and the reason why it matters.
+//!
+//! Numbers stay: a pipeline may be told to overlook one. `E` is an error, by which `weir check` fails; `W` a warning. Those up
+//! to `E099` are always mistakes by which a policy cannot be used at all; the others are traps in one that can.
+
+/// How grave a finding is.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub enum Severity {
+    /// The check fails.
+    Error,
+    /// The check fails where warnings are denied.
+    Warning,
+}
+
+impl Severity {
+    /// The word for it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warning => "warning",
+        }
+    }
+}
+
+/// A kind of finding.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+#[expect(missing_docs, reason = "each is explained in the table below, where its users read it")]
+pub enum Code {
+    Syntax,
+    UnknownKey,
+    MissingKey,
+    InvalidValue,
+    UnknownUpstream,
+    UnknownVariable,
+    UnreachableRoute,
+    MissingCluster,
+    OldEnvoy,
+    SharedPrivate,
+    OpenRevocation,
+    OpenLimit,
+    ShadowOnly,
+    AnyAudience,
+    OpenWrite,
+    PlainSecret,
+    PartlyShadowed,
+    LongQueue,
+    UnlimitedProvider,
+    RetryUnsafe,
+    RetryLate,
+    EarlyIdle,
+    UnusedUpstream,
+    UnusedPermission,
+    SharedAnswers,
+    IdleCache,
+    StoredDespite,
+    LongBody,
+}
+
+/// A code's number, its name, and why what it stands for matters.
+type Row = (Code, &'static str, &'static str, &'static str);
+
+/// All of them, in the order of [`Code`].
+pub const TABLE: [Row; 28] = [
+    (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
+    (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
+    (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
+    (
+        Code::InvalidValue,
+        "E004",
+        "invalid-value",
+        "Whatever reads this value would refuse it, or make something else of it than was meant.",
+    ),
+    (
+        Code::UnknownUpstream,
+        "E005",
+        "unknown-upstream",
+        "Requests that are sent to an upstream that is not there are answered with 503.",
+    ),
+    (
+        Code::UnknownVariable,
+        "E006",
+        "unknown-variable",
+        "A filter that lacks a variable of the environment does not start, and all its requests are refused.",
+    ),
+    (
+        Code::UnreachableRoute,
+        "E101",
+        "unreachable-route",
+        "The first route that matches a request is the only one that counts, so what this one says never holds.",
+    ),
+    (
+        Code::MissingCluster,
+        "E102",
+        "missing-cluster",
+        "A filter's own request to a cluster that is not there fails at once, each time.",
+    ),
+    (Code::OldEnvoy, "E103", "old-envoy", "An Envoy that lacks something of its configuration refuses all of it."),
+    (
+        Code::SharedPrivate,
+        "E104",
+        "shared-private",
+        "An answer that the upstream has marked as one caller's own would be given to every caller.",
+    ),
+    (
+        Code::OpenRevocation,
+        "W201",
+        "open-revocation",
+        "While the state store is away, a token that was taken back lets its holder in again.",
+    ),
+    (Code::OpenLimit, "W202", "open-limit", "Whoever can bring the state down is not limited any more."),
+    (
+        Code::ShadowOnly,
+        "W203",
+        "shadow-only",
+        "A permission in the shadow is counted and lets everybody pass, so this route demands nothing.",
+    ),
+    (
+        Code::AnyAudience,
+        "W204",
+        "any-audience",
+        "A token that its user gave to another service opens this gateway, too.",
+    ),
+    (Code::OpenWrite, "W205", "open-write", "Nobody is asked who they are before something of ours is changed."),
+    (
+        Code::PlainSecret,
+        "W206",
+        "plain-secret",
+        "Whoever is on the way reads the secret, or puts another key in the place of the issuer's.",
+    ),
+    (
+        Code::PartlyShadowed,
+        "W301",
+        "partly-shadowed",
+        "Of the requests that two routes match, the first takes all, which is easily overlooked.",
+    ),
+    (
+        Code::LongQueue,
+        "W302",
+        "long-queue",
+        "Requests that cannot have their turn in time are refused at once, so the places behind are never taken.",
+    ),
+    (
+        Code::UnlimitedProvider,
+        "W303",
+        "unlimited-provider",
+        "A third party that is asked too often bans the gateway, and all of its users with it.",
+    ),
+    (
+        Code::RetryUnsafe,
+        "W304",
+        "retry-unsafe",
+        "A request that changes something and is sent twice may change it twice.",
+    ),
+    (Code::RetryLate, "W305", "retry-late", "A retry that would begin after the request's time is over never happens."),
+    (
+        Code::EarlyIdle,
+        "W306",
+        "early-idle",
+        "Envoy closes a stream on which nothing moves, be the upstream still within its time or not.",
+    ),
+    (Code::UnusedUpstream, "W307", "unused-upstream", "What nothing leads to is forgotten, or a route is missing."),
+    (Code::UnusedPermission, "W308", "unused-permission", "A permission that no route names protects nothing."),
+    (
+        Code::SharedAnswers,
+        "W401",
+        "shared-answers",
+        "The upstream learns who calls and may answer each differently, but one answer is given to all.",
+    ),
+    (
+        Code::IdleCache,
+        "W402",
+        "idle-cache",
+        "Callers with a credential are not answered from the cache unless the response allows it (RFC 9111 §3.5).",
+    ),
+    (
+        Code::StoredDespite,
+        "W403",
+        "stored-despite",
+        "The upstream has asked that nobody keep this answer, perhaps by law.",
+    ),
+    (
+        Code::LongBody,
+        "W404",
+        "long-body",
+        "An answer that is larger than what the cache may hold is never stored, however often it is asked for.",
+    ),
+];
+
+impl Code {
+    const fn row(self) -> Row {
+        let [first, ..] = TABLE;
+        let mut index = 0;
+        let mut rest: &[Row] = &TABLE;
+        while let [row, more @ ..] = rest {
+            if index == self as usize {
+                return *row;
+            }
+            index += 1;
+            rest = more;
+        }
+        first
+    }
+
+    /// The number, as in `E101`.
+    pub const fn number(self) -> &'static str {
+        self.row().1
+    }
+
+    /// The name, as in `unreachable-route`.
+    pub const fn name(self) -> &'static str {
+        self.row().2
+    }
+
+    /// Why it matters, as a sentence.
+    pub const fn why(self) -> &'static str {
+        self.row().3
+    }
+
+    /// How grave it is.
+    pub const fn severity(self) -> Severity {
+        match self.number().as_bytes() {
+            [b'E', ..] => Severity::Error,
+            _ => Severity::Warning,
+        }
+    }
+
+    /// The code of this number or name.
+    pub fn parse(word: &str) -> Option<Self> {
+        TABLE.iter().find(|(_, number, name, _)| *number == word || *name == word).map(|(code, ..)| *code)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_stands_at_its_own_place_once() {
+        for (index, (code, number, name, why)) in TABLE.iter().enumerate() {
+            assert_eq!(*code as usize, index, "{number}");
+            assert_eq!((code.number(), code.name(), code.why()), (*number, *name, *why));
+            assert_eq!((Code::parse(number), Code::parse(name)), (Some(*code), Some(*code)));
+            assert!(why.ends_with('.'), "{why}");
+            assert_eq!(TABLE.iter().filter(|row| row.1 == *number || row.2 == *name).count(), 1, "{number}");
+        }
+        assert_eq!((Code::Syntax.severity(), Code::OpenLimit.severity()), (Severity::Error, Severity::Warning));
+        assert_eq!(Code::parse("E999"), None);
+    }
+}

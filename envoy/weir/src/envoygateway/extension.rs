@@ -1,0 +1,83 @@
+//! The filters as an `EnvoyExtensionPolicy`, and what has to be patched for them.
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{Plan, cluster, route, set};
+use crate::envoygateway::{Settings, backend};
+use crate::kubernetes::{self, NAME};
+use crate::translate::Filter;
+
+const GATEWAY: &str = "gateway.networking.k8s.io";
+const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
+
+/// The filters, and the patches where any are needed.
+pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
+    let target = json!({"group": GATEWAY, "kind": "Gateway", "name": settings.gateway});
+    // What filters call beside upstreams keeps its name, since it is patched in under it.
+    let filters: Vec<_> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &|_| None)).collect();
+    let wasm: Vec<_> = filters.iter().map(|filter| entry(filter, settings)).collect();
+    let spec = json!({"targetRefs": [target], "wasm": wasm});
+    let mut objects = vec![settings.place.object(backend::VERSION, "EnvoyExtensionPolicy", NAME, &spec)];
+    let patches = patches(plan, &filters, settings);
+    if !patches.is_empty() {
+        let spec = json!({"targetRef": target, "type": "JSONPatch", "jsonPatches": patches});
+        objects.push(settings.place.object(backend::VERSION, "EnvoyPatchPolicy", NAME, &spec));
+    }
+    objects
+}
+
+fn entry(filter: &Filter, settings: &Settings) -> Json {
+    let mut entry = json!({
+        "name": filter.name,
+        "rootID": filter.name,
+        "code": {"type": "Image", "image": {"url": settings.place.image(filter)}},
+        "config": filter.config,
+        // A filter that crashed lets nobody in.
+        "failOpen": false,
+    });
+    if !filter.variables.is_empty() {
+        set(&mut entry, "env", json!({"hostKeys": filter.variables}));
+    }
+    entry
+}
+
+/// What Envoy Gateway calls the cluster of the first rule of an upstream's first route, which is there for it alone.
+fn of_upstream(name: &str, settings: &Settings) -> String {
+    format!("httproute/{}/{}-1/rule/0", settings.place.namespace, kubernetes::named(name))
+}
+
+fn patches(plan: &Plan<'_>, filters: &[Filter], settings: &Settings) -> Vec<Json> {
+    let name = format!("{}/{}/{}", settings.place.namespace, settings.gateway, settings.listener);
+    let mut patches = Vec::new();
+    for (index, filter) in filters.iter().enumerate() {
+        if kubernetes::holds_bodies(plan.policy, filter) {
+            let own = format!(
+                "envoy.filters.http.wasm/envoyextensionpolicy/{}/{NAME}/wasm/{index}",
+                settings.place.namespace
+            );
+            let operation = json!({
+                "op": "add",
+                "jsonPath": format!("..http_filters[?(@.name=='{own}')].typed_config.config"),
+                "path": "allow_on_headers_stop_iteration",
+                "value": true,
+            });
+            patches.push(json!({"type": LISTENER, "name": name, "operation": operation}));
+        }
+    }
+    // No route leads to what only filters call, so nothing else makes clusters of these.
+    for cluster in cluster::of_filters(plan) {
+        let operation = json!({"op": "add", "path": "", "value": &cluster});
+        patches.push(json!({"type": CLUSTERS, "name": cluster.get("name"), "operation": operation}));
+    }
+    // Those of requests that a provider has been made of: nobody else can choose them.
+    for (upstream, mut entry) in route::departures(plan.policy) {
+        if let Some(found) = entry.pointer_mut("/route/cluster") {
+            *found = of_upstream(upstream, settings).into();
+        }
+        let operation = json!({"op": "add", "path": "/virtual_hosts/0/routes/0", "value": entry});
+        patches.push(json!({"type": ROUTES, "name": name, "operation": operation}));
+    }
+    patches
+}

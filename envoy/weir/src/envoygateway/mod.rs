@@ -1,0 +1,82 @@
+//! `weir render envoy-gateway`: a policy for a `Gateway` of Envoy Gateway.
+//!
+//! All filters come in one `EnvoyExtensionPolicy`, in their order; each upstream as a `Backend`, with an `HTTPRoute` for the policy's
+//! routes to it and a `BackendTrafficPolicy` for its pool, time and retries. What these cannot say comes as an `EnvoyPatchPolicy`:
+//! that a filter holds bodies, the routes that only a filter can choose, and the clusters that only filters call.
+//!
+//! Envoy Gateway gives every filter a space of shared data of its own. Nothing that filters say to each other is in there, but the seed
+//! of fingerprints, of which each then has one.
+//!
+//! `HTTPRoute`s are matched by how narrow they are, not by their order, and no filter can be left out of one. A policy that needs
+//! either is refused, with the two routes that show it.
+
+pub mod backend;
+pub mod extension;
+pub mod route;
+
+use serde_json::Value as Json;
+
+use crate::envoy::Plan;
+use crate::gateway::written;
+use crate::kubernetes::{self, Place};
+use crate::policy::{Policy, sample};
+
+/// Which gateway a policy is applied to.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The namespace, which is that of the gateway, and the images.
+    pub place: Place,
+    /// The name of the `Gateway`.
+    pub gateway: String,
+    /// The name of its listener that the policy is for.
+    pub listener: String,
+}
+
+/// All objects.
+///
+/// # Errors
+/// What of the policy cannot be said there.
+pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
+    let policy = plan.policy;
+    check(plan)?;
+    let mut objects: Vec<Json> = policy.upstreams.iter().map(|upstream| backend::place(upstream, settings)).collect();
+    for upstream in &policy.upstreams {
+        objects.extend(route::objects(policy, upstream, settings)?);
+    }
+    objects.extend(extension::objects(plan, settings));
+    Ok(objects)
+}
+
+/// Refuses what would mean something else there.
+fn check(plan: &Plan<'_>) -> Result<(), String> {
+    for filter in plan.filters {
+        if let Some((route, other)) = kubernetes::blind(plan.policy, filter) {
+            return Err(format!(
+                "`{}` would also see requests of `{}`, which it takes for those of `{}`, and no filter can be left out of a \
+                 route there; make the latter narrower",
+                filter.name,
+                written(route),
+                written(other)
+            ));
+        }
+    }
+    in_order(plan.policy)
+}
+
+/// The first of two routes must also be the one that is chosen for being narrower.
+fn in_order(policy: &Policy) -> Result<(), String> {
+    let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
+    for (index, earlier) in policy.routes.iter().enumerate() {
+        for later in policy.routes.iter().skip(index + 1) {
+            let is_later_chosen = route::rank(&later.matcher) > route::rank(&earlier.matcher);
+            if is_later_chosen && !sample::of_both(&earlier.matcher, &later.matcher, depth).is_empty() {
+                return Err(format!(
+                    "`{}` comes before `{}`, which an HTTPRoute prefers for being narrower; put it first, or make the former narrower",
+                    written(earlier),
+                    written(later)
+                ));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,162 @@
+//! The policy's routes as `HTTPRoute`s (Gateway API), one or more for each upstream.
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{self, set};
+use crate::envoygateway::{Settings, backend};
+use crate::gateway::written;
+use crate::kubernetes;
+use crate::policy::header::Content;
+use crate::policy::{Matcher, Pattern, Policy, Route, Upstream};
+
+/// No more rules are in one route (Gateway API).
+const RULES_MAX: usize = 16;
+const API: &str = "gateway.networking.k8s.io/v1";
+
+/// How early a route is tried there: exact paths first, then expressions, then prefixes, the longer ones first; then those with a
+/// method, then those with more headers.
+pub fn rank(matcher: &Matcher) -> (bool, u8, usize, bool, usize) {
+    let (kind, length) = match &matcher.pattern {
+        Pattern::Exact(path) => (3, path.len()),
+        Pattern::Template(template) => (2, expression(template).len()),
+        Pattern::Below(prefix) | Pattern::AtOrBelow(prefix) => (1, prefix.len()),
+        Pattern::Any => (0, 0),
+    };
+    (!matcher.hosts.is_empty(), kind, length, !matcher.methods.is_empty(), matcher.headers.len())
+}
+
+/// The routes to an upstream, and how they call it.
+///
+/// # Errors
+/// What of a route cannot be said there.
+pub fn objects(policy: &Policy, upstream: &Upstream, settings: &Settings) -> Result<Vec<Json>, String> {
+    let routes: Vec<_> = policy.routes.iter().filter(|route| route.upstream.value == upstream.name.value).collect();
+    let mut groups: Vec<(&[String], Vec<&Route>)> = Vec::new();
+    for route in routes {
+        let hosts = route.matcher.hosts.as_slice();
+        // Hosts are a whole route's.
+        match groups.iter_mut().find(|(own, rules)| *own == hosts && rules.len() < RULES_MAX) {
+            Some((_, rules)) => rules.push(route),
+            None => groups.push((hosts, vec![route])),
+        }
+    }
+    let (mut objects, mut names) = (Vec::new(), Vec::new());
+    for (index, (hosts, group)) in groups.iter().enumerate() {
+        let rules: Result<Vec<_>, _> = group.iter().map(|route| rule(policy, route, upstream)).collect();
+        let gateway = json!({"name": settings.gateway, "sectionName": settings.listener});
+        let mut spec = json!({"parentRefs": [gateway], "rules": rules?});
+        if !hosts.is_empty() {
+            set(&mut spec, "hostnames", json!(hosts));
+        }
+        let name = format!("{}-{}", kubernetes::named(&upstream.name.value), index + 1);
+        objects.push(settings.place.object(API, "HTTPRoute", &name, &spec));
+        names.push(name);
+    }
+    if !names.is_empty() {
+        objects.push(backend::traffic(upstream, &names, settings));
+    }
+    Ok(objects)
+}
+
+fn rule(policy: &Policy, route: &Route, upstream: &Upstream) -> Result<Json, String> {
+    let timeout = route.timeout.unwrap_or(upstream.timeout);
+    let reference =
+        json!({"group": "gateway.envoyproxy.io", "kind": "Backend", "name": kubernetes::named(&upstream.name.value)});
+    let mut rule = json!({
+        "matches": matches(&route.matcher),
+        "backendRefs": [reference],
+        "timeouts": {"request": format!("{}ms", timeout.length().as_millis())},
+    });
+    let mut filters = Vec::new();
+    if let Some(rewrite) = rewrite(route, upstream)? {
+        filters.push(json!({"type": "URLRewrite", "urlRewrite": rewrite}));
+    }
+    let added = upstream.headers.iter().filter_map(|header| match &header.value {
+        Content::Literal(text) => Some(json!({"name": header.name, "value": text})),
+        Content::Variable(_) => None,
+    });
+    let added: Vec<_> = added.collect();
+    if added.len() < upstream.headers.len() {
+        return Err(format!(
+            "`{}` has a header from the environment, which an HTTPRoute cannot say",
+            upstream.name.value
+        ));
+    }
+    let mut modifier = json!({"set": added});
+    if !upstream.internal {
+        set(&mut modifier, "remove", json!(envoy::route::removed(policy, upstream)));
+    }
+    // What the provider filter has made needs nothing more.
+    if upstream.provider.is_none() && (!upstream.internal || !upstream.headers.is_empty()) {
+        filters.push(json!({"type": "RequestHeaderModifier", "requestHeaderModifier": modifier}));
+    }
+    if !filters.is_empty() {
+        set(&mut rule, "filters", json!(filters));
+    }
+    Ok(rule)
+}
+
+fn matches(matcher: &Matcher) -> Vec<Json> {
+    let path = match &matcher.pattern {
+        Pattern::Any => json!({"type": "PathPrefix", "value": "/"}),
+        Pattern::Exact(path) => json!({"type": "Exact", "value": path}),
+        // Of one that ends in a slash, what lies below is meant; there, the path itself is matched, too.
+        Pattern::Below(prefix) | Pattern::AtOrBelow(prefix) => json!({"type": "PathPrefix", "value": prefix}),
+        Pattern::Template(template) => json!({"type": "RegularExpression", "value": expression(template)}),
+    };
+    let headers: Vec<_> =
+        matcher.headers.iter().map(|(name, value)| json!({"type": "Exact", "name": name, "value": value})).collect();
+    let with = |method: Option<&String>| {
+        let mut one = json!({"path": path});
+        {
+            if let Some(method) = method {
+                set(&mut one, "method", json!(method));
+            }
+            if !headers.is_empty() {
+                set(&mut one, "headers", json!(headers));
+            }
+        }
+        one
+    };
+    if matcher.methods.is_empty() {
+        return vec![with(None)];
+    }
+    matcher.methods.iter().map(|method| with(Some(method))).collect()
+}
+
+fn expression(template: &str) -> String {
+    envoy::route::template_regex(template)
+}
+
+/// What is stripped comes off, and the upstream's base before the rest; `None` where neither is.
+fn rewrite(route: &Route, upstream: &Upstream) -> Result<Option<Json>, String> {
+    let base = upstream.address.base.as_str();
+    let host = match (&upstream.address.host, upstream.internal) {
+        (crate::policy::upstream::Name::Domain(name), false) if upstream.provider.is_none() => Some(name),
+        _ => None,
+    };
+    let path = if upstream.provider.is_some() || (route.strip.is_empty() && base.is_empty()) {
+        None
+    } else {
+        let literal = route.matcher.pattern.literal();
+        let rest = literal.strip_prefix(route.strip.as_str()).unwrap_or(literal);
+        let replaced = format!("{base}{rest}");
+        let replaced = if replaced.is_empty() { "/".to_owned() } else { replaced };
+        match &route.matcher.pattern {
+            Pattern::Exact(_) => Some(json!({"type": "ReplaceFullPath", "replaceFullPath": replaced})),
+            Pattern::Template(_) => {
+                let name = written(route);
+                return Err(format!(
+                    "`{name}` is a template whose path is rewritten, which an HTTPRoute cannot say; use a prefix"
+                ));
+            }
+            Pattern::Any | Pattern::Below(_) | Pattern::AtOrBelow(_) => {
+                Some(json!({"type": "ReplacePrefixMatch", "replacePrefixMatch": replaced}))
+            }
+        }
+    };
+    let mut rewrite = serde_json::Map::new();
+    rewrite.extend(host.map(|host| ("hostname".to_owned(), json!(host))));
+    rewrite.extend(path.map(|path| ("path".to_owned(), path)));
+    Ok((!rewrite.is_empty()).then(|| rewrite.into()))
+}

@@ -1,0 +1,66 @@
+//! How answers to a request are kept.
+
+use cache::config::{Forced, Isolation, Route};
+use cache::{Config, request};
+use policy::Headers;
+
+use crate::draft::Draft;
+use crate::facts::{period, seconds};
+
+/// The route that a request takes through the cache, in words; `None` where there is none. `own` is what the policy says of it.
+pub(super) fn says(own: &Draft, config: &Config, headers: &Headers) -> Option<String> {
+    let method = headers.first(":method").unwrap_or_default();
+    let route = request::route(config, method, headers)?;
+    let mut words = vec![format!("`{}`", route.data_type)];
+    words.extend(route.lifetimes.iter().map(lifetime));
+    if route.lifetimes.is_empty() {
+        words.push("for as long as the answer says".to_owned());
+    }
+    words.push(callers(route).to_owned());
+    if let Some(search) = &route.search {
+        words.push(format!("searches by bodies of up to {} bytes within {}", search.bytes_max, period(search.wait)));
+    }
+    for (length, what) in [
+        (route.heuristic_max, "guessed to be fresh for up to"),
+        (route.while_revalidate, "used while it is refreshed, stale for up to"),
+        (route.if_error, "used where the upstream fails, stale for up to"),
+    ] {
+        if length > 0 {
+            words.push(format!("{what} {}", seconds(length)));
+        }
+    }
+    if let Some(query) = own.to_json().get("query") {
+        words.push(format!("of a query without {query}"));
+    }
+    if config.level.is_some() && !route.is_remote {
+        words.push("not shared with the fleet".to_owned());
+    }
+    if route.purge_key.is_some() {
+        words.push("purged by who has the key".to_owned());
+    }
+    Some(words.join(", "))
+}
+
+fn lifetime(forced: &Forced) -> String {
+    let statuses: Vec<_> = forced.statuses.iter().map(u16::to_string).collect();
+    let mut words = format!("{} for {}", statuses.join("/"), seconds(forced.lifetime));
+    for (despite, word) in [
+        (forced.despite_private, "private"),
+        (forced.despite_no_store, "no-store"),
+        (forced.despite_set_cookie, "set-cookie"),
+    ] {
+        if despite {
+            words.push_str(&format!(" despite {word}"));
+        }
+    }
+    words
+}
+
+const fn callers(route: &Route) -> &'static str {
+    match route.isolation {
+        Some(Isolation::User) => "for each user apart",
+        Some(Isolation::Tier) => "for each tier apart",
+        None if route.shared => "for all callers alike",
+        None => "for callers without a credential, and others where the answer allows it",
+    }
+}

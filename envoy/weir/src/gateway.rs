@@ -1,0 +1,99 @@
+//! A policy as its filters see it: each filter's configuration, read by the filter's own code, to be asked what it would do.
+//!
+//! What is explained, compared and replayed here is decided by the code that runs in Envoy; this is only its host.
+
+use policy::route::Target;
+use policy::state::Variables;
+use policy::{ConfigError, Seed};
+
+use crate::document::Document;
+use crate::policy::{Policy, Route};
+use crate::translate::{Filter, ratelimit as limits};
+
+/// Under which fingerprints are taken: nobody sends anything here to make two of them equal.
+pub const SEED: Seed = Seed::from_random([0; 16]);
+
+/// All filters of a policy.
+pub struct Gateway<'d> {
+    /// The policy.
+    pub policy: &'d Policy,
+    /// Its filters as they were translated.
+    pub filters: &'d [Filter],
+    /// Who is known by which ids.
+    pub correlation: correlation::Config,
+    /// Who is let in.
+    pub auth: auth::Config,
+    /// How often an address may try, where that is limited.
+    pub front: Option<ratelimit::Config>,
+    /// How often callers may ask.
+    pub callers: ratelimit::Config,
+    /// What is kept.
+    pub cache: cache::Config,
+    /// How often upstreams may be asked.
+    pub quota: ratelimit::Config,
+    /// Which upstreams are left alone.
+    pub breaker: breaker::Config,
+    /// Which upstreams have their own interface hidden.
+    pub provider: Option<provider::Config>,
+}
+
+impl<'d> Gateway<'d> {
+    /// Has each filter read its configuration once more.
+    ///
+    /// # Errors
+    /// What a filter has against it; a document that was read with the same variables has nothing of the kind.
+    pub fn of(document: &'d Document, variable: Variables<'_>) -> Result<Self, ConfigError> {
+        let Document { policy, filters } = document;
+        let json = |name: &str| {
+            let found = filters.iter().find(|filter| filter.name == name);
+            found.map(|filter| filter.config.to_string().into_bytes())
+        };
+        let needed = |name: &str| json(name).unwrap_or_default();
+        let limiter = |json: &[u8]| {
+            let mut config = ratelimit::Config::with_environment(json, variable)?;
+            config.rules.iter_mut().for_each(|rule| rule.bind(&SEED));
+            Ok::<_, ConfigError>(config)
+        };
+        let mut auth = auth::Config::with_environment(&needed("auth"), variable)?;
+        auth.seal(SEED);
+        Ok(Self {
+            policy,
+            filters,
+            correlation: correlation::Config::from_json(&needed("correlation"))?,
+            auth,
+            front: json(limits::FRONT).map(|json| limiter(&json)).transpose()?,
+            callers: limiter(&needed("ratelimit"))?,
+            cache: cache::Config::with_environment(&needed("cache"), Some(variable))?,
+            quota: limiter(&needed("quota"))?,
+            breaker: breaker::Config::from_json(&needed("breaker"))?,
+            provider: json("provider").map(|json| provider::Config::with_environment(&json, variable)).transpose()?,
+        })
+    }
+
+    /// The route that a request takes, and its place in the policy.
+    pub fn route(&self, target: &Target<'_>) -> Option<(usize, &'d Route)> {
+        self.policy.routes.iter().enumerate().find(|(_, route)| route.matcher.rule.matches(target))
+    }
+}
+
+/// A route as somebody wrote it: `GET|HEAD /path`.
+pub fn written(route: &Route) -> String {
+    let matcher = &route.matcher;
+    let mut line = matcher.methods.join("|");
+    if !line.is_empty() {
+        line.push(' ');
+    }
+    match &matcher.pattern {
+        crate::policy::Pattern::Any => line.push_str("/*"),
+        crate::policy::Pattern::Below(prefix) => line.push_str(&format!("{prefix}*")),
+        crate::policy::Pattern::AtOrBelow(prefix) => line.push_str(&format!("{prefix}[/*]")),
+        crate::policy::Pattern::Exact(path) | crate::policy::Pattern::Template(path) => line.push_str(path),
+    }
+    for host in &matcher.hosts {
+        line.push_str(&format!(" host={host}"));
+    }
+    for (name, value) in &matcher.headers {
+        line.push_str(&format!(" {name}={value}"));
+    }
+    line
+}

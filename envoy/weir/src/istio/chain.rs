@@ -1,0 +1,91 @@
+//! What only an `EnvoyFilter` can say: filters that hold bodies, and the policy's routes.
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{Plan, filter, route};
+use crate::istio::{Settings, selector};
+use crate::kubernetes::NAME;
+use crate::translate::Filter;
+
+/// What the agent beside Envoy reads as: no digest is given.
+const NO_DIGEST: &str = "nil";
+const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
+
+/// The filters behind the plugins, in their order, before Envoy's router.
+pub fn filters(filters: &[Filter], settings: &Settings) -> Json {
+    let mut patches = Vec::new();
+    for filter in filters {
+        // The agent fetches the image and puts a file in its place, before Envoy sees it; the cluster is never asked.
+        let uri = json!({"uri": format!("oci://{}", settings.place.image(filter)), "timeout": "30s", "cluster": "_"});
+        let code = json!({"remote": {"http_uri": uri, "sha256": NO_DIGEST}});
+        // As Istio leaves it for its own plugins, so that all share one space.
+        let value = json!({"name": name(filter.name), "typed_config": filter::plugin(filter, "", &code)});
+        patches.push(json!({"applyTo": "EXTENSION_CONFIG", "match": {"context": "GATEWAY"}, "patch": {"operation": "ADD", "value": value}}));
+    }
+    // Who calls is kept for the log as soon as `auth` has said it, which mostly is a plugin and so before all of these.
+    if filters.iter().all(|filter| filter.name != "auth") {
+        patches.push(before_router(&filter::caller()));
+    }
+    for filter in filters {
+        let source = json!({"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"});
+        let discovery = json!({"config_source": source, "type_urls": [WASM]});
+        patches.push(before_router(&json!({"name": name(filter.name), "config_discovery": discovery})));
+        if filter.name == "auth" {
+            patches.push(before_router(&filter::caller()));
+        }
+    }
+    object("filters", &patches, settings)
+}
+
+fn before_router(value: &Json) -> Json {
+    let router = json!({"name": "envoy.filters.http.router"});
+    let manager = json!({"name": "envoy.filters.network.http_connection_manager", "subFilter": router});
+    json!({
+        "applyTo": "HTTP_FILTER",
+        "match": {"context": "GATEWAY", "listener": {"filterChain": {"filter": manager}}},
+        "patch": {"operation": "INSERT_BEFORE", "value": value},
+    })
+}
+
+/// The policy's routes, before all others of the gateway. Only filters that came with [`filters`] can be left out of one.
+pub fn routes(
+    plan: &Plan<'_>,
+    filters: &[Filter],
+    cluster: &dyn Fn(&str) -> Option<String>,
+    settings: &Settings,
+) -> Json {
+    let mut routes = route::table(plan);
+    for entry in &mut routes {
+        if let Some(found) = entry.pointer_mut("/route/cluster")
+            && let Some(renamed) = found.as_str().and_then(cluster)
+        {
+            *found = renamed.into();
+        }
+        let Some(Json::Object(switched)) = entry.get_mut("typed_per_filter_config") else { continue };
+        *switched = std::mem::take(switched)
+            .into_iter()
+            .filter(|(key, _)| filters.iter().any(|filter| filter.name == key))
+            .map(|(key, value)| (name(&key), value))
+            .collect();
+    }
+    // Each is put before those that are there.
+    let patch = |entry: Json| {
+        json!({
+            "applyTo": "HTTP_ROUTE",
+            "match": {"context": "GATEWAY"},
+            "patch": {"operation": "INSERT_FIRST", "value": entry},
+        })
+    };
+    let patches: Vec<_> = routes.into_iter().rev().map(patch).collect();
+    object("routes", &patches, settings)
+}
+
+fn object(kind: &str, patches: &[Json], settings: &Settings) -> Json {
+    let spec = json!({"workloadSelector": {"labels": selector(settings)}, "configPatches": patches});
+    settings.place.object("networking.istio.io/v1alpha3", "EnvoyFilter", &format!("{NAME}-{kind}"), &spec)
+}
+
+/// What a filter is called among all of a gateway.
+fn name(filter: &str) -> String {
+    format!("{NAME}.{filter}")
+}

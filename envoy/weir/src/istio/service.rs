@@ -1,0 +1,139 @@
+//! What the gateway calls: a `ServiceEntry` for what is outside of the mesh, a `DestinationRule` for everything.
+
+use std::time::Duration;
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::set;
+use crate::istio::Settings;
+use crate::kubernetes;
+use crate::policy::upstream::{Address, Name, Pool};
+use crate::policy::{Policy, Upstream};
+
+/// One thing that is called.
+pub struct Service {
+    /// The name of its cluster in the policy.
+    pub name: String,
+    address: Address,
+    pool: Pool,
+    connect_timeout: Duration,
+    /// How many percent of the requests under way may be retries.
+    retries: Option<u64>,
+}
+
+/// So long may a connection to where an issuer publishes its keys take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The upstreams, the state store, and where issuers publish their keys.
+pub fn all(policy: &Policy) -> Vec<Service> {
+    let upstreams = policy.upstreams.iter().chain(policy.state.as_ref().map(|state| &state.upstream));
+    let publishers = policy.identity.iter().flat_map(|identity| &identity.publishers);
+    let publishers = publishers.map(|publisher| Service {
+        name: publisher.cluster.clone(),
+        address: publisher.address.clone(),
+        pool: Pool { connections: 4, pending: 16, requests: 16 },
+        connect_timeout: CONNECT_TIMEOUT,
+        retries: None,
+    });
+    upstreams.map(Service::of).chain(publishers).collect()
+}
+
+/// The objects of all services. Istio has one entry and one rule for a host: of several upstreams at one, the first says how
+/// it is called.
+pub fn objects(services: &[Service], settings: &Settings) -> Vec<Json> {
+    let mut objects = Vec::new();
+    for (index, service) in services.iter().enumerate() {
+        let same = |other: &&Service| other.host() == service.host();
+        if services.iter().take(index).any(|other| same(&other)) {
+            continue;
+        }
+        let mut ports: Vec<u16> = services.iter().filter(same).map(|other| other.address.port).collect();
+        ports.sort_unstable();
+        ports.dedup();
+        objects.extend(service.entry(&ports, settings));
+        objects.push(service.rule(settings));
+    }
+    objects
+}
+
+impl Service {
+    fn of(upstream: &Upstream) -> Self {
+        Self {
+            name: upstream.name.value.clone(),
+            address: upstream.address.clone(),
+            pool: upstream.pool,
+            connect_timeout: upstream.connect_timeout.length(),
+            retries: upstream.retry.as_ref().map(|retry| retry.budget),
+        }
+    }
+
+    /// What Envoy calls its cluster there.
+    pub fn cluster(&self) -> String {
+        format!("outbound|{}||{}", self.address.port, self.host())
+    }
+
+    /// The host that Istio knows it by. One that has only an address gets a name that nobody resolves.
+    fn host(&self) -> String {
+        match &self.address.host {
+            Name::Domain(name) => name.clone(),
+            Name::Ip(_) => format!("{}.internal", kubernetes::named(&self.name)),
+        }
+    }
+
+    /// Whether the mesh knows it already.
+    fn is_inside(&self) -> bool {
+        matches!(&self.address.host, Name::Domain(name) if name.ends_with(".svc.cluster.local"))
+    }
+
+    /// Tells Istio of it; `None` where it knows.
+    fn entry(&self, ports: &[u16], settings: &Settings) -> Option<Json> {
+        if self.is_inside() {
+            return None;
+        }
+        // The gateway itself speaks TLS, so what it sees is HTTP.
+        let port = |port: &u16| json!({"number": port, "name": format!("http-{port}"), "protocol": "HTTP"});
+        let mut spec = json!({
+            "hosts": [self.host()],
+            "location": "MESH_EXTERNAL",
+            "ports": ports.iter().map(port).collect::<Vec<_>>(),
+            "resolution": "DNS",
+            "exportTo": ["."],
+        });
+        if let Name::Ip(ip) = &self.address.host {
+            set(&mut spec, "resolution", "STATIC");
+            set(&mut spec, "endpoints", json!([{"address": ip.to_string()}]));
+        }
+        let name = kubernetes::named(&self.name);
+        Some(settings.place.object("networking.istio.io/v1", "ServiceEntry", &name, &spec))
+    }
+
+    /// How it is called.
+    fn rule(&self, settings: &Settings) -> Json {
+        let mut traffic = json!({
+            "connectionPool": {
+                "tcp": {
+                    "maxConnections": self.pool.connections,
+                    "connectTimeout": format!("{}ms", self.connect_timeout.as_millis()),
+                    "tcpKeepalive": {"probes": 3, "time": "60s", "interval": "10s"},
+                },
+                "http": {
+                    "http1MaxPendingRequests": self.pool.pending,
+                    "http2MaxRequests": self.pool.requests,
+                    "idleTimeout": "90s",
+                },
+            },
+        });
+        if let Some(percent) = self.retries {
+            set(&mut traffic, "retryBudget", json!({"percent": percent, "minRetryConcurrency": 3}));
+        }
+        if self.address.tls {
+            let host = match &self.address.host {
+                Name::Domain(name) => name.clone(),
+                Name::Ip(ip) => ip.to_string(),
+            };
+            set(&mut traffic, "tls", json!({"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}));
+        }
+        let spec = json!({"host": self.host(), "trafficPolicy": traffic, "exportTo": ["."]});
+        settings.place.object("networking.istio.io/v1", "DestinationRule", &kubernetes::named(&self.name), &spec)
+    }
+}

@@ -1,0 +1,96 @@
+//! Limits and the queues behind them, retries, and how long anybody waits.
+
+use ratelimit::rule::Rule;
+
+use crate::code::Code;
+use crate::diagnostic::Mistakes;
+use crate::gateway::{Gateway, written};
+use crate::policy::{Policy, Upstream};
+
+/// The methods that RFC 9110 §9.2.2 does not call idempotent.
+const ONCE: [&str; 2] = ["POST", "PATCH"];
+
+/// Looks for times and numbers that do not fit together.
+pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
+    for rule in &gateway.quota.rules {
+        queue(gateway.policy, rule, found);
+    }
+    for upstream in &gateway.policy.upstreams {
+        retries(upstream, found);
+        if upstream.provider.is_some() && upstream.limit.is_none() {
+            let wrong = format!("nothing limits what is sent to `{}`", upstream.name.value);
+            let fix = "say the `limit` that the provider sets for us";
+            found.add_as(Code::UnlimitedProvider, &upstream.name.span, wrong, fix);
+        }
+    }
+    early_idle(gateway.policy, found);
+}
+
+/// A queue of which the last can never be sent in time.
+fn queue(policy: &Policy, rule: &Rule, found: &mut Mistakes) {
+    let Some(terms) = rule.queue() else { return };
+    let Some((_, taker)) = rule.shared_bucket() else { return };
+    // Each waits for those before it, and all limits hold at once: the slowest sets the pace.
+    let pace = taker.limits.iter().map(|limit| limit.terms.pace()).max().unwrap_or_default();
+    let served = terms.max_wait.as_nanos() / pace.as_nanos().max(1);
+    if u128::from(terms.max_requests.get()) <= served.max(1) {
+        return;
+    }
+    let limit = policy.upstream(rule.name()).and_then(|upstream| upstream.limit.as_ref());
+    let Some(limit) = limit.and_then(|limit| limit.items().first()) else { return };
+    // A number that nobody has said is nobody's mistake.
+    let said = ["queue", "when_empty.queue"].map(|queue| format!("{queue}.max_requests"));
+    let pointer = |path: &String| format!("/{}", path.replace('.', "/"));
+    let Some(path) = said.iter().find(|path| limit.to_json().pointer(&pointer(path)).is_some()) else { return };
+    let (at, most) = (limit.locate(path), served.max(1));
+    let wrong = format!(
+        "{} may wait for `{}`, but only {served} can be sent within {} s",
+        terms.max_requests,
+        rule.name(),
+        terms.max_wait.as_secs_f32()
+    );
+    found.add_as(Code::LongQueue, &at, wrong, format!("say `max_requests: {most}`, or let them wait for longer"));
+}
+
+fn retries(upstream: &Upstream, found: &mut Mistakes) {
+    let (Some(retry), name) = (&upstream.retry, &upstream.name) else { return };
+    // What a provider is sent is a `GET`, whatever its client sent.
+    if let Some(method) = ONCE.iter().find(|method| retry.methods.iter().any(|own| own == *method))
+        && upstream.provider.is_none()
+    {
+        let wrong = format!("a `{method}` to `{}` may be sent more than once", name.value);
+        found.add_as(Code::RetryUnsafe, &name.span, wrong, "leave it out of `retry.methods`");
+    }
+    if retry.wait >= upstream.timeout {
+        let wrong = format!(
+            "the first retry to `{}` waits {}, its time is over after {}",
+            name.value, retry.wait, upstream.timeout
+        );
+        found.add_as(
+            Code::RetryLate,
+            &name.span,
+            wrong,
+            "say a shorter `retry.wait`, a longer `timeout`, or `retry: off`",
+        );
+    }
+}
+
+/// Envoy's time for streams on which nothing moves, against that for an answer.
+fn early_idle(policy: &Policy, found: &mut Mistakes) {
+    let idle = policy.clients.idle_timeout;
+    let fix = |timeout| format!("say `clients: {{idle_timeout: …}}` of more than {timeout}, or a shorter `timeout`");
+    for upstream in policy.upstreams.iter().filter(|upstream| upstream.timeout >= idle) {
+        let wrong = format!(
+            "`{}` has {} to answer, but its client is cut off after {idle}",
+            upstream.name.value, upstream.timeout
+        );
+        found.add_as(Code::EarlyIdle, &upstream.name.span, wrong, fix(upstream.timeout));
+    }
+    for route in &policy.routes {
+        if let Some(timeout) = route.timeout.filter(|timeout| *timeout >= idle) {
+            let wrong =
+                format!("`{}` has {timeout} to be answered, but its client is cut off after {idle}", written(route));
+            found.add_as(Code::EarlyIdle, &route.span, wrong, fix(timeout));
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! `weir render`: what a proxy reads, on standard output or in a folder.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use clap::{Args, Subcommand};
+
+use crate::document::Reading;
+use crate::envoy::{Plan, bootstrap};
+use crate::kubernetes::{self, Place};
+use crate::{command, envoygateway, istio, run, xds};
+
+/// For whom.
+#[derive(Debug, Subcommand)]
+pub enum Target {
+    /// A bootstrap for Envoy 1.37 to 1.40, in one JSON file; or, with `--xds-dir`, files that Envoy follows.
+    Envoy {
+        /// The policy.
+        #[command(flatten)]
+        policy: Source,
+        /// The folder of the filters' `.wasm` files, as Envoy will see it.
+        #[arg(long, value_name = "DIR", default_value = run::FILTERS)]
+        filters: PathBuf,
+        /// Writes listeners, routes and clusters into this folder, and the bootstrap of an Envoy that follows them.
+        #[arg(long, value_name = "DIR")]
+        xds_dir: Option<PathBuf>,
+    },
+    /// Objects for an ingress gateway of Istio, as one list in JSON for `kubectl apply -f -`.
+    Istio {
+        /// The policy.
+        #[command(flatten)]
+        policy: Source,
+        /// The namespace of the gateway.
+        #[arg(long, default_value = "istio-system")]
+        namespace: String,
+        /// The label of the gateway's pods.
+        #[arg(long, value_name = "NAME=VALUE", default_value = "istio=ingressgateway", value_parser = label)]
+        selector: (String, String),
+        /// What the names of the filters' images begin with.
+        #[arg(long, value_name = "PREFIX", default_value = IMAGES)]
+        images: String,
+    },
+    /// Objects for a `Gateway` of Envoy Gateway, as one list in JSON for `kubectl apply -f -`.
+    EnvoyGateway {
+        /// The policy.
+        #[command(flatten)]
+        policy: Source,
+        /// The namespace of the `Gateway`.
+        #[arg(long, default_value = "default")]
+        namespace: String,
+        /// The name of the `Gateway`.
+        #[arg(long, default_value = "eg")]
+        gateway: String,
+        /// The name of its listener.
+        #[arg(long, default_value = "http")]
+        listener: String,
+        /// What the names of the filters' images begin with.
+        #[arg(long, value_name = "PREFIX", default_value = IMAGES)]
+        images: String,
+    },
+}
+
+/// The policy.
+#[derive(Args, Debug)]
+pub struct Source {
+    /// The policy.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// Stands for the sandbox's address in the policy.
+    #[arg(long, value_name = "URL")]
+    sandbox: Option<String>,
+}
+
+/// Where images are looked for unless somebody says otherwise: a registry on this machine.
+const IMAGES: &str = "localhost:5000/weir";
+
+fn label(text: &str) -> Result<(String, String), String> {
+    let parts = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
+    let (name, value) = parts.ok_or_else(|| "expected a label, like istio=ingressgateway".to_owned())?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Renders a policy; says what is wrong where it cannot.
+pub fn main(target: &Target) -> bool {
+    let (Target::Envoy { policy, .. } | Target::Istio { policy, .. } | Target::EnvoyGateway { policy, .. }) = target;
+    let reading = Reading { sandbox: policy.sandbox.as_deref(), ..Reading::default() };
+    let Some(document) = command::load(&policy.file, &reading) else { return false };
+    let wasm = if let Target::Envoy { filters, .. } = target { filters.as_path() } else { Path::new("") };
+    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+    let rendered = match target {
+        Target::Envoy { xds_dir: None, .. } => Ok(Some(bootstrap::standalone(&plan))),
+        Target::Envoy { xds_dir: Some(folder), .. } => {
+            let said = |error: io::Error| format!("{}: {error}", folder.display());
+            xds::write(&plan, folder).map(|()| None).map_err(said)
+        }
+        Target::Istio { namespace, selector, images, .. } => {
+            let place = Place { namespace: namespace.clone(), images: images.clone() };
+            let settings = istio::Settings { place, selector: selector.clone() };
+            Ok(Some(kubernetes::list(&istio::objects(&plan, &settings))))
+        }
+        Target::EnvoyGateway { namespace, gateway, listener, images, .. } => {
+            let place = Place { namespace: namespace.clone(), images: images.clone() };
+            let settings = envoygateway::Settings { place, gateway: gateway.clone(), listener: listener.clone() };
+            envoygateway::objects(&plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
+        }
+    };
+    match rendered {
+        Ok(Some(rendered)) => {
+            // A reader that has had enough (`| head`) is no mistake.
+            let _ = writeln!(io::stdout(), "{rendered:#}");
+            true
+        }
+        Ok(None) => true,
+        Err(reason) => {
+            eprintln!("weir: {reason}");
+            false
+        }
+    }
+}

@@ -1,0 +1,319 @@
+//! `weir check`: a bad policy for each thing that it can say, the shipped ones without any, and what programs are told.
+
+// A test stops by panicking.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value as Json;
+use weir::code::{Code, TABLE};
+use weir::diagnostic::Mistake;
+use weir::document::{self, Reading};
+use weir::gateway::Gateway;
+use weir::lint;
+
+/// A policy without any trap, for rows that add one: `UPSTREAMS`, `ROUTES` and `MORE` stand for what they add.
+const GOOD: &str = "
+version: 1
+identity:
+  jwt:
+  - issuer: i
+    audiences: [AUDIENCE]
+    jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}
+  IDENTITY
+permissions: {writers: {scope: write}, tried: {scope: x, shadow: true}}
+upstreams:
+  a: {url: http://127.0.0.1:1, internal: true}
+  UPSTREAMS
+routes:
+- {match: GET /used, upstream: a, allow: [writers, tried]}
+ROUTES
+MORE
+";
+
+fn variable(name: &str) -> Option<String> {
+    (name == "WEIR_SECRET").then(|| "dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGluIGJhc2U2NHVybA".to_owned())
+}
+
+/// Everything that is said of a policy.
+fn said(text: &str) -> Vec<Mistake> {
+    let reading = Reading { variable: Some(&variable), ..Reading::default() };
+    match document::read(Path::new("policy.yaml"), text.as_bytes(), &reading) {
+        Ok(document) => lint::look(&Gateway::of(&document, &variable).unwrap(), "1.40".parse().ok()),
+        Err(report) => report.mistakes,
+    }
+}
+
+fn filled(parts: &[(&str, &str)]) -> String {
+    let mut text = GOOD.to_owned();
+    for (place, added) in parts {
+        text = text.replace(place, added);
+    }
+    for (place, usual) in [("AUDIENCE", "gateway"), ("IDENTITY", ""), ("UPSTREAMS", ""), ("ROUTES", ""), ("MORE", "")] {
+        text = text.replace(place, usual);
+    }
+    text
+}
+
+/// One bad policy for each kind of finding, by what it adds to the good one; where it is found, and what it begins with.
+fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
+    let of = |code, parts: &[(&str, &str)], at, wrong| (code, filled(parts), at, wrong);
+    let upstream = |code, upstream: &str, route: &str, at, wrong| {
+        of(code, &[("UPSTREAMS", upstream), ("ROUTES", route)], at, wrong)
+    };
+    let route = |code, route: &str, at, wrong| of(code, &[("ROUTES", route)], at, wrong);
+    let to_p = "- {match: GET /p, upstream: p}";
+    vec![
+        (Code::Syntax, "version: [1".to_owned(), "", "this is not YAML"),
+        of(Code::UnknownKey, &[("MORE", "lisen: 1")], "lisen", "unknown key `lisen`"),
+        (Code::MissingKey, "version: 1\nupstreams: {}\n".to_owned(), "version", "`routes` is missing"),
+        of(Code::InvalidValue, &[("MORE", "listen: nowhere")], "nowhere", "`nowhere` is not an address"),
+        route(Code::UnknownUpstream, "- {match: GET /b, upstream: nobody}", "nobody", "there is no upstream `nobody`"),
+        upstream(
+            Code::UnknownVariable,
+            "p: {url: http://127.0.0.1:2, headers: {x-k: {env: WEIR_NO_SUCH}}}",
+            to_p,
+            "WEIR_NO_SUCH",
+            "the environment has no variable",
+        ),
+        route(
+            Code::UnreachableRoute,
+            "- {match: GET /b/*, upstream: a}\n- {match: 'GET /b/{id}/c', upstream: a}",
+            "'GET /b/{id}/c'",
+            "`GET /b/{id}/c` is never reached: `GET /b/*` takes all",
+        ),
+        of(
+            Code::MissingCluster,
+            &[("IDENTITY", "revocation: {}")],
+            "identity",
+            "`state`: is missing, as long as there is `revocation`",
+        ),
+        route(
+            Code::SharedPrivate,
+            "- {match: GET /b, upstream: a, cache: {ttl: 1m, despite: [private], shared: true}}",
+            "true",
+            "private answers to `GET /b` are shared",
+        ),
+        of(
+            Code::OpenRevocation,
+            &[
+                ("IDENTITY", "revocation: {when_unavailable: continue}"),
+                ("MORE", "state: {store: redis, url: http://127.0.0.1:7379}"),
+            ],
+            "continue",
+            "`when_unavailable: continue` lets tokens in",
+        ),
+        of(
+            Code::OpenLimit,
+            &[("MORE", "ratelimit: {undecided: allow}")],
+            "allow}",
+            "without its state, the proxy lets",
+        ),
+        route(Code::ShadowOnly, "- {match: GET /b, upstream: a, allow: tried}", "tried}", "`GET /b` demands nothing"),
+        of(Code::AnyAudience, &[("[AUDIENCE]", "[]")], "audiences", "tokens of this issuer are accepted"),
+        route(
+            Code::OpenWrite,
+            "- {match: GET|PUT /b, upstream: a, auth: off}",
+            "GET|PUT",
+            "anybody may send `PUT` by `GET|PUT /b`",
+        ),
+        upstream(
+            Code::PlainSecret,
+            "p: {url: http://p.example, headers: {x-k: {env: WEIR_SECRET}}}",
+            to_p,
+            "p: {url",
+            "our credential for `p` is sent without",
+        ),
+        route(
+            Code::PartlyShadowed,
+            "- {match: GET|PUT /b, upstream: a}\n- {match: PUT|POST /b, upstream: a}",
+            "PUT|POST",
+            "`PUT|POST /b` does not get `PUT /b`, which `GET|PUT /b` takes",
+        ),
+        upstream(
+            Code::LongQueue,
+            "p: {url: https://p.example, limit: {rate: 60/m, queue: {max_wait: 5s, max_requests: 6}}}",
+            to_p,
+            "6}}}",
+            "6 may wait for `p`, but only 5",
+        ),
+        upstream(
+            Code::UnlimitedProvider,
+            "p: {url: https://p.example, profile: acousticbrainz}",
+            to_p,
+            "p: {url",
+            "nothing limits what is sent to `p`",
+        ),
+        upstream(
+            Code::RetryUnsafe,
+            "p: {url: https://p.example, retry: {methods: [GET, POST]}}",
+            to_p,
+            "p: {url",
+            "a `POST` to `p` may be sent",
+        ),
+        upstream(
+            Code::RetryLate,
+            "p: {url: https://p.example, timeout: 1s}",
+            to_p,
+            "p: {url",
+            "the first retry to `p` waits 1s",
+        ),
+        of(Code::EarlyIdle, &[("MORE", "clients: {idle_timeout: 20s}")], "a: {url", "`a` has 30s to answer"),
+        upstream(Code::UnusedUpstream, "p: {url: https://p.example}", "", "p: {url", "no route leads to `p`"),
+        of(
+            Code::UnusedPermission,
+            &[("permissions: {", "permissions: {idle: {role: x}, ")],
+            "idle",
+            "no route demands `idle`",
+        ),
+        route(
+            Code::SharedAnswers,
+            "- {match: GET /b, upstream: a, cache: {ttl: 1m, shared: true}}",
+            "true",
+            "`GET /b` needs a credential, and answers",
+        ),
+        route(
+            Code::IdleCache,
+            "- {match: GET /b, upstream: a, cache: {ttl: 1m}}",
+            "cache",
+            "`GET /b` needs a credential, by which",
+        ),
+        route(
+            Code::StoredDespite,
+            "- {match: GET /b, upstream: a, cache: {ttl: 1m, isolate: user, despite: [no-store]}}",
+            "despite",
+            "answers to `GET /b` are kept that say",
+        ),
+        upstream(
+            Code::LongBody,
+            "p: {url: https://p.example, profile: acousticbrainz, limit: {rate: 1/s}, answer_max: 1000000}",
+            "- {match: 'GET /p/features/{id}', upstream: p, strip: /p, cache: {ttl: 1m, shared: true}}",
+            "1000000",
+            "`p` may answer with 1000000 bytes, of which the cache holds 262144",
+        ),
+    ]
+}
+
+#[test]
+fn each_thing_that_can_be_said_is_said_of_a_policy_that_has_it_and_nothing_else() {
+    assert_eq!(said(&filled(&[])), []);
+    let rows = rows();
+    let mut misplaced = Vec::new();
+    for (code, text, at, wrong) in &rows {
+        let said = said(text);
+        let [one] = said.as_slice() else { panic!("{} {text}\n{said:#?}", code.number()) };
+        assert_eq!(one.code, *code, "{text}\n{one:?}");
+        assert!(one.wrong.starts_with(wrong), "{}", one.wrong);
+        let place = text.get(one.span.start..).unwrap();
+        if !place.starts_with(at) {
+            misplaced.push(format!("{}: {}", code.number(), place.lines().next().unwrap_or_default()));
+        }
+    }
+    assert_eq!(misplaced, [""; 0]);
+    // The version of Envoy is no part of a policy.
+    let missing: Vec<_> = TABLE.iter().map(|row| row.0).filter(|code| rows.iter().all(|row| row.0 != *code)).collect();
+    assert_eq!(missing, [Code::OldEnvoy]);
+}
+
+#[test]
+fn an_envoy_that_is_too_old_is_said_to_be() {
+    let text = filled(&[]);
+    let document = document::read(Path::new("p"), text.as_bytes(), &Reading::default()).unwrap();
+    let gateway = Gateway::of(&document, &variable).unwrap();
+    for (version, expected) in [("1.36", [Code::OldEnvoy].as_slice()), ("1.37.1", &[]), ("1.40", &[])] {
+        let codes: Vec<_> = lint::look(&gateway, version.parse().ok()).iter().map(|one| one.code).collect();
+        assert_eq!(codes, expected, "{version}");
+    }
+}
+
+#[test]
+fn routes_that_together_take_all_of_another_s_requests_are_named_together() {
+    let routes = "\
+- {match: GET /b, upstream: a}
+- {match: POST /b, upstream: a}
+- {match: GET|POST /b, upstream: a}";
+    let said = said(&filled(&[("ROUTES", routes)]));
+    let found: Vec<_> = said.iter().map(|one| (one.code, one.wrong.as_str())).collect();
+    let wrong = "`GET|POST /b` is never reached: `GET /b` and `POST /b` takes all of its requests";
+    assert_eq!(found, [(Code::UnreachableRoute, wrong)]);
+}
+
+#[test]
+fn a_special_case_before_the_general_one_is_no_finding() {
+    let routes = "\
+- {match: GET /b/new, upstream: a}
+- {match: {path: /b/old, methods: [GET], headers: {x-k: v}}, upstream: a}
+- {match: 'GET /b/{id}', upstream: a}
+- {match: /b/*, upstream: a}
+- {match: {}, upstream: a}";
+    assert_eq!(said(&filled(&[("ROUTES", routes)])), []);
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// Runs `weir check`: its answer and what it says on standard output and standard error.
+fn run(folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let output = command.current_dir(folder).arg("check").args(arguments).output().unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (output.status.code(), text(output.stdout), text(output.stderr))
+}
+
+#[test]
+fn every_policy_that_ships_is_clean() {
+    let folder = repository().join("envoy/policies");
+    let policies = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut policies: Vec<_> =
+        policies.filter(|name| Path::new(name).extension().is_some_and(|ending| ending == "yaml")).collect();
+    policies.sort();
+    assert!(policies.contains(&"demo.yaml".to_owned()), "{policies:?}");
+    for policy in policies {
+        let (code, said, complained) = run(&folder, &[&policy, "--deny", "warnings", "--envoy", "1.37"]);
+        assert_eq!((code, complained.as_str()), (Some(0), ""), "{said}");
+        assert!(said.starts_with(&format!("{policy}: good (")), "{said}");
+    }
+}
+
+#[test]
+fn a_pipeline_learns_by_the_exit_code_what_was_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let warning = "version: 1\nratelimit: {undecided: allow}\nupstreams: {a: {url: http://127.0.0.1:1}}\nroutes: [{match: GET /a, upstream: a}]\n";
+    let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    write("warning.yaml", warning);
+    write("error.yaml", &format!("{warning}lisen: 1\n"));
+    for (arguments, expected) in [
+        (["warning.yaml"].as_slice(), 0),
+        (&["warning.yaml", "--deny", "warnings"], 1),
+        (&["warning.yaml", "--deny", "warnings", "--allow", "open-limit"], 0),
+        (&["warning.yaml", "--envoy", "1.36"], 1),
+        (&["error.yaml"], 1),
+        (&["nowhere.yaml"], 2),
+        (&["error.yaml", "nowhere.yaml"], 2),
+        (&["nowhere.yaml", "error.yaml"], 2),
+        (&["warning.yaml", "--allow", "E101"], 2),
+    ] {
+        for format in ["text", "json", "sarif", "github"] {
+            let (code, said, complained) = run(folder.path(), &[arguments, &["--format", format]].concat());
+            assert_eq!(code, Some(expected), "{arguments:?} {format}: {said}{complained}");
+        }
+    }
+    let (_, said, complained) = run(folder.path(), &["warning.yaml"]);
+    assert_eq!(said, "warning.yaml: good (1 upstreams, 1 routes)\n");
+    assert!(complained.starts_with("warning[W202]: without its state"), "{complained}");
+    let (_, said, _) = run(folder.path(), &["warning.yaml", "error.yaml", "--format", "json"]);
+    let json: Json = serde_json::from_str(&said).unwrap();
+    assert_eq!(json.pointer("/files/0/findings/0/code"), Some(&"W202".into()));
+    assert_eq!(json.pointer("/files/1/findings/0/line"), Some(&5.into()));
+    let (_, said, _) = run(folder.path(), &["warning.yaml", "--format", "sarif"]);
+    let json: Json = serde_json::from_str(&said).unwrap();
+    assert_eq!(json.pointer("/runs/0/results/0/ruleId"), Some(&"W202".into()));
+    let (_, said, _) = run(folder.path(), &["error.yaml", "--format", "github"]);
+    assert_eq!(
+        said,
+        "::error file=error.yaml,line=5,col=1,title=E002 unknown-key::unknown key `lisen`: did you mean `listen`?\n"
+    );
+}

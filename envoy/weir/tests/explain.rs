@@ -1,0 +1,129 @@
+//! `weir explain`: what is said is what the filters decide.
+
+// A test stops by panicking.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+use std::path::Path;
+use std::process::Command;
+
+use policy::Instant;
+use sandbox::{Claims, Sandbox};
+use serde_json::Value as Json;
+use weir::document::{self, Reading};
+use weir::explain::request::Request;
+use weir::explain::verdict::Caller;
+use weir::explain::walk::{Walk, walk};
+use weir::gateway::Gateway;
+
+fn now() -> Instant {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Instant::from_unix_seconds(since.as_secs())
+}
+
+fn demo() -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/demo.yaml");
+    std::fs::read_to_string(file).unwrap()
+}
+
+/// What becomes of a request under a policy.
+fn explained(policy: &str, line: &str, headers: &[&str], body: Option<&str>, caller: Option<&str>) -> Walk {
+    let document = document::read(Path::new("p.yaml"), policy.as_bytes(), &Reading::default()).unwrap();
+    let gateway = Gateway::of(&document, &|name| std::env::var(name).ok()).unwrap();
+    let headers: Vec<_> = headers.iter().map(|header| (*header).to_owned()).collect();
+    let request = Request::parse(line, &headers, body).unwrap();
+    let caller = caller.map(|caller| Caller::parse(caller, "free"));
+    walk(&gateway, &request, caller.as_ref(), now())
+}
+
+/// What one filter does with it.
+#[track_caller]
+fn check(line: &str, headers: &[&str], body: Option<&str>, filter: &str, does: &str) {
+    let walk = explained(&demo(), line, headers, body, None);
+    let step = walk.steps.iter().find(|step| step.filter == filter);
+    let step = step.unwrap_or_else(|| panic!("no {filter} in {}", walk.to_text()));
+    assert_eq!(step.does.as_deref(), Some(does), "{}", walk.to_text());
+}
+
+const KEY: &str = "x-api-key: sandbox-key-of-the-scraper";
+const JSON: &str = "content-type: application/json";
+
+#[test]
+fn each_filter_says_what_it_would_do() {
+    let track = "GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW";
+    check(track, &[], None, "auth", "shows no credential, and passes as anonymous");
+    check(track, &[], None, "provider", "sends `GET /spotify/v1/tracks/41Xji81wFy3cM7ggbGczQW`");
+    check("GET /api/spotify/track/no-such-id", &[], None, "provider", "answers 400 BAD_REQUEST");
+    let of_key = "passes as `scraper`, tier `enterprise`, roles `service`, by the key `scraper`";
+    check("GET /api/v1/user/profile", &[KEY], None, "auth", of_key);
+    check("GET /api/v1/user/profile", &[], None, "auth", "answers 401 UNAUTHORIZED: it shows no credential");
+    check("GET /api/v1/genres", &["x-api-key: wrong"], None, "auth", "answers 401 AUTH_FAILED: malformed_api_key");
+    check(
+        "PUT /api/v1/user/preferences",
+        &[KEY],
+        None,
+        "auth",
+        "answers 403 FORBIDDEN: it is of `scraper`, tier `enterprise`, roles `service`, by the key `scraper`, and `writers` needs scope write",
+    );
+    check("GET /api/v1/recommendations", &[], None, "cache", "lets it pass: bypass (isolate)");
+    check(
+        "POST /api/v1/search",
+        &[JSON],
+        Some("{\"a\": 1, \"a\": 2}"),
+        "cache",
+        "lets it pass: its body has no canonical form",
+    );
+    let search = r#"{"artist": "a", "title": "b"}"#;
+    let path = "sends `GET /spotify/v1/search?q=artist%3A%22a%22%20track%3A%22b%22&type=track&limit=10`";
+    check("POST /api/spotify/search", &[JSON], Some(search), "provider", path);
+    check(
+        "GET /nowhere",
+        &["x-request-id: abc-1", "user-agent: GPTBot"],
+        None,
+        "correlation",
+        "keeps the request id `abc-1`, begins a trace, and knows the agent `GPTBot`",
+    );
+    check("GET /nowhere", &[], None, "envoy", "answers 404: no route of the policy is for it");
+}
+
+#[test]
+fn a_token_is_judged_as_the_filter_judges_it() {
+    let token = Sandbox::start().token(&Claims { tier: "pro".to_owned(), ..Claims::default() });
+    let header = format!("authorization: Bearer {token}");
+    let walk = explained(&demo(), "GET /api/v1/user/profile", &[&header], None, None);
+    let auth = walk.steps.iter().find(|step| step.filter == "auth").unwrap();
+    assert!(auth.does.as_ref().unwrap().contains("tier `pro`"), "{}", walk.to_text());
+    let limit = walk.steps.iter().find(|step| step.filter == "ratelimit").unwrap();
+    assert_eq!(limit.rules, ["`client`: 100 at once, one more every 20ms, and 1000 at once, one more every 60ms"]);
+    let forged = format!("{header}x");
+    let walk = explained(&demo(), "GET /api/v1/user/profile", &[&forged], None, None);
+    assert_eq!(walk.steps.last().unwrap().filter, "auth", "nothing comes behind a refusal");
+}
+
+#[test]
+fn whoever_is_named_is_taken_for_who_they_are() {
+    for (caller, limit) in
+        [("alice/enterprise", "400 at once"), ("alice", "20 at once"), ("alice/unknown", "10 at once")]
+    {
+        let walk = explained(&demo(), "GET /api/v1/user/profile", &[], None, Some(caller));
+        let rules = &walk.steps.iter().find(|step| step.filter == "ratelimit").unwrap().rules;
+        assert!(rules[0].contains(limit), "{caller}: {rules:?}");
+    }
+}
+
+#[test]
+fn the_command_writes_for_people_and_for_programs() {
+    let run = |arguments: &[&str]| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let output = command.current_dir(folder).args(["explain", "demo.yaml"]).args(arguments).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (code, said, _) = run(&["GET /api/v1/genres?a=b", "-H", "accept: text/html"]);
+    assert!(code == Some(0) && said.starts_with("route 29: GET /api/v1/genres\n"), "{said}");
+    assert!(said.contains("             as /discovery/api/v1/genres?a=b\n"), "{said}");
+    let (_, said, _) = run(&["GET /api/v1/genres", "--format", "json"]);
+    let json: Json = serde_json::from_str(&said).unwrap();
+    assert_eq!(json["route"]["place"], 29);
+    let (code, _, complained) = run(&["genres"]);
+    assert!(code == Some(1) && complained.starts_with("weir: `genres` is no request:"), "{complained}");
+}

@@ -1,0 +1,273 @@
+//! What is rendered for Istio and Envoy Gateway is what their resource definitions accept and says what the policy says; what is
+//! written for filesystem xDS is what Envoy serves.
+
+// A test stops by panicking.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+#[path = "targets/schema.rs"]
+mod schema;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proxy::deadline::Deadline;
+use proxy::{Envoy, Origin, Reply, Request, client};
+use schema::Schemas;
+use serde_json::{Value as Json, json};
+use weir::document::{self, Document, Reading};
+use weir::envoy::Plan;
+use weir::kubernetes::Place;
+use weir::{envoygateway, istio, xds};
+
+/// What the filters need most: keys that are fetched, a store, a provider, searches, a limit, another upstream that stands in.
+const POLICY: &str = "
+version: 1
+state: {store: redis, url: http://webdis.weir.svc.cluster.local:7379, password: {env: WEIR_SECRET}}
+identity:
+  jwt: [{issuer: https://id.example/, audiences: [gateway], jwks: {url: https://id.example/jwks.json}}]
+  revocation: {}
+tiers: {anonymous: {per_second: 5}, pro: {per_second: 50}}
+upstreams:
+  spotify:
+    url: https://api.spotify.com/v1
+    profile: spotify
+    credentials: {bearer: {env: WEIR_SECRET}}
+    limit: {rate: 10/s}
+    breaker: {fallback: {upstream: catalog}}
+  catalog: {url: http://catalog.shop.svc.cluster.local:8080, internal: true, pool: {connections: 10, pending: 20, requests: 30}}
+  near: {url: http://10.0.0.1:9000/base, headers: {x-said: by-us}, retry: {times: 2, statuses: [503]}}
+routes:
+- {match: POST /api/spotify/search, upstream: spotify, strip: /api/spotify, auth: optional, cache: {ttl: 1d, shared: true, body: {key: json}}}
+- {match: 'GET /api/spotify/track/{id}', upstream: spotify, strip: /api/spotify, auth: optional}
+- {match: GET /catalog/*, upstream: catalog, timeout: 5s}
+- {match: {prefix: /near, hosts: [near.example], headers: {x-kind: a}}, upstream: near, strip: /near, auth: off}
+";
+
+/// Nothing that a plugin could not be told.
+const PLAIN: &str = "
+version: 1
+upstreams: {a: {url: http://a.shop.svc.cluster.local, internal: true}}
+routes: [{match: GET /a, upstream: a}]
+";
+
+fn read(text: &str) -> Document {
+    let variable = |name: &str| (name == "WEIR_SECRET").then(|| "secret-of-the-tests".to_owned());
+    let reading = Reading { variable: Some(&variable), ..Reading::default() };
+    document::read(Path::new("p.yaml"), text.as_bytes(), &reading)
+        .unwrap_or_else(|report| panic!("{}", report.render(false)))
+}
+
+fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn demo() -> String {
+    std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap()
+}
+
+fn plan(document: &Document) -> Plan<'_> {
+    Plan { policy: &document.policy, filters: &document.filters, wasm: Path::new("") }
+}
+
+fn place() -> Place {
+    Place { namespace: "edge".to_owned(), images: "registry.example/weir".to_owned() }
+}
+
+fn for_istio(text: &str) -> Vec<Json> {
+    let settings = istio::Settings { place: place(), selector: ("istio".to_owned(), "ingressgateway".to_owned()) };
+    istio::objects(&plan(&read(text)), &settings)
+}
+
+fn for_envoy_gateway(text: &str) -> Result<Vec<Json>, String> {
+    let settings = envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned() };
+    envoygateway::objects(&plan(&read(text)), &settings)
+}
+
+/// All objects of a kind.
+fn of_kind<'o>(objects: &'o [Json], kind: &str) -> Vec<&'o Json> {
+    objects.iter().filter(|object| object["kind"] == kind).collect()
+}
+
+/// Keeps to the schemas; `known` are the kinds whose definitions there are.
+#[track_caller]
+fn keeps_to_schemas(objects: &[Json], known: &[&str]) {
+    let Some(schemas) = Schemas::read() else { return };
+    let mut checked: Vec<&str> = Vec::new();
+    for object in objects {
+        let kind = object["kind"].as_str().unwrap();
+        let Some(mistakes) = schemas.mistakes(object) else { continue };
+        assert_eq!(mistakes, [""; 0], "{object:#}");
+        if !checked.contains(&kind) {
+            checked.push(kind);
+        }
+    }
+    checked.sort_unstable();
+    assert_eq!(checked, known);
+}
+
+#[test]
+fn istio_accepts_what_is_rendered() {
+    let known = ["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"];
+    keeps_to_schemas(&for_istio(POLICY), &known);
+    keeps_to_schemas(&for_istio(&demo()), &known);
+}
+
+#[test]
+fn envoy_gateway_accepts_what_is_rendered() {
+    let known = ["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy"];
+    keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &known);
+}
+
+#[test]
+fn a_schema_refuses_what_is_not_in_it() {
+    let Some(schemas) = Schemas::read() else { return };
+    let of = |spec: Json| {
+        let object = json!({"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "spec": spec});
+        schemas.mistakes(&object).unwrap()
+    };
+    assert_eq!(of(json!({"url": "oci://x", "pluginConfig": {"anything": [1]}})), [""; 0]);
+    assert_eq!(of(json!({"url": 1})), ["spec.url: is no \"string\": 1"]);
+    assert_eq!(of(json!({"url": "x", "uri": "x"})), ["spec.uri: is not known"]);
+    assert_eq!(of(json!({"phase": "AUTHN"})), ["spec: \"url\" is missing"]);
+    assert!(of(json!({"url": "x", "phase": "LATE"}))[0].starts_with("spec.phase: \"LATE\" is none of"));
+    assert_eq!(of(json!({"url": ""})), ["spec.url: has 0"]);
+}
+
+#[test]
+fn filters_keep_their_order_in_istio() {
+    let objects = for_istio(POLICY);
+    let mut plugins: Vec<_> = of_kind(&objects, "WasmPlugin").into_iter().map(|plugin| &plugin["spec"]).collect();
+    plugins.sort_by_key(|spec| std::cmp::Reverse(spec["priority"].as_u64()));
+    let names: Vec<_> = plugins.iter().map(|spec| spec["pluginName"].as_str().unwrap()).collect();
+    assert_eq!(names, ["correlation", "auth", "ratelimit"]);
+    assert_eq!(plugins[1]["vmConfig"]["env"], json!([{"name": "WEIR_SECRET", "valueFrom": "HOST"}]));
+    assert_eq!(plugins[1]["url"], concat!("oci://registry.example/weir/auth:", env!("CARGO_PKG_VERSION")));
+    let filters = of_kind(&objects, "EnvoyFilter")[0]["spec"]["configPatches"].as_array().unwrap();
+    let inserted = filters.iter().filter(|patch| patch["applyTo"] == "HTTP_FILTER");
+    let inserted: Vec<_> = inserted.map(|patch| patch["patch"]["value"]["name"].as_str().unwrap()).collect();
+    assert_eq!(inserted, ["caller", "weir.cache", "weir.quota", "weir.breaker", "weir.provider"]);
+    for patch in filters.iter().filter(|patch| patch["applyTo"] == "EXTENSION_CONFIG") {
+        let config = &patch["patch"]["value"]["typed_config"]["config"];
+        assert_eq!(
+            (&config["allow_on_headers_stop_iteration"], &config["vm_config"]["vm_id"]),
+            (&json!(true), &json!(""))
+        );
+    }
+    // Without bodies to hold and routes to be left out of, there is nothing that a plugin could not be.
+    assert_eq!(of_kind(&for_istio(PLAIN), "WasmPlugin").len(), 6);
+}
+
+#[test]
+fn what_is_called_has_istio_s_names() {
+    let objects = for_istio(POLICY);
+    let auth =
+        of_kind(&objects, "WasmPlugin").into_iter().find(|plugin| plugin["spec"]["pluginName"] == "auth").unwrap();
+    let config = &auth["spec"]["pluginConfig"];
+    assert_eq!(config["issuers"][0]["jwks"]["cluster"], "outbound|443||id.example");
+    assert_eq!(config["state"]["cluster"], "outbound|7379||webdis.weir.svc.cluster.local");
+    let hosts = of_kind(&objects, "ServiceEntry").into_iter().map(|entry| entry["spec"]["hosts"][0].as_str().unwrap());
+    assert_eq!(hosts.collect::<Vec<_>>(), ["api.spotify.com", "weir-near.internal", "id.example"]);
+    let rules = of_kind(&objects, "DestinationRule");
+    let rule = |host: &str| &rules.iter().find(|rule| rule["spec"]["host"] == host).unwrap()["spec"]["trafficPolicy"];
+    assert_eq!(rule("api.spotify.com")["tls"]["sni"], "api.spotify.com");
+    assert_eq!(rule("catalog.shop.svc.cluster.local")["connectionPool"]["tcp"]["maxConnections"], 10);
+    let routes = of_kind(&objects, "EnvoyFilter")[1]["spec"]["configPatches"].as_array().unwrap();
+    let values: Vec<_> = routes.iter().rev().map(|patch| &patch["patch"]["value"]).collect();
+    // The provider's own first, then the fallback of each route and the route.
+    assert_eq!(values.len(), 1 + 2 + 2 + 1 + 1);
+    assert_eq!(values[0]["route"]["cluster"], "outbound|443||api.spotify.com");
+    assert_eq!(values[1]["match"]["filter_state"][0]["string_match"]["exact"], "catalog");
+    assert_eq!(values[1]["route"]["cluster"], "outbound|8080||catalog.shop.svc.cluster.local");
+    let off: Vec<_> = values[5]["typed_per_filter_config"].as_object().unwrap().keys().collect();
+    assert_eq!(off, ["weir.breaker", "weir.cache", "weir.provider", "weir.quota"], "no plugin can be left out");
+    assert!(!json!(objects).to_string().contains("weir_internal"), "there is no way back into the proxy");
+    assert!(!json!(objects).to_string().contains("secret-of-the-tests"));
+}
+
+#[test]
+fn envoy_gateway_is_told_of_routes_filters_and_patches() {
+    let objects = for_envoy_gateway(POLICY).unwrap();
+    let wasm = of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap();
+    let names: Vec<_> = wasm.iter().map(|entry| entry["rootID"].as_str().unwrap()).collect();
+    assert_eq!(names, ["correlation", "auth", "ratelimit", "cache", "quota", "breaker", "provider"]);
+    assert!(wasm.iter().all(|entry| entry["failOpen"] == false));
+    let routes = of_kind(&objects, "HTTPRoute");
+    let near = &routes.iter().find(|route| route["metadata"]["name"] == "weir-near-1").unwrap()["spec"];
+    assert_eq!(near["hostnames"], json!(["near.example"]));
+    let rule = &near["rules"][0];
+    assert_eq!(rule["matches"][0]["headers"], json!([{"type": "Exact", "name": "x-kind", "value": "a"}]));
+    assert_eq!(rule["filters"][0]["urlRewrite"]["path"]["replacePrefixMatch"], "/base");
+    assert_eq!(rule["filters"][1]["requestHeaderModifier"]["set"], json!([{"name": "x-said", "value": "by-us"}]));
+    let catalog =
+        &routes.iter().find(|route| route["metadata"]["name"] == "weir-catalog-1").unwrap()["spec"]["rules"][0];
+    assert_eq!(catalog["timeouts"]["request"], "5000ms");
+    let traffic = of_kind(&objects, "BackendTrafficPolicy");
+    let near = &traffic.iter().find(|policy| policy["metadata"]["name"] == "weir-near").unwrap()["spec"];
+    assert_eq!(
+        (&near["retry"]["numRetries"], &near["retry"]["retryOn"]["httpStatusCodes"]),
+        (&json!(2), &json!([503]))
+    );
+    let patches = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
+    let names: Vec<_> = patches.iter().map(|patch| patch["name"].as_str().unwrap()).collect();
+    assert_eq!(names, ["edge/eg/http", "edge/eg/http", "state", "jwks.https.id.example.443", "edge/eg/http"]);
+    assert_eq!(patches[4]["operation"]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
+}
+
+#[test]
+fn what_envoy_gateway_cannot_say_is_refused() {
+    let refused = |from: &str, to: &str| for_envoy_gateway(&POLICY.replace(from, to)).unwrap_err();
+    let said =
+        refused("- {match: GET /catalog/*", "- {match: /*, upstream: near, auth: off}\n- {match: GET /catalog/*");
+    assert!(said.starts_with("`/*` comes before `GET /catalog/*`"), "{said}");
+    let said = refused(
+        "- {match: GET /catalog/*",
+        "- {match: GET /catalog/x, upstream: catalog, limit: off}\n- {match: GET /catalog/*",
+    );
+    assert!(said.starts_with("`ratelimit` would also see requests of `GET /catalog/x`"), "{said}");
+    let said = refused("x-said: by-us", "x-said: {env: WEIR_SECRET}");
+    assert!(said.starts_with("`near` has a header from the environment"), "{said}");
+    let said = refused("{prefix: /near, ", "{template: '/near/{id}', ");
+    assert!(said.contains("is a template whose path is rewritten"), "{said}");
+}
+
+#[test]
+fn a_folder_of_xds_files_serves_and_changes_with_its_routes() {
+    let origin = Origin::start();
+    origin.answer(None, Reply::status(200).body("x"));
+    let policy = |path: &str| {
+        format!(
+            "version: 1\nlisten: 127.0.0.1:0\nupstreams: {{up: {{url: 'http://{}', internal: true}}}}\n\
+             routes: [{{match: GET {path}, upstream: up}}]\n",
+            origin.address()
+        )
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let wasm = std::env::var_os("WEIR_WASM_DIR").map_or_else(|| repository().join("target/wasm"), PathBuf::from);
+    let write = |path: &str| {
+        let document = read(&policy(path));
+        xds::write(&Plan { policy: &document.policy, filters: &document.filters, wasm: &wasm }, folder.path()).unwrap();
+    };
+    write("/one");
+    let bootstrap = std::fs::read_to_string(folder.path().join(xds::BOOTSTRAP)).unwrap();
+    let envoy = Envoy::start(&bootstrap).unwrap();
+    let status = |path: &str| client::call(envoy.address(), &Request::get(path)).unwrap().status;
+    assert_eq!((status("/one"), status("/two")), (200, 404), "{}", envoy.log());
+    let names = || {
+        let entries =
+            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = entries.map(|name| name.split('-').next().unwrap().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(), ["bootstrap.json", "clusters.json", "listeners.json", "routes"]);
+    write("/one");
+    assert_eq!(names().len(), 4, "the same routes have the same name");
+    write("/two");
+    let patience = Deadline::after(Duration::from_mins(1));
+    assert!(patience.wait_until(|| status("/two") == 200), "{}", envoy.log());
+    assert_eq!(status("/one"), 404);
+    for path in ["/three", "/four"] {
+        write(path);
+    }
+    assert_eq!(names().iter().filter(|name| *name == "routes").count(), 2, "one file for those that are drained");
+}
