@@ -97,6 +97,11 @@ impl Config {
         self.compositions.iter().find(|composition| composition.name == name)
     }
 
+    /// The names of all compositions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.compositions.iter().map(|composition| composition.name.as_str())
+    }
+
     /// Whether anything that is done may have to be taken back.
     pub fn has_undo(&self) -> bool {
         self.compositions.iter().any(|composition| composition.has_undo())

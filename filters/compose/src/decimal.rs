@@ -85,7 +85,19 @@ mod tests {
     fn what_is_no_price_has_no_sum() {
         let long = "9".repeat(41);
         let huge = "9".repeat(38);
-        for parts in [&["1e5"][..], &[""], &["."], &["1."], &[".5"], &["+1"], &["NaN"], &["1,5"], &[&long], &["0x1"], &[&huge, &huge]] {
+        for parts in [
+            &["1e5"][..],
+            &[""],
+            &["."],
+            &["1."],
+            &[".5"],
+            &["+1"],
+            &["NaN"],
+            &["1,5"],
+            &[&long],
+            &["0x1"],
+            &[&huge, &huge],
+        ] {
             assert_eq!(sum(parts), None, "{parts:?}");
         }
         assert_eq!(Decimal::of(&Value::Null), None);

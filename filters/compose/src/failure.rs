@@ -37,7 +37,6 @@ impl Outcome {
     /// Whether it is known what the upstream has done. A gateway that failed may have handed the request on before.
     pub fn is_sure(&self) -> bool {
         match self {
-            Self::Unsent => true,
             Self::Lost => false,
             Self::Answer { status: 502..=504, body } => {
                 let code = Value::parse(body).ok();
@@ -45,7 +44,7 @@ impl Outcome {
                 code.and_then(Value::as_text).is_some_and(|code| NOT_ASKED.contains(&code))
             }
             Self::Answer { status: 200..=299, body } => body.is_empty() || Value::parse(body).is_ok(),
-            Self::Answer { .. } => true,
+            Self::Unsent | Self::Answer { .. } => true,
         }
     }
 
@@ -65,9 +64,14 @@ impl Outcome {
 
 impl Failure {
     /// It took too long.
-    pub const LATE: Self = Self { status: 504, reason: String::new(), told: 504 };
-    /// Whoever did it has died.
-    pub const ABANDONED: Self = Self { status: 0, reason: String::new(), told: 503 };
+    pub fn late() -> Self {
+        Self { status: 504, reason: "it took too long".to_owned(), told: 504 }
+    }
+
+    /// Whoever did it was silent for too long, and another takes it back.
+    pub fn abandoned() -> Self {
+        Self { status: 0, reason: "it was interrupted, and is taken back".to_owned(), told: 503 }
+    }
 
     fn of_status(status: u16) -> Self {
         let told = match status {
@@ -90,10 +94,9 @@ impl Failure {
 
     /// What the client is told; `step` is where it happened.
     pub fn rejection(&self, step: Option<&str>) -> Rejection {
-        let reason = if self.reason.is_empty() { "it took too long" } else { &self.reason };
         let message = match step {
-            Some(step) => format!("{step} failed: {reason}"),
-            None => reason.to_owned(),
+            Some(step) => format!("{step} failed: {}", self.reason),
+            None => self.reason.clone(),
         };
         Rejection::Failed { status: self.told, message }
     }

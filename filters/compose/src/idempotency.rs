@@ -10,7 +10,7 @@ use policy::{Fingerprint, Instant};
 
 /// How many entries a set has.
 pub const WAYS: usize = 8;
-/// A longer answer is not kept whole: its key then only keeps others from doing the same again.
+/// A longer answer is not kept: its key then only keeps others from doing the same again.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
 /// A longer key is refused.
 const KEY_LENGTH_MAX: usize = 255;
@@ -22,8 +22,8 @@ pub const HOLD: Duration = Duration::from_secs(10);
 pub enum Verdict {
     /// It is the first; it now holds the key.
     First,
-    /// It is to get this answer: status, whether it was whole, and the body.
-    Again(u16, Completeness, Vec<u8>),
+    /// It is to get this answer: status, completeness and body; the status is 0 where the answer was too long to be kept.
+    Again(u16, String, Vec<u8>),
     /// Another with this key is under way.
     UnderWay,
     /// The key is that of a request that asked for something else.
@@ -31,9 +31,6 @@ pub enum Verdict {
     /// No more keys can be taken now.
     Full,
 }
-
-/// Which part of an answer's body is missing; see [`Verdict::Again`].
-pub type Completeness = String;
 
 /// One request's part in the table.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -82,7 +79,8 @@ pub fn claim(set: &mut Vec<u8>, key: &Key, now: Instant, lifetime: Duration) -> 
         };
     }
     if entries.len() >= WAYS {
-        let oldest = entries.iter().enumerate().filter(|(_, entry)| entry.holder == 0).min_by_key(|(_, entry)| entry.until);
+        let oldest =
+            entries.iter().enumerate().filter(|(_, entry)| entry.holder == 0).min_by_key(|(_, entry)| entry.until);
         match oldest.map(|(at, _)| at) {
             Some(at) => drop(entries.remove(at)),
             None => return Verdict::Full,
@@ -114,7 +112,11 @@ pub fn keep(set: &mut Vec<u8>, key: &Key, answer: (u16, &str, &[u8]), now: Insta
         entry.until = now + lifetime;
         entry.status = status;
         completeness.clone_into(&mut entry.completeness);
-        entry.body = if body.len() > ANSWER_BYTES_MAX { b"{}".to_vec() } else { body.to_vec() };
+        if body.len() > ANSWER_BYTES_MAX {
+            entry.status = 0;
+        } else {
+            entry.body = body.to_vec();
+        }
     })
 }
 
@@ -244,7 +246,7 @@ mod tests {
         }
         assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::Full);
         keep(&mut set, &key(3, 1, 5), (200, "", &[7; ANSWER_BYTES_MAX + 1]), at(100), DAY);
-        assert_eq!(claim(&mut set, &key(3, 1, 9), at(100), DAY), Verdict::Again(200, String::new(), b"{}".to_vec()));
+        assert_eq!(claim(&mut set, &key(3, 1, 9), at(100), DAY), Verdict::Again(0, String::new(), Vec::new()));
         assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::First);
         assert_eq!(claim(&mut set, &key(9, 1, 5), at(100), DAY), Verdict::Full);
         assert!(set.len() < 2048);

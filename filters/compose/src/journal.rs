@@ -145,7 +145,11 @@ mod tests {
         Entry {
             plan: "order".to_owned(),
             id: "r1".to_owned(),
-            inputs: Inputs { request: Value::object([("id", Value::text("é\""))]), path: Value::Null, body: Value::number(7) },
+            inputs: Inputs {
+                request: Value::object([("id", Value::text("é\""))]),
+                path: Value::Null,
+                body: Value::number(7),
+            },
             given: vec![given(0, Some("RES-1")), given(1, None)],
             headers: vec![("x-request-id".to_owned(), "a".to_owned())],
         }

@@ -139,7 +139,17 @@ impl Composition {
             None
         };
         fields.end_of(&[
-            "name", "match", "body", "body_max", "steps", "answer", "status", "deadline", "at_once", "needs", "idempotency",
+            "name",
+            "match",
+            "body",
+            "body_max",
+            "steps",
+            "answer",
+            "status",
+            "deadline",
+            "at_once",
+            "needs",
+            "idempotency",
         ])?;
         drop(names);
         #[expect(clippy::cast_possible_truncation, reason = "at most 299")]
@@ -245,7 +255,18 @@ impl Step {
             return Err(ConfigError::at("undo", "belongs to a step that is required and not unique"));
         }
         fields.end_of(&[
-            "name", "after", "each", "unique", "at_once", "call", "body", "deadline", "required", "answer", "failure", "undo",
+            "name",
+            "after",
+            "each",
+            "unique",
+            "at_once",
+            "call",
+            "body",
+            "deadline",
+            "required",
+            "answer",
+            "failure",
+            "undo",
             "repeatable",
         ])?;
         Ok(step)
@@ -293,11 +314,9 @@ fn name(fields: &mut Fields) -> Result<String, ConfigError> {
 fn after(fields: &mut Fields, before: &[Step]) -> Result<Vec<usize>, ConfigError> {
     let mut places = Vec::new();
     for (index, name) in fields.texts("after")?.unwrap_or_default().into_iter().enumerate() {
-        let (place, step) = before
-            .iter()
-            .enumerate()
-            .find(|(_, step)| step.name == name)
-            .ok_or_else(|| ConfigError::at(format!("after[{index}]"), format!("no step before this one, got {name:?}")))?;
+        let (place, step) = before.iter().enumerate().find(|(_, step)| step.name == name).ok_or_else(|| {
+            ConfigError::at(format!("after[{index}]"), format!("no step before this one, got {name:?}"))
+        })?;
         places.push(place);
         places.extend(&step.after);
     }
@@ -333,7 +352,8 @@ fn decoded(segment: &[u8]) -> Option<String> {
             continue;
         }
         let (digits, after) = rest.split_first_chunk::<2>()?;
-        let digits = std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
+        let digits =
+            std::str::from_utf8(digits).ok().filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()))?;
         bytes.push(u8::from_str_radix(digits, 16).ok()?);
         rest = after;
     }

@@ -152,9 +152,16 @@ impl Run {
     }
 
     /// What is left of a run whose worker died: everything that it may have done is taken back.
-    pub fn resume(plan: &Rc<Composition>, inputs: Inputs, id: String, given: Vec<Given>, now: Instant, undo_for: Duration) -> Self {
+    pub fn resume(
+        plan: &Rc<Composition>,
+        inputs: Inputs,
+        id: String,
+        given: Vec<Given>,
+        now: Instant,
+        undo_for: Duration,
+    ) -> Self {
         let mut run = Self::new(plan, inputs, id, now, undo_for);
-        run.phase = Phase::Undoing(Failure::ABANDONED, None);
+        run.phase = Phase::Undoing(Failure::abandoned(), None);
         run.is_answered = true;
         run.undo.take_over(given, now);
         run
@@ -182,7 +189,7 @@ impl Run {
     }
 
     /// Takes in what a call came to.
-    pub fn hear(&mut self, token: u32, outcome: Outcome, now: Instant, actions: &mut Vec<Action>) {
+    pub fn hear(&mut self, token: u32, outcome: &Outcome, now: Instant, actions: &mut Vec<Action>) {
         if let Some(at) = self.calls.iter().position(|call| call.token == token) {
             let call = self.calls.swap_remove(at);
             self.conclude(&call, outcome, now, actions);
@@ -192,9 +199,8 @@ impl Run {
         self.go_on(now, actions);
     }
 
-    /// Takes note that the client has left. What can be taken back goes on; what only answers has no reader.
-    pub fn leave(&mut self) {
-        self.is_answered = true;
+    /// Ends it, where nothing can have been done that matters to anybody but a client who has left.
+    pub fn abandon(&mut self) {
         if !self.plan.has_undo() {
             self.phase = Phase::Ended;
         }
@@ -210,14 +216,14 @@ impl Run {
     /// Turns what is late into failures.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if self.phase == Phase::Forward && now >= self.deadline {
-            self.fail(Failure::LATE, None, now);
+            self.fail(Failure::late(), None, now);
         }
         while self.phase == Phase::Forward {
             let late = self.calls.iter_mut().find(|call| !call.is_late && now >= call.deadline);
             let Some(call) = late else { break };
             let (step, element) = (call.step, call.element);
             call.is_late = true;
-            self.settle(step, element, Err(Failure::LATE), now);
+            self.settle(step, element, Err(Failure::late()), now);
         }
         if self.phase != Phase::Forward {
             // Nobody waits for what cannot be taken back.
@@ -230,7 +236,7 @@ impl Run {
     }
 
     /// Takes in the end of a call of a step.
-    fn conclude(&mut self, call: &Flying, outcome: Outcome, now: Instant, actions: &mut Vec<Action>) {
+    fn conclude(&mut self, call: &Flying, outcome: &Outcome, now: Instant, actions: &mut Vec<Action>) {
         let plan = Rc::clone(&self.plan);
         let Some(step) = plan.steps.get(call.step) else { return };
         let has_undo = step.undo.is_some();
@@ -305,10 +311,10 @@ impl Run {
         if !matches!(self.phase, Phase::Undoing(..)) {
             return;
         }
-        self.undo_next(now, actions);
         if self.undo.has_tried_all() {
             self.answer_failure(actions);
         }
+        self.undo_next(now, actions);
         if self.undo.is_over() {
             self.calls.clear();
             self.phase = Phase::Ended;
@@ -323,7 +329,7 @@ impl Run {
         for index in 0..self.tracks.len() {
             let changed = match self.tracks.get(index) {
                 Some(Track::Waiting) => self.begin(index, now),
-                Some(Track::Begun(_)) => self.end(index) || self.feed(index, now, actions),
+                Some(Track::Begun(_)) => self.end(index, actions) || self.feed(index, now, actions),
                 _ => false,
             };
             if changed || self.phase != Phase::Forward {
@@ -356,9 +362,11 @@ impl Run {
     }
 
     /// Ends a step all of whose calls have ended.
-    fn end(&mut self, index: usize) -> bool {
+    fn end(&mut self, index: usize, actions: &mut Vec<Action>) -> bool {
         let plan = Rc::clone(&self.plan);
-        let (Some(step), Some(Track::Begun(begun))) = (plan.steps.get(index), self.tracks.get(index)) else { return false };
+        let (Some(step), Some(Track::Begun(begun))) = (plan.steps.get(index), self.tracks.get(index)) else {
+            return false;
+        };
         if begun.results.iter().any(Option::is_none) {
             return false;
         }
@@ -371,6 +379,10 @@ impl Run {
                 Ok(value) => value.clone(),
                 Err(failure) => self.of_failure(step, begun.elements.get(*place), failure),
             });
+        }
+        if step.undo.is_some() {
+            // What it did is known now; nothing of it needs to be asked for again.
+            actions.push(Action::Keep);
         }
         let value = if begun.is_list { Value::List(values) } else { values.pop().unwrap_or(Value::Null) };
         if let Some(track) = self.tracks.get_mut(index) {
@@ -393,7 +405,9 @@ impl Run {
     /// Sends the next call of a step, where there is room for it.
     fn feed(&mut self, index: usize, now: Instant, actions: &mut Vec<Action>) -> bool {
         let plan = Rc::clone(&self.plan);
-        let (Some(step), Some(Track::Begun(begun))) = (plan.steps.get(index), self.tracks.get(index)) else { return false };
+        let (Some(step), Some(Track::Begun(begun))) = (plan.steps.get(index), self.tracks.get(index)) else {
+            return false;
+        };
         let element = begun.next;
         let Some(item) = begun.elements.get(element) else { return false };
         let on_time = || self.calls.iter().filter(|call| !call.is_late);
@@ -497,7 +511,10 @@ impl Run {
             }
             Err(Unfilled(reason)) => {
                 self.undo.did_not(step_index, element);
-                actions.push(Action::Alarm(format!("{}[{element}] of {} cannot be taken back: {reason}", step.name, plan.name)));
+                actions.push(Action::Alarm(format!(
+                    "{}[{element}] of {} cannot be taken back: {reason}",
+                    step.name, plan.name
+                )));
             }
         }
     }
@@ -516,7 +533,9 @@ impl Run {
     ) -> Result<T, Unfilled> {
         let mut scope = self.base();
         for place in &step.after {
-            if let (Some(before), Some(Track::Done { value, .. })) = (self.plan.steps.get(*place), self.tracks.get(*place)) {
+            if let (Some(before), Some(Track::Done { value, .. })) =
+                (self.plan.steps.get(*place), self.tracks.get(*place))
+            {
                 scope.push((&before.name, value));
             }
         }

@@ -184,7 +184,7 @@ fn range(fields: &mut Fields, name: &str, most: u32) -> Result<Option<(u32, u32)
         _ => None,
     });
     match ends.collect::<Vec<_>>().as_slice() {
-        [Some(first), Some(last)] if first <= last => Ok(Some((*first, *last))),
+        [Some(least), Some(top)] if least <= top => Ok(Some((*least, *top))),
         _ => Err(ConfigError::at(name, format!("must be two whole numbers in order, as in [1, 50], at most {most}"))),
     }
 }
@@ -219,12 +219,24 @@ mod tests {
             (r#"{"items":[]}"#, "items: must have 1 to 2 items, has 0"),
             (r#"{"items":[1]}"#, "items[0]: must be an object"),
             (r#"{"items":[{"productId":"a"}]}"#, "items[0].quantity: is missing"),
-            (r#"{"items":[{"productId":"a","quantity":1.0}]}"#, "items[0].quantity: must be a whole number from 1 to 9"),
-            (r#"{"items":[{"productId":"a","quantity":"1"}]}"#, "items[0].quantity: must be a whole number from 1 to 9"),
+            (
+                r#"{"items":[{"productId":"a","quantity":1.0}]}"#,
+                "items[0].quantity: must be a whole number from 1 to 9",
+            ),
+            (
+                r#"{"items":[{"productId":"a","quantity":"1"}]}"#,
+                "items[0].quantity: must be a whole number from 1 to 9",
+            ),
             (r#"{"items":[{"productId":"a","quantity":-1}]}"#, "items[0].quantity: must be a whole number from 1 to 9"),
             (r#"{"items":[{"productId":"a","quantity":10}]}"#, "items[0].quantity: must be a whole number from 1 to 9"),
-            (r#"{"items":[{"productId":7,"quantity":1}]}"#, "items[0].productId: must be a text of at most 8 characters"),
-            (r#"{"items":[{"productId":"a","quantity":1}],"codes":["abcd"]}"#, "codes[0]: must be a text of at most 3 characters"),
+            (
+                r#"{"items":[{"productId":7,"quantity":1}]}"#,
+                "items[0].productId: must be a text of at most 8 characters",
+            ),
+            (
+                r#"{"items":[{"productId":"a","quantity":1}],"codes":["abcd"]}"#,
+                "codes[0]: must be a text of at most 3 characters",
+            ),
             (r#"{"items":[{"productId":"a","quantity":1}],"codes":null}"#, "codes: must be a list"),
         ] {
             assert_eq!(said(json), expected, "{json}");

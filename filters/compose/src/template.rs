@@ -246,17 +246,17 @@ impl Template {
                 }
             }
             Json::List(list) => Self::List(all("", list, names)?),
-            Json::Object(mut members) => match computed(&mut members, names)? {
-                Some(template) => template,
-                None => {
-                    let mut read = Vec::new();
-                    for (name, json) in members {
-                        let template = Self::read(json, names).map_err(|mistake| mistake.inside(&name))?;
-                        read.push((name, template));
-                    }
-                    Self::Object(read)
+            Json::Object(mut members) => {
+                if let Some(template) = computed(&mut members, names)? {
+                    return Ok(template);
                 }
-            },
+                let mut read = Vec::new();
+                for (name, json) in members {
+                    let template = Self::read(json, names).map_err(|mistake| mistake.inside(&name))?;
+                    read.push((name, template));
+                }
+                Self::Object(read)
+            }
         })
     }
 
@@ -302,7 +302,11 @@ impl Template {
             Self::Same(list, tokens) => {
                 let mut values = pointed(list, tokens, scope)?.into_iter();
                 let first = values.next().ok_or_else(|| Unfilled("there is nothing to be the same".to_owned()))?;
-                if values.all(|other| other == first) { Ok(first) } else { Err(Unfilled("what is to be the same differs".to_owned())) }
+                if values.all(|other| other == first) {
+                    Ok(first)
+                } else {
+                    Err(Unfilled("what is to be the same differs".to_owned()))
+                }
             }
         }
     }

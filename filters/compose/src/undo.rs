@@ -118,7 +118,9 @@ impl Undo {
         }
         self.did_not(step, element);
         let (step, plan, reason) = (&of.name, &plan.name, &failure.reason);
-        actions.push(Action::Alarm(format!("{step}[{element}] of {plan} may have been done and cannot be taken back: {reason}")));
+        actions.push(Action::Alarm(format!(
+            "{step}[{element}] of {plan} may have been done and cannot be taken back: {reason}"
+        )));
     }
 
     /// The next thing to take back now, the last first; one at a time. Without an answer, it is to be asked for.
@@ -139,16 +141,16 @@ impl Undo {
     }
 
     /// Takes in what became of that.
-    pub fn hear(&mut self, token: u32, outcome: Outcome, plan: &Composition, now: Instant, actions: &mut Vec<Action>) {
+    pub fn hear(&mut self, token: u32, outcome: &Outcome, plan: &Composition, now: Instant, actions: &mut Vec<Action>) {
         let tried_for = self.tried_for;
         let Some(at) = self.things.iter().position(|thing| thing.flying == Some(token)) else { return };
         let Some(thing) = self.things.get_mut(at) else { return };
         thing.flying = None;
-        let is_good = matches!(&outcome, Outcome::Answer { status: 200..=299, .. });
+        let is_good = matches!(outcome, Outcome::Answer { status: 200..=299, .. });
         let is_over = match (&thing.given.answer, is_good) {
             (Some(_), true) => true,
             // What is not known there, or is gone, need not be taken back.
-            (Some(_), false) => matches!(&outcome, Outcome::Answer { status: 404 | 410, .. }),
+            (Some(_), false) => matches!(outcome, Outcome::Answer { status: 404 | 410, .. }),
             (None, true) => match outcome.read() {
                 Ok(answer) => {
                     thing.given.answer = Some(answer);
@@ -159,7 +161,7 @@ impl Undo {
                 Err(_) => false,
             },
             // It is refused now, and so it was not done then: the upstream would know its key.
-            (None, false) => matches!(&outcome, Outcome::Answer { status: 400 | 404 | 409 | 410 | 422, .. }),
+            (None, false) => matches!(outcome, Outcome::Answer { status: 400 | 404 | 409 | 410 | 422, .. }),
         };
         if is_over {
             self.things.remove(at);
@@ -171,7 +173,10 @@ impl Undo {
         if now.since(thing.since) >= tried_for {
             let name = plan.steps.get(thing.given.step).map_or("", |step| step.name.as_str());
             let answer = thing.given.answer.as_ref().map_or_else(|| "unknown".to_owned(), Value::to_json);
-            let said = format!("{name}[{}] of {} was not taken back in {} tries: {answer}", thing.given.element, plan.name, thing.tries);
+            let said = format!(
+                "{name}[{}] of {} was not taken back in {} tries: {answer}",
+                thing.given.element, plan.name, thing.tries
+            );
             actions.push(Action::Alarm(said));
             self.things.remove(at);
         }
@@ -179,7 +184,7 @@ impl Undo {
 
     /// Whether everything has been tried once that can be.
     pub fn has_tried_all(&self) -> bool {
-        self.things.iter().all(|thing| thing.is_pending || (thing.tries > 0 && thing.flying.is_none()))
+        self.things.iter().all(|thing| thing.is_pending || thing.tries > 0)
     }
 
     /// Whether nothing is left.
