@@ -44,7 +44,9 @@ fn one_that_comes_while_the_first_is_under_way_waits_or_is_refused() {
             "#
         )
     };
-    let refused = format!("POST /api/v1/orders @2 idempotency-key=k body='{ORDER}' -> 409 body.error.code=CONFLICT\nrelease\nfinish first -> 200");
+    let refused = format!(
+        "POST /api/v1/orders @2 idempotency-key=k body='{ORDER}' -> 409 body.error.code=CONFLICT\nrelease\nfinish first -> 200"
+    );
     scenario().check(&story(&refused));
     let waits = PRODUCTS.replace(r#""idempotency": {}"#, r#""idempotency": {"wait": "3s"}"#);
     let both = format!(
