@@ -107,3 +107,6 @@ impl Config {
         self.compositions.iter().any(|composition| composition.has_undo())
     }
 }
+
+#[cfg(test)]
+mod tests;

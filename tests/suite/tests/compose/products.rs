@@ -1,8 +1,9 @@
 //! The product gateway as its policy has it, in Envoy, in front of the sandbox, whose inventory counts what is reserved.
 
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use proxy::deadline::{Deadline, PATIENCE};
 use proxy::{Answer, Envoy, Request, client};
 use sandbox::{Fault, Sandbox, Upstream};
 use serde_json::Value;
@@ -47,14 +48,7 @@ impl Gateway {
 
     /// Whether so much is reserved, at the latest after a while.
     fn settles_at(&self, reserved: u64) -> bool {
-        let begun = Instant::now();
-        while self.sandbox.reserved() != reserved {
-            if begun.elapsed() > Duration::from_secs(20) {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        true
+        Deadline::after(PATIENCE).wait_until(|| self.sandbox.reserved() == reserved)
     }
 }
 
@@ -153,7 +147,8 @@ fn whatever_orders_meet_and_whoever_leaves_nothing_leaks() {
             .header("idempotency-key", key.as_str())
             .body(ORDER);
         if draw(3) == 0 {
-            // The client sends its order and leaves at once.
+            // The client leaves when so many calls have been made for it, or none more come.
+            let before = gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
             let mut stream = std::net::TcpStream::connect(gateway.envoy.address()).expect("a connection");
             let head = format!(
                 "POST /api/v1/orders HTTP/1.1\r\nhost: test\r\nx-correlation-id: {round:08}-0000\r\nidempotency-key: {key}\r\n\
@@ -161,7 +156,9 @@ fn whatever_orders_meet_and_whoever_leaves_nothing_leaks() {
                 ORDER.len()
             );
             std::io::Write::write_all(&mut stream, head.as_bytes()).expect("a request");
-            std::thread::sleep(Duration::from_millis(draw(8)));
+            let calls = || gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
+            let enough = before + draw(5);
+            Deadline::after(Duration::from_millis(100)).wait_until(|| calls() >= enough);
         }
         // Under its key, it finds what became of it; or this is the first to be heard.
         let answer = gateway.ask(&request);

@@ -13,7 +13,7 @@ const ITEMS: &str =
     r#"{"items":[{"productId":"a","quantity":1},{"productId":"b","quantity":1},{"productId":"c","quantity":1}]}"#;
 
 /// Faults meet these calls: those of the order, and as many of what takes it back.
-const LONGEST: usize = 12;
+const LONGEST: usize = 9;
 /// What becomes of one call.
 const FATES: usize = 7;
 const WELL: usize = 0;
@@ -185,5 +185,5 @@ fn explore(fates: &mut Vec<usize>, faults: usize, count: &mut usize) {
 fn whatever_becomes_of_its_calls_an_order_is_confirmed_or_released() {
     let mut count = 0;
     explore(&mut Vec::new(), 3, &mut count);
-    assert!(count > 5_000, "{count} stories");
+    assert!(count > 3_000, "{count} stories");
 }
