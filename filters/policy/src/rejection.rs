@@ -66,6 +66,13 @@ pub enum Rejection {
     Timeout,
     /// Only a stored response was wanted, and none can be used (RFC 9111 §5.2.1.7).
     NotStored,
+    /// Work on the request's behalf failed.
+    Failed {
+        /// 400, 404, 409, 422, 502, 503 or 504; any other is told as 502.
+        status: u16,
+        /// What failed, as a sentence without a full stop.
+        message: String,
+    },
 }
 
 /// The form of an answer's body.
@@ -145,6 +152,15 @@ impl Rejection {
             Self::Internal => (500, "INTERNAL_ERROR", "Internal Server Error"),
             Self::Proxy => (502, "PROXY_ERROR", "Bad Gateway"),
             Self::Timeout | Self::NotStored => (504, "TIMEOUT", "Gateway Timeout"),
+            Self::Failed { status, .. } => match *status {
+                400 => (400, "BAD_REQUEST", "Bad Request"),
+                404 => (404, "NOT_FOUND", "Not Found"),
+                409 => (409, "CONFLICT", "Conflict"),
+                422 => (422, "UNPROCESSABLE", "Unprocessable Content"),
+                503 => (503, "SERVICE_UNAVAILABLE", "Service Unavailable"),
+                504 => (504, "TIMEOUT", "Gateway Timeout"),
+                _ => (502, "PROXY_ERROR", "Bad Gateway"),
+            },
         }
     }
 
@@ -157,7 +173,7 @@ impl Rejection {
             Self::AuthFailed { .. } => "The credential is not valid".into(),
             Self::Unauthorized { .. } => "A credential is required".into(),
             Self::Forbidden => "Not allowed".into(),
-            Self::BadRequest { message } => message.clone(),
+            Self::BadRequest { message } | Self::Failed { message, .. } => message.clone(),
             Self::TooLarge => "The body is too large".into(),
             Self::NotFound => "Not found".into(),
             Self::Internal => "Internal error".into(),

@@ -390,7 +390,7 @@ fn every_request_is_counted_once_under_its_upstreams_name() {
     assert_eq!((counted(&demo, "discovery"), demo.sandbox.count(Upstream::Discovery)), ([3, 0], 1));
     // A caller that asks too often is counted where it wanted to go, be that limited there or not.
     let anonymous = |line: &str| (0..40).filter(|_| demo.ask(line).status == 429).count() as u64;
-    let inventory = anonymous("GET /api/v1/products/TEST-001");
+    let inventory = anonymous("GET /api/v1/products");
     assert_eq!(counted(&demo, "inventory"), [40 - inventory, inventory]);
     let spotify = anonymous("GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW");
     assert!(inventory > 0 && spotify > 0, "{inventory} and {spotify} of 40");

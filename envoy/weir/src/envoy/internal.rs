@@ -17,8 +17,8 @@ use crate::envoy::{Plan, filter, listener, typed};
 /// The name of the cluster and of the listener.
 pub const NAME: &str = "weir_internal";
 
-/// The filters that judge a client.
-const OUTER: [&str; 4] = ["front", "auth", "caller", "ratelimit"];
+/// The filters that judge a client, and the one that a client's request ends at: what it sends comes in here.
+const OUTER: [&str; 5] = ["front", "auth", "caller", "ratelimit", "compose"];
 
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;

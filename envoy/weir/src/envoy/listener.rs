@@ -74,7 +74,7 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
         "http_filters": filters,
         "route_config": {
             "name": NAME,
-            "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan)}],
+            "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan, side)}],
             "response_headers_to_remove": ["x-envoy-upstream-service-time"],
         },
     })

@@ -3,16 +3,42 @@
 use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
+use crate::envoy::listener::Side;
 use crate::envoy::{Plan, duration, filter, literal, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::upstream::{Name, Retry};
 use crate::policy::{Address, Matcher, Pattern, Policy, Route, Upstream};
-use crate::translate::{breaker, provider, ratelimit};
+use crate::translate::{breaker, compose, provider, ratelimit};
 
 /// All routes.
-pub fn table(plan: &Plan<'_>) -> Vec<Json> {
+pub fn table(plan: &Plan<'_>, side: Side) -> Vec<Json> {
     let rewritten = departures(plan.policy).into_iter().map(|(_, entry)| entry);
-    rewritten.chain(plan.policy.routes.iter().flat_map(|route| of_route(plan, route))).collect()
+    let routes = plan.policy.routes.iter().flat_map(|route| match side {
+        Side::Outer if route.inside => vec![closed(plan, route)],
+        Side::Outer if route.compose.is_some() => vec![composed(plan, route)],
+        // A composition whose calls led to itself would have no end.
+        Side::Inner if route.compose.is_some() => Vec::new(),
+        Side::Outer | Side::Inner => of_route(plan, route),
+    });
+    rewritten.chain(routes).collect()
+}
+
+/// A route of the proxy's own calls, as a client finds it: there is no such thing, and no filter hears of it.
+fn closed(plan: &Plan<'_>, route: &Route) -> Json {
+    let names: Vec<_> = plan.filters.iter().map(|filter| filter.name).filter(|name| *name != "correlation").collect();
+    answered(route, 404, &names)
+}
+
+/// A route that the compose filter answers. Where it does not, nothing is there that could.
+fn composed(plan: &Plan<'_>, route: &Route) -> Json {
+    answered(route, 503, &idle(plan, route))
+}
+
+/// A route that leads nowhere.
+fn answered(route: &Route, status: u16, idle: &[&str]) -> Json {
+    let mut entry = json!({"match": conditions(&route.matcher), "direct_response": {"status": status}});
+    set(&mut entry, "typed_per_filter_config", filter::switched_off(idle));
+    entry
 }
 
 /// The routes of requests that have become a third party's own, each with the name of the upstream.
@@ -57,6 +83,15 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
     let action = action(upstream, timeout, rewrite);
     let entry = json!({"match": conditions(&route.matcher), "route": action});
     let mut entry = leaving(entry, upstream, &removed(plan.policy, upstream));
+    let idle = idle(plan, route);
+    if !idle.is_empty() {
+        set(&mut entry, "typed_per_filter_config", filter::switched_off(&idle));
+    }
+    entry
+}
+
+/// The filters that have nothing to do with a route.
+fn idle(plan: &Plan<'_>, route: &Route) -> Vec<&'static str> {
     let mut idle = Vec::new();
     if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
         idle.push(ratelimit::FRONT);
@@ -75,10 +110,10 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
             idle.push(name);
         }
     }
-    if !idle.is_empty() {
-        set(&mut entry, "typed_per_filter_config", filter::switched_off(&idle));
+    if route.compose.is_none() && plan.filters.iter().any(|filter| filter.name == compose::NAME) {
+        idle.push(compose::NAME);
     }
-    entry
+    idle
 }
 
 /// Where a request goes, as what, and how patiently.

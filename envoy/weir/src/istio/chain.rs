@@ -2,6 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::envoy::listener::Side;
 use crate::envoy::{Plan, filter, route};
 use crate::istio::{Settings, selector};
 use crate::kubernetes::NAME;
@@ -54,7 +55,7 @@ pub fn routes(
     cluster: &dyn Fn(&str) -> Option<String>,
     settings: &Settings,
 ) -> Json {
-    let mut routes = route::table(plan);
+    let mut routes = route::table(plan, Side::Outer);
     for entry in &mut routes {
         if let Some(found) = entry.pointer_mut("/route/cluster")
             && let Some(renamed) = found.as_str().and_then(cluster)

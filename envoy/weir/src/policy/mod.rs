@@ -75,7 +75,7 @@ pub struct Surroundings<'a> {
 pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The filters that have options of their own at the top of a policy.
-const FILTERS: [&str; 4] = ["correlation", "ratelimit", "cache", "breaker"];
+const FILTERS: [&str; 5] = ["correlation", "ratelimit", "compose", "cache", "breaker"];
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9901);
@@ -108,6 +108,13 @@ impl Policy {
         if let Some(taken) = upstreams.iter().find(|upstream| state.is_some() && upstream.name.value == state::CLUSTER)
         {
             mistakes.add(&taken.name.span, "`state` is what the state store is called", "expected another name");
+        }
+        if let Some(taken) = upstreams.iter().find(|upstream| upstream.name.value == route::COMPOSED) {
+            mistakes.add(
+                &taken.name.span,
+                "`composed` is what stands where there is no upstream",
+                "expected another name",
+            );
         }
         let routes = fields.required("routes", mistakes).map(|node| route::read(node, &upstreams, mistakes));
         if let Some(node) = fields.optional("sandbox") {

@@ -16,8 +16,12 @@ use crate::yaml::Node;
 pub struct Route {
     /// Which requests.
     pub matcher: Matcher,
-    /// The name of the upstream.
+    /// The name of the upstream; [`COMPOSED`] where there is none.
     pub upstream: Spanned<String>,
+    /// How an answer is made of several calls, as the compose filter reads it.
+    pub compose: Option<Draft>,
+    /// Whether it is for calls of a composition alone, and no client's.
+    pub inside: bool,
     /// What is taken off the beginning of the path before the upstream's own base path is put there.
     pub strip: String,
     /// Whether a token is needed.
@@ -35,6 +39,9 @@ pub struct Route {
     /// Where a mistake about the route as a whole is shown.
     pub span: Span,
 }
+
+/// What stands in the place of an upstream where a route's answers are composed: no upstream may be called so.
+pub const COMPOSED: &str = "composed";
 
 /// What a route asks of a caller's credential.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,7 +80,10 @@ pub fn read(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Vec
     let mut routes: Vec<Route> = Vec::new();
     for item in items {
         let Some(route) = route(item, upstreams, mistakes) else { continue };
-        let same = |other: &&Route| other.matcher.draft.to_json() == route.matcher.draft.to_json();
+        let same = |other: &&Route| {
+            let is_apart = other.compose.is_some() && route.inside || other.inside && route.compose.is_some();
+            !is_apart && other.matcher.draft.to_json() == route.matcher.draft.to_json()
+        };
         if routes.iter().any(|other| same(&other)) {
             let expected = "a route before it matches the same requests";
             mistakes.add_as(Code::UnreachableRoute, &route.span, "this route is never reached", expected);
@@ -86,7 +96,12 @@ pub fn read(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Vec
 fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Route> {
     let mut fields = Fields::of(node, "a route", mistakes)?;
     let matcher = fields.required("match", mistakes).map(|node| (Matcher::read(node, mistakes), node.span.clone()));
-    let upstream = fields.required("upstream", mistakes).and_then(|node| upstream(node, upstreams, mistakes));
+    let compose = fields.optional("compose").map(Draft::of);
+    let upstream = match &compose {
+        Some(draft) => Some(Spanned::new(COMPOSED.to_owned(), draft.span().clone())),
+        None => fields.required("upstream", mistakes).and_then(|node| upstream(node, upstreams, mistakes)),
+    };
+    let inside = fields.optional("inside").and_then(|node| reader::boolean(node, mistakes)).unwrap_or(false);
     let strip = fields.optional("strip").and_then(|node| reader::text(node, mistakes));
     let modes = [("required", Auth::Required), ("optional", Auth::Optional), ("off", Auth::Off)];
     let auth = fields.optional("auth").and_then(|node| reader::word(node, &modes, mistakes));
@@ -97,11 +112,15 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let cache = fields.optional("cache").map(Draft::of);
     let patience = Duration::from_millis(1)..=Duration::from_hours(1);
     let timeout = fields.optional("timeout").and_then(|node| reader::period(node, patience, mistakes));
+    if compose.is_some() && (strip.is_some() || cache.is_some() || timeout.is_some() || inside) {
+        let expected = "`strip`, `cache`, `timeout` and `inside` are for the routes of its calls";
+        mistakes.add(&fields.span, "this means nothing where an answer is composed", expected);
+    }
     fields.finish(mistakes);
     let (Some((Some(matcher), span)), Some(upstream)) = (matcher, upstream) else { return None };
     let strip = strip.map(|text| stripped(&text, &matcher, mistakes)).unwrap_or_default();
     let limit = limit.unwrap_or(Limit::Tier);
-    Some(Route { matcher, upstream, strip, auth, allow, limit, cost, cache, timeout, span })
+    Some(Route { matcher, upstream, compose, inside, strip, auth, allow, limit, cost, cache, timeout, span })
 }
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {

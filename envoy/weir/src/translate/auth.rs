@@ -17,7 +17,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     // Where nobody can show a token, no route needs one; where somebody can, every route does that does not say
     // otherwise.
     let unsaid = if policy.identity.is_some() { Auth::Required } else { Auth::Off };
-    let routes = policy.routes.iter().map(|route| {
+    let routes = policy.routes.iter().filter(|route| !route.inside).map(|route| {
         let auth = route.auth.unwrap_or(unsaid);
         if policy.identity.is_none() && auth != Auth::Off {
             let wrong = format!("`auth: {}` needs an `identity`", auth.word());

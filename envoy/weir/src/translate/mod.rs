@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod breaker;
 pub mod cache;
+pub mod compose;
 pub mod provider;
 pub mod ratelimit;
 
@@ -31,7 +32,7 @@ pub struct Filter {
 }
 
 /// The modules of the filters.
-pub const MODULES: [&str; 6] = ["correlation", "auth", "ratelimit", "cache", "breaker", "provider"];
+pub const MODULES: [&str; 7] = ["correlation", "auth", "ratelimit", "compose", "cache", "breaker", "provider"];
 
 /// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the
 /// place in the policy that it came from. The filters come in the order in which they meet a request.
@@ -68,6 +69,11 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         Filter { variables: of_store, ..filter("quota", "ratelimit", &quota) },
         Filter { variables: of_breaker, ..filter("breaker", "breaker", &breaker) },
     ];
+    if let Some(compose) = compose::draft(policy, mistakes) {
+        // Whoever comes so far may; what it asks for on its own behalf begins anew, behind this.
+        filters.insert(3, filter(compose::NAME, compose::NAME, &compose));
+        complaint::read(compose, ::compose::Config::from_json, mistakes);
+    }
     if let Some(front) = front {
         filters.insert(1, filter(ratelimit::FRONT, "ratelimit", &front));
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);

@@ -143,7 +143,7 @@ pub fn idle(policy: &Policy) -> Draft {
 
 /// Whether the filter has anything to do on a route in front of the cache.
 pub fn concerns(policy: &Policy, route: &Route) -> bool {
-    !policy.tiers.is_empty() && route.limit == Limit::Tier
+    !policy.tiers.is_empty() && route.limit == Limit::Tier && !route.inside
 }
 
 /// Whether the filter has anything to do on a route behind the cache.

@@ -33,6 +33,8 @@ struct Reservation {
     quantity: u64,
     order: String,
     released: bool,
+    /// The `Idempotency-Key` that it was made with.
+    key: Option<String>,
 }
 
 /// What is left of a product, and what is reserved of it.
@@ -47,6 +49,8 @@ struct Books {
     shelves: HashMap<&'static str, Shelf>,
     /// By number, so that the first is the oldest.
     reservations: BTreeMap<u64, Reservation>,
+    /// Which reservation was made with which key.
+    keys: HashMap<String, u64>,
     next: u64,
 }
 
@@ -73,6 +77,7 @@ impl Stock {
     pub(crate) fn reset(&self) {
         let mut books = self.0.lock().expect("no holder of this lock panics");
         books.reservations.clear();
+        books.keys.clear();
         books.shelves =
             library::products().map(|product| (product.id, Shelf { left: product.stock, reserved: 0 })).collect();
     }
@@ -91,15 +96,22 @@ impl Stock {
         books.reservations.values().filter(|reservation| !reservation.released).count()
     }
 
-    fn reserve(&self, product: &str, quantity: u64, order: &str) -> Result<u64, Refused> {
+    /// Reserves so many pieces. With the key of an earlier reservation, that one is meant, and nothing more is reserved.
+    fn reserve(&self, product: &str, quantity: u64, order: &str, key: Option<&str>) -> Result<u64, Refused> {
         let mut books = self.0.lock().expect("no holder of this lock panics");
+        if let Some(number) = key.and_then(|key| books.keys.get(key)) {
+            return Ok(*number);
+        }
         let left = books.shelves.get(product).ok_or(Refused::UnknownProduct)?.left;
         if left < quantity {
             return Err(Refused::Short { left });
         }
         if books.reservations.len() >= RESERVATIONS_MAX {
             let oldest = books.reservations.iter().find(|(_, one)| one.released).map(|(number, _)| *number);
-            books.reservations.remove(&oldest.ok_or(Refused::TooMany)?);
+            let oldest = books.reservations.remove(&oldest.ok_or(Refused::TooMany)?);
+            if let Some(key) = oldest.and_then(|oldest| oldest.key) {
+                books.keys.remove(&key);
+            }
         }
         books.next += 1;
         let number = books.next;
@@ -107,8 +119,10 @@ impl Stock {
             shelf.left -= quantity;
             shelf.reserved += quantity;
         }
+        books.keys.extend(key.map(|key| (key.to_owned(), number)));
+        let key = key.map(ToOwned::to_owned);
         let reservation =
-            Reservation { product: product.to_owned(), quantity, order: order.to_owned(), released: false };
+            Reservation { product: product.to_owned(), quantity, order: order.to_owned(), released: false, key };
         books.reservations.insert(number, reservation);
         Ok(number)
     }
@@ -187,7 +201,8 @@ async fn reserve(State(world): State<Shared>, headers: HeaderMap, body: Bytes) -
     if wanted.quantity == 0 || wanted.order_id.is_empty() {
         return reply::error(StatusCode::BAD_REQUEST, "quantity is at least 1, and orderId is not empty");
     }
-    match world.stock.reserve(&wanted.product_id, u64::from(wanted.quantity), &wanted.order_id) {
+    let key = headers.get("idempotency-key").and_then(|key| key.to_str().ok());
+    match world.stock.reserve(&wanted.product_id, u64::from(wanted.quantity), &wanted.order_id, key) {
         Ok(number) => reply::json(
             StatusCode::CREATED,
             &json!({"reservationId": reservation_id(number), "productId": wanted.product_id,
@@ -238,18 +253,29 @@ mod tests {
     fn what_is_reserved_is_gone_until_it_is_released() {
         let stock = Stock::full();
         let full = stock.shelf("TEST-001");
-        let number = stock.reserve("TEST-001", 30, "ORDER-1").unwrap();
+        let number = stock.reserve("TEST-001", 30, "ORDER-1", None).unwrap();
         assert_eq!(stock.shelf("TEST-001"), Shelf { left: full.left - 30, reserved: 30 });
-        assert_eq!(stock.reserve("TEST-001", full.left, "ORDER-2"), Err(Refused::Short { left: full.left - 30 }));
+        assert_eq!(stock.reserve("TEST-001", full.left, "ORDER-2", None), Err(Refused::Short { left: full.left - 30 }));
         assert_eq!(stock.reserved(), 30);
         stock.release(number).unwrap();
         assert_eq!((stock.shelf("TEST-001"), stock.reserved()), (full, 0));
     }
 
     #[test]
+    fn a_reservation_that_is_repeated_with_its_key_is_the_first_one() {
+        let stock = Stock::full();
+        let first = stock.reserve("TEST-001", 3, "A", Some("k")).unwrap();
+        stock.release(first).unwrap();
+        assert_eq!(stock.reserve("TEST-001", 3, "A", Some("k")), Ok(first));
+        assert_ne!(stock.reserve("TEST-001", 2, "A", Some("l")), Ok(first));
+        assert_eq!(stock.reserved(), 2);
+    }
+
+    #[test]
     fn a_release_may_be_repeated() {
         let stock = Stock::full();
-        let (one, two) = (stock.reserve("TEST-002", 1, "A").unwrap(), stock.reserve("TEST-002", 2, "A").unwrap());
+        let (one, two) =
+            (stock.reserve("TEST-002", 1, "A", None).unwrap(), stock.reserve("TEST-002", 2, "A", None).unwrap());
         for _ in 0..3 {
             assert!(stock.release(one).unwrap().released);
         }
@@ -261,14 +287,14 @@ mod tests {
     #[test]
     fn the_oldest_released_reservation_makes_room() {
         let stock = Stock::full();
-        let first = stock.reserve("MER-502", 1, "A").unwrap();
+        let first = stock.reserve("MER-502", 1, "A", None).unwrap();
         stock.release(first).unwrap();
         for _ in 0..RESERVATIONS_MAX {
-            let number = stock.reserve("TEST-003", 1, "A").unwrap();
+            let number = stock.reserve("TEST-003", 1, "A", None).unwrap();
             stock.release(number).unwrap();
         }
         assert_eq!(stock.release(first), None);
-        assert_eq!(stock.reserve("TEST-009", 1, "A"), Err(Refused::UnknownProduct));
+        assert_eq!(stock.reserve("TEST-009", 1, "A", None), Err(Refused::UnknownProduct));
     }
 
     #[test]
@@ -277,7 +303,7 @@ mod tests {
         let won: usize = (0..8)
             .map(|_| {
                 let stock = std::sync::Arc::clone(&stock);
-                std::thread::spawn(move || usize::from(stock.reserve("TEST-003", 1, "A").is_ok()))
+                std::thread::spawn(move || usize::from(stock.reserve("TEST-003", 1, "A", None).is_ok()))
             })
             .collect::<Vec<_>>()
             .into_iter()

@@ -1,0 +1,176 @@
+//! What is kept in shared data: runs that may have to be taken back, and answers by their idempotency keys.
+
+use std::collections::BTreeMap;
+use std::num::NonZeroU32;
+
+use policy::handover::header;
+use policy::{Headers, Instant};
+use shell::shared::{self, Change, Failure};
+
+use super::delivery::Written;
+use super::engine::{Plugin, Prepared, Running};
+use crate::idempotency::{self, Key, Verdict, WAYS};
+use crate::journal::{self, Entry, Slot};
+use crate::plan::Composition;
+
+/// How often a change is tried again when other workers were faster.
+const ATTEMPTS: u32 = 16;
+
+fn slot_key(slot: u32) -> String {
+    format!("weir.compose.run.{slot}")
+}
+
+/// Changes a value as one step; `change` says whether it did. One piece of code for all who do.
+fn change(key: &str, change: &mut dyn FnMut(&mut Vec<u8>) -> bool) -> bool {
+    let mut has_changed = false;
+    let changed = shared::update(key, ATTEMPTS, |stored| {
+        has_changed = change(stored);
+        if has_changed { Change::Store(()) } else { Change::Keep(()) }
+    });
+    match changed {
+        Ok(()) => has_changed,
+        Err(failure) => {
+            log::error!("{key}: {failure:?}");
+            false
+        }
+    }
+}
+
+/// Empties a slot.
+pub(super) fn clear_slot(slot: u32) {
+    super::report(shared::overwrite(&slot_key(slot), b""));
+}
+
+impl Plugin {
+    /// Writes a run down in a free slot; `None` where there is none.
+    pub(super) fn take_slot(&self, running: &Running, now: Instant) -> Option<u32> {
+        let bytes = journal::held(&entry(running).to_bytes(), self.asker, now);
+        let slots = self.config.journal_slots;
+        let first = u32::from_le_bytes(shell::random()) % slots;
+        (0..slots).map(|step| (first + step) % slots).find(|slot| {
+            let Ok((stored, version)) = shared::read(&slot_key(*slot)) else { return false };
+            stored.is_empty() && shared::store(&slot_key(*slot), &bytes, version).is_ok()
+        })
+    }
+
+    /// Writes a run down as it is now; `Err` where another worker has taken it over.
+    pub(super) fn write_down(&self, running: &Running, now: Instant) -> Result<(), ()> {
+        let Some(slot) = running.slot else { return Ok(()) };
+        let bytes = journal::held(&entry(running).to_bytes(), self.asker, now);
+        let mut is_own = false;
+        change(&slot_key(slot), &mut |stored| {
+            is_own = journal::is_own(stored, self.asker);
+            if is_own {
+                stored.clone_from(&bytes);
+            }
+            is_own
+        });
+        if is_own { Ok(()) } else { Err(()) }
+    }
+
+    /// Strikes a run out: it is done, or taken back. `Err` where another worker has taken it over.
+    pub(super) fn strike_out(&self, running: &mut Running) -> Result<(), ()> {
+        let Some(slot) = running.slot.take() else { return Ok(()) };
+        let mut is_own = false;
+        change(&slot_key(slot), &mut |stored| {
+            is_own = journal::is_own(stored, self.asker);
+            if is_own {
+                stored.clear();
+            }
+            is_own
+        });
+        if is_own { Ok(()) } else { Err(()) }
+    }
+
+    /// Says that this worker's runs have a worker, and that their keys are theirs.
+    pub(super) fn renew(&self, runs: &BTreeMap<u32, Running>, now: Instant) {
+        for running in runs.values() {
+            if let Some(slot) = running.slot {
+                change(&slot_key(slot), &mut |stored| {
+                    let is_own = journal::is_own(stored, self.asker);
+                    if is_own {
+                        *stored = journal::held(journal::content(stored), self.asker, now);
+                    }
+                    is_own
+                });
+            }
+            if let Some(key) = &running.key {
+                change(&self.set_key(key), &mut |set| idempotency::renew(set, key, now));
+            }
+        }
+    }
+
+    /// The runs that have lost their worker, which are this one's now.
+    pub(super) fn lost(&self, now: Instant) -> Vec<(u32, Box<Entry>)> {
+        let mut lost = Vec::new();
+        let slots = if self.config.has_undo() { self.config.journal_slots } else { 0 };
+        for slot in 0..slots {
+            let Ok((stored, version)) = shared::read(&slot_key(slot)) else { continue };
+            match journal::look(&stored, self.asker, now) {
+                Slot::Free | Slot::Held => {}
+                Slot::Lost(taken, entry) => match shared::store(&slot_key(slot), &taken, version) {
+                    Ok(()) => lost.push((slot, entry)),
+                    Err(Failure::Contended) => {}
+                    Err(Failure::Host(error)) => log::error!("{error}"),
+                },
+                Slot::Unreadable => {
+                    self.alarm("a run that was written down cannot be read");
+                    clear_slot(slot);
+                }
+            }
+        }
+        lost
+    }
+
+    /// What a request's key is in the table; `None` where it cannot be taken.
+    pub(super) fn key(&self, plan: &Composition, headers: &Headers, key: &[u8], body: &[u8]) -> Option<Key> {
+        let user = headers.first(header::USER).map(|user| (b"user", user));
+        let user = user.or_else(|| headers.first(header::API_KEY).map(|key| (b"akey", key)));
+        let (kind, user) = user.unwrap_or((b"from", headers.first("x-forwarded-for").unwrap_or_default()));
+        let id = self.seed.fingerprint([plan.name.as_bytes(), kind, user, key]);
+        let path = headers.first(":path")?;
+        let content = self.seed.fingerprint([headers.first(":method")?, path, body]);
+        Some(Key { id, content, holder: u64::from_le_bytes(shell::random()) | 1 })
+    }
+
+    fn set_key(&self, key: &Key) -> String {
+        let sets = self.config.key_slots.div_ceil(u32::try_from(WAYS).unwrap_or(1));
+        format!("weir.compose.keys.{}", key.id.slot(NonZeroU32::new(sets).unwrap_or(NonZeroU32::MIN)))
+    }
+
+    /// What a request's key says to it.
+    pub(super) fn claim(&self, prepared: &Prepared, now: Instant) -> Verdict {
+        let (Some(key), Some(keys)) = (&prepared.key, prepared.plan.keys) else { return Verdict::First };
+        let mut verdict = Verdict::Full;
+        let has_changed = change(&self.set_key(key), &mut |set| {
+            verdict = idempotency::claim(set, key, now, keys.lifetime);
+            verdict == Verdict::First
+        });
+        // What could not be stored is not held.
+        if verdict == Verdict::First && !has_changed { Verdict::Full } else { verdict }
+    }
+
+    /// Keeps what a request was answered.
+    pub(super) fn keep_answer(&self, running: &mut Running, written: &Written, now: Instant) {
+        let (Some(key), Some(keys)) = (running.key.take(), running.run.plan().keys) else { return };
+        let answer = (written.status, written.completeness.as_str(), written.body.as_slice());
+        change(&self.set_key(&key), &mut |set| idempotency::keep(set, &key, answer, now, keys.lifetime));
+    }
+
+    /// Gives the key of a request back that has done nothing.
+    pub(super) fn forget_key(&self, running: &Running) {
+        if let Some(key) = &running.key {
+            change(&self.set_key(key), &mut |set| idempotency::forget(set, key));
+        }
+    }
+}
+
+fn entry(running: &Running) -> Entry {
+    Entry {
+        plan: running.run.plan().name.clone(),
+        id: running.run.id.clone(),
+        inputs: running.run.inputs.clone(),
+        given: running.run.kept(),
+        headers: running.headers.clone(),
+    }
+}

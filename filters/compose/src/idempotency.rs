@@ -1,0 +1,280 @@
+//! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): what was answered under a key is answered again.
+//!
+//! A table of a fixed number of sets in shared data; each set is one value with up to [`WAYS`] entries. A key belongs to whoever
+//! sent it, so nobody learns another's answers, and nobody can guess which entries share a set. A full set loses its oldest
+//! answered entry; one of requests under way alone takes no further key.
+
+use std::time::Duration;
+
+use policy::{Fingerprint, Instant};
+
+/// How many entries a set has.
+pub const WAYS: usize = 8;
+/// A longer answer is not kept: its key then only keeps others from doing the same again.
+const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// A longer key is refused.
+const KEY_LENGTH_MAX: usize = 255;
+/// How long a request that is under way holds its key without a word.
+pub const HOLD: Duration = Duration::from_secs(10);
+
+/// What a key says to a request that has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It is the first; it now holds the key.
+    First,
+    /// It is to get this answer: status, completeness and body; the status is 0 where the answer was too long to be kept.
+    Again(u16, String, Vec<u8>),
+    /// Another with this key is under way.
+    UnderWay,
+    /// The key is that of a request that asked for something else.
+    Different,
+    /// No more keys can be taken now.
+    Full,
+}
+
+/// One request's part in the table.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Key {
+    /// Of key, user, method and composition.
+    pub id: Fingerprint,
+    /// Of path and body.
+    pub content: Fingerprint,
+    /// Who holds it while it is under way.
+    pub holder: u64,
+}
+
+#[derive(Clone, Debug)]
+struct Entry {
+    id: [u8; 16],
+    content: [u8; 16],
+    /// None once it is answered.
+    holder: u64,
+    /// When it is forgotten, or given up by its holder.
+    until: Instant,
+    status: u16,
+    completeness: String,
+    body: Vec<u8>,
+}
+
+/// The key's own characters, where the header is one: a text in quotes, as the draft has it (RFC 9651 §3.3.3), or bare, as most send it.
+pub fn parse(value: &[u8]) -> Option<&[u8]> {
+    let value = value.trim_ascii();
+    let bare = match value {
+        [b'"', inner @ .., b'"'] => inner,
+        other => other,
+    };
+    let is_plain = bare.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b','));
+    (is_plain && (1..=KEY_LENGTH_MAX).contains(&bare.len())).then_some(bare)
+}
+
+/// What a request's key says; where it is [`Verdict::First`], `set` has changed.
+pub fn claim(set: &mut Vec<u8>, key: &Key, now: Instant, lifetime: Duration) -> Verdict {
+    let mut entries = read(set);
+    entries.retain(|entry| entry.is_alive(now, lifetime));
+    if let Some(entry) = entries.iter().find(|entry| entry.id == key.id.to_bytes()) {
+        return match entry {
+            entry if entry.content != key.content.to_bytes() => Verdict::Different,
+            entry if entry.holder != 0 => Verdict::UnderWay,
+            entry => Verdict::Again(entry.status, entry.completeness.clone(), entry.body.clone()),
+        };
+    }
+    if entries.len() >= WAYS {
+        let oldest =
+            entries.iter().enumerate().filter(|(_, entry)| entry.holder == 0).min_by_key(|(_, entry)| entry.until);
+        match oldest.map(|(at, _)| at) {
+            Some(at) => drop(entries.remove(at)),
+            None => return Verdict::Full,
+        }
+    }
+    entries.push(Entry {
+        id: key.id.to_bytes(),
+        content: key.content.to_bytes(),
+        holder: key.holder,
+        until: now + HOLD,
+        status: 0,
+        completeness: String::new(),
+        body: Vec::new(),
+    });
+    *set = written(&entries);
+    Verdict::First
+}
+
+/// Keeps a request's hold; says whether `set` has changed.
+pub fn renew(set: &mut Vec<u8>, key: &Key, now: Instant) -> bool {
+    change(set, key, |entry| entry.until = now + HOLD)
+}
+
+/// Keeps what a request was answered; says whether `set` has changed.
+pub fn keep(set: &mut Vec<u8>, key: &Key, answer: (u16, &str, &[u8]), now: Instant, lifetime: Duration) -> bool {
+    let (status, completeness, body) = answer;
+    change(set, key, |entry| {
+        entry.holder = 0;
+        entry.until = now + lifetime;
+        entry.status = status;
+        completeness.clone_into(&mut entry.completeness);
+        if body.len() > ANSWER_BYTES_MAX {
+            entry.status = 0;
+        } else {
+            entry.body = body.to_vec();
+        }
+    })
+}
+
+/// Gives a key back whose request has done nothing; says whether `set` has changed.
+pub fn forget(set: &mut Vec<u8>, key: &Key) -> bool {
+    let mut entries = read(set);
+    let before = entries.len();
+    entries.retain(|entry| entry.holder != key.holder || entry.id != key.id.to_bytes());
+    *set = written(&entries);
+    entries.len() < before
+}
+
+fn change(set: &mut Vec<u8>, key: &Key, change: impl FnOnce(&mut Entry)) -> bool {
+    let mut entries = read(set);
+    let own = entries.iter_mut().find(|entry| entry.id == key.id.to_bytes() && entry.holder == key.holder);
+    let Some(entry) = own else { return false };
+    change(entry);
+    *set = written(&entries);
+    true
+}
+
+impl Entry {
+    fn is_alive(&self, now: Instant, lifetime: Duration) -> bool {
+        let left = self.until.since(now);
+        // What would last longer was written before the clock stepped back.
+        !left.is_zero() && left <= lifetime.max(HOLD)
+    }
+}
+
+fn written(entries: &[Entry]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for entry in entries {
+        bytes.extend_from_slice(&entry.id);
+        bytes.extend_from_slice(&entry.content);
+        bytes.extend_from_slice(&entry.holder.to_le_bytes());
+        bytes.extend_from_slice(&entry.until.as_nanos().to_le_bytes());
+        bytes.extend_from_slice(&entry.status.to_le_bytes());
+        for part in [entry.completeness.as_bytes(), &entry.body] {
+            bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(0).to_le_bytes());
+            bytes.extend_from_slice(part);
+        }
+    }
+    bytes
+}
+
+/// The entries, as far as they can be read.
+fn read(set: &[u8]) -> Vec<Entry> {
+    let (mut entries, mut rest) = (Vec::new(), set);
+    while let Some(entry) = read_one(&mut rest) {
+        entries.push(entry);
+    }
+    entries
+}
+
+fn read_one(rest: &mut &[u8]) -> Option<Entry> {
+    Some(Entry {
+        id: cut(rest)?,
+        content: cut(rest)?,
+        holder: u64::from_le_bytes(cut(rest)?),
+        until: Instant::from_nanos(u64::from_le_bytes(cut(rest)?)),
+        status: u16::from_le_bytes(cut(rest)?),
+        completeness: String::from_utf8(part(rest)?).ok()?,
+        body: part(rest)?,
+    })
+}
+
+fn cut<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (first, after) = rest.split_first_chunk::<N>()?;
+    *rest = after;
+    Some(*first)
+}
+
+fn part(rest: &mut &[u8]) -> Option<Vec<u8>> {
+    let length = u32::from_le_bytes(cut(rest)?) as usize;
+    let (first, after) = rest.split_at_checked(length)?;
+    *rest = after;
+    Some(first.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    const DAY: Duration = Duration::from_hours(24);
+
+    fn key(id: u8, content: u8, holder: u64) -> Key {
+        Key { id: Fingerprint::from_bytes([id; 16]), content: Fingerprint::from_bytes([content; 16]), holder }
+    }
+
+    fn at(seconds: u64) -> Instant {
+        Instant::from_unix_seconds(seconds)
+    }
+
+    #[test]
+    fn a_repeated_request_gets_the_first_answer() {
+        let mut set = Vec::new();
+        assert_eq!(claim(&mut set, &key(1, 1, 5), at(100), DAY), Verdict::First);
+        assert_eq!(claim(&mut set, &key(1, 1, 6), at(101), DAY), Verdict::UnderWay);
+        assert_eq!(claim(&mut set, &key(1, 2, 6), at(101), DAY), Verdict::Different);
+        assert!(!keep(&mut set, &key(1, 1, 6), (500, "", b""), at(102), DAY));
+        assert!(keep(&mut set, &key(1, 1, 5), (201, "complete", b"{1}"), at(102), DAY));
+        let again = Verdict::Again(201, "complete".to_owned(), b"{1}".to_vec());
+        assert_eq!(claim(&mut set, &key(1, 1, 6), at(103), DAY), again);
+        assert_eq!(claim(&mut set, &key(1, 2, 6), at(103), DAY), Verdict::Different);
+        assert_eq!(claim(&mut set, &key(1, 1, 6), at(101 + 86_400), DAY), again);
+        assert_eq!(claim(&mut set, &key(1, 1, 6), at(103 + 86_400), DAY), Verdict::First);
+    }
+
+    #[test]
+    fn a_holder_that_falls_silent_loses_its_key_and_one_that_renews_does_not() {
+        let mut set = Vec::new();
+        claim(&mut set, &key(1, 1, 5), at(100), DAY);
+        assert!(renew(&mut set, &key(1, 1, 5), at(108)));
+        assert_eq!(claim(&mut set, &key(1, 1, 6), at(117), DAY), Verdict::UnderWay);
+        assert_eq!(claim(&mut set, &key(1, 1, 6), at(118), DAY), Verdict::First);
+        assert!(!renew(&mut set, &key(1, 1, 5), at(119)));
+        assert!(forget(&mut set, &key(1, 1, 6)) && set.is_empty());
+    }
+
+    #[test]
+    fn a_flood_of_keys_displaces_answers_and_never_work() {
+        let mut set = Vec::new();
+        for id in 0..8 {
+            assert_eq!(claim(&mut set, &key(id, 1, 5), at(100), DAY), Verdict::First);
+        }
+        assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::Full);
+        keep(&mut set, &key(3, 1, 5), (200, "", &[7; ANSWER_BYTES_MAX + 1]), at(100), DAY);
+        assert_eq!(claim(&mut set, &key(3, 1, 9), at(100), DAY), Verdict::Again(0, String::new(), Vec::new()));
+        assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::First);
+        assert_eq!(claim(&mut set, &key(9, 1, 5), at(100), DAY), Verdict::Full);
+        assert!(set.len() < 2048);
+    }
+
+    #[test]
+    fn a_clock_that_steps_back_and_foreign_bytes_hold_nobody_off() {
+        let mut set = Vec::new();
+        claim(&mut set, &key(1, 1, 5), at(1_000_000), DAY);
+        assert_eq!(claim(&mut set, &key(1, 1, 6), at(5), DAY), Verdict::First);
+        let mut foreign = vec![0xff; 300];
+        assert_eq!(claim(&mut foreign, &key(1, 1, 6), at(5), DAY), Verdict::First);
+    }
+
+    #[test]
+    fn a_key_is_a_short_word_in_quotes_or_without() {
+        for (header, key) in [
+            (&b"\"8e03978e-40d5\""[..], Some(&b"8e03978e-40d5"[..])),
+            (b" abc ", Some(b"abc")),
+            (b"\"\"", None),
+            (b"", None),
+            (b"a b", None),
+            (b"a,b", None),
+            (b"\xff", None),
+            (b"\"a", None),
+            (&[b'a'; 256], None),
+        ] {
+            assert_eq!(parse(header), key, "{header:?}");
+        }
+    }
+}

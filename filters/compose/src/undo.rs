@@ -1,0 +1,201 @@
+//! What a run may have to take back, in reverse order, until it is done or given up.
+//!
+//! Each thing is tried once, the last first, then again after a wait that doubles: one that cannot be taken back now does not
+//! hold up the others. A thing in doubt is first asked for: the same request again, by whose key the upstream knows it, is answered as
+//! the first was, and then there is something to take back. Where the upstream knows no keys, a doubt stays one, and is cried out.
+
+use std::time::Duration;
+
+use policy::Instant;
+
+use crate::failure::{Failure, Outcome};
+use crate::plan::Composition;
+use crate::run::Action;
+use crate::value::Value;
+
+/// The first wait between two tries, and the longest.
+const WAIT: Duration = Duration::from_millis(200);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+
+/// A call of a step, and what it was answered, where that is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// The step's place.
+    pub step: usize,
+    /// Which of its calls.
+    pub element: usize,
+    /// The upstream's answer.
+    pub answer: Option<Value>,
+}
+
+#[derive(Debug)]
+struct Thing {
+    given: Given,
+    /// Its own call has not ended.
+    is_pending: bool,
+    tries: u32,
+    due: Instant,
+    since: Instant,
+    flying: Option<u32>,
+}
+
+/// What there may be to take back.
+#[derive(Debug)]
+pub struct Undo {
+    things: Vec<Thing>,
+    tried_for: Duration,
+    is_begun: bool,
+}
+
+impl Undo {
+    /// Nothing yet; what is to be taken back is tried for so long.
+    pub const fn new(tried_for: Duration) -> Self {
+        Self { things: Vec::new(), tried_for, is_begun: false }
+    }
+
+    /// What there may be, in the order in which it was done.
+    pub fn given(&self) -> Vec<Given> {
+        self.things.iter().map(|thing| thing.given.clone()).collect()
+    }
+
+    /// Takes over what another worker may have done.
+    pub fn take_over(&mut self, given: Vec<Given>, now: Instant) {
+        self.is_begun = true;
+        let thing = |given| Thing { given, is_pending: false, tries: 0, due: now, since: now, flying: None };
+        self.things = given.into_iter().map(thing).collect();
+    }
+
+    /// A call leaves.
+    pub fn sends(&mut self, step: usize, element: usize) {
+        let given = Given { step, element, answer: None };
+        let epoch = Instant::EPOCH;
+        self.things.push(Thing { given, is_pending: true, tries: 0, due: epoch, since: epoch, flying: None });
+    }
+
+    /// From now on things are taken back.
+    pub fn begin(&mut self, now: Instant) {
+        self.is_begun = true;
+        for thing in &mut self.things {
+            (thing.due, thing.since) = (now, now);
+        }
+    }
+
+    fn find(&mut self, step: usize, element: usize) -> Option<&mut Thing> {
+        self.things.iter_mut().find(|thing| thing.given.step == step && thing.given.element == element)
+    }
+
+    /// A call was answered with this.
+    pub fn did(&mut self, step: usize, element: usize, answer: Value, now: Instant) {
+        if let Some(thing) = self.find(step, element) {
+            thing.given.answer = Some(answer);
+            thing.is_pending = false;
+            (thing.due, thing.since) = (now, now);
+        }
+    }
+
+    /// A call did nothing, or nothing of it is left.
+    pub fn did_not(&mut self, step: usize, element: usize) {
+        self.things.retain(|thing| thing.given.step != step || thing.given.element != element);
+    }
+
+    /// Nobody knows what a call did.
+    pub fn may_have(
+        &mut self,
+        step: usize,
+        element: usize,
+        failure: &Failure,
+        plan: &Composition,
+        now: Instant,
+        actions: &mut Vec<Action>,
+    ) {
+        let Some(of) = plan.steps.get(step) else { return };
+        if of.is_repeatable {
+            if let Some(thing) = self.find(step, element) {
+                thing.is_pending = false;
+                (thing.due, thing.since) = (now, now);
+            }
+            return;
+        }
+        self.did_not(step, element);
+        let (step, plan, reason) = (&of.name, &plan.name, &failure.reason);
+        actions.push(Action::Alarm(format!(
+            "{step}[{element}] of {plan} may have been done and cannot be taken back: {reason}"
+        )));
+    }
+
+    /// The next thing to take back now, the last first; one at a time. Without an answer, it is to be asked for.
+    pub fn next(&self, now: Instant) -> Option<(usize, usize, Option<Value>)> {
+        if self.things.iter().any(|thing| thing.flying.is_some()) {
+            return None;
+        }
+        let open = self.things.iter().rev().filter(|thing| !thing.is_pending && (thing.due <= now || thing.tries == 0));
+        let thing = open.min_by_key(|thing| thing.tries)?;
+        Some((thing.given.step, thing.given.element, thing.given.answer.clone()))
+    }
+
+    /// What takes it back, or asks for it, has left.
+    pub fn sent(&mut self, step: usize, element: usize, token: u32) {
+        if let Some(thing) = self.find(step, element) {
+            thing.flying = Some(token);
+        }
+    }
+
+    /// Takes in what became of that.
+    pub fn hear(&mut self, token: u32, outcome: &Outcome, plan: &Composition, now: Instant, actions: &mut Vec<Action>) {
+        let tried_for = self.tried_for;
+        let Some(at) = self.things.iter().position(|thing| thing.flying == Some(token)) else { return };
+        let Some(thing) = self.things.get_mut(at) else { return };
+        thing.flying = None;
+        let is_good = matches!(outcome, Outcome::Answer { status: 200..=299, .. });
+        let is_over = match (&thing.given.answer, is_good) {
+            (Some(_), true) => true,
+            // What is not known there, or is gone, need not be taken back.
+            (Some(_), false) => matches!(outcome, Outcome::Answer { status: 404 | 410, .. }),
+            (None, true) => match outcome.read() {
+                Ok(answer) => {
+                    thing.given.answer = Some(answer);
+                    (thing.tries, thing.due) = (0, now);
+                    actions.push(Action::Keep);
+                    return;
+                }
+                Err(_) => false,
+            },
+            // It is refused now, and so it was not done then: the upstream would know its key.
+            (None, false) => matches!(outcome, Outcome::Answer { status: 400 | 404 | 409 | 410 | 422, .. }),
+        };
+        if is_over {
+            self.things.remove(at);
+            actions.push(Action::Keep);
+            return;
+        }
+        thing.tries += 1;
+        thing.due = now + (WAIT * 2_u32.saturating_pow(thing.tries.min(16) - 1)).min(WAIT_MAX);
+        if now.since(thing.since) >= tried_for {
+            let name = plan.steps.get(thing.given.step).map_or("", |step| step.name.as_str());
+            let answer = thing.given.answer.as_ref().map_or_else(|| "unknown".to_owned(), Value::to_json);
+            let said = format!(
+                "{name}[{}] of {} was not taken back in {} tries: {answer}",
+                thing.given.element, plan.name, thing.tries
+            );
+            actions.push(Action::Alarm(said));
+            self.things.remove(at);
+        }
+    }
+
+    /// Whether everything has been tried once that can be.
+    pub fn has_tried_all(&self) -> bool {
+        self.things.iter().all(|thing| thing.is_pending || thing.tries > 0)
+    }
+
+    /// Whether nothing is left.
+    pub const fn is_over(&self) -> bool {
+        self.things.is_empty()
+    }
+
+    /// When something is to be tried again.
+    pub fn due(&self) -> Option<Instant> {
+        let is_idle = self.is_begun && self.things.iter().all(|thing| thing.flying.is_none());
+        let open = self.things.iter().filter(|thing| !thing.is_pending).map(|thing| thing.due);
+        if is_idle { open.min() } else { None }
+    }
+}

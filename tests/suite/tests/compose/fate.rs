@@ -1,0 +1,104 @@
+//! What becomes of an order whose client leaves, whose upstream is silent, or whose worker dies.
+
+use std::time::Duration;
+
+use super::scenario;
+use host::Request;
+
+const ORDER: &str = r#"{"items":[{"productId":"a","quantity":1},{"productId":"b","quantity":1}]}"#;
+
+#[test]
+fn an_order_whose_client_leaves_goes_on_to_its_end() {
+    scenario().check(&format!(
+        r#"
+        origin /inventory/reserve 201 hold body='{{"reservationId":"RES-1"}}'
+        origin /pricing/calculate 409
+        origin /inventory/release 200
+        start POST /api/v1/orders body='{ORDER}' as order
+        saw POST /inventory/reserve
+        leave order
+        release
+        # The second reservation, a price that is refused, and both releases.
+        saw 4
+        "#
+    ));
+}
+
+#[test]
+fn a_release_that_fails_is_tried_until_it_is_cried_out() {
+    scenario().check(&format!(
+        r#"
+        origin /inventory/reserve 201 body='{{"reservationId":"RES-7"}}'
+        origin /pricing/calculate 500
+        origin /inventory/release 500
+        POST /api/v1/orders body='{ORDER}' -> 502 body.error.message="price[0] failed: the upstream answered 500"
+        !log~"was not taken back"
+        advance 11m
+        advance 1m
+        log~"of order was not taken back"
+        log~"RES-7"
+        metric api_gateway_compose_alarms_total >=2
+        "#
+    ));
+}
+
+#[test]
+fn an_answer_after_the_deadline_is_released_when_it_comes() {
+    scenario().check(&format!(
+        r#"
+        origin /inventory/reserve 201 hold body='{{"reservationId":"RES-1"}}'
+        origin /inventory/release 200
+        start POST /api/v1/orders body='{ORDER}' as order
+        saw POST /inventory/reserve
+        advance 6s
+        finish order -> 504 body.error.code=TIMEOUT body.error.message="reserve[0] failed: it took too long"
+        saw nothing
+        release
+        saw POST /inventory/release body='{{"reservationId":"RES-1"}}'
+        "#
+    ));
+}
+
+/// The order is under way when its worker dies; another worker takes back what it may have done.
+#[test]
+fn another_worker_takes_back_what_a_dead_one_did() {
+    let mut stage = scenario().host().expect("the host starts");
+    let order = Request::new("POST", "/api/v1/orders").header("x-request-id", "r1").body(ORDER);
+    suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), held(201, r#"{"reservationId":"RES-1"}"#));
+    suite::stage::Stage::answer(&mut stage, Some("/inventory/release"), whole(200, "{}"));
+    let host = &mut stage.host;
+    host.send(0, order);
+    host.advance(Duration::from_millis(10));
+    let calls = host.held();
+    assert_eq!((calls.len(), calls[0].path()), (1, "/inventory/reserve"));
+    host.crash(0, "compose");
+    host.advance(Duration::from_secs(5));
+    assert_eq!(host.arrivals().len(), 1, "the dead worker's hold has not ended");
+    suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), whole(201, r#"{"reservationId":"RES-1"}"#));
+    let host = &mut stage.host;
+    for _ in 0..20 {
+        host.advance(Duration::from_secs(1));
+    }
+    let arrivals: Vec<_> =
+        host.arrivals().iter().skip(1).map(|arrival| (arrival.path().to_owned(), text(&arrival.body))).collect();
+    let again = r#"{"orderId":"ORDER-r1","productId":"a","quantity":1}"#.to_owned();
+    let release = r#"{"reservationId":"RES-1"}"#.to_owned();
+    assert_eq!(arrivals, [("/inventory/reserve".to_owned(), again), ("/inventory/release".to_owned(), release)]);
+    let keys: Vec<_> =
+        host.arrivals().iter().map(|arrival| arrival.headers.first("idempotency-key").map(<[u8]>::to_vec)).collect();
+    assert_eq!(keys[0], keys[1], "the same request again");
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn whole(status: u16, body: &str) -> proxy::Reply {
+    let mut reply = proxy::Reply::status(status);
+    reply.body = vec![body.as_bytes().to_vec()];
+    reply
+}
+
+fn held(status: u16, body: &str) -> proxy::Reply {
+    proxy::Reply { held: true, ..whole(status, body) }
+}

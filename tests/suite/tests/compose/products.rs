@@ -1,0 +1,178 @@
+//! The product gateway as its policy has it, in Envoy, in front of the sandbox, whose inventory counts what is reserved.
+
+use std::path::Path;
+use std::time::Duration;
+
+use proxy::deadline::{Deadline, PATIENCE};
+use proxy::{Answer, Envoy, Request, client};
+use sandbox::{Fault, Sandbox, Upstream};
+use serde_json::Value;
+use suite::module;
+use weir::document::{self, Reading};
+use weir::envoy::{Plan, bootstrap};
+
+const ORDER: &str =
+    r#"{"items":[{"productId":"TEST-001","quantity":2},{"productId":"TEST-002","quantity":1}],"discountCodes":[]}"#;
+
+struct Gateway {
+    envoy: Envoy,
+    sandbox: Sandbox,
+}
+
+impl Gateway {
+    /// `change` is done to the policy's text before.
+    fn start(change: impl FnOnce(String) -> String) -> Self {
+        let sandbox = Sandbox::start();
+        let url = format!("http://{}", sandbox.address());
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../envoy/policies/products.yaml");
+        let text = change(std::fs::read_to_string(file).expect("the policy is in the repository"));
+        let reading = Reading { sandbox: Some(&url), ..Reading::default() };
+        let mut document = document::read(Path::new("products.yaml"), text.as_bytes(), &reading)
+            .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
+        document.policy.listen.value.set_port(0);
+        let module = module::path("compose");
+        let wasm = module.parent().expect("a folder");
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+        let envoy =
+            Envoy::start(&bootstrap::standalone(&plan).to_string()).unwrap_or_else(|failure| panic!("{failure}"));
+        Self { envoy, sandbox }
+    }
+
+    fn ask(&self, request: &Request) -> Answer {
+        client::call(self.envoy.address(), request).expect("an answer")
+    }
+
+    fn order(&self) -> Answer {
+        self.ask(&Request::new("POST", "/api/v1/orders").body(ORDER))
+    }
+
+    /// Whether so much is reserved, at the latest after a while.
+    fn settles_at(&self, reserved: u64) -> bool {
+        Deadline::after(PATIENCE).wait_until(|| self.sandbox.reserved() == reserved)
+    }
+}
+
+fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&answer.body)))
+}
+
+/// The policy without breakers: faults in a row are what is tried here.
+fn without_breakers(policy: String) -> String {
+    let lines = policy.lines().filter(|line| !line.trim_start().starts_with("breaker:"));
+    lines.fold(String::new(), |text, line| text + line + "\n")
+}
+
+#[test]
+fn products_are_composed_through_the_proxy_itself() {
+    let gateway = Gateway::start(|policy| policy);
+    let product = Request::new("GET", "/api/v1/products/TEST-001")
+        .header("x-correlation-id", "cor-1")
+        .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+    let answer = gateway.ask(&product);
+    assert_eq!((answer.status, answer.text("x-weir-completeness").as_deref()), (200, Some("complete")));
+    assert_eq!((&json(&answer)["price"], &json(&answer)["id"]), (&"19.99".into(), &"TEST-001".into()));
+    for upstream in [Upstream::Inventory, Upstream::Pricing] {
+        let seen = format!("{:?}", gateway.sandbox.requests(upstream).last().expect("a request"));
+        assert!(seen.contains("cor-1") && seen.contains("0af7651916cd43dd8448eb211c80319c"), "{seen}");
+        assert!(!seen.contains("b7ad6b7169203331"), "the span is the request's own: {seen}");
+    }
+    // What the calls need is nobody else's.
+    for path in ["/api/v1/stock/reserve", "/api/v1/prices/calculate"] {
+        let answer = gateway.ask(&Request::new("POST", path).body("{}"));
+        assert_eq!(answer.status, 404, "{path}");
+    }
+    assert_eq!(gateway.sandbox.count(Upstream::Inventory), 1);
+    // A breaker that opens holds for the calls as for any request.
+    gateway.sandbox.fault(Upstream::Pricing, Fault::status(500));
+    for _ in 0..10 {
+        let partial = gateway.ask(&Request::new("GET", "/api/v1/products/TEST-001"));
+        assert_eq!(partial.text("x-weir-completeness").as_deref(), Some("partial; failed=\"pricing\""));
+    }
+    assert!(gateway.sandbox.count(Upstream::Pricing) <= 7, "{}", gateway.sandbox.count(Upstream::Pricing));
+}
+
+#[test]
+fn a_fault_at_any_step_of_an_order_leaves_nothing_reserved() {
+    let gateway = Gateway::start(without_breakers);
+    for (upstream, path) in [(Upstream::Inventory, "/stock/reserve"), (Upstream::Pricing, "/prices/calculate")] {
+        for passed in 0..2 {
+            for fault in [Fault::status(500), Fault::status(503), Fault::reset(), Fault::cut(3)] {
+                if passed == 1 {
+                    // The first passes, a little late.
+                    gateway.sandbox.fault(upstream, Fault::latency(Duration::from_millis(1)).on(path).times(1));
+                }
+                let said = format!("{fault:?} at {path} {passed}");
+                gateway.sandbox.fault(upstream, fault.on(path).times(1));
+                let answer = gateway.order();
+                assert!((500..=504).contains(&answer.status), "{said}: {}", answer.status);
+                let step = if upstream == Upstream::Inventory { "reserve" } else { "price" };
+                let message = json(&answer)["error"]["message"].to_string();
+                assert!(message.contains(&format!("{step}[{passed}] failed")), "{said}: {message}");
+                assert!(gateway.settles_at(0), "{said}: {} are reserved", gateway.sandbox.reserved());
+                gateway.sandbox.clear_faults(upstream);
+            }
+        }
+    }
+    let answer = gateway.order();
+    assert_eq!((answer.status, gateway.sandbox.reserved()), (200, 3));
+}
+
+#[test]
+fn whatever_orders_meet_and_whoever_leaves_nothing_leaks() {
+    let gateway = Gateway::start(without_breakers);
+    let (mut state, mut confirmed) = (7_u64, 0);
+    let mut draw = |below: u64| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for round in 0..60 {
+        let (upstream, path) = match draw(4) {
+            0 => (Upstream::Pricing, "/prices/calculate"),
+            1 => (Upstream::Inventory, "/stock/release"),
+            _ => (Upstream::Inventory, "/stock/reserve"),
+        };
+        let fault = match draw(6) {
+            0 => Some(Fault::status(503)),
+            1 => Some(Fault::reset()),
+            2 => Some(Fault::cut(draw(40))),
+            3 => Some(Fault::status(500)),
+            _ => None,
+        };
+        if let Some(fault) = fault {
+            gateway.sandbox.fault(upstream, fault.on(path).times(1));
+        }
+        let (key, order) = (format!("key-{round}"), format!("ORDER-{round:08}"));
+        let request = Request::new("POST", "/api/v1/orders")
+            .header("x-correlation-id", format!("{round:08}-0000"))
+            .header("idempotency-key", key.as_str())
+            .body(ORDER);
+        if draw(3) == 0 {
+            // The client leaves when so many calls have been made for it, or none more come.
+            let before = gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
+            let mut stream = std::net::TcpStream::connect(gateway.envoy.address()).expect("a connection");
+            let head = format!(
+                "POST /api/v1/orders HTTP/1.1\r\nhost: test\r\nx-correlation-id: {round:08}-0000\r\nidempotency-key: {key}\r\n\
+                 content-length: {}\r\n\r\n{ORDER}",
+                ORDER.len()
+            );
+            std::io::Write::write_all(&mut stream, head.as_bytes()).expect("a request");
+            let calls = || gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
+            let enough = before + draw(5);
+            Deadline::after(Duration::from_millis(100)).wait_until(|| calls() >= enough);
+        }
+        // Under its key, it finds what became of it; or this is the first to be heard.
+        let answer = gateway.ask(&request);
+        if answer.status == 200 {
+            confirmed += 1;
+            assert_eq!(json(&answer)["orderId"], order);
+        }
+        // The stock is bounded: what is confirmed is what is gone.
+        assert!(gateway.settles_at(confirmed * 3), "round {round}: {} for {confirmed}", gateway.sandbox.reserved());
+        gateway.sandbox.clear_faults(Upstream::Inventory);
+        gateway.sandbox.clear_faults(Upstream::Pricing);
+        if confirmed == 15 {
+            gateway.sandbox.reset();
+            confirmed = 0;
+        }
+    }
+}
