@@ -6,6 +6,7 @@ mod limiter;
 mod meters;
 mod queue;
 mod receipt;
+mod seat;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -58,6 +59,7 @@ impl Context for Root {
         let Some(limiter) = &self.limiter else { return };
         if let Some(released) = limiter.hear(token, headers, body_bytes) {
             self.release(limiter, released);
+            limiter.look(self.id);
         } else {
             limiter.cooldowns.answered(&limiter.config, token, headers, body_bytes);
         }

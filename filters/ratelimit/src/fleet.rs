@@ -81,19 +81,27 @@ pub struct Terms {
     pub term: Duration,
     /// What Redis keeps back of each burst, as a time.
     pub reserve: Duration,
+    /// How far ahead a token may be promised; none where nobody waits in line.
+    pub patience: Duration,
     /// A name, how long a token takes to come back, and the burst.
     pub limits: Vec<(String, Duration, u32)>,
 }
 
 impl Terms {
-    /// How these limits are leased, by requests that cost `cost`.
-    pub fn of(limits: &Limits, cost: u32, interval: Duration) -> Self {
-        let term = term(limits, cost, interval).unwrap_or_default();
+    /// How these limits are leased, by requests that cost `cost` and may wait in line for as long as `patience` says.
+    pub fn of(limits: &Limits, cost: u32, interval: Duration, patience: Duration) -> Self {
+        let ahead = term(limits, cost, interval);
+        let grace = if patience.is_zero() { Duration::ZERO } else { 2 * interval };
         let listed = |limit: &Limit| {
             let quota = limit.terms.bucket()?;
             Some((limit.name.clone(), quota.refill(), quota.burst().get()))
         };
-        Self { term, reserve: term, limits: limits.iter().filter_map(listed).collect() }
+        Self {
+            term: ahead.unwrap_or(grace),
+            reserve: ahead.unwrap_or_default(),
+            patience,
+            limits: limits.iter().filter_map(listed).collect(),
+        }
     }
 }
 

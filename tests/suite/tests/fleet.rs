@@ -257,10 +257,11 @@ fn redis_runs_the_arithmetic_that_the_simulation_does() {
             now += roll(refill * 2 / 1000);
             let (least, want, back) = (1 + roll(2), 1 + roll(6), if roll(4) == 0 { roll(3) } else { 0 });
             let (held, reserve) = (roll(2_000_000), roll(2) * refill / 10_000);
+            let patience = roll(2) * roll(3 * refill / 1000);
             let mut words: Vec<String> =
                 ["EVAL", &script, "3", "fleet", "seed", &key, "p", "5000000"].map(Into::into).into();
             words.push("0".repeat(32));
-            words.extend([least, want, back, held, reserve, 1].map(|number| number.to_string()));
+            words.extend([least, want, back, held, reserve, patience, 1].map(|number| number.to_string()));
             words.push("second".into());
             words.extend([refill, burst].map(|number| number.to_string()));
             let expected = model.run(&words, now);

@@ -101,6 +101,7 @@ fn play(run: &Run, fleet: &Fleet, limits: &Limits) -> Vec<u64> {
         is_shared: true,
         limits,
         cost: 1,
+        patience: Duration::ZERO,
     };
     let contact = Contact::new([1; 16]);
     for micros in (STEP..run.seconds * 1_000_000).step_by(STEP as usize) {
