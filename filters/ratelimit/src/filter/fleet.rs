@@ -209,7 +209,7 @@ impl Limiter {
             takes.push(desk.take(&mut host, fleet, bucket)?);
             if let Some(take) = takes.first().filter(|take| !matches!(take, Take::Missing(_))) {
                 tell(&mut outcomes, &plans, *place, take);
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
+                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
             }
         } else {
             for (_, bucket) in &leased {
@@ -229,7 +229,7 @@ impl Limiter {
                 }
             }
             if refuses(asked, &outcomes) {
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
+                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
             }
             want_rest(&mut desk, fleet, leased.iter().map(|(_, bucket)| bucket).zip(&takes));
             return Err(Unsettled::Waits);
@@ -250,7 +250,7 @@ impl Limiter {
             put(&mut outcomes, &plans, *place, said);
         }
         if is_denied {
-            return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
+            return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
         }
         let held: Vec<_> = leased.iter().zip(&takes).filter(|(_, take)| is_taken(take)).map(|(held, _)| held).collect();
         for (index, (place, bucket)) in held.iter().enumerate() {
@@ -268,7 +268,7 @@ impl Limiter {
             }
             break;
         }
-        Ok(Decided { outcomes, plans, charges: own, waits: false, now: host.now })
+        Ok(Decided { outcomes, plans, charges: own, waits: None, now: host.now })
     }
 
     /// Says of each rule whom it has to be paid to.

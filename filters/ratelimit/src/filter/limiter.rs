@@ -13,8 +13,10 @@ use shell::{HostError, stream};
 
 use super::cooldown::Cooldowns;
 use super::fleet::{Member, refuses};
+use super::lobby::Lobby;
 use super::meters::{Meters, Status};
-use super::queue::{Arrival, Lobby};
+use super::queue::Arrival;
+use super::receipt::SentAt;
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
 use crate::cooldown::REFRESH;
@@ -68,8 +70,8 @@ pub(super) struct Decided<'a> {
     pub(super) plans: Vec<&'a Plan>,
     /// What was paid to this proxy where it passes, each with the place of its rule.
     pub(super) charges: Vec<(usize, Charge<'a>)>,
-    /// Whether it waits for what was denied.
-    pub(super) waits: bool,
+    /// Where it waits for what was denied: when it is sent.
+    pub(super) waits: Option<SentAt>,
     pub(super) now: Instant,
 }
 
@@ -172,7 +174,7 @@ impl Limiter {
             let arrival = Arrival { context, headers, meanwhile };
             let said = self.admit(arrival, asked, place, (plan, terms))?;
             // It may be another rule that refuses, and lets it wait.
-            if said.waits || !refuses(asked, &said.outcomes) {
+            if said.waits.is_some() || !refuses(asked, &said.outcomes) {
                 return Ok(said);
             }
             decided = Some(said);
@@ -199,7 +201,7 @@ impl Limiter {
         let mut host = Host::default();
         let outcomes = charge::settle(&mut host, &charges)?;
         let charges = charges.into_iter().enumerate().collect();
-        Ok(Decided { outcomes, plans, charges, waits: false, now: host.now })
+        Ok(Decided { outcomes, plans, charges, waits: None, now: host.now })
     }
 
     /// What becomes of a request that cannot be decided on.

@@ -1,20 +1,24 @@
-//! The requests of this worker that wait in lines: parked, sent when they are called, answered when they have waited long enough.
+//! Lines, as a worker takes part in them: requests are parked, sent when they are called, answered when they have waited long enough.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::OnceCell;
+use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{Headers, Instant, Rejection};
+use policy::{Headers, Rejection};
 use proxy_wasm::types::Action;
 use shell::shared::{self, Change, Failure};
 use shell::stream;
 
 use super::fleet::{full, refuses};
 use super::limiter::{Decided, Host, Limiter, Meanwhile, Unsettled, downstream};
+use super::lobby::Waiting;
 use super::meters::Status;
+use super::receipt::SentAt;
 use super::seat::{Seat, Till};
 use crate::charge::{self, Paid, Store, Undecided};
 use crate::limit::{Outcome, Standing};
-use crate::queue::{Holder, Joined, Line, PARKED_MAX, SILENT_FOR, Terms, Ticket, wait};
+use crate::queue::{Holder, Joined, Line, PARKED_MAX, Terms, Ticket, wait};
 use crate::rule::{Asked, Plan, Scope};
 
 /// How often a worker looks at the lines that its requests wait in, if nothing is due sooner: others may have called them.
@@ -24,27 +28,6 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const ATTEMPTS: u32 = 16;
 const SOON: Duration = Duration::from_millis(2);
 
-/// What of this worker waits.
-pub(super) struct Lobby {
-    worker: u64,
-    waiting: RefCell<Vec<Waiting>>,
-    /// When they were last looked at.
-    seen: Cell<Instant>,
-}
-
-/// A request that waits.
-struct Waiting {
-    seat: Seat,
-    terms: Terms,
-    ticket: Ticket,
-    /// When it came.
-    since: Instant,
-    /// When its line is to be looked at.
-    look_at: Instant,
-    /// What its other rules have taken.
-    paid: Vec<Paid>,
-}
-
 /// A request that meets a rule with a line.
 #[derive(Clone, Copy)]
 pub(super) struct Arrival<'r> {
@@ -52,6 +35,24 @@ pub(super) struct Arrival<'r> {
     pub(super) context: u32,
     pub(super) headers: &'r Headers,
     pub(super) meanwhile: Meanwhile,
+}
+
+/// The same, where its bucket and its line are known.
+struct Arrived<'s> {
+    seat: &'s Seat,
+    terms: Terms,
+    cost: NonZeroU32,
+    priority: u8,
+    context: u32,
+    /// How many tokens those take who are before it.
+    ahead: Option<u64>,
+}
+
+impl Arrived<'_> {
+    fn ticket(&self, worker: u64) -> Ticket {
+        let holder = Holder { worker, context: self.context };
+        Ticket { holder, caller: self.seat.caller(), priority: self.priority, cost: self.cost }
+    }
 }
 
 /// How a request's wait ends.
@@ -90,61 +91,6 @@ fn refund(host: &mut Host, decided: &mut Decided<'_>) {
     }
 }
 
-impl Lobby {
-    pub(super) fn new() -> Self {
-        let worker = u64::from_le_bytes(shell::random());
-        Self { worker, waiting: RefCell::default(), seen: Cell::new(Instant::EPOCH) }
-    }
-
-    /// Whether this stream's request waits: its body waits with it.
-    pub(super) fn has(&self, context: u32) -> bool {
-        self.waiting.borrow().iter().any(|waiting| waiting.ticket.holder.context == context)
-    }
-
-    fn take(&self, context: u32) -> Option<Waiting> {
-        let mut waiting = self.waiting.borrow_mut();
-        let index = waiting.iter().position(|waiting| waiting.ticket.holder.context == context)?;
-        Some(waiting.remove(index))
-    }
-
-    /// Moves the moments with a clock that steps back, or leaps ahead.
-    fn follow_clock(&self, now: Instant) {
-        let seen = self.seen.replace(now);
-        let (ahead, back) = (now.since(seen), seen.since(now));
-        if ahead > SILENT_FOR || !back.is_zero() {
-            for waiting in self.waiting.borrow_mut().iter_mut() {
-                waiting.since = if back.is_zero() { waiting.since + ahead } else { waiting.since.before(back) };
-                waiting.look_at = now;
-            }
-        }
-    }
-
-    /// Has the lines looked at now in which these callers wait.
-    fn hurry(&self, callers: &[policy::Fingerprint], now: Instant) {
-        for waiting in self.waiting.borrow_mut().iter_mut().filter(|waiting| callers.contains(&waiting.seat.print)) {
-            waiting.look_at = now;
-        }
-    }
-
-    /// A line that is to be looked at.
-    fn due(&self, now: Instant) -> Option<(Seat, Terms)> {
-        let waiting = self.waiting.borrow();
-        let due = waiting.iter().find(|waiting| waiting.look_at <= now)?;
-        Some((due.seat.clone(), due.terms))
-    }
-
-    fn look_again(&self, seat: &Seat, at: Instant) {
-        for waiting in self.waiting.borrow_mut().iter_mut().filter(|waiting| waiting.seat == *seat) {
-            waiting.look_at = at;
-        }
-    }
-
-    /// In what time the next line is to be looked at.
-    fn next(&self, now: Instant) -> Option<Duration> {
-        self.waiting.borrow().iter().map(|waiting| waiting.look_at.since(now)).min()
-    }
-}
-
 impl Limiter {
     /// Asks all rules, of which the one at `place` lets requests wait; parks the request where it has to.
     pub(super) fn admit<'a>(
@@ -173,40 +119,26 @@ impl Limiter {
         if is_refused {
             return Ok(decided);
         }
-        let mut till = Till::new(self, &seat).ok_or(Undecided)?;
+        let arrived = Arrived { seat: &seat, terms, cost: account.cost, priority, context, ahead };
         let cooling = meanwhile.cooling.filter(|_| rule.is_shared());
-        let must_wait = ahead.is_some() || cooling.is_some();
-        if !must_wait && till.pay(account.cost) {
+        let mut till = Till::new(self, &seat).ok_or(Undecided)?;
+        if ahead.is_none() && cooling.is_none() && till.pay(account.cost) {
             self.meters.waited(account, Duration::ZERO);
             decided.say(place, till.said.unwrap_or(full));
+            decided.charges.extend(till.own(account.cost).map(|charge| (place, charge)));
             return Ok(decided);
         }
-        if must_wait {
+        if ahead.is_some() || cooling.is_some() {
             till.look(account.cost)?;
         }
-        let said = if till.is_closed { Err(Unsettled::Closed) } else { till.said.ok_or(Unsettled::Undecided) };
-        let reset_in = said.map(|said| wait(&said, ahead.unwrap_or(0), till.pace).max(cooling.unwrap_or_default()));
-        let holder = Holder { worker: self.lobby.worker, context };
-        let ticket = Ticket { holder, caller: seat.caller(), priority, cost: account.cost };
-        let joined = reset_in.and_then(|reset_in| {
-            let waits = reset_in <= terms.max_wait && self.join(&seat, terms, ticket)?;
-            Ok((waits, Standing { reset_in, ..*said?.standing() }))
-        });
-        match joined {
-            Ok((true, standing)) => {
-                decided.say(place, Outcome::Deny(standing));
-                self.park(Waiting {
-                    terms,
-                    ticket,
-                    since: host.now(),
-                    look_at: host.now + standing.reset_in.min(LOOK_EVERY),
-                    paid: decided.charges.iter().map(|(_, charge)| Paid::new(charge, decided.now)).collect(),
-                    seat: seat.clone(),
-                });
-                Ok(Decided { waits: true, now: host.now, ..decided })
-            }
-            Ok((false, standing)) => {
-                refund(&mut host, &mut decided);
+        match self.line_up(&till, &arrived, cooling) {
+            Ok((waits, standing)) => {
+                if waits {
+                    self.park(&arrived, standing.reset_in, &mut decided);
+                    decided.charges.extend(till.own(account.cost).map(|charge| (place, charge)));
+                } else {
+                    refund(&mut host, &mut decided);
+                }
                 decided.say(place, Outcome::Deny(standing));
                 Ok(decided)
             }
@@ -215,6 +147,55 @@ impl Limiter {
                 Err(unsettled)
             }
         }
+    }
+
+    /// Takes a place in the line, where there is one, this worker has room, and the wait is not too long. Whether it did, and how
+    /// long that is.
+    fn line_up<'a>(
+        &self,
+        till: &Till<'a, '_>,
+        arrived: &Arrived<'_>,
+        cooling: Option<Duration>,
+    ) -> Result<(bool, Standing<'a>), Unsettled> {
+        if till.is_closed {
+            return Err(Unsettled::Closed);
+        }
+        let said = till.said.ok_or(Unsettled::Undecided)?;
+        let reset_in = wait(&said, arrived.ahead.unwrap_or(0), till.pace).max(cooling.unwrap_or_default());
+        let standing = Standing { reset_in, ..*said.standing() };
+        if reset_in > arrived.terms.max_wait || self.lobby.waiting.borrow().len() >= PARKED_MAX {
+            return Ok((false, standing));
+        }
+        let mut has_place = false;
+        let joined = revise(arrived.seat, &mut |line| {
+            has_place = line.join(arrived.ticket(self.lobby.worker), arrived.terms.max_requests) == Joined::Waits;
+            has_place
+        });
+        joined.map(|()| (has_place, standing)).map_err(|_| Unsettled::Undecided)
+    }
+
+    /// Keeps a request that has a place, which may come to its turn after `due`.
+    fn park(&self, arrived: &Arrived<'_>, due: Duration, decided: &mut Decided<'_>) {
+        let now = shell::now();
+        let due = due.min(LOOK_EVERY);
+        let sent_at = SentAt::default();
+        let paid = decided.charges.iter().map(|(_, charge)| Paid::new(charge, decided.now)).collect();
+        (decided.waits, decided.now) = (Some(Rc::clone(&sent_at)), now);
+        let mut all = self.lobby.waiting.borrow_mut();
+        if all.is_empty() {
+            self.lobby.seen.set(now);
+        }
+        all.push(Waiting {
+            seat: arrived.seat.clone(),
+            terms: arrived.terms,
+            ticket: arrived.ticket(self.lobby.worker),
+            since: now,
+            look_at: now + due,
+            paid,
+            sent_at,
+        });
+        let asks = self.fleet().map(|(fleet, member)| member.next(fleet));
+        self.pulse.wake_in(asks.into_iter().fold(due, Duration::min), now);
     }
 
     /// Whose bucket a request takes from; `None` while the fleet does not know its callers.
@@ -227,31 +208,6 @@ impl Limiter {
             None if fleets.is_some() => Ok(None),
             None => Err(Undecided),
         }
-    }
-
-    /// Takes a place in the line, where there is one, and this worker has room.
-    fn join(&self, seat: &Seat, terms: Terms, ticket: Ticket) -> Result<bool, Undecided> {
-        if self.lobby.waiting.borrow().len() >= PARKED_MAX {
-            return Ok(false);
-        }
-        let mut has_place = false;
-        let joined = revise(seat, &mut |line| {
-            has_place = line.join(ticket, terms.max_requests) == Joined::Waits;
-            has_place
-        });
-        joined.map(|()| has_place).map_err(|_| Undecided)
-    }
-
-    fn park(&self, waiting: Waiting) {
-        let Waiting { since, look_at, .. } = waiting;
-        let mut all = self.lobby.waiting.borrow_mut();
-        if all.is_empty() {
-            self.lobby.seen.set(since);
-        }
-        all.push(waiting);
-        let asks = self.fleet().map(|(fleet, member)| member.next(fleet));
-        let due = asks.into_iter().fold(look_at.since(since), Duration::min);
-        self.pulse.wake_in(due, since);
     }
 
     /// Looks at lines for which an answer has come; the root context's number is `root`.
@@ -361,7 +317,9 @@ impl Limiter {
         let asked = self.asked(&headers);
         let action = match end {
             End::Called => {
-                let wait = self.lobby.seen.get().since(waiting.since);
+                let now = self.lobby.seen.get();
+                waiting.sent_at.set(now);
+                let wait = now.since(waiting.since);
                 let rule = self.config.rules.get(waiting.seat.rule);
                 let its = |(other, _): &&Asked<'_>| rule.is_some_and(|rule| std::ptr::eq(rule, *other));
                 if let Some((_, account)) = asked.iter().find(its) {

@@ -137,6 +137,11 @@ impl<'a, 's> Till<'a, 's> {
         Ok(())
     }
 
+    /// What a request pays, or will have paid, to this proxy, where a limit behind this filter may give it back.
+    pub(super) fn own(&self, cost: NonZeroU32) -> Option<Charge<'a>> {
+        (self.rule.scope() == Scope::Proxy).then(|| self.charge(&self.plan.limits, cost, false))
+    }
+
     /// What was spent bought nothing.
     pub(super) fn take_back(&mut self) {
         self.spare = self.spare.saturating_add(std::mem::take(&mut self.spent));
