@@ -20,6 +20,11 @@
 //! intervals); slow limits have none. Of the rate, what lapses: at most one block for each time that a proxy's demand ends,
 //! that is two intervals of that demand. A demand that goes on lets nothing lapse.
 //!
+//! **Lines.** Where requests wait ([`crate::queue`]), a slow limit's token is *promised*: it leaves Redis when it is asked for, and is good
+//! from the moment at which it would be there for two intervals, so that of what is spent in a stretch `t`, all was due in `t` and two
+//! intervals before. A promise is never taken back, since others may stand behind it: each time that a proxy's line ends because its
+//! clients left, one token may lapse unused, and one when a proxy dies. A promise is no further ahead than `max_wait`.
+//!
 //! **Redis is away** when an answer takes longer than `budget` or is no answer. Then, at once and for all workers,
 //! `when_unavailable` counts: each proxy's share (the limit ÷ the proxies last seen, in a bucket of its own), or all pass, or
 //! none does. What was leased before is still spent, what was refused stays refused. The proxy's leader asks four times a second; its

@@ -19,6 +19,11 @@
 //! **When.** Every worker that holds a ticket looks when the next token is due, to the millisecond, and every 100 ms in any
 //! case. A bucket that gives more than one token in a millisecond and holds only one gives no more than that to a line.
 //!
+//! **A fleet** ([`crate::fleet`]) has a line on each of its proxies. Any worker that looks asks Redis for the first in line, one worker
+//! at a time, and Redis promises the token that comes next: so proxies whose lines are not empty take turns, and none overtakes another
+//! by being nearer to Redis. All workers see the promise, and the first in line is sent when it is due. While Redis is away a line
+//! moves at the pace of the proxy's share, at once, or ends with 503, as `when_unavailable` says.
+//!
 //! **Starvation.** Tickets of a high priority keep those of a low one waiting as long as they come. `max_wait` ends that: the
 //! request is answered 429, after that time at the latest. It is not sent before others for having waited.
 //!

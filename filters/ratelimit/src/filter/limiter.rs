@@ -82,6 +82,12 @@ impl<'a> Decided<'a> {
             *slot = said;
         }
     }
+
+    /// Writes down what one rule takes, in the order of the rules.
+    pub(super) fn charge(&mut self, place: usize, charge: Option<Charge<'a>>) {
+        let behind = self.charges.partition_point(|(other, _)| *other < place);
+        self.charges.splice(behind..behind, charge.map(|charge| (place, charge)));
+    }
 }
 
 /// What a request has met before its rules are asked.

@@ -108,6 +108,19 @@ impl Limiter {
         let (line, _) = host.read(&seat.line())?;
         let priority = self.config.priorities.of(headers);
         let ahead = Line::read(&line, host.now()).ahead(seat.caller(), priority);
+        let cooling = meanwhile.cooling.filter(|_| rule.is_shared());
+        let mut may_pass = ahead.is_none() && cooling.is_none();
+        if may_pass && asked.iter().all(|(rule, _)| rule.scope() == Scope::Proxy) {
+            // The usual case: nobody waits, and all are asked at once.
+            let said = self.decide_at_once(asked, headers, None)?;
+            may_pass = !said.outcomes.get(place).is_none_or(Outcome::is_denied);
+            if may_pass {
+                if !refuses(asked, &said.outcomes) {
+                    self.meters.waited(account, Duration::ZERO);
+                }
+                return Ok(said);
+            }
+        }
         let mut others = asked.to_vec();
         others.remove(place);
         let mut decided = self.decide_at_once(&others, headers, meanwhile.since)?;
@@ -120,22 +133,21 @@ impl Limiter {
             return Ok(decided);
         }
         let arrived = Arrived { seat: &seat, terms, cost: account.cost, priority, context, ahead };
-        let cooling = meanwhile.cooling.filter(|_| rule.is_shared());
         let mut till = Till::new(self, &seat).ok_or(Undecided)?;
-        if ahead.is_none() && cooling.is_none() && till.pay(account.cost) {
+        if may_pass && till.pay(account.cost) {
             self.meters.waited(account, Duration::ZERO);
             decided.say(place, till.said.unwrap_or(full));
-            decided.charges.extend(till.own(account.cost).map(|charge| (place, charge)));
+            decided.charge(place, till.own(account.cost));
             return Ok(decided);
         }
-        if ahead.is_some() || cooling.is_some() {
+        if !may_pass {
             till.look(account.cost)?;
         }
         match self.line_up(&till, &arrived, cooling) {
             Ok((waits, standing)) => {
                 if waits {
                     self.park(&arrived, standing.reset_in, &mut decided);
-                    decided.charges.extend(till.own(account.cost).map(|charge| (place, charge)));
+                    decided.charge(place, till.own(account.cost));
                 } else {
                     refund(&mut host, &mut decided);
                 }

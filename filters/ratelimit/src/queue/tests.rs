@@ -159,3 +159,30 @@ fn a_wait_is_as_long_as_the_tokens_of_all_before_take() {
     assert_eq!([0, 1, 10].map(|ahead| wait(&none, ahead, pace).as_millis()), [500, 1000, 5500]);
     assert!(wait(&none, u64::MAX, pace) > WAIT_MAX);
 }
+
+#[test]
+fn callers_in_one_value_have_a_line_each_and_together_no_more_than_fits() {
+    let mut line = Shared::default();
+    let of = |caller, context| Ticket { caller, ..ticket(1, context, 0) };
+    let two = NonZeroU32::new(2).unwrap();
+    for (caller, context, expected) in [
+        (1, 10, Joined::Waits),
+        (2, 20, Joined::Waits),
+        (1, 11, Joined::Waits),
+        (1, 12, Joined::Full),
+        (2, 21, Joined::Waits),
+    ] {
+        assert_eq!(line.at(0, |line| line.join(of(caller, context), two)), expected, "{context}");
+    }
+    assert_eq!([1, 2, 3].map(|caller| line.at(0, |line| line.ahead(caller, 0))), [Some(2), Some(2), None]);
+    let mut tokens = 1;
+    let called = line.at(1, |line| {
+        line.call(2, &mut |_| std::mem::take(&mut tokens) > 0);
+        (line.collect(1, 1), line.collect(2, 1))
+    });
+    assert_eq!(called, (vec![], vec![20]));
+    let mut full = Shared::default();
+    let joined = (0..REQUESTS_MAX + 1).map(|n| full.at(0, |line| line.join(of(n.into(), n), two)));
+    assert_eq!(joined.filter(|joined| *joined == Joined::Waits).count(), 1000);
+    assert_eq!(full.0.len(), 9 + 1000 * 33);
+}
