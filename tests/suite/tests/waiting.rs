@@ -3,6 +3,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+#[path = "waiting/life.rs"]
+mod life;
+
 use suite::{Scenario, check};
 
 /// One call a second, for which others wait.

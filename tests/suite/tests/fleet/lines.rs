@@ -148,7 +148,9 @@ fn while_redis_is_away_those_who_wait_get_what_the_proxy_was_configured_to() {
         }
         store.redis.restart().unwrap();
         assert!(stage.envoy.wait_for_log("answers again"), "{when}\n{}", stage.envoy.log());
-        assert_eq!(status(&stage, &Request::get("/")), 200, "{when}\n{}", stage.envoy.log());
+        // A busy machine may be slower than the budget once more.
+        let passes = || status(&stage, &Request::get("/")) == 200;
+        assert!(Deadline::after(Duration::from_secs(30)).wait_until(passes), "{when}\n{}", stage.envoy.log());
     }
 }
 
