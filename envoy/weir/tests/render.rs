@@ -48,7 +48,7 @@ identity:
 permissions:
   editors: {any: [{role: editor}, {scope: "catalog:write"}, {claim: [https://id.example/roles], contains: editor}]}
   strong: {claim: amr, contains: mfa, shadow: true}
-tiers: {anonymous: {per_second: 5, burst: 10}, pro: {per_minute: 100, algorithm: sliding_window}}
+tiers: {anonymous: {per_second: 5, burst: 10}, pro: {per_minute: 100, algorithm: sliding_window, queue: {max_wait: 2s}}}
 upstreams:
   api:
     url: https://api.example.com/v1
@@ -389,4 +389,8 @@ fn who_waits_for_an_upstream_is_told_by_its_limit_and_sent_by_its_tier() {
     assert_eq!(rule("musicbrainz")["limit"], json!({"rate": "1/s", "burst": 1, "when_empty": waits}));
     assert_eq!(rule("spotify")["limit"], json!({"rate": "10/s", "burst": 20}));
     assert_eq!(quota["tiers"]["enterprise"]["priority"], 9);
+    let document = read("everything.yaml", EVERYTHING);
+    let tiers = &read_by(&document, "ratelimit")["tiers"];
+    assert_eq!(tiers["pro"]["when_empty"], json!({"queue": {"max_wait": "2s"}}));
+    assert_eq!(tiers["anonymous"].get("when_empty"), None);
 }

@@ -6,7 +6,8 @@
 //!
 //! A block is made of two parts, since what is leased ahead of need arrives while there is still something left: the older
 //! part is spent first, and each lapses on its own. How long either is good for is counted on this proxy's own clock from the
-//! moment at which Redis was *asked*. A clock that has stepped back makes everything lapse that it finds in its future.
+//! moment at which Redis was *asked*. Where requests wait in line, Redis may promise a token that is not there yet: then the newer
+//! part is good from that moment on. A clock that has stepped back makes everything lapse that it finds in its future.
 
 use std::time::Duration;
 
@@ -17,11 +18,13 @@ use crate::script::Grant;
 /// How many callers one value tells apart.
 const WAYS: usize = 8;
 /// The first byte of a stored value.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 /// How many numbers a block is.
-const NUMBERS: usize = 12;
+const NUMBERS: usize = 14;
 /// A refusal is asked about again after so long, however long it is: a Redis that was emptied has forgotten it.
 const REFUSED_MAX: Duration = Duration::from_secs(5);
+/// Who waits for what another worker has asked looks again after so long.
+const GLANCE: Duration = Duration::from_millis(10);
 
 /// What is held of one bucket.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -30,6 +33,8 @@ pub struct Block {
     /// When Redis was last heard of.
     since: Instant,
     fresh: u64,
+    /// When Redis promised it.
+    fresh_from: Instant,
     fresh_until: Instant,
     old: u64,
     old_until: Instant,
@@ -44,6 +49,8 @@ pub struct Block {
     left: u64,
     /// Until that limit's bucket is full, in microseconds after `since`.
     full_in: u64,
+    /// How long in advance the last token was promised, in microseconds.
+    notice: u64,
 }
 
 /// How a caller stands, as far as it is known here.
@@ -55,6 +62,8 @@ pub struct Known {
     pub tight: usize,
     /// For a pass, until the bucket is full; for a refusal, until the same request would pass.
     pub reset_in: Duration,
+    /// How long in advance Redis last promised a token: with others who wait in line, in what time one comes.
+    pub notice: Duration,
 }
 
 /// What a block says to one request.
@@ -108,8 +117,8 @@ impl Blocks {
         let Some(block) = self.find(print) else { return Take::Missing(0) };
         let cost = u64::from(cost);
         block.lapse(now);
-        if block.tokens() < cost {
-            if let Some(known) = block.refusal(now) {
+        if block.usable(now) < cost {
+            if let Some(known) = block.promise(now, cost).or_else(|| block.refusal(now)) {
                 return Take::Refused(known);
             }
             return Take::Missing(ahead.map_or(0, |interval| block.demand(now, interval)));
@@ -117,13 +126,34 @@ impl Blocks {
         block.spent = block.spent.saturating_add(cost);
         let of_old = cost.min(block.old);
         (block.old, block.fresh) = (block.old - of_old, block.fresh - (cost - of_old));
-        let is_low = block.tokens() < block.grant / 2 && block.asked_until <= now && block.refusal(now).is_none();
+        let is_low = block.fresh_from <= now
+            && block.tokens() < block.grant / 2
+            && block.asked_until <= now
+            && block.refusal(now).is_none();
         let more = ahead.filter(|_| is_low).map(|interval| (interval, block.demand(now, interval)));
         let more = more.filter(|(_, demand)| *demand > 0).map(|(interval, demand)| {
             block.asked_until = now + 2 * interval;
             demand
         });
         Take::Taken(block.known(now), more)
+    }
+
+    /// The same for a request that waits in line. Where Redis has to be asked, this caller is to ask, and nobody else is for as
+    /// long as it may take: `budget`.
+    pub fn claim(&mut self, print: Fingerprint, cost: u32, ahead: Option<Duration>, budget: Duration) -> Take {
+        let said = self.try_take(print, cost, ahead);
+        if !matches!(said, Take::Missing(_)) {
+            return said;
+        }
+        let now = self.now;
+        self.place(print);
+        let Some(block) = self.find(print) else { return said };
+        let asked = block.asked_until.since(now);
+        if asked.is_zero() || asked > budget {
+            block.asked_until = now + budget;
+            return said;
+        }
+        Take::Refused(Known { reset_in: GLANCE.min(asked), ..block.known(now) })
     }
 
     /// Puts back what was taken a moment ago; it lapses when it would have.
@@ -137,30 +167,45 @@ impl Blocks {
     /// Takes in what Redis was asked for at `asked_at`, less what is `spent` at once. Tokens are good for `term` from then on.
     pub fn receive(&mut self, print: Fingerprint, grant: &Grant, spent: u32, asked_at: Instant, term: Duration) {
         let now = self.now;
-        if self.find(print).is_none() {
-            if self.blocks.len() >= WAYS
-                && let Some(oldest) = self.blocks.iter().enumerate().min_by_key(|(_, block)| block.since)
-            {
-                let index = oldest.0;
-                self.blocks.swap_remove(index);
-            }
-            self.blocks.push(Block { print: half(print), ..Block::default() });
-        }
+        self.place(print);
         let Some(block) = self.find(print) else { return };
         block.lapse(now);
-        if block.fresh > 0 {
+        // What is not there yet cannot be kept apart from what is.
+        if block.fresh > 0 && block.fresh_from <= now {
             // What is older still has had its time.
             (block.old, block.old_until) = (block.fresh, block.fresh_until);
         }
         block.fresh = u64::from(grant.granted.saturating_sub(spent));
-        block.fresh_until = asked_at.min(now) + term;
+        block.notice = micros(grant.due);
+        (block.fresh_from, block.fresh_until) = if grant.due.is_zero() {
+            (Instant::EPOCH, asked_at.min(now) + term)
+        } else {
+            // From when the answer came: no sooner than Redis counts.
+            (now + grant.due, now + grant.due + term)
+        };
         block.spent = u64::from(spent);
         block.grant = u64::from(grant.granted);
-        block.refused_until = if grant.wait.is_zero() { Instant::EPOCH } else { now + grant.wait };
+        // Behind a promise there may be another one.
+        let is_refused = !grant.wait.is_zero() && grant.due.is_zero();
+        block.refused_until = if is_refused { now + grant.wait } else { Instant::EPOCH };
         block.asked_until = Instant::EPOCH;
         block.left = u64::from(grant.left) << 8 | u64::from(grant.tight);
         block.full_in = micros(grant.full_in);
         block.since = now;
+    }
+
+    /// Makes room for what is held of a caller.
+    fn place(&mut self, print: Fingerprint) {
+        if self.find(print).is_some() {
+            return;
+        }
+        if self.blocks.len() >= WAYS
+            && let Some(oldest) = self.blocks.iter().enumerate().min_by_key(|(_, block)| block.since)
+        {
+            let index = oldest.0;
+            self.blocks.swap_remove(index);
+        }
+        self.blocks.push(Block { print: half(print), since: self.now, ..Block::default() });
     }
 
     fn find(&mut self, print: Fingerprint) -> Option<&mut Block> {
@@ -172,6 +217,17 @@ impl Blocks {
 impl Block {
     fn tokens(&self) -> u64 {
         self.fresh.saturating_add(self.old)
+    }
+
+    /// Tokens that are not only promised.
+    fn usable(&self, now: Instant) -> u64 {
+        if self.fresh_from > now { self.old } else { self.tokens() }
+    }
+
+    /// When as many will be there as were promised.
+    fn promise(&self, now: Instant, cost: u64) -> Option<Known> {
+        let reset_in = self.fresh_from.since(now);
+        (!reset_in.is_zero() && self.fresh >= cost).then(|| Known { reset_in, ..self.known(now) })
     }
 
     /// What has lapsed cannot be spent.
@@ -197,6 +253,7 @@ impl Block {
             remaining: u32::try_from(self.tokens().saturating_add(self.left >> 8)).unwrap_or(u32::MAX),
             tight: usize::try_from(self.left & 0xff).unwrap_or_default(),
             reset_in: Duration::from_micros(self.full_in.saturating_sub(passed)),
+            notice: Duration::from_micros(self.notice),
         }
     }
 
@@ -216,6 +273,7 @@ impl Block {
             self.print,
             at(self.since),
             self.fresh,
+            at(self.fresh_from),
             at(self.fresh_until),
             self.old,
             at(self.old_until),
@@ -225,6 +283,7 @@ impl Block {
             self.grant,
             self.left,
             self.full_in,
+            self.notice,
         ]
     }
 
@@ -235,6 +294,7 @@ impl Block {
             print: next(),
             since: Instant::from_nanos(next()),
             fresh: next(),
+            fresh_from: Instant::from_nanos(next()),
             fresh_until: Instant::from_nanos(next()),
             old: next(),
             old_until: Instant::from_nanos(next()),
@@ -244,12 +304,13 @@ impl Block {
             grant: next(),
             left: next(),
             full_in: next(),
+            notice: next(),
         }
     }
 }
 
 /// The half of a fingerprint that does not choose the slot.
-fn half(print: Fingerprint) -> u64 {
+pub(crate) fn half(print: Fingerprint) -> u64 {
     print.to_bytes().first_chunk().copied().map_or(0, u64::from_le_bytes)
 }
 

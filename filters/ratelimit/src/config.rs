@@ -25,6 +25,7 @@
 //! | `tiers.*.per_second`, `per_minute`, `per_hour`, `per_day` | a limit each, at least one; all of them hold at once | none |
 //! | `tiers.*.burst` | how many at once under `per_second` | as many as `per_second` |
 //! | `tiers.*.algorithm` | how its limits are counted, but for one with a burst: see `rules[].limit.algorithm` | `token_bucket` |
+//! | `tiers.*.when_empty` | whether requests of the tier wait: see `rules[].limit.when_empty` | `refuse` |
 //! | `tiers.*.priority` | of those who wait for a bucket, higher ones are sent first: 0 to 9. An unknown tier's is that of `anonymous` | 0 |
 //! | `slots` | keys of shared data for each rule, with up to 8 callers in each ([`crate::set`]) | 2048 |
 //! | `undecided` | what becomes of a request when shared data fails: `refuse` (503) or `allow` | `refuse` |
@@ -42,9 +43,9 @@
 //! | `rules[].limit.count`, `window` | so many in a time of whole seconds: `90` and `30s` | or `rate` |
 //! | `rules[].limit.algorithm` | `token_bucket`: a steady rate with a burst ([`crate::bucket`]); `sliding_window`: at most so many in any stretch of that time; `fixed_window`: in each such stretch of the clock ([`crate::window`]) | `token_bucket` |
 //! | `rules[].limit.burst` | how many at once, of a token bucket | as many as the rate says |
-//! | `rules[].limit.when_empty` | what becomes of a request then: `refuse` (429), or `{"queue": {…}}`: it waits ([`crate::queue`]), where `key` is `upstream` alone; of several limits the first says it | `refuse` |
+//! | `rules[].limit.when_empty` | what becomes of a request then: `refuse` (429), or `{"queue": {…}}`: it waits ([`crate::queue`]) in its caller's line; of several limits the first says it | `refuse` |
 //! | `rules[].limit.when_empty.queue.max_wait` | how long at most (4m at most): one that would wait for longer is answered 429 at once | required |
-//! | `rules[].limit.when_empty.queue.max_requests` | how many may wait, in all workers together (1000 at most) | 100 |
+//! | `rules[].limit.when_empty.queue.max_requests` | how many of one caller may wait, in all workers of this proxy together (1000 at most) | 100 |
 //! | `rules[].overrides` | callers with limits of their own: `{"key": ["alice"], "tier": "pro"}`, or with `limit` or `limits`; `key` has a word for each part of the rule's, and at most 1024 callers are named | none |
 //! | `rules[].shadow` | `true`: it is decided on and counted, and lets everything pass | `false` |
 //! | `rules[].upstream` | where its requests go: the part `upstream` of a key, and the label `provider` of metrics | the rule's name, in metrics |
@@ -179,7 +180,9 @@ impl Config {
         for (name, tier) in tiers.iter() {
             // Read once for their own mistakes, which are no rule's.
             let limits = named("", name).and_then(|name| terms::of_tier(&name, tier, NonZeroU32::MIN));
-            limits.map_err(|mistake| mistake.inside(format_args!("tiers.{name}")))?;
+            limits
+                .and_then(|_| queue::of_limit(tier, false))
+                .map_err(|mistake| mistake.inside(format_args!("tiers.{name}")))?;
         }
         if tiers.iter().next().is_some() && tiers.raw(ANONYMOUS).is_none() {
             return Err(ConfigError::at("tiers", "must have \"anonymous\", which stands for callers without a tier"));
@@ -208,7 +211,7 @@ impl Config {
 
     /// Whether any rule looks at a request's headers, its method and path among them.
     pub fn reads_headers(&self) -> bool {
-        let by_rule = |rule: &Rule| rule.reads_headers() || (rule.queue.is_some() && self.priorities.any());
+        let by_rule = |rule: &Rule| rule.reads_headers() || (rule.queues() && self.priorities.any());
         self.rules.iter().any(by_rule) || self.upstreams.iter().any(Upstream::reads_headers)
     }
 }
@@ -227,11 +230,10 @@ fn valid_rule(raw: &Members, tiers: &Members, slots: NonZeroU32) -> Result<Rule,
     let shadow = raw.truth("shadow")?.unwrap_or(false);
     key::check(&key, &routes)?;
     let dearest = routes.iter().map(|route| route.account.cost).max().unwrap_or(cost);
-    let allowance = allowance::valid(&name, raw, tiers, &key, dearest)?;
-    let queue = queue::terms(raw, &key, shadow)?;
+    let allowance = allowance::valid(&name, (raw, shadow), tiers, &key, dearest)?;
     let longest = longest(&allowance.plans);
     let headers = raw.truth("headers")?.unwrap_or(!key.is_shared() && !shadow);
-    Ok(Rule { name, routes, key, allowance, headers, shadow, scope: Scope::Proxy, longest, slots, queue })
+    Ok(Rule { name, routes, key, allowance, headers, shadow, scope: Scope::Proxy, longest, slots })
 }
 
 /// Reads `routes`, which each say where their requests go.

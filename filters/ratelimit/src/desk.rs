@@ -42,6 +42,8 @@ pub struct Bucket<'a> {
     pub limits: &'a Limits,
     /// What the request costs.
     pub cost: u32,
+    /// How long requests wait for it in line; none where they do not.
+    pub patience: Duration,
 }
 
 impl Bucket<'_> {
@@ -92,6 +94,8 @@ pub struct Desk {
     flight: Option<Flight>,
     parked: Vec<Parked>,
     purses: Vec<Purse>,
+    /// Of whose buckets an answer spoke.
+    heard: Vec<Fingerprint>,
     /// Redis does not know the script.
     is_strange: bool,
 }
@@ -115,6 +119,36 @@ impl Desk {
             self.want(fleet, bucket, 0, more);
         }
         Ok(said)
+    }
+
+    /// Takes the tokens of a request that waits in line, from what the proxy holds. Where this worker is to ask for them, it does, and
+    /// for all that `wanted` says those in line need.
+    ///
+    /// # Errors
+    /// [`Undecided`] where the store fails or is contended; then nothing was taken.
+    pub fn claim<S: Store>(
+        &mut self,
+        store: &mut S,
+        fleet: &Fleet,
+        bucket: &Bucket<'_>,
+        wanted: u32,
+    ) -> Result<Take, Undecided> {
+        let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
+        let said = update(store, &bucket.slot, |blocks| {
+            let said = blocks.claim(bucket.print, bucket.cost, ahead, fleet.budget);
+            (said, !matches!(said, Take::Refused(_)))
+        })?;
+        match said {
+            Take::Missing(more) => self.want(fleet, bucket, 0, more.max(wanted)),
+            Take::Taken(_, Some(more)) => self.want(fleet, bucket, 0, more),
+            _ => {}
+        }
+        Ok(said)
+    }
+
+    /// Whose answers have come since this was last asked.
+    pub fn heard(&mut self) -> Vec<Fingerprint> {
+        std::mem::take(&mut self.heard)
     }
 
     /// What the proxy holds, without taking any of it.
@@ -153,7 +187,7 @@ impl Desk {
             slot: bucket.slot.clone(),
             print: bucket.print,
             name: bucket.name(),
-            terms: Terms::of(bucket.limits, bucket.cost, fleet.interval),
+            terms: Terms::of(bucket.limits, bucket.cost, fleet.interval, bucket.patience),
             least: bucket.cost,
             need,
             ahead,
@@ -274,6 +308,7 @@ impl Desk {
     fn keep<S: Store>(&mut self, store: &mut S, want: &Want, grant: &Grant, asked_at: Instant) {
         let Want { slot, print, need, terms, .. } = want;
         let kept = grant.granted.min(*need);
+        self.heard.push(*print);
         // What cannot be shared is not spent.
         let _ = update(store, slot, |blocks| {
             blocks.receive(*print, grant, kept, asked_at, terms.term);
@@ -284,6 +319,7 @@ impl Desk {
                 remaining: grant.left.saturating_add(grant.granted - kept),
                 tight: usize::from(grant.tight),
                 reset_in: grant.full_in,
+                notice: Duration::ZERO,
             };
             let same = |purse: &&mut Purse| purse.want.print == *print && purse.want.slot == *slot;
             if let Some(purse) = self.purses.iter_mut().find(same) {

@@ -3,9 +3,11 @@
 mod cooldown;
 mod fleet;
 mod limiter;
+mod lobby;
 mod meters;
 mod queue;
 mod receipt;
+mod seat;
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -58,6 +60,7 @@ impl Context for Root {
         let Some(limiter) = &self.limiter else { return };
         if let Some(released) = limiter.hear(token, headers, body_bytes) {
             self.release(limiter, released);
+            limiter.look(self.id);
         } else {
             limiter.cooldowns.answered(&limiter.config, token, headers, body_bytes);
         }
@@ -234,15 +237,16 @@ impl Stream {
         }
         let shown = asked.iter().zip(&outcomes).zip(plans).filter(|(((rule, _), _), _)| rule.is_shown());
         let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), now);
-        if waits {
+        if waits.is_some() {
             self.fields = fields;
+            self.receipts = limiter.receipts(asked, charges, &outcomes, (now, waits));
             return Action::Pause;
         }
         let enforced = asked.iter().zip(&outcomes).filter(|((rule, _), _)| !rule.is_shadow());
         let Some(Outcome::Deny(worst)) = enforced.map(|(_, outcome)| *outcome).reduce(tighter) else {
             limiter.meters.count_pass(asked, &outcomes);
             self.fields = fields;
-            self.receipts = limiter.receipts(asked, charges, &outcomes, now);
+            self.receipts = limiter.receipts(asked, charges, &outcomes, (now, None));
             return Action::Continue;
         };
         limiter.meters.count(asked, Status::Limited);

@@ -20,6 +20,11 @@
 //! intervals); slow limits have none. Of the rate, what lapses: at most one block for each time that a proxy's demand ends,
 //! that is two intervals of that demand. A demand that goes on lets nothing lapse.
 //!
+//! **Lines.** Where requests wait ([`crate::queue`]), a slow limit's token is *promised*: it leaves Redis when it is asked for, and is good
+//! from the moment at which it would be there for two intervals, so that of what is spent in a stretch `t`, all was due in `t` and two
+//! intervals before. A promise is never taken back, since others may stand behind it: each time that a proxy's line ends because its
+//! clients left, one token may lapse unused, and one when a proxy dies. A promise is no further ahead than `max_wait`.
+//!
 //! **Redis is away** when an answer takes longer than `budget` or is no answer. Then, at once and for all workers,
 //! `when_unavailable` counts: each proxy's share (the limit ÷ the proxies last seen, in a bucket of its own), or all pass, or
 //! none does. What was leased before is still spent, what was refused stays refused. The proxy's leader asks four times a second; its
@@ -81,19 +86,27 @@ pub struct Terms {
     pub term: Duration,
     /// What Redis keeps back of each burst, as a time.
     pub reserve: Duration,
+    /// How far ahead a token may be promised; none where nobody waits in line.
+    pub patience: Duration,
     /// A name, how long a token takes to come back, and the burst.
     pub limits: Vec<(String, Duration, u32)>,
 }
 
 impl Terms {
-    /// How these limits are leased, by requests that cost `cost`.
-    pub fn of(limits: &Limits, cost: u32, interval: Duration) -> Self {
-        let term = term(limits, cost, interval).unwrap_or_default();
+    /// How these limits are leased, by requests that cost `cost` and may wait in line for as long as `patience` says.
+    pub fn of(limits: &Limits, cost: u32, interval: Duration, patience: Duration) -> Self {
+        let ahead = term(limits, cost, interval);
+        let grace = if patience.is_zero() { Duration::ZERO } else { 2 * interval };
         let listed = |limit: &Limit| {
             let quota = limit.terms.bucket()?;
             Some((limit.name.clone(), quota.refill(), quota.burst().get()))
         };
-        Self { term, reserve: term, limits: limits.iter().filter_map(listed).collect() }
+        Self {
+            term: ahead.unwrap_or(grace),
+            reserve: ahead.unwrap_or_default(),
+            patience,
+            limits: limits.iter().filter_map(listed).collect(),
+        }
     }
 }
 

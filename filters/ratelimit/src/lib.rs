@@ -19,8 +19,9 @@
 //! says. Without a proxy's state there is no limit to keep, so there is nothing to fall back on.
 //!
 //! What it does not do: it trusts `x-weir-user` and `x-weir-tier`, which `auth` sets and keeps clients from setting.
-//! Without `auth` before it, key by address. Callers with a bucket each are refused when it is empty, and never wait. A token
-//! bucket is a steady rate with a burst, and not a count that starts over with the minute: that is a window. Two proxies
+//! Without `auth` before it, key by address. A request waits in one line at most: where two of its limits let requests wait and are
+//! spent, it is refused. A token bucket is a steady rate with a burst, and not a count that starts over with the minute: that is a
+//! window. Two proxies
 //! share buckets where a rule's `scope` says so ([`fleet`]); then a request waits for Redis, tens of milliseconds at most, where
 //! nothing was leased yet. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; what the second
 //! refuses, the first puts back when it sees the answer.

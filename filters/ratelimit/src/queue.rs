@@ -1,8 +1,8 @@
 //! The line of requests that wait for a rule's tokens, as all workers of a proxy share it.
 //!
-//! A line is one value of shared data for each rule that lets requests wait, replaced by compare-and-swap. It holds a
-//! *ticket* for each request, in the order in which they will be sent: higher priority first, and among equals whoever came
-//! first, on whichever worker. A request's life in it:
+//! Whoever has a bucket has a line: all callers together, or each its own. The lines of the few callers whose buckets are in one
+//! slot are one value of shared data, replaced by compare-and-swap. It holds a *ticket* for each request, in the order in which
+//! they will be sent: higher priority first, and among equals whoever came first, on whichever worker. A request's life in it:
 //!
 //! 1. it *joins*, where there is room ([`Terms::max_requests`]) and the tokens before it come soon enough
 //!    ([`Terms::max_wait`]). Whoever comes while others of its priority or a higher one wait joins them, even where the
@@ -19,6 +19,11 @@
 //! **When.** Every worker that holds a ticket looks when the next token is due, to the millisecond, and every 100 ms in any
 //! case. A bucket that gives more than one token in a millisecond and holds only one gives no more than that to a line.
 //!
+//! **A fleet** ([`crate::fleet`]) has a line on each of its proxies. Any worker that looks asks Redis for the first in line, one worker
+//! at a time, and Redis promises the token that comes next: so proxies whose lines are not empty take turns, and none overtakes another
+//! by being nearer to Redis. All workers see the promise, and the first in line is sent when it is due. While Redis is away a line
+//! moves at the pace of the proxy's share, at once, or ends with 503, as `when_unavailable` says.
+//!
 //! **Starvation.** Tickets of a high priority keep those of a low one waiting as long as they come. `max_wait` ends that: the
 //! request is answered 429, after that time at the latest. It is not sent before others for having waited.
 //!
@@ -30,7 +35,9 @@
 //! **A clock that steps back** shows in a line that was written later than now: its moments are moved back by the
 //! difference. On one that leaps ahead all tickets look silent; they join again.
 //!
-//! **Bounded**: a line has at most [`REQUESTS_MAX`] tickets of 25 bytes.
+//! **Bounded**: a value has at most [`REQUESTS_MAX`] tickets of 33 bytes, of all its callers together, there are no more values than
+//! slots, and a worker parks at most [`PARKED_MAX`] requests. Where there is no room, the answer is 429 at once: a flood of callers
+//! that come once each fills no memory, and takes no place in the line of a caller who has one.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -45,8 +52,11 @@ pub const SHOWN_EVERY: Duration = Duration::from_millis(500);
 /// A ticket that was not shown for so long is of nobody any more.
 pub const SILENT_FOR: Duration = Duration::from_secs(2);
 
-/// The most requests that may wait in one line. Each that joins writes the whole line.
+/// The most requests that may wait in one value of shared data. Each that joins writes the whole of it.
 pub const REQUESTS_MAX: u32 = 1000;
+
+/// The most requests of one worker that wait, in all lines.
+pub const PARKED_MAX: usize = 2000;
 
 /// Nobody waits for longer: Envoy itself gives a stream up on which nothing moves for five minutes.
 pub const WAIT_MAX: Duration = Duration::from_mins(4);
@@ -55,7 +65,7 @@ pub const WAIT_MAX: Duration = Duration::from_mins(4);
 pub const PRIORITY_MAX: u8 = 9;
 
 /// The first byte of a stored line; what begins otherwise was written by another version, and is not understood.
-const FORMAT: u8 = 1;
+const FORMAT: u8 = 2;
 
 /// The bit of a stored ticket that says that it was called; the others are its priority.
 const CALLED: u8 = 0x80;
@@ -83,13 +93,15 @@ pub struct Holder {
 pub struct Ticket {
     /// Whose it is.
     pub holder: Holder,
+    /// In whose line it is, as [`crate::block::half`] says.
+    pub caller: u64,
     /// Who has a higher one is sent first.
     pub priority: u8,
     /// What the request costs.
     pub cost: NonZeroU32,
 }
 
-/// Everybody who waits, as they stand now.
+/// Everybody who waits under one key, as they stand now.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Line {
     now: Instant,
@@ -134,29 +146,34 @@ impl Line {
         bytes.clear();
         bytes.push(FORMAT);
         bytes.extend(self.now.as_nanos().to_le_bytes());
-        for Place { ticket: Ticket { holder, priority, cost }, is_called, shown } in &self.places {
+        for Place { ticket: Ticket { holder, caller, priority, cost }, is_called, shown } in &self.places {
             bytes.extend(holder.worker.to_le_bytes());
             bytes.extend(holder.context.to_le_bytes());
+            bytes.extend(caller.to_le_bytes());
             bytes.push(priority | if *is_called { CALLED } else { 0 });
             bytes.extend(cost.get().to_le_bytes());
             bytes.extend(shown.as_nanos().to_le_bytes());
         }
     }
 
-    /// How many tokens those take who would be sent before a newcomer of this priority; `None` where there is nobody.
-    pub fn ahead(&self, priority: u8) -> Option<u64> {
-        let before = self.waiting().filter(|ticket| ticket.priority >= priority);
+    /// How many tokens those take who would be sent before a caller's newcomer of this priority; `None` where there is nobody.
+    pub fn ahead(&self, caller: u64, priority: u8) -> Option<u64> {
+        let before = self.waiting(caller).filter(|ticket| ticket.priority >= priority);
         before.map(|ticket| u64::from(ticket.cost.get())).reduce(u64::saturating_add)
     }
 
     /// How many tokens those take who will be sent before this holder.
-    pub fn before(&self, holder: Holder) -> u64 {
-        self.waiting().take_while(|ticket| ticket.holder != holder).map(|ticket| u64::from(ticket.cost.get())).sum()
+    pub fn before(&self, caller: u64, holder: Holder) -> u64 {
+        self.waiting(caller)
+            .take_while(|ticket| ticket.holder != holder)
+            .map(|ticket| u64::from(ticket.cost.get()))
+            .sum()
     }
 
-    /// Takes a request in, behind its equals, where fewer than `max_requests` wait.
+    /// Takes a request in, behind its equals, where fewer than `max_requests` of its caller wait.
     pub fn join(&mut self, ticket: Ticket, max_requests: NonZeroU32) -> Joined {
-        if self.waiting().count() >= usize::try_from(max_requests.get()).unwrap_or(usize::MAX) {
+        let fits = |count: usize, most: u32| u32::try_from(count).is_ok_and(|count| count < most);
+        if !fits(self.waiting(ticket.caller).count(), max_requests.get()) || !fits(self.places.len(), REQUESTS_MAX) {
             return Joined::Full;
         }
         self.place(ticket);
@@ -178,9 +195,9 @@ impl Line {
         self.places.insert(behind.unwrap_or(self.places.len()), place);
     }
 
-    /// Calls the first in line, and the next, as long as `pay` says that it has paid for them.
-    pub fn call(&mut self, pay: &mut dyn FnMut(NonZeroU32) -> bool) {
-        for place in self.places.iter_mut().filter(|place| !place.is_called) {
+    /// Calls the first in a caller's line, and the next, as long as `pay` says that it has paid for them.
+    pub fn call(&mut self, caller: u64, pay: &mut dyn FnMut(NonZeroU32) -> bool) {
+        for place in self.places.iter_mut().filter(|place| !place.is_called && place.ticket.caller == caller) {
             if !pay(place.ticket.cost) {
                 return;
             }
@@ -189,13 +206,14 @@ impl Line {
         }
     }
 
-    /// Takes out the tickets of a worker that were called, in their order.
-    pub fn collect(&mut self, worker: u64) -> Vec<u32> {
+    /// Takes out a caller's tickets of a worker that were called, in their order.
+    pub fn collect(&mut self, caller: u64, worker: u64) -> Vec<u32> {
         let mut collected = Vec::new();
         self.places.retain(|place| {
-            let is_its = place.is_called && place.ticket.holder.worker == worker;
+            let Ticket { holder, caller: whose, .. } = place.ticket;
+            let is_its = place.is_called && holder.worker == worker && whose == caller;
             if is_its {
-                collected.push(place.ticket.holder.context);
+                collected.push(holder.context);
             }
             !is_its
         });
@@ -223,20 +241,27 @@ impl Line {
         any
     }
 
-    /// Those who have not been called.
-    fn waiting(&self) -> impl Iterator<Item = &Ticket> {
-        self.places.iter().filter(|place| !place.is_called).map(|place| &place.ticket)
+    /// Those of a caller who have not been called.
+    fn waiting(&self, caller: u64) -> impl Iterator<Item = &Ticket> {
+        let waits = move |place: &&Place| !place.is_called && place.ticket.caller == caller;
+        self.places.iter().filter(waits).map(|place| &place.ticket)
     }
 }
 
-/// How long a request would wait to which its bucket says `outcome`, behind others that take `ahead` tokens.
-pub fn wait(outcome: &Outcome<'_>, ahead: u64) -> Duration {
-    let Standing { limit, remaining, reset_in } = outcome.standing();
-    let tokens = |count: u64| limit.terms.pace().saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
+/// How long a request would wait to which its bucket says `outcome`, behind others that take `ahead` tokens of which one comes
+/// every `pace`.
+pub fn wait(outcome: &Outcome<'_>, ahead: u64, pace: Duration) -> Duration {
+    let Standing { remaining, reset_in, .. } = outcome.standing();
+    let tokens = |count: u64| pace.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX));
     match outcome {
         Outcome::Deny(_) => reset_in.saturating_add(tokens(ahead)),
         Outcome::Allow(_) => tokens(ahead.saturating_sub(u64::from(*remaining))),
     }
+}
+
+/// The key of shared data where those wait whose bucket is under `bucket`.
+pub fn key(bucket: &str) -> String {
+    [bucket, " line"].concat()
 }
 
 /// When a line was written, and its places.
@@ -252,10 +277,11 @@ fn begun(bytes: &[u8]) -> Option<(Instant, &[u8])> {
 fn place(rest: &mut &[u8]) -> Option<Place> {
     let worker = u64::from_le_bytes(take(rest)?);
     let context = u32::from_le_bytes(take(rest)?);
+    let caller = u64::from_le_bytes(take(rest)?);
     let [mark] = take(rest)?;
     let cost = NonZeroU32::new(u32::from_le_bytes(take(rest)?))?;
     let shown = Instant::from_nanos(u64::from_le_bytes(take(rest)?));
-    let ticket = Ticket { holder: Holder { worker, context }, priority: mark & !CALLED, cost };
+    let ticket = Ticket { holder: Holder { worker, context }, caller, priority: mark & !CALLED, cost };
     Some(Place { ticket, is_called: mark & CALLED != 0, shown })
 }
 

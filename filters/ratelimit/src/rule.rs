@@ -38,8 +38,6 @@ pub struct Rule {
     /// The longest windows that any of its callers has.
     pub(crate) longest: Longest,
     pub(crate) slots: NonZeroU32,
-    /// Whether requests wait for its tokens; then all callers share one bucket.
-    pub(crate) queue: Option<Terms>,
 }
 
 /// Who keeps a rule's limits together.
@@ -112,11 +110,13 @@ pub struct Plan {
     pub limits: Limits,
     /// The value of `RateLimit-Policy`.
     pub policy: String,
+    /// Whether requests wait for tokens, and how.
+    pub queue: Option<Terms>,
 }
 
 impl Plan {
-    pub(crate) fn new(limits: Limits) -> Self {
-        Self { policy: fields::policy(&limits), limits }
+    pub(crate) fn new(limits: Limits, queue: Option<Terms>) -> Self {
+        Self { policy: fields::policy(&limits), limits, queue }
     }
 }
 
@@ -134,6 +134,11 @@ impl Rule {
     /// Whether all callers share one bucket.
     pub fn is_shared(&self) -> bool {
         self.key.is_shared()
+    }
+
+    /// Whether requests wait for tokens of it, of some callers at least.
+    pub fn queues(&self) -> bool {
+        self.allowance.plans.iter().any(|plan| plan.queue.is_some())
     }
 
     /// Who keeps its limits together.
@@ -229,11 +234,6 @@ impl Rule {
         let plan = self.allowance.plans.first()?;
         let taker = Taker { print: SHARED, limits: &plan.limits, longest: &self.longest, cost: NonZeroU32::MIN };
         Some((self.own_key()?, taker))
-    }
-
-    /// The key of shared data under which those wait who found its bucket empty.
-    pub fn line_key(&self) -> String {
-        [PREFIX, &self.name, "/line"].concat()
     }
 
     fn own_key(&self) -> Option<String> {

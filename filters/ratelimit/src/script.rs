@@ -4,6 +4,10 @@
 //! is full (the generic cell rate algorithm, see [`crate::bucket`]). It lapses by itself when all are. Nobody else's clock
 //! counts: what crosses the wire are durations.
 //!
+//! Where requests wait in line, tokens may be *promised*: who asks with patience, and finds too little, is given what it needs as of
+//! the moment at which it will be there, before anybody who asks later. Each proxy asks for the first in its line alone, so that
+//! proxies take turns.
+//!
 //! | keys | |
 //! |---|---|
 //! | `weir:fleet` | every proxy with the microsecond in which it was last heard of |
@@ -22,10 +26,10 @@ pub const PROXY_LIFETIME: Duration = Duration::from_secs(5);
 
 /// Arguments: this proxy, the lifetime of a proxy, a seed for a fleet that has none; then for each bucket the least that is of
 /// use, what is wanted, what comes back and for how many microseconds it was held, the microseconds that are kept in reserve, the
-/// number of limits, and for each its name, the nanoseconds that a token takes to come back, and its burst.
+/// microseconds for which a promise may be ahead, the number of limits, and for each its name, the nanoseconds that a token takes to come back, and its burst.
 ///
-/// Answers with one text of words: proxies, seed; then for each bucket the tokens given, the microseconds until as many as were
-/// of use would be there, whole tokens left, the microseconds until the tightest bucket is full, and which that is.
+/// Answers with one text of words: proxies, seed; then for each bucket the tokens given, the microseconds until they are there, the
+/// microseconds until as many more as were of use would be, whole tokens left, the microseconds until the tightest bucket is full, and which that is.
 pub const SCRIPT: &str = "\
 local t=redis.call('TIME')
 local now=t[1]*1000000+t[2]
@@ -47,20 +51,23 @@ local want=number()
 local back=number()
 local held=number()
 local reserve=number()
+local patience=number()
 local limits={}
-local fit=want
+local fit,due=want,0
 for i=1,number() do
 local l={name=word(),refill=number()/1000}
 local window=l.refill*number()
 l.cap=window-reserve
 local full=tonumber(call('HGET',key,l.name) or '0')
-l.debt=math.min(math.max(full-now,0),window)
+l.debt=math.min(math.max(full-now,0),window+patience)
 if back>0 then l.debt=math.max(l.debt-math.max(back*l.refill-held,0),0) end
 fit=math.min(fit,math.floor((l.cap-l.debt)/l.refill+1e-9))
+due=math.max(due,math.ceil(l.debt+least*l.refill-l.cap-1e-9*l.refill))
 limits[i]=l
 end
 fit=math.max(fit,0)
 fit=fit-fit%least
+if fit>0 or want<least or due>patience then due=0 else fit=least end
 local wait,left,longest,tight=0,nil,0,1
 for i,l in ipairs(limits) do
 l.debt=math.ceil(l.debt+fit*l.refill)
@@ -72,12 +79,12 @@ wait=math.max(wait,short)
 if fit>0 or back>0 then call('HSET',key,l.name,say(now+l.debt)) end
 end
 if fit>0 or back>0 then call('PEXPIRE',key,say(math.ceil(longest/1000)+1)) end
-for _,x in ipairs({fit,wait,left,limits[tight].debt,tight-1}) do r[#r+1]=say(x) end
+for _,x in ipairs({fit,due,wait,left,limits[tight].debt,tight-1}) do r[#r+1]=say(x) end
 end
 return table.concat(r,' ')";
 
 /// The SHA-1 of [`SCRIPT`], by which a Redis that has seen it knows it.
-pub const DIGEST: &str = "6f52966fdab52dbd95414383cc3177d11cdac676";
+pub const DIGEST: &str = "7d847b60dcbb892f2353ae170bdc1f724558f021";
 
 /// What is asked about one bucket.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -107,6 +114,8 @@ pub struct Want {
 pub struct Grant {
     /// Tokens that have left Redis.
     pub granted: u32,
+    /// Until they are there.
+    pub due: Duration,
     /// Until another request's tokens would be there; zero where they are.
     pub wait: Duration,
     /// Whole tokens that Redis has left.
@@ -132,10 +141,10 @@ pub struct Answer {
 pub fn arguments(proxy: &str, seed: [u8; 16], wants: &[Want]) -> Vec<String> {
     let mut words = vec![proxy.to_owned(), micros(PROXY_LIFETIME).to_string(), hex(&seed)];
     for want in wants {
-        let Terms { reserve, limits, .. } = &want.terms;
+        let Terms { reserve, patience, limits, .. } = &want.terms;
         let wanted = want.need.saturating_add(want.ahead);
-        let numbers =
-            [u64::from(want.least), u64::from(wanted), u64::from(want.back), micros(want.held), micros(*reserve)];
+        let [least, wanted, back] = [want.least, wanted, want.back].map(u64::from);
+        let numbers = [least, wanted, back, micros(want.held), micros(*reserve), micros(*patience)];
         for number in numbers {
             words.push(number.to_string());
         }
@@ -188,9 +197,10 @@ impl Answer {
         while let Some(word) = words.next() {
             let granted = whole(word)?;
             let mut next = || whole(words.next()?);
-            let (wait, left, full_in, tight) = (next()?, next()?, next()?, next()?);
+            let (due, wait, left, full_in, tight) = (next()?, next()?, next()?, next()?, next()?);
             grants.push(Grant {
                 granted: u32::try_from(granted).ok()?,
+                due: Duration::from_micros(due),
                 wait: Duration::from_micros(wait),
                 left: u32::try_from(left).unwrap_or(u32::MAX >> 1),
                 full_in: Duration::from_micros(full_in),

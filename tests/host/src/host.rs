@@ -239,6 +239,11 @@ impl Host {
         debug_assert!(written.is_ok(), "a write without a version succeeds");
     }
 
+    /// Has shared data fail for filters from here on, or answer again.
+    pub fn fail_shared_data(&mut self, fails: bool) {
+        self.world.shared.is_away = fails;
+    }
+
     /// The keys of shared data, sorted.
     pub fn shared_keys(&self, vm_id: &str) -> Vec<Vec<u8>> {
         self.world.shared.keys(vm_id)

@@ -12,6 +12,8 @@ pub(crate) type Versioned = (Vec<u8>, u32);
 pub(crate) struct SharedData {
     spaces: HashMap<String, HashMap<Vec<u8>, Versioned>>,
     changes: u32,
+    /// Whether it fails.
+    pub(crate) is_away: bool,
 }
 
 impl SharedData {

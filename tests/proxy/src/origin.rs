@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 
@@ -102,6 +102,8 @@ struct State {
     general: Reply,
     paths: BTreeMap<Vec<u8>, Reply>,
     received: Vec<Request>,
+    /// When each of them had come whole.
+    arrivals: Vec<Instant>,
     /// How many of these are not held any more, whatever their answers say.
     released: usize,
     connections: Vec<TcpStream>,
@@ -145,6 +147,7 @@ impl Origin {
             general: Reply::status(200),
             paths: BTreeMap::new(),
             received: Vec::new(),
+            arrivals: Vec::new(),
             released: 0,
             connections: Vec::new(),
             closing: false,
@@ -196,6 +199,11 @@ impl Origin {
         self.shared.lock().received.clone()
     }
 
+    /// When each of these came.
+    pub fn arrivals(&self) -> Vec<Instant> {
+        self.shared.lock().arrivals.clone()
+    }
+
     /// Waits until it has received so many in all; answers how many it has then.
     pub fn wait_for(&self, count: usize, patience: Duration) -> usize {
         let state = self.shared.lock();
@@ -245,6 +253,7 @@ fn serve(stream: TcpStream, shared: &Shared) {
         let reply = state.reply(&path).clone();
         let place = state.received.len();
         state.received.push(request);
+        state.arrivals.push(Instant::now());
         shared.changed.notify_all();
         let held =
             |state: &mut State| !state.closing && reply.held && state.reply(&path).held && place >= state.released;

@@ -52,7 +52,7 @@ fn a_request_that_two_limits_let_pass_is_allowed_once() {
         metric api_gateway_rate_limit_requests_total{provider=spotify,status=allowed} 1
         GET /api/spotify/2 x-weir-user=a -> 200 cache-status~stored
         # The provider's own limit, which costs the caller nothing, then the caller's.
-        GET /api/spotify/3 x-weir-user=a -> 429 body.error.code=RATE_LIMITED x-ratelimit-remaining=1
+        GET /api/spotify/3 x-weir-user=a -> 429 body.error.code=RATE_LIMITED x-ratelimit-remaining=2
         metric api_gateway_rate_limit_requests_total{provider=spotify,status=limited} 1
         2 times GET /api/spotify/1 x-weir-user=a -> 200 cache-status~hit
         GET /api/spotify/1 x-weir-user=a -> 429 body.error.code=RATE_LIMITED x-ratelimit-remaining=0
@@ -106,5 +106,41 @@ fn every_worker_counts_under_the_same_provider() {
         metric api_gateway_rate_limit_requests_total{provider=spotify,status=allowed} 2
         metric api_gateway_rate_limit_requests_total{} 4
         ",
+    );
+}
+
+#[test]
+fn what_a_later_limit_refuses_shows_the_callers_tokens_as_they_are() {
+    let callers = r#"{"rules": [{"name": "client", "key": ["user"], "limit": {"rate": "2/s", "burst": 2,
+        "when_empty": {"queue": {"max_wait": "5s"}}}}, {"name": "day", "key": ["user"], "limit": {"rate": "9/d"}}]}"#;
+    Scenario::new(&[("ratelimit", callers), ("ratelimit", QUOTA)])
+        .check(
+            r#"
+            GET /other x-weir-user=a -> 200 x-ratelimit-limit=2 x-ratelimit-remaining=1
+            GET /api/spotify/1 x-weir-user=b -> 200 x-ratelimit-remaining=1
+            GET /api/spotify/2 x-weir-user=c -> 200 x-ratelimit-remaining=1
+            # Spent by both: the caller has what it had.
+            GET /api/spotify/3 x-weir-user=d -> 429 x-ratelimit-limit=2 x-ratelimit-remaining=2 ratelimit='"client-second";r=2;t=0'
+            GET /api/spotify/3 x-weir-user=d -> 429 x-ratelimit-remaining=2 ratelimit-policy~client-second
+            GET /other x-weir-user=d -> 200 x-ratelimit-remaining=1
+            "#,
+        );
+}
+
+#[test]
+fn who_has_waited_gets_back_what_a_later_limit_makes_worthless_and_reads_what_is_true_then() {
+    let callers = r#"{"rules": [{"name": "client", "key": ["user"], "limit": {"rate": "1/s", "burst": 1,
+        "when_empty": {"queue": {"max_wait": "5s"}}}}]}"#;
+    Scenario::new(&[("ratelimit", callers), ("ratelimit", QUOTA)]).check(
+        r#"
+            2 times GET /api/spotify/1 -> 200
+            saw 2
+            start GET /api/spotify/2 x-weir-user=a as a
+            finish a -> 429 x-ratelimit-remaining=1
+            GET /other x-weir-user=a -> 200 x-ratelimit-remaining=0
+            saw GET /other
+            start GET /other x-weir-user=a as b
+            finish b -> 200 x-ratelimit-remaining=0 ratelimit='"client-second";r=0;t=1'
+            "#,
     );
 }

@@ -66,7 +66,11 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         mistakes.add(said.span(), "this is about the limits of the callers' tiers", "expected `tiers` in this policy");
     }
     if let Some((first, _)) = policy.tiers.first() {
-        draft.set("tiers", tiers(policy));
+        let tiers = tiers(policy);
+        for (name, _) in &policy.tiers {
+            note_impatience(policy, &tiers, &name.value, mistakes);
+        }
+        draft.set("tiers", tiers);
         rules.extend(of_callers(policy).map(|mut rule| {
             rule.set("key", Draft::list(vec![Draft::leaf("user", &first.span)], &first.span));
             rule.set("tiers", Draft::leaf(true, &first.span));
@@ -105,7 +109,9 @@ pub fn quota(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
 fn tiers(policy: &Policy) -> Draft {
     let mut tiers = Draft::object(policy.tiers.first().map_or(&policy.span, |(first, _)| &first.span));
     for (name, tier) in &policy.tiers {
-        tiers.set(&name.value, tier.clone());
+        let mut tier = tier.clone();
+        wait(&mut tier);
+        tiers.set(&name.value, tier);
     }
     tiers
 }
@@ -203,22 +209,23 @@ fn of_upstream(policy: &Policy, upstream: &Upstream, mistakes: &mut Mistakes) ->
     let matches = routes.iter().map(|route| route.matcher.draft.clone()).collect();
     rule.set("match", Draft::list(matches, &routes.first()?.span));
     bind(&mut rule, upstream)?;
-    note_impatience(policy, &rule, mistakes);
+    // One limit, or the first of several, says it for the rule.
+    for place in ["limit", "limits[0]"] {
+        note_impatience(policy, &rule, place, mistakes);
+    }
     Some(rule)
 }
 
-/// Envoy closes a stream on which nothing moves, and on one whose request waits nothing does.
-fn note_impatience(policy: &Policy, rule: &Draft, mistakes: &mut Mistakes) {
-    let (json, idle) = (rule.to_json(), policy.clients.idle_timeout);
-    // One limit, or the first of several, says it for the rule.
-    for (pointer, place) in [("/limit", "limit"), ("/limits/0", "limits[0]")] {
-        let wait = json.pointer(&format!("{pointer}/when_empty/queue/max_wait"));
-        if wait.and_then(|wait| Period::parse(wait.as_str()?)).is_some_and(|wait| wait >= idle) {
-            let expected =
-                format!("expected less than `clients.idle_timeout`, after which Envoy closes the stream: {idle}");
-            let place = rule.locate(&format!("{place}.when_empty.queue.max_wait"));
-            mistakes.add(&place, "nobody can wait for so long", expected);
-        }
+/// Envoy closes a stream on which nothing moves, and on one whose request waits nothing does. `place` is that of a limit or a tier.
+fn note_impatience(policy: &Policy, draft: &Draft, place: &str, mistakes: &mut Mistakes) {
+    let (json, idle) = (draft.to_json(), policy.clients.idle_timeout);
+    let pointer = format!("/{}/when_empty/queue/max_wait", place.replace("[0]", "/0"));
+    let wait = json.pointer(&pointer);
+    if wait.and_then(|wait| Period::parse(wait.as_str()?)).is_some_and(|wait| wait >= idle) {
+        let expected =
+            format!("expected less than `clients.idle_timeout`, after which Envoy closes the stream: {idle}");
+        let place = draft.locate(&format!("{place}.when_empty.queue.max_wait"));
+        mistakes.add(&place, "nobody can wait for so long", expected);
     }
 }
 
@@ -263,6 +270,15 @@ fn entries(policy: &Policy, routes: &[&Route], counted_later: &dyn Fn(&Route) ->
     Draft::list(routes.iter().map(entry).collect(), &policy.span)
 }
 
+/// Says `when_empty: {queue: …}` of a limit, or of a tier, as a policy does: `queue`.
+fn wait(limit: &mut Draft) {
+    if let Some(queue) = (!limit.has("when_empty")).then(|| limit.take("queue")).flatten() {
+        let mut when_empty = Draft::object(queue.span());
+        when_empty.set("queue", queue);
+        limit.set("when_empty", when_empty);
+    }
+}
+
 /// Gives a rule its limit, or its limits where there is a list, and takes out of it what is about the rule.
 fn limits(rule: &mut Draft, mut limit: Draft) {
     for name in ["shadow", "scope"] {
@@ -270,14 +286,7 @@ fn limits(rule: &mut Draft, mut limit: Draft) {
             rule.set(name, said);
         }
     }
-    for limit in limit.items_mut().iter_mut().filter(|limit| !limit.has("when_empty")) {
-        // `queue` is how a policy says `when_empty: {queue: …}`.
-        if let Some(queue) = limit.take("queue") {
-            let mut when_empty = Draft::object(queue.span());
-            when_empty.set("queue", queue);
-            limit.set("when_empty", when_empty);
-        }
-    }
+    limit.items_mut().iter_mut().for_each(wait);
     let member = if limit.is_list() { "limits" } else { "limit" };
     rule.set(member, limit);
 }

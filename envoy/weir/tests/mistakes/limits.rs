@@ -31,6 +31,12 @@ fn a_wait_ends_before_envoy_closes_the_stream() {
             "{said:?}"
         );
     }
+    let tiers = "clients: {idle_timeout: 10s}\ntiers: {anonymous: {per_second: 1, queue: {max_wait: 10s}}}\n";
+    let said = mistakes(format!("{tiers}{GOOD}").as_bytes());
+    assert!(
+        matches!(&said[..], [one] if one.starts_with("2:") && one.contains("nobody can wait for so long")),
+        "{said:?}"
+    );
 }
 
 #[test]

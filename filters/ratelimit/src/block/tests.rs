@@ -100,3 +100,54 @@ fn bytes_of_something_else_hold_nothing() {
         assert_eq!(Blocks::read(bytes, at(0)).blocks, [], "{bytes:?}");
     }
 }
+
+#[test]
+fn a_promise_is_spent_once_it_is_due_and_not_long_after() {
+    let mut bytes = Vec::new();
+    let mut at_millis = |millis: u64, grant: Option<Grant>| {
+        let mut blocks = Blocks::read(&bytes, at(millis));
+        let said = match grant {
+            Some(grant) => {
+                blocks.receive(print(1), &grant, 0, at(millis), TERM);
+                None
+            }
+            None => Some(blocks.claim(print(1), 1, None, INTERVAL)),
+        };
+        blocks.write(&mut bytes);
+        said
+    };
+    let wait = |said: Option<Take>| match said {
+        Some(Take::Refused(known)) => known.reset_in.as_millis(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(at_millis(0, None), Some(Take::Missing(0)), "this worker is to ask");
+    assert_eq!(wait(at_millis(1, None)), 10, "and no other is");
+    assert_eq!(at_millis(50, None), Some(Take::Missing(0)), "unless no answer comes");
+    let due = |millis| Duration::from_millis(millis);
+    let promise = Grant { granted: 1, due: due(500), wait: due(1500), ..Grant::default() };
+    at_millis(60, Some(promise));
+    assert_eq!(wait(at_millis(61, None)), 499);
+    assert_eq!(wait(at_millis(559, None)), 1);
+    assert!(matches!(at_millis(560, None), Some(Take::Taken(known, None)) if known.notice == due(500)));
+    // The next is asked for at once, though Redis has said that it is not there yet.
+    assert_eq!(at_millis(560, None), Some(Take::Missing(0)));
+    at_millis(561, Some(promise));
+    assert_eq!(at_millis(1061 + 200, None), Some(Take::Missing(0)), "it has lapsed");
+    // What is beyond all patience is refused.
+    at_millis(1300, Some(Grant { wait: due(9000), ..Grant::default() }));
+    assert_eq!(wait(at_millis(1400, None)), 8900);
+}
+
+#[test]
+fn what_was_there_before_a_promise_is_spent_first() {
+    let mut blocks = Blocks::read(&[], at(0));
+    blocks.receive(print(1), &Grant { granted: 1, ..Grant::default() }, 0, at(0), TERM);
+    let promise = Grant { granted: 1, due: Duration::from_millis(50), ..Grant::default() };
+    blocks.receive(print(1), &promise, 0, at(0), TERM);
+    assert!(matches!(blocks.claim(print(1), 1, None, INTERVAL), Take::Taken(..)));
+    assert!(matches!(blocks.claim(print(1), 1, None, INTERVAL), Take::Refused(_)));
+    // A clock that steps back makes a promise lapse like all else.
+    let mut bytes = Vec::new();
+    blocks.write(&mut bytes);
+    assert_eq!(Blocks::read(&bytes, at(0).before(TERM)).claim(print(1), 1, None, INTERVAL), Take::Missing(0));
+}

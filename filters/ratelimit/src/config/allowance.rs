@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use policy::config::ConfigError;
 
 use super::members::Members;
-use super::{terms, wrong};
+use super::{queue, terms, wrong};
 use crate::key::Key;
 use crate::rule::{ANONYMOUS, Allowance, Plan};
 
@@ -19,6 +19,7 @@ struct Reader<'a> {
     rule: &'a str,
     tiers: &'a Members,
     cost: NonZeroU32,
+    shadow: bool,
     plans: Vec<Plan>,
     /// The tiers whose plans are there.
     known: Vec<(String, usize)>,
@@ -26,12 +27,12 @@ struct Reader<'a> {
 
 pub(super) fn valid(
     rule: &str,
-    raw: &Members,
+    (raw, shadow): (&Members, bool),
     tiers: &Members,
     key: &Key,
     cost: NonZeroU32,
 ) -> Result<Allowance, ConfigError> {
-    let mut reader = Reader { rule, tiers, cost, plans: Vec::new(), known: Vec::new() };
+    let mut reader = Reader { rule, tiers, cost, shadow, plans: Vec::new(), known: Vec::new() };
     let tiered = raw.truth("tiers")?.unwrap_or(false);
     if tiered {
         if raw.raw("limit").or(raw.raw("limits")).is_some() {
@@ -103,7 +104,7 @@ impl Reader<'_> {
             (Some(one), None) => terms::of_one(self.rule, one, self.cost)?,
             (None, Some(several)) => terms::of_several(self.rule, several, self.cost)?,
         };
-        self.plans.push(Plan::new(limits));
+        self.plans.push(Plan::new(limits, queue::terms(raw, self.shadow)?));
         Ok(Some(self.plans.len() - 1))
     }
 
@@ -116,7 +117,9 @@ impl Reader<'_> {
         // The tiers are right by themselves, so this rule's cost is not.
         let limits = terms::of_tier(self.rule, tier, self.cost);
         let limits = limits.map_err(|mistake| ConfigError::at("cost", format!("tiers.{name}.{mistake}")))?;
-        self.plans.push(Plan::new(limits));
+        // In the shadow, nobody waits.
+        let queue = if self.shadow { None } else { queue::of_limit(tier, false)? };
+        self.plans.push(Plan::new(limits, queue));
         self.known.push((name.to_owned(), self.plans.len() - 1));
         Ok(self.plans.len() - 1)
     }

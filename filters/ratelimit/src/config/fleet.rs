@@ -60,30 +60,16 @@ pub(super) fn scope(word: Option<&str>, has_store: bool) -> Result<Scope, Config
     }
 }
 
-/// The scope of a rule, which is that of the whole document where it does not say. What is in the shadow, or lets requests
-/// wait, each proxy does for itself.
+/// The scope of a rule, which is that of the whole document where it does not say. What is in the shadow, each proxy watches for
+/// itself.
 pub(super) fn scope_of(rule: &Members, general: Scope, has_store: bool) -> Result<Scope, ConfigError> {
-    let own = rule.text("scope")?;
-    let is_alone = rule.truth("shadow")?.unwrap_or(false) || queue_is_said(rule)?;
+    let (own, shadow) = (rule.text("scope")?, rule.truth("shadow")?.unwrap_or(false));
     match own.as_deref() {
-        None if is_alone => Ok(Scope::Proxy),
+        None if shadow => Ok(Scope::Proxy),
         None => Ok(general),
-        Some("fleet") if is_alone => {
-            Err(ConfigError::at("scope", "must be \"proxy\" where a rule is in the shadow or lets requests wait"))
-        }
+        Some("fleet") if shadow => Err(ConfigError::at("scope", "must be \"proxy\" where a rule is in the shadow")),
         word => scope(word, has_store),
     }
-}
-
-fn queue_is_said(rule: &Members) -> Result<bool, ConfigError> {
-    let of = |limit: &[u8]| Ok(Members::any(limit)?.raw("when_empty").is_some_and(|said| said.starts_with(b"{")));
-    let mut is_said =
-        rule.raw("limit").map_or(Ok(false), of).map_err(|mistake: ConfigError| mistake.inside("limit"))?;
-    super::each("limits", rule.raw("limits").unwrap_or(b"[]"), &mut |limit| {
-        is_said |= of(limit)?;
-        Ok(())
-    })?;
-    Ok(is_said)
 }
 
 /// Only token buckets can be leased.

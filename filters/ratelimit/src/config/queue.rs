@@ -9,7 +9,6 @@ use policy::headers::Sole;
 use policy::{Headers, Period};
 
 use super::members::Members;
-use crate::key::Key;
 use crate::queue::{PRIORITY_MAX, REQUESTS_MAX, Terms, WAIT_MAX};
 use crate::rule::ANONYMOUS;
 
@@ -52,14 +51,14 @@ impl Priorities {
 /// As many wait where nothing is said.
 const REQUESTS: u32 = 100;
 
-/// Reads `when_empty` of a rule's limit: the terms of waiting, or `None` where requests are refused.
-pub(super) fn terms(rule: &Members, key: &Key, shadow: bool) -> Result<Option<Terms>, ConfigError> {
+/// Reads `when_empty` of a rule's limit, or of an override's: the terms of waiting, or `None` where requests are refused.
+pub(super) fn terms(rule: &Members, shadow: bool) -> Result<Option<Terms>, ConfigError> {
     if let Some(json) = rule.raw("limit") {
-        return of_limit(json, key, shadow).map_err(|mistake| mistake.inside("limit"));
+        return of_limit(json, shadow).map_err(|mistake| mistake.inside("limit"));
     }
     let (mut terms, mut index) = (None, 0);
     super::each("limits", rule.raw("limits").unwrap_or(b"[]"), &mut |json| {
-        let own = of_limit(json, key, shadow)?;
+        let own = of_limit(json, shadow)?;
         if own.is_some() && index > 0 {
             return Err(ConfigError::at("when_empty", "must stand in the first of the limits, for all of them"));
         }
@@ -69,13 +68,11 @@ pub(super) fn terms(rule: &Members, key: &Key, shadow: bool) -> Result<Option<Te
     Ok(terms)
 }
 
-fn of_limit(json: &[u8], key: &Key, shadow: bool) -> Result<Option<Terms>, ConfigError> {
+/// Reads that of one limit, or of a tier.
+pub(super) fn of_limit(json: &[u8], shadow: bool) -> Result<Option<Terms>, ConfigError> {
     let limit = Members::any(json)?;
     match limit.raw("when_empty") {
         None | Some(b"\"refuse\"") => Ok(None),
-        Some([b'{', ..]) if !key.is_shared() => {
-            Err(ConfigError::at("when_empty", "needs a bucket that all callers share, key: [\"upstream\"]"))
-        }
         Some([b'{', ..]) if shadow => Err(ConfigError::at("when_empty", "must be left out of a rule in the shadow")),
         Some(object @ [b'{', ..]) => queue(object).map(Some).map_err(|mistake| mistake.inside("when_empty")),
         Some(other) => {

@@ -13,8 +13,9 @@ use crate::limit::{LIMITS_MAX, Limit, Limits, Terms};
 use crate::rate::{Rate, Unit};
 use crate::window::{Kind, Window};
 
-const TIER: [&str; 7] = ["per_second", "per_minute", "per_hour", "per_day", "burst", "algorithm", "priority"];
-// `when_empty` is read by `queue`, since it is about the rule as a whole.
+const TIER: [&str; 8] =
+    ["per_second", "per_minute", "per_hour", "per_day", "burst", "algorithm", "priority", "when_empty"];
+// `when_empty` is read by `queue`, since it is about all limits of a caller.
 const LIMIT: [&str; 6] = ["rate", "count", "window", "burst", "algorithm", "when_empty"];
 
 const RATE: &str = "must be a rate like \"10/s\", \"100/m\", \"5/h\" or \"1000/d\", at most a million a second";

@@ -31,12 +31,18 @@ fn queue(when_empty: &str) -> String {
 
 #[test]
 fn a_queue_says_for_how_long_and_for_how_many() {
-    let terms = |json: &str| Config::from_json(queue(json).as_bytes()).unwrap().rules[0].queue.unwrap();
+    let said = |json: &str| Config::from_json(json.as_bytes()).unwrap().rules[0].allowance.plans[0].queue;
+    let terms = |json: &str| said(&queue(json)).unwrap();
     let short = terms(r#"{"queue": {"max_wait": "250ms"}}"#);
     assert_eq!((short.max_wait.as_millis(), short.max_requests.get()), (250, 100));
     let long = terms(r#"{ "queue": {"max_wait": "4m", "max_requests": 1000} }"#);
     assert_eq!((long.max_wait.as_secs(), long.max_requests.get()), (240, 1000));
-    assert_eq!(Config::from_json(queue(r#""refuse""#).as_bytes()).unwrap().rules[0].queue, None);
+    assert_eq!(said(&queue(r#""refuse""#)), None);
+    // A tier says it for its callers, and in the shadow nobody waits.
+    let tiered = r#"{"tiers": {"anonymous": {"per_day": 1, "when_empty": {"queue": {"max_wait": "1s"}}}},
+        "rules": [{"name": "a", "key": ["user"], "tiers": true, "shadow": false}]}"#;
+    assert_eq!(said(tiered).map(|terms| terms.max_wait.as_secs()), Some(1));
+    assert_eq!(said(&tiered.replace("false", "true")), None);
 }
 
 #[test]
@@ -91,7 +97,7 @@ fn a_mistake_is_said_with_its_place() {
         (rule(r#""limit": {"rate": "1/s", "burst": -1}"#), "rules[0].limit.burst: invalid value: integer `-1`"),
         (rule(r#""limit": {"rate": "1/d", "burst": 400}"#), "rules[0].limit.burst: must come back within a year at 1 in 1d"),
         (rule(r#""limit": {"rate": "1/s", "when_empty": "wait"}"#), r#"rules[0].limit.when_empty: must be "refuse" or {"queue": {…}}, got "wait""#),
-        (rule(r#""limit": {"rate": "1/s", "when_empty": {"queue": {"max_wait": "1s"}}}"#), "rules[0].limit.when_empty: needs a bucket that all callers share"),
+        (tier(r#""per_day": 1, "when_empty": "wait""#), r#"tiers.anonymous.when_empty: must be "refuse" or"#),
         (queue("{}"), "rules[0].limit.when_empty"),
         (queue(r#"{"queue": {"max_wait": "1s"}, "max_wait": "1s"}"#), "rules[0].limit.when_empty"),
         (queue(r#"{"line": {}}"#), "rules[0].limit.when_empty.line: unknown field `line`"),

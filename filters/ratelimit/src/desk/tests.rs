@@ -39,7 +39,7 @@ fn fleet() -> Fleet {
 
 fn bucket(limits: &Limits) -> Bucket<'_> {
     let print = Fingerprint::from_bytes([7; 16]);
-    Bucket { slot: "slot".into(), print, rule: "rule", is_shared: true, limits, cost: 1 }
+    Bucket { slot: "slot".into(), print, rule: "rule", is_shared: true, limits, cost: 1, patience: Duration::ZERO }
 }
 
 /// Lets so many wait, and says what is asked for them.
@@ -61,10 +61,10 @@ fn those_who_wait_are_asked_for_together_and_spend_what_comes() {
     let bucket = bucket(&limits);
     let words = ask(&mut desk, &bucket, 3);
     assert_eq!(words[..6], ["EVALSHA", script::DIGEST, "3", "weir:fleet", "weir:fleet:seed", "weir:limit:rule"]);
-    assert_eq!(words[9..], ["1", "3", "0", "0", "0", "1", "hour", "360000000000", "10"]);
+    assert_eq!(words[9..], ["1", "3", "0", "0", "0", "0", "1", "hour", "360000000000", "10"]);
     desk.sent(5, NOW);
     assert!(desk.question(&fleet(), &Contact::new([1; 16]), "p", true).is_none(), "one at a time");
-    let (answer, released) = desk.receive(&mut shared, Ok(reply("2 1000000 0 3600000000 0")));
+    let (answer, released) = desk.receive(&mut shared, Ok(reply("2 0 1000000 0 3600000000 0")));
     assert_eq!((answer.is_ok(), released.len()), (true, 3));
     let said: Vec<_> = (0..3).map(|_| desk.take(&mut shared, &fleet(), &bucket).unwrap()).collect();
     assert!(matches!(said[..], [Take::Taken(..), Take::Taken(..), Take::Refused(_)]), "{said:?}");
@@ -75,7 +75,7 @@ fn what_nobody_waits_for_any_more_goes_back() {
     let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
     ask(&mut desk, &bucket(&limits), 2);
     desk.sent(5, NOW);
-    desk.receive(&mut shared, Ok(reply("2 0 8 0 0"))).0.unwrap();
+    desk.receive(&mut shared, Ok(reply("2 0 0 8 0 0"))).0.unwrap();
     desk.close(&mut shared, NOW + Duration::from_millis(3));
     let words = desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap();
     assert_eq!(words[9..13], ["1", "0", "2", "3000"]);
@@ -87,7 +87,7 @@ fn what_a_request_has_is_kept_while_it_waits_for_the_rest() {
     let bucket = bucket(&limits);
     ask(&mut desk, &bucket, 1);
     desk.sent(5, NOW);
-    desk.receive(&mut shared, Ok(reply("1 0 9 0 0"))).0.unwrap();
+    desk.receive(&mut shared, Ok(reply("1 0 0 9 0 0"))).0.unwrap();
     assert!(matches!(desk.look(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))));
     desk.hold(&bucket);
     desk.close(&mut shared, NOW);
@@ -111,7 +111,7 @@ fn a_redis_that_does_not_know_the_script_is_told_it() {
     assert_eq!((&second[0], &second[1]), (&"EVAL".to_owned(), &script::SCRIPT.to_owned()));
     assert_eq!(first[2..], second[2..]);
     desk.sent(6, NOW);
-    assert_eq!(desk.receive(&mut shared, Ok(reply("1 0 9 0 0"))).1.len(), 1);
+    assert_eq!(desk.receive(&mut shared, Ok(reply("1 0 0 9 0 0"))).1.len(), 1);
 }
 
 #[test]

@@ -150,7 +150,8 @@ impl Stream {
             return Ok(None);
         };
         let cooling = left(&limiter.config, upstream);
-        let may_wait = asked.iter().any(|(rule, account)| rule.queue.is_some() && account.provider == upstream.name);
+        let may_wait =
+            asked.iter().any(|(rule, account)| rule.queues() && rule.is_shared() && account.provider == upstream.name);
         if let Some(retry_after) = cooling.filter(|_| !may_wait) {
             if let Some(meter) = limiter.cooldowns.meters.get(index) {
                 meter.refused.increment();

@@ -4,7 +4,7 @@ use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
 
 use policy::state::Fault;
-use policy::{Headers, Instant};
+use policy::{Headers, Instant, Seed};
 use shell::lease::{Role, lead};
 use shell::metric::{Counter, Gauge};
 use shell::shared;
@@ -82,6 +82,11 @@ impl Member {
         if let Ok((bytes, _)) = shared::read(&self.keys[0]) {
             self.contact.borrow_mut().take_over(&bytes);
         }
+    }
+
+    /// The seed under which the fleet knows callers, once it is known.
+    pub(super) fn seed(&self) -> Option<Seed> {
+        self.contact.borrow().seed()
     }
 
     /// How soon this worker is to be woken: at once where something is to be asked, and otherwise after an interval.
@@ -204,7 +209,7 @@ impl Limiter {
             takes.push(desk.take(&mut host, fleet, bucket)?);
             if let Some(take) = takes.first().filter(|take| !matches!(take, Take::Missing(_))) {
                 tell(&mut outcomes, &plans, *place, take);
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
+                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
             }
         } else {
             for (_, bucket) in &leased {
@@ -224,7 +229,7 @@ impl Limiter {
                 }
             }
             if refuses(asked, &outcomes) {
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
+                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
             }
             want_rest(&mut desk, fleet, leased.iter().map(|(_, bucket)| bucket).zip(&takes));
             return Err(Unsettled::Waits);
@@ -245,7 +250,7 @@ impl Limiter {
             put(&mut outcomes, &plans, *place, said);
         }
         if is_denied {
-            return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: false, now: host.now });
+            return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
         }
         let held: Vec<_> = leased.iter().zip(&takes).filter(|(_, take)| is_taken(take)).map(|(held, _)| held).collect();
         for (index, (place, bucket)) in held.iter().enumerate() {
@@ -263,13 +268,13 @@ impl Limiter {
             }
             break;
         }
-        Ok(Decided { outcomes, plans, charges: own, waits: false, now: host.now })
+        Ok(Decided { outcomes, plans, charges: own, waits: None, now: host.now })
     }
 
     /// Says of each rule whom it has to be paid to.
     fn sort<'a>(&self, member: &Member, asked: &[Asked<'a>], headers: &Headers) -> Result<Sorted<'a>, Undecided> {
         let client = OnceCell::new();
-        let fleet_seed = member.contact.borrow().seed();
+        let fleet_seed = member.seed();
         let mut sorted =
             Sorted { plans: Vec::with_capacity(asked.len()), own: Vec::new(), leased: Vec::new(), is_unknown: false };
         for (place, (rule, account)) in asked.iter().enumerate() {
@@ -289,7 +294,8 @@ impl Limiter {
                 Some((key, print)) => {
                     let (slot, cost, is_shared) = ([&key, " lease"].concat(), account.cost.get(), rule.is_shared());
                     let (limits, rule) = (&plan.limits, rule.name());
-                    sorted.leased.push((place, Bucket { slot, print, rule, is_shared, limits, cost }));
+                    let patience = Duration::ZERO;
+                    sorted.leased.push((place, Bucket { slot, print, rule, is_shared, limits, cost, patience }));
                 }
             }
         }
@@ -325,7 +331,7 @@ impl Limiter {
 }
 
 /// Whether a rule that is not in the shadow turns the request away.
-fn refuses(asked: &[Asked<'_>], outcomes: &[Outcome<'_>]) -> bool {
+pub(super) fn refuses(asked: &[Asked<'_>], outcomes: &[Outcome<'_>]) -> bool {
     asked.iter().zip(outcomes).any(|((rule, _), said)| said.is_denied() && !rule.is_shadow())
 }
 
@@ -360,7 +366,7 @@ fn is_taken(take: &Take) -> bool {
 }
 
 /// What is said of limits of which nothing is known.
-fn full(limits: &Limits) -> Outcome<'_> {
+pub(super) fn full(limits: &Limits) -> Outcome<'_> {
     let limit = limits.first();
     Outcome::Allow(Standing { limit, remaining: limit.terms.most().get(), reset_in: Duration::ZERO })
 }

@@ -12,9 +12,11 @@ use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
 use super::cooldown::Cooldowns;
-use super::fleet::Member;
+use super::fleet::{Member, refuses};
+use super::lobby::Lobby;
 use super::meters::{Meters, Status};
-use super::queue::{Admission, Arrival, Lobby};
+use super::queue::Arrival;
+use super::receipt::SentAt;
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
 use crate::cooldown::REFRESH;
@@ -68,9 +70,24 @@ pub(super) struct Decided<'a> {
     pub(super) plans: Vec<&'a Plan>,
     /// What was paid to this proxy where it passes, each with the place of its rule.
     pub(super) charges: Vec<(usize, Charge<'a>)>,
-    /// Whether it waits for what was denied.
-    pub(super) waits: bool,
+    /// Where it waits for what was denied: when it is sent.
+    pub(super) waits: Option<SentAt>,
     pub(super) now: Instant,
+}
+
+impl<'a> Decided<'a> {
+    /// Writes down what one rule says.
+    pub(super) fn say(&mut self, place: usize, said: Outcome<'a>) {
+        if let Some(slot) = self.outcomes.get_mut(place) {
+            *slot = said;
+        }
+    }
+
+    /// Writes down what one rule takes, in the order of the rules.
+    pub(super) fn charge(&mut self, place: usize, charge: Option<Charge<'a>>) {
+        let behind = self.charges.partition_point(|(other, _)| *other < place);
+        self.charges.splice(behind..behind, charge.map(|charge| (place, charge)));
+    }
 }
 
 /// What a request has met before its rules are asked.
@@ -148,11 +165,35 @@ impl Limiter {
 
     /// Asks every rule for this request's tokens; `context` is its stream's.
     pub(super) fn decide<'a>(
-        &self,
+        &'a self,
         context: u32,
         asked: &[Asked<'a>],
         headers: &Headers,
-        Meanwhile { cooling, since }: Meanwhile,
+        meanwhile: Meanwhile,
+    ) -> Result<Decided<'a>, Unsettled> {
+        let mut decided = None;
+        for (place, (rule, account)) in asked.iter().enumerate().filter(|(_, (rule, _))| rule.queues()) {
+            let client = OnceCell::new();
+            let plan = rule.plan(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
+            let plan = plan.ok_or(Undecided)?;
+            let Some(terms) = plan.queue else { continue };
+            let arrival = Arrival { context, headers, meanwhile };
+            let said = self.admit(arrival, asked, place, (plan, terms))?;
+            // It may be another rule that refuses, and lets it wait.
+            if said.waits.is_some() || !refuses(asked, &said.outcomes) {
+                return Ok(said);
+            }
+            decided = Some(said);
+        }
+        decided.map_or_else(|| self.decide_at_once(asked, headers, meanwhile.since), Ok)
+    }
+
+    /// The same of rules none of which lets it wait.
+    pub(super) fn decide_at_once<'a>(
+        &self,
+        asked: &[Asked<'a>],
+        headers: &Headers,
+        since: Option<Instant>,
     ) -> Result<Decided<'a>, Unsettled> {
         if asked.iter().any(|(rule, _)| rule.scope() == Scope::Fleet) {
             return self.decide_together(asked, headers, since);
@@ -163,17 +204,10 @@ impl Limiter {
         });
         let paid: Option<(Vec<&'a Plan>, Vec<Charge<'a>>)> = each.collect();
         let (plans, charges) = paid.ok_or(Undecided)?;
-        let mut host = Host { now: Instant::EPOCH };
-        let Admission { outcomes, waits } = match asked.iter().position(|(rule, _)| rule.queue.is_some()) {
-            Some(place) => {
-                let priority = self.config.priorities.of(headers);
-                let arrival = Arrival { context, priority, cooling };
-                self.admit(&mut host, arrival, (asked, place), &charges)?
-            }
-            None => Admission { outcomes: charge::settle(&mut host, &charges)?, waits: false },
-        };
+        let mut host = Host::default();
+        let outcomes = charge::settle(&mut host, &charges)?;
         let charges = charges.into_iter().enumerate().collect();
-        Ok(Decided { outcomes, plans, charges, waits, now: host.now })
+        Ok(Decided { outcomes, plans, charges, waits: None, now: host.now })
     }
 
     /// What becomes of a request that cannot be decided on.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use shell::metric::{Counter, Gauge, Histogram};
 
 use crate::limit::Outcome;
-use crate::rule::{Asked, Rule};
+use crate::rule::{Account, Asked, Rule};
 
 /// What became of a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,7 +31,7 @@ struct Meter {
     undecided: Counter,
     /// The name of the rule with the provider's shared bucket, where there is one.
     shared: Option<(String, Gauge)>,
-    /// How long requests wait for the tokens of that rule, where they may.
+    /// How long requests wait for tokens, where they may.
     waits: Option<Histogram>,
 }
 
@@ -42,7 +42,7 @@ impl Meters {
             if !meters.iter().any(|meter| meter.provider == provider) {
                 let is_its = |rule: &&Rule| rule.accounts().any(|account| account.provider == provider);
                 let shared = rules.iter().find(|rule| is_its(rule) && rule.shared_bucket().is_some());
-                meters.push(Meter::new(provider, shared));
+                meters.push(Meter::new(provider, shared, rules.iter().any(|rule| is_its(&rule) && rule.queues())));
             }
         }
         Self(meters)
@@ -86,10 +86,11 @@ impl Meters {
         }
     }
 
-    /// Says how long a request has waited for a rule's tokens that is sent now. A histogram of the host takes whole numbers:
+    /// Says how long a request has waited for tokens that is sent now; one that waits for others' behind this filter is not said to
+    /// have waited for none here. A histogram of the host takes whole numbers:
     /// to the nearest second, so that the sum is right on average.
-    pub(super) fn waited(&self, rule: &Rule, wait: Duration) {
-        let its = |meter: &&Meter| meter.shared.as_ref().is_some_and(|(name, _)| name == rule.name());
+    pub(super) fn waited(&self, account: &Account, wait: Duration) {
+        let its = |meter: &&Meter| meter.provider == account.provider && (account.allowed || !wait.is_zero());
         if let Some(histogram) = self.0.iter().find(its).and_then(|meter| meter.waits) {
             histogram.record((wait + Duration::from_millis(500)).as_secs());
         }
@@ -105,7 +106,7 @@ impl Meters {
 }
 
 impl Meter {
-    fn new(provider: &str, shared: Option<&Rule>) -> Self {
+    fn new(provider: &str, shared: Option<&Rule>, queues: bool) -> Self {
         let counter = |status| {
             Counter::new("api_gateway_rate_limit_requests_total", &[("provider", provider), ("status", status)])
         };
@@ -121,7 +122,7 @@ impl Meter {
             limited: counter("limited"),
             undecided: counter("undecided"),
             shared: shared.map(gauge),
-            waits: shared.filter(|rule| rule.queue.is_some()).map(|_| waits()),
+            waits: queues.then(waits),
         }
     }
 }

@@ -1,20 +1,25 @@
-//! The requests of this worker that wait in lines: parked, sent when they are called, answered when they have waited long enough.
+//! Lines, as a worker takes part in them: requests are parked, sent when they are called, answered when they have waited long enough.
 
-use std::cell::{Cell, RefCell};
+use std::cell::OnceCell;
 use std::num::NonZeroU32;
+use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{Instant, Rejection};
+use policy::{Headers, Rejection};
 use proxy_wasm::types::Action;
 use shell::shared::{self, Change, Failure};
 use shell::stream;
 
-use super::limiter::{Host, Limiter};
+use super::fleet::{full, refuses};
+use super::limiter::{Decided, Host, Limiter, Meanwhile, Unsettled, downstream};
+use super::lobby::Waiting;
 use super::meters::Status;
-use crate::charge::{self, Charge, Paid, Store, Undecided};
+use super::receipt::SentAt;
+use super::seat::{Seat, Till};
+use crate::charge::{self, Paid, Store, Undecided};
 use crate::limit::{Outcome, Standing};
-use crate::queue::{Holder, Joined, Line, SILENT_FOR, Terms, Ticket, wait};
-use crate::rule::{Asked, Rule};
+use crate::queue::{Holder, Joined, Line, PARKED_MAX, Terms, Ticket, wait};
+use crate::rule::{Asked, Plan, Scope};
 
 /// How often a worker looks at the lines that its requests wait in, if nothing is due sooner: others may have called them.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -23,39 +28,31 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 const ATTEMPTS: u32 = 16;
 const SOON: Duration = Duration::from_millis(2);
 
-/// What of this worker waits.
-pub(super) struct Lobby {
-    worker: u64,
-    waiting: RefCell<Vec<Waiting>>,
-    /// When they were last looked at.
-    seen: Cell<Instant>,
-}
-
-/// A request that waits.
-struct Waiting {
-    /// The place of its rule in the configuration.
-    rule: usize,
-    ticket: Ticket,
-    /// When it came.
-    since: Instant,
-    /// What its other rules have taken.
-    paid: Vec<Paid>,
-}
-
 /// A request that meets a rule with a line.
 #[derive(Clone, Copy)]
-pub(super) struct Arrival {
+pub(super) struct Arrival<'r> {
     /// Its stream's number.
     pub(super) context: u32,
-    pub(super) priority: u8,
-    /// How long its upstream wants to be left alone.
-    pub(super) cooling: Option<Duration>,
+    pub(super) headers: &'r Headers,
+    pub(super) meanwhile: Meanwhile,
 }
 
-/// What comes of a request that meets a rule with a line.
-pub(super) struct Admission<'a> {
-    pub(super) outcomes: Vec<Outcome<'a>>,
-    pub(super) waits: bool,
+/// The same, where its bucket and its line are known.
+struct Arrived<'s> {
+    seat: &'s Seat,
+    terms: Terms,
+    cost: NonZeroU32,
+    priority: u8,
+    context: u32,
+    /// How many tokens those take who are before it.
+    ahead: Option<u64>,
+}
+
+impl Arrived<'_> {
+    fn ticket(&self, worker: u64) -> Ticket {
+        let holder = Holder { worker, context: self.context };
+        Ticket { holder, caller: self.seat.caller(), priority: self.priority, cost: self.cost }
+    }
 }
 
 /// How a request's wait ends.
@@ -67,12 +64,14 @@ enum End {
     Late(Duration),
     /// Nobody knows when it would be.
     Undecided,
+    /// Nothing is sent without Redis.
+    Closed,
 }
 
 /// Changes a line as one step; `change` says whether it did, and is asked again where another worker was faster. One piece of
 /// code for all who do.
-fn revise(rule: &Rule, change: &mut dyn FnMut(&mut Line) -> bool) -> Result<(), Failure> {
-    shared::update(&rule.line_key(), ATTEMPTS, |bytes| {
+fn revise(seat: &Seat, change: &mut dyn FnMut(&mut Line) -> bool) -> Result<(), Failure> {
+    shared::update(&seat.line(), ATTEMPTS, |bytes| {
         let mut line = Line::read(bytes, shell::now());
         if !change(&mut line) {
             return Change::Keep(());
@@ -82,78 +81,12 @@ fn revise(rule: &Rule, change: &mut dyn FnMut(&mut Line) -> bool) -> Result<(), 
     })
 }
 
-/// Pays for tickets from a rule's bucket.
-struct Till<'a> {
-    host: Host,
-    charge: Charge<'a>,
-    spent: u32,
-    /// Paid for tickets that others have called meanwhile.
-    spare: u32,
-    /// What the bucket said last.
-    refused: Option<Standing<'a>>,
-}
-
-impl Till<'_> {
-    /// Whether `cost` is paid.
-    fn pay(&mut self, cost: NonZeroU32) -> bool {
-        if let Some(spare) = self.spare.checked_sub(cost.get()) {
-            self.spare = spare;
-        } else {
-            self.charge.taker.cost = cost;
-            match charge::settle(&mut self.host, std::slice::from_ref(&self.charge)).as_deref() {
-                Ok([Outcome::Allow(_)]) => {}
-                Ok([Outcome::Deny(standing)]) => {
-                    self.refused = Some(*standing);
-                    return false;
-                }
-                _ => return false,
-            }
-        }
-        self.spent = self.spent.saturating_add(cost.get());
-        true
-    }
-
-    /// What was spent bought nothing.
-    fn take_back(&mut self) {
-        self.spare = self.spare.saturating_add(std::mem::take(&mut self.spent));
-    }
-
-    /// Puts back into the bucket what is left.
-    fn close(mut self) -> Option<Duration> {
-        if let Some(cost) = NonZeroU32::new(self.spare) {
-            self.charge.taker.cost = cost;
-            let now = self.host.now();
-            charge::give_back(&mut self.host, &self.charge, now);
-        }
-        self.refused.map(|standing| standing.reset_in)
-    }
-}
-
-impl Lobby {
-    pub(super) fn new() -> Self {
-        let worker = u64::from_le_bytes(shell::random());
-        Self { worker, waiting: RefCell::default(), seen: Cell::new(Instant::EPOCH) }
-    }
-
-    /// Whether this stream's request waits: its body waits with it.
-    pub(super) fn has(&self, context: u32) -> bool {
-        self.waiting.borrow().iter().any(|waiting| waiting.ticket.holder.context == context)
-    }
-
-    fn take(&self, context: u32) -> Option<Waiting> {
-        let mut waiting = self.waiting.borrow_mut();
-        let index = waiting.iter().position(|waiting| waiting.ticket.holder.context == context)?;
-        Some(waiting.remove(index))
-    }
-
-    /// Moves the moments with a clock that steps back, or leaps ahead.
-    fn follow_clock(&self, now: Instant) {
-        let seen = self.seen.replace(now);
-        let (ahead, back) = (now.since(seen), seen.since(now));
-        if ahead > SILENT_FOR || !back.is_zero() {
-            for waiting in self.waiting.borrow_mut().iter_mut() {
-                waiting.since = if back.is_zero() { waiting.since + ahead } else { waiting.since.before(back) };
-            }
+/// Gives back what the other rules have taken of a request that does not pass after all.
+fn refund(host: &mut Host, decided: &mut Decided<'_>) {
+    for (place, charge) in std::mem::take(&mut decided.charges) {
+        charge::give_back(host, &charge, decided.now);
+        if let Some(said) = decided.outcomes.get_mut(place) {
+            *said = said.untaken(charge.taker.cost);
         }
     }
 }
@@ -161,114 +94,183 @@ impl Lobby {
 impl Limiter {
     /// Asks all rules, of which the one at `place` lets requests wait; parks the request where it has to.
     pub(super) fn admit<'a>(
-        &self,
-        host: &mut Host,
-        Arrival { context, priority, cooling }: Arrival,
-        (asked, place): (&[Asked<'a>], usize),
-        charges: &[Charge<'a>],
-    ) -> Result<Admission<'a>, Undecided> {
-        let Some(((rule, _), charge)) = asked.get(place).zip(charges.get(place)) else { return Err(Undecided) };
-        let Some(terms) = rule.queue else { return Err(Undecided) };
-        let (line, _) = host.read(&rule.line_key())?;
-        let ahead = Line::read(&line, host.now()).ahead(priority);
-        let must_wait = ahead.is_some() || cooling.is_some();
-        let mut outcomes = if must_wait { charge::look(host, charges)? } else { charge::settle(host, charges)? };
-        let mut said = charges.iter().zip(&outcomes).enumerate();
-        let others_refuse = said.any(|(other, (charge, said))| other != place && charge.refuses(said));
-        let Some(own) = outcomes.get_mut(place) else { return Err(Undecided) };
-        if !must_wait && !own.is_denied() && !others_refuse {
-            self.meters.waited(rule, Duration::ZERO);
-            return Ok(Admission { outcomes, waits: false });
+        &'a self,
+        Arrival { context, headers, meanwhile }: Arrival<'_>,
+        asked: &[Asked<'a>],
+        place: usize,
+        (plan, terms): (&'a Plan, Terms),
+    ) -> Result<Decided<'a>, Unsettled> {
+        let Some((rule, account)) = asked.get(place).copied() else { return Err(Unsettled::Undecided) };
+        let Some(seat) = self.seat((rule, account), plan, headers)? else {
+            return self.decide_at_once(asked, headers, meanwhile.since);
+        };
+        let mut host = Host::default();
+        let (line, _) = host.read(&seat.line())?;
+        let priority = self.config.priorities.of(headers);
+        let ahead = Line::read(&line, host.now()).ahead(seat.caller(), priority);
+        let cooling = meanwhile.cooling.filter(|_| rule.is_shared());
+        let mut may_pass = ahead.is_none() && cooling.is_none();
+        if may_pass && asked.iter().all(|(rule, _)| rule.scope() == Scope::Proxy) {
+            // The usual case: nobody waits, and all are asked at once.
+            let said = self.decide_at_once(asked, headers, None)?;
+            may_pass = !said.outcomes.get(place).is_none_or(Outcome::is_denied);
+            if may_pass {
+                if !refuses(asked, &said.outcomes) {
+                    self.meters.waited(account, Duration::ZERO);
+                }
+                return Ok(said);
+            }
         }
-        let reset_in = wait(own, ahead.unwrap_or(0)).max(cooling.unwrap_or_default());
-        *own = Outcome::Deny(Standing { reset_in, ..*own.standing() });
-        let holder = Holder { worker: self.lobby.worker, context };
-        let ticket = Ticket { holder, priority, cost: charge.taker.cost };
-        let may_wait = !others_refuse && reset_in <= terms.max_wait;
-        let waits = may_wait && self.park(host, (rule, terms), ticket, (charges, place), &mut outcomes)?;
-        Ok(Admission { outcomes: if waits { outcomes } else { charge::as_they_stand(outcomes, charges) }, waits })
+        let mut others = asked.to_vec();
+        others.remove(place);
+        let mut decided = self.decide_at_once(&others, headers, meanwhile.since)?;
+        let full = full(&plan.limits);
+        let is_refused = refuses(&others, &decided.outcomes);
+        decided.plans.insert(place, plan);
+        decided.outcomes.insert(place, full);
+        decided.charges.iter_mut().filter(|(other, _)| *other >= place).for_each(|(other, _)| *other += 1);
+        if is_refused {
+            return Ok(decided);
+        }
+        let arrived = Arrived { seat: &seat, terms, cost: account.cost, priority, context, ahead };
+        let mut till = Till::new(self, &seat).ok_or(Undecided)?;
+        if may_pass && till.pay(account.cost) {
+            self.meters.waited(account, Duration::ZERO);
+            decided.say(place, till.said.unwrap_or(full));
+            decided.charge(place, till.own(account.cost));
+            return Ok(decided);
+        }
+        if !may_pass {
+            till.look(account.cost)?;
+        }
+        match self.line_up(&till, &arrived, cooling) {
+            Ok((waits, standing)) => {
+                if waits {
+                    self.park(&arrived, standing.reset_in, &mut decided);
+                    decided.charge(place, till.own(account.cost));
+                } else {
+                    refund(&mut host, &mut decided);
+                }
+                decided.say(place, Outcome::Deny(standing));
+                Ok(decided)
+            }
+            Err(unsettled) => {
+                refund(&mut host, &mut decided);
+                Err(unsettled)
+            }
+        }
     }
 
-    /// Pays what the other rules ask, and takes a place in the line. Where there is none, all is as before.
-    fn park<'a>(
+    /// Takes a place in the line, where there is one, this worker has room, and the wait is not too long. Whether it did, and how
+    /// long that is.
+    fn line_up<'a>(
         &self,
-        host: &mut Host,
-        (rule, terms): (&Rule, Terms),
-        ticket: Ticket,
-        (charges, place): (&[Charge<'a>], usize),
-        outcomes: &mut Vec<Outcome<'a>>,
-    ) -> Result<bool, Undecided> {
-        let mut others = charges.to_vec();
-        others.remove(place);
-        let mut said = charge::settle(host, &others)?;
-        let refused = others.iter().zip(&said).any(|(charge, said)| charge.refuses(said));
-        said.insert(place, *outcomes.get(place).ok_or(Undecided)?);
-        *outcomes = said;
-        if refused {
-            return Ok(false);
+        till: &Till<'a, '_>,
+        arrived: &Arrived<'_>,
+        cooling: Option<Duration>,
+    ) -> Result<(bool, Standing<'a>), Unsettled> {
+        if till.is_closed {
+            return Err(Unsettled::Closed);
         }
-        let since = host.now;
-        let paid: Vec<_> = others.iter().map(|charge| Paid::new(charge, since)).collect();
+        let said = till.said.ok_or(Unsettled::Undecided)?;
+        let reset_in = wait(&said, arrived.ahead.unwrap_or(0), till.pace).max(cooling.unwrap_or_default());
+        let standing = Standing { reset_in, ..*said.standing() };
+        if reset_in > arrived.terms.max_wait || self.lobby.waiting.borrow().len() >= PARKED_MAX {
+            return Ok((false, standing));
+        }
         let mut has_place = false;
-        let joined = revise(rule, &mut |line| {
-            has_place = line.join(ticket, terms.max_requests) == Joined::Waits;
+        let joined = revise(arrived.seat, &mut |line| {
+            has_place = line.join(arrived.ticket(self.lobby.worker), arrived.terms.max_requests) == Joined::Waits;
             has_place
         });
-        if joined.is_err() || !has_place {
-            for paid in &paid {
-                paid.give_back(host);
-            }
-            return joined.map(|()| false).map_err(|_| Undecided);
-        }
-        let rule = self.config.rules.iter().position(|other| std::ptr::eq(other, rule)).ok_or(Undecided)?;
-        let mut waiting = self.lobby.waiting.borrow_mut();
-        if waiting.is_empty() {
-            self.lobby.seen.set(since);
-        }
-        waiting.push(Waiting { rule, ticket, since, paid });
-        let due = outcomes.get(place).map_or(SOON, |own| own.standing().reset_in);
-        self.pulse.wake_in(due.min(LOOK_EVERY), since);
-        Ok(true)
+        joined.map(|()| (has_place, standing)).map_err(|_| Unsettled::Undecided)
     }
 
-    /// Looks at every line in which a request of this worker waits. How soon to look again; `None` where none waits.
+    /// Keeps a request that has a place, which may come to its turn after `due`.
+    fn park(&self, arrived: &Arrived<'_>, due: Duration, decided: &mut Decided<'_>) {
+        let now = shell::now();
+        let due = due.min(LOOK_EVERY);
+        let sent_at = SentAt::default();
+        let paid = decided.charges.iter().map(|(_, charge)| Paid::new(charge, decided.now)).collect();
+        (decided.waits, decided.now) = (Some(Rc::clone(&sent_at)), now);
+        let mut all = self.lobby.waiting.borrow_mut();
+        if all.is_empty() {
+            self.lobby.seen.set(now);
+        }
+        all.push(Waiting {
+            seat: arrived.seat.clone(),
+            terms: arrived.terms,
+            ticket: arrived.ticket(self.lobby.worker),
+            since: now,
+            look_at: now + due,
+            paid,
+            sent_at,
+        });
+        let asks = self.fleet().map(|(fleet, member)| member.next(fleet));
+        self.pulse.wake_in(asks.into_iter().fold(due, Duration::min), now);
+    }
+
+    /// Whose bucket a request takes from; `None` while the fleet does not know its callers.
+    fn seat(&self, (rule, account): Asked<'_>, plan: &Plan, headers: &Headers) -> Result<Option<Seat>, Undecided> {
+        let client = OnceCell::new();
+        let fleets = self.fleet().filter(|_| rule.scope() == Scope::Fleet).map(|(_, member)| member.seed());
+        let seed = fleets.as_ref().unwrap_or(&self.seed).as_ref();
+        match rule.place(account, seed, headers, || client.get_or_init(downstream)) {
+            Some(place) => Seat::new(self, rule, plan, place).map(Some).ok_or(Undecided),
+            None if fleets.is_some() => Ok(None),
+            None => Err(Undecided),
+        }
+    }
+
+    /// Looks at lines for which an answer has come; the root context's number is `root`.
+    pub(super) fn look(&self, root: u32) {
+        if let Some(due) = self.call(root) {
+            let asks = self.fleet().map(|(fleet, member)| member.next(fleet));
+            self.pulse.wake_in(asks.into_iter().fold(due, Duration::min), shell::now());
+        }
+    }
+
+    /// Looks at every line in which a request of this worker waits, and where that is due. How soon to look again; `None` where
+    /// none waits.
     pub(super) fn call(&self, root: u32) -> Option<Duration> {
+        let heard = self.fleet().map(|(_, member)| member.desk.borrow_mut().heard());
         if self.lobby.waiting.borrow().is_empty() {
             return None;
         }
-        self.lobby.follow_clock(shell::now());
-        let mut due = None;
-        for (place, rule) in self.config.rules.iter().enumerate() {
-            let waits = self.lobby.waiting.borrow().iter().any(|waiting| waiting.rule == place);
-            if let Some(terms) = rule.queue.filter(|_| waits) {
-                let soon = self.call_line(place, rule, terms).unwrap_or(SOON).min(LOOK_EVERY);
-                due = Some(due.map_or(soon, |due: Duration| due.min(soon)));
-            }
+        let now = shell::now();
+        self.lobby.follow_clock(now);
+        self.lobby.hurry(&heard.unwrap_or_default(), now);
+        while let Some((seat, terms)) = self.lobby.due(now) {
+            let soon = self.call_line(&seat, terms).unwrap_or(SOON).clamp(SOON, LOOK_EVERY);
+            self.lobby.look_again(&seat, now + soon);
         }
         if let Err(error) = stream::select(root) {
             log::error!("no way back to the root context: {error}");
         }
-        due.filter(|_| !self.lobby.waiting.borrow().is_empty())
+        self.lobby.next(now)
     }
 
     /// Calls who is first in one line, and goes on with those of this worker that were called. When the next is due.
-    fn call_line(&self, place: usize, rule: &Rule, terms: Terms) -> Option<Duration> {
-        let (key, taker) = rule.shared_bucket()?;
-        let cooling = self.cooling(rule);
-        let host = Host { now: Instant::EPOCH };
-        let mut till = Till { host, charge: Charge { key, taker, shadow: false }, spent: 0, spare: 0, refused: None };
+    fn call_line(&self, seat: &Seat, terms: Terms) -> Option<Duration> {
+        let mut till = Till::new(self, seat)?;
+        let rule = self.config.rules.get(seat.rule)?;
+        let cooling = if rule.is_shared() { self.cooling(rule) } else { None };
         let mut ended = Vec::new();
-        let revised = revise(rule, &mut |line| {
+        let revised = revise(seat, &mut |line| {
             till.take_back();
-            let changed = self.show(line, place);
-            line.call(&mut |cost| cooling.is_none() && till.pay(cost));
-            ended = self.collect(line, place, terms, till.refused.as_ref());
-            changed || till.spent > 0 || !ended.is_empty()
+            let changed = self.show(line, seat);
+            till.wanted = line.ahead(seat.caller(), 0).and_then(|all| u32::try_from(all).ok()).unwrap_or(0);
+            line.call(seat.caller(), &mut |cost| cooling.is_none() && till.pay(cost));
+            ended = self.collect(line, seat, terms, &till);
+            changed || till.has_spent() || !ended.is_empty()
         });
         if let Err(failure) = revised {
             till.take_back();
             // Whoever was outrun looks again soon; where the line is away, nobody has a place in it.
-            ended = if failure == Failure::Contended { Vec::new() } else { self.everybody(place) };
+            ended = if failure == Failure::Contended { Vec::new() } else { self.everybody(seat, End::Undecided) };
+        }
+        if till.is_closed {
+            ended.extend(self.everybody(seat, End::Closed));
         }
         let due = till.close();
         for (context, end) in ended {
@@ -278,44 +280,47 @@ impl Limiter {
     }
 
     /// Shows that this worker's tickets are alive, and joins again with those that are gone. Says whether that changed the line.
-    fn show(&self, line: &mut Line, place: usize) -> bool {
+    fn show(&self, line: &mut Line, seat: &Seat) -> bool {
         let mut changed = line.show(self.lobby.worker);
-        for waiting in self.lobby.waiting.borrow().iter().filter(|waiting| waiting.rule == place) {
+        for waiting in self.lobby.waiting.borrow().iter().filter(|waiting| waiting.seat == *seat) {
             changed |= line.rejoin(waiting.ticket);
         }
         changed
     }
 
     /// Takes out of a line who was called, and who has waited for too long.
-    fn collect(&self, line: &mut Line, place: usize, terms: Terms, refused: Option<&Standing<'_>>) -> Vec<(u32, End)> {
-        let worker = self.lobby.worker;
-        let mut ended: Vec<_> = line.collect(worker).into_iter().map(|context| (context, End::Called)).collect();
-        let (now, called) = (self.lobby.seen.get(), ended.len());
-        for Waiting { ticket: Ticket { holder, .. }, since, rule, .. } in &*self.lobby.waiting.borrow() {
+    fn collect(&self, line: &mut Line, seat: &Seat, terms: Terms, till: &Till<'_, '_>) -> Vec<(u32, End)> {
+        let (worker, caller) = (self.lobby.worker, seat.caller());
+        let mut ended: Vec<_> =
+            line.collect(caller, worker).into_iter().map(|context| (context, End::Called)).collect();
+        let (now, count) = (self.lobby.seen.get(), ended.len());
+        let waiting = self.lobby.waiting.borrow();
+        for Waiting { ticket: Ticket { holder, .. }, since, .. } in waiting.iter().filter(|other| other.seat == *seat) {
             let is_called = ended.iter().any(|(context, _)| *context == holder.context);
-            if *rule == place && now.since(*since) >= terms.max_wait && !is_called {
-                let left = refused.map_or(SOON, |standing| wait(&Outcome::Deny(*standing), line.before(*holder)));
+            if now.since(*since) >= terms.max_wait && !is_called {
+                let refusal = till.said.filter(Outcome::is_denied);
+                let left = refusal.map_or(SOON, |said| wait(&said, line.before(caller, *holder), till.pace));
                 ended.push((holder.context, End::Late(left)));
             }
         }
-        for (context, _) in ended.iter().skip(called) {
+        for (context, _) in ended.iter().skip(count) {
             line.leave(Holder { worker, context: *context });
         }
         ended
     }
 
-    /// All who wait for a line that cannot be looked at.
-    fn everybody(&self, place: usize) -> Vec<(u32, End)> {
+    /// All who wait for a line, with the same end.
+    fn everybody(&self, seat: &Seat, end: End) -> Vec<(u32, End)> {
         let waiting = self.lobby.waiting.borrow();
-        let here = waiting.iter().filter(|waiting| waiting.rule == place);
-        here.map(|waiting| (waiting.ticket.holder.context, End::Undecided)).collect()
+        let here = waiting.iter().filter(|waiting| waiting.seat == *seat);
+        here.map(|waiting| (waiting.ticket.holder.context, end)).collect()
     }
 
     /// Ends a request's wait. A stream that cannot be selected has ended.
     fn end(&self, context: u32, end: End) {
         let Some(waiting) = self.lobby.take(context) else { return };
         if !matches!(end, End::Called) {
-            waiting.paid.iter().for_each(|paid| paid.give_back(&mut Host { now: Instant::EPOCH }));
+            waiting.paid.iter().for_each(|paid| paid.give_back(&mut Host::default()));
         }
         if stream::select(context).is_err() {
             return;
@@ -324,8 +329,13 @@ impl Limiter {
         let asked = self.asked(&headers);
         let action = match end {
             End::Called => {
-                if let Some(rule) = self.config.rules.get(waiting.rule) {
-                    self.meters.waited(rule, self.lobby.seen.get().since(waiting.since));
+                let now = self.lobby.seen.get();
+                waiting.sent_at.set(now);
+                let wait = now.since(waiting.since);
+                let rule = self.config.rules.get(waiting.seat.rule);
+                let its = |(other, _): &&Asked<'_>| rule.is_some_and(|rule| std::ptr::eq(rule, *other));
+                if let Some((_, account)) = asked.iter().find(its) {
+                    self.meters.waited(account, wait);
                 }
                 self.meters.count(&asked, Status::Allowed);
                 Action::Continue
@@ -335,6 +345,7 @@ impl Limiter {
                 self.reject(&Rejection::RateLimited { retry_after }, &headers, &[])
             }
             End::Undecided => self.give_up(&asked, &headers),
+            End::Closed => self.refuse(&asked, &headers),
         };
         if action == Action::Continue
             && let Err(error) = stream::resume_request()
@@ -346,17 +357,14 @@ impl Limiter {
     /// A stream has ended: if its request waited, it gives up its place and what it has paid.
     pub(super) fn leave(&self, context: u32) {
         let Some(waiting) = self.lobby.take(context) else { return };
-        let mut host = Host { now: Instant::EPOCH };
-        waiting.paid.iter().for_each(|paid| paid.give_back(&mut host));
-        let Some(rule) = self.config.rules.get(waiting.rule) else { return };
+        waiting.paid.iter().for_each(|paid| paid.give_back(&mut Host::default()));
         let mut paid = None;
-        let left = revise(rule, &mut |line| {
+        let left = revise(&waiting.seat, &mut |line| {
             paid = line.leave(waiting.ticket.holder);
             true
         });
-        if let (Ok(()), Some((cost, at)), Some((key, mut taker))) = (left, paid, rule.shared_bucket()) {
-            taker.cost = cost;
-            charge::give_back(&mut host, &Charge { key, taker, shadow: false }, at);
+        if let (Ok(()), Some((cost, at)), Some(mut till)) = (left, paid, Till::new(self, &waiting.seat)) {
+            till.return_at(cost, at);
         }
     }
 }

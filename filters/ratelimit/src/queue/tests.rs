@@ -6,6 +6,8 @@ use crate::limit::tests::limits;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
+const ALICE: u64 = 7;
+
 /// A shared line as workers see it, one after the other.
 #[derive(Default)]
 struct Shared(Vec<u8>);
@@ -15,7 +17,7 @@ fn at(millis: u64) -> Instant {
 }
 
 fn ticket(worker: u64, context: u32, priority: u8) -> Ticket {
-    Ticket { holder: Holder { worker, context }, priority, cost: NonZeroU32::MIN }
+    Ticket { holder: Holder { worker, context }, caller: ALICE, priority, cost: NonZeroU32::MIN }
 }
 
 impl Shared {
@@ -35,12 +37,12 @@ impl Shared {
     /// The contexts that are called with so many tokens.
     fn call(&mut self, millis: u64, mut tokens: u32, worker: u64) -> Vec<u32> {
         self.at(millis, |line| {
-            line.call(&mut |cost| {
+            line.call(ALICE, &mut |cost| {
                 let pays = tokens.checked_sub(cost.get());
                 tokens = pays.unwrap_or(tokens);
                 pays.is_some()
             });
-            line.collect(worker)
+            line.collect(ALICE, worker)
         })
     }
 }
@@ -70,14 +72,14 @@ fn a_higher_priority_goes_first_and_is_behind_its_equals() {
 #[test]
 fn who_comes_sees_those_before_it() {
     let mut line = Shared::default();
-    assert_eq!(line.at(0, |line| line.ahead(0)), None);
+    assert_eq!(line.at(0, |line| line.ahead(ALICE, 0)), None);
     line.join(0, 1, 1, 5);
     line.join(0, 1, 2, 0);
-    assert_eq!([0, 5, 6].map(|priority| line.at(0, |line| line.ahead(priority))), [Some(2), Some(1), None]);
-    assert_eq!(line.at(0, |line| line.before(Holder { worker: 1, context: 2 })), 1);
+    assert_eq!([0, 5, 6].map(|priority| line.at(0, |line| line.ahead(ALICE, priority))), [Some(2), Some(1), None]);
+    assert_eq!(line.at(0, |line| line.before(ALICE, Holder { worker: 1, context: 2 })), 1);
     // Who was called has its token.
     line.call(1, 1, 7);
-    assert_eq!(line.at(1, |line| (line.ahead(0), line.ahead(5))), (Some(1), None));
+    assert_eq!(line.at(1, |line| (line.ahead(ALICE, 0), line.ahead(ALICE, 5))), (Some(1), None));
 }
 
 #[test]
@@ -113,8 +115,8 @@ fn tickets_of_a_worker_that_falls_silent_are_dropped_and_those_of_others_stay() 
     line.join(0, 2, 2, 0);
     assert!(!line.at(499, |line| line.show(2)));
     assert!(line.at(1500, |line| line.show(2)));
-    assert_eq!(line.at(1999, |line| line.ahead(0)), Some(2));
-    assert_eq!(line.at(2000, |line| line.ahead(0)), Some(1));
+    assert_eq!(line.at(1999, |line| line.ahead(ALICE, 0)), Some(2));
+    assert_eq!(line.at(2000, |line| line.ahead(ALICE, 0)), Some(1));
     // Worker 1 was only asleep.
     assert!(line.at(2001, |line| line.rejoin(ticket(1, 1, 0))));
     assert!(!line.at(2002, |line| line.rejoin(ticket(1, 1, 0))));
@@ -127,9 +129,9 @@ fn tickets_of_a_worker_that_falls_silent_are_dropped_and_those_of_others_stay() 
 fn a_clock_that_steps_back_leaves_tickets_as_old_as_they_were() {
     let mut line = Shared::default();
     line.join(900_000, 1, 1, 0);
-    assert_eq!(line.at(0, |line| line.ahead(0)), Some(1));
-    assert_eq!(line.at(1999, |line| line.ahead(0)), Some(1));
-    assert_eq!(line.at(2000, |line| line.ahead(0)), None);
+    assert_eq!(line.at(0, |line| line.ahead(ALICE, 0)), Some(1));
+    assert_eq!(line.at(1999, |line| line.ahead(ALICE, 0)), Some(1));
+    assert_eq!(line.at(2000, |line| line.ahead(ALICE, 0)), None);
 }
 
 #[test]
@@ -137,22 +139,50 @@ fn bytes_that_are_no_line_are_a_line_of_nobody() {
     let mut whole = Shared::default();
     whole.join(0, 1, 1, 3);
     for end in 0..whole.0.len() {
-        assert_eq!(Line::read(whole.0.get(..end).unwrap(), at(0)).ahead(0), None, "{end}");
+        assert_eq!(Line::read(whole.0.get(..end).unwrap(), at(0)).ahead(ALICE, 0), None, "{end}");
     }
     let other_version: Vec<u8> = whole.0.iter().map(|byte| byte ^ 0xff).collect();
-    assert_eq!(Line::read(&other_version, at(0)).ahead(0), None);
-    assert_eq!(Line::read(&whole.0, at(0)).ahead(3), Some(1));
+    assert_eq!(Line::read(&other_version, at(0)).ahead(ALICE, 0), None);
+    assert_eq!(Line::read(&whole.0, at(0)).ahead(ALICE, 3), Some(1));
 }
 
 #[test]
 fn a_wait_is_as_long_as_the_tokens_of_all_before_take() {
     let limits = limits("2/s burst 4");
+    let pace = limits.first().terms.pace();
     let (mut buckets, now) = (Buckets::default(), at(0));
     let mut said = |n: u32| limits.try_take(&mut buckets, now, NonZeroU32::new(n).unwrap());
     let two_left = said(2);
-    assert_eq!([0, 2, 5].map(|ahead| wait(&two_left, ahead).as_millis()), [0, 0, 1500]);
+    assert_eq!([0, 2, 5].map(|ahead| wait(&two_left, ahead, pace).as_millis()), [0, 0, 1500]);
     said(2);
     let none = said(1);
-    assert_eq!([0, 1, 10].map(|ahead| wait(&none, ahead).as_millis()), [500, 1000, 5500]);
-    assert!(wait(&none, u64::MAX) > WAIT_MAX);
+    assert_eq!([0, 1, 10].map(|ahead| wait(&none, ahead, pace).as_millis()), [500, 1000, 5500]);
+    assert!(wait(&none, u64::MAX, pace) > WAIT_MAX);
+}
+
+#[test]
+fn callers_in_one_value_have_a_line_each_and_together_no_more_than_fits() {
+    let mut line = Shared::default();
+    let of = |caller, context| Ticket { caller, ..ticket(1, context, 0) };
+    let two = NonZeroU32::new(2).unwrap();
+    for (caller, context, expected) in [
+        (1, 10, Joined::Waits),
+        (2, 20, Joined::Waits),
+        (1, 11, Joined::Waits),
+        (1, 12, Joined::Full),
+        (2, 21, Joined::Waits),
+    ] {
+        assert_eq!(line.at(0, |line| line.join(of(caller, context), two)), expected, "{context}");
+    }
+    assert_eq!([1, 2, 3].map(|caller| line.at(0, |line| line.ahead(caller, 0))), [Some(2), Some(2), None]);
+    let mut tokens = 1;
+    let called = line.at(1, |line| {
+        line.call(2, &mut |_| std::mem::take(&mut tokens) > 0);
+        (line.collect(1, 1), line.collect(2, 1))
+    });
+    assert_eq!(called, (vec![], vec![20]));
+    let mut full = Shared::default();
+    let joined = (0..REQUESTS_MAX + 1).map(|n| full.at(0, |line| line.join(of(n.into(), n), two)));
+    assert_eq!(joined.filter(|joined| *joined == Joined::Waits).count(), 1000);
+    assert_eq!(full.0.len(), 9 + 1000 * 33);
 }

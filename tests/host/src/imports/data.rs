@@ -12,6 +12,9 @@ fn read_shared(mut filter: Filter, key: u32, key_length: u32, value: u32, value_
     let mut get = || -> Result<(), Refusal> {
         let key = read(&filter, key, key_length)?;
         let guest = filter.data();
+        if guest.world.shared.is_away {
+            return Err(Status::InternalFailure.into());
+        }
         let (found, version) = guest.world.shared.read(&guest.space, &key).cloned().ok_or(Status::NotFound)?;
         hand(&mut filter, &found, value, value_length)?;
         Ok(write_number(&mut filter, cas, version)?)
@@ -23,6 +26,9 @@ fn write_shared(mut filter: Filter, key: u32, key_length: u32, value: u32, value
     let mut set = || -> Result<(), Refusal> {
         let (key, value) = (read(&filter, key, key_length)?, read(&filter, value, value_length)?);
         let Guest { world, space, .. } = filter.data_mut();
+        if world.shared.is_away {
+            return Err(Status::InternalFailure.into());
+        }
         Ok(world.shared.write(space, &key, value, cas)?)
     };
     answer(set())

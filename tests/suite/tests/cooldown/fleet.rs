@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use proxy::deadline::{Deadline, PATIENCE};
-use proxy::{Client, Reply, Request};
-use suite::EnvoyStage;
+use proxy::{Client, Redis, Reply, Request, Upstash};
 use suite::stage::Stage;
+use suite::{EnvoyStage, Scenario};
 
-use crate::store::Store;
+use crate::store::{PASSWORD, Store};
 
 /// Two refreshes and Redis's answers; the rest is what a busy machine may take.
 const BOUND: Duration = Duration::from_secs(2);
@@ -78,4 +78,23 @@ fn every_proxy_leaves_alone_whom_one_was_told_to() {
     settles(&two, "/other", 429);
     assert!(one.envoy.wait_for_log("state answers again"));
     settles(&proxy(&store), "/spotify", 429);
+}
+
+#[test]
+fn a_bridge_of_the_other_dialect_tells_proxies_as_well() {
+    let redis = Redis::start().unwrap();
+    let upstash = Upstash::start(redis.address(), PASSWORD);
+    let config = CONFIG.replace(r#""env""#, r#""dialect": "upstash", "env""#);
+    let proxy = || {
+        let scenario = Scenario::new(&[("ratelimit", &config)]).environment("STATE_PASSWORD", PASSWORD);
+        scenario.cluster_at("state", upstash.address()).envoy_only("the host reaches no Redis").envoy().unwrap()
+    };
+    let (mut one, two) = (proxy(), proxy());
+    settles(&two, "/spotify", 200);
+    one.answer(None, Reply::status(429).header("retry-after", "300"));
+    assert_eq!(ask(&one, "/spotify"), (429, 300));
+    settles(&two, "/spotify", 429);
+    let (_, left) = ask(&two, "/spotify");
+    assert!((1..=301).contains(&left), "{left}");
+    assert_eq!(ask(&two, "/other").0, 200);
 }

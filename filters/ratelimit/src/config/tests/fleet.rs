@@ -75,16 +75,16 @@ fn what_a_fleet_cannot_lease_each_proxy_keeps_for_itself_or_the_mistake_is_said(
         let rule = format!(r#"{{"name": "a", "key": ["upstream"], "upstream": "a", {more}}}"#);
         Config::from_json(format!(r#"{{"state": {{}}, "scope": "fleet", "rules": [{rule}]}}"#).as_bytes())
     };
-    let queue = r#""limit": {"rate": "1/s", "when_empty": {"queue": {"max_wait": "1s"}}}"#;
     let shadow = r#""limit": {"rate": "1/s"}, "shadow": true"#;
-    for more in [queue, shadow, r#""limit": {"rate": "1/s"}, "scope": "proxy""#] {
+    for more in [shadow, r#""limit": {"rate": "1/s"}, "scope": "proxy""#] {
         let config = of_rule(more).unwrap();
         assert_eq!((config.rules[0].scope(), config.fleet.is_some()), (Scope::Proxy, false), "{more}");
     }
-    for more in [queue, shadow] {
-        let said = of_rule(&format!(r#"{more}, "scope": "fleet""#)).unwrap_err().to_string();
-        assert!(said.starts_with("rules[0].scope: must be \"proxy\" where"), "{said}");
-    }
+    let said = of_rule(&format!(r#"{shadow}, "scope": "fleet""#)).unwrap_err().to_string();
+    assert!(said.starts_with("rules[0].scope: must be \"proxy\" where"), "{said}");
+    let queue = r#""limit": {"rate": "1/s", "when_empty": {"queue": {"max_wait": "1s"}}}"#;
+    let config = of_rule(queue).unwrap();
+    assert_eq!((config.rules[0].scope(), config.rules[0].queues(), config.fleet.is_some()), (Scope::Fleet, true, true));
     let said = of_rule(r#""limit": {"rate": "1/s", "algorithm": "fixed_window"}"#).unwrap_err().to_string();
     assert_eq!(said, "rules[0].scope: a fleet leases from token buckets alone, and a-second is a window");
 }
