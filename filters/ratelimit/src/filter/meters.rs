@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shell::metric::{Counter, Gauge, Histogram};
+use shell::metric::{Counter, Gauge, Times};
 
 use crate::limit::Outcome;
 use crate::rule::{Asked, Rule};
@@ -32,7 +32,7 @@ struct Meter {
     /// The name of the rule with the provider's shared bucket, where there is one.
     shared: Option<(String, Gauge)>,
     /// How long requests wait for the tokens of that rule, where they may.
-    waits: Option<Histogram>,
+    waits: Option<Times>,
 }
 
 impl Meters {
@@ -86,12 +86,11 @@ impl Meters {
         }
     }
 
-    /// Says how long a request has waited for a rule's tokens that is sent now. A histogram of the host takes whole numbers:
-    /// to the nearest second, so that the sum is right on average.
+    /// Says how long a request has waited for a rule's tokens that is sent now.
     pub(super) fn waited(&self, rule: &Rule, wait: Duration) {
         let its = |meter: &&Meter| meter.shared.as_ref().is_some_and(|(name, _)| name == rule.name());
-        if let Some(histogram) = self.0.iter().find(its).and_then(|meter| meter.waits) {
-            histogram.record((wait + Duration::from_millis(500)).as_secs());
+        if let Some(waits) = self.0.iter().find(its).and_then(|meter| meter.waits.as_ref()) {
+            waits.record(wait);
         }
     }
 
@@ -113,7 +112,7 @@ impl Meter {
             let gauge = Gauge::new("api_gateway_rate_limit_tokens", &[("provider", provider)]);
             (rule.name().to_owned(), gauge)
         };
-        let waits = || Histogram::new("api_gateway_rate_limit_wait_seconds", &[("provider", provider)]);
+        let waits = || Times::new("api_gateway_rate_limit_wait_seconds", &[("provider", provider)]);
         Self {
             provider: provider.to_owned(),
             allowed: counter("allowed"),
