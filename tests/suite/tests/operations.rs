@@ -1,0 +1,154 @@
+//! What an operator installs, held against what runs: the demo under load in a real Envoy, with a real Redis, seen by a real
+//! Prometheus. Every metric is documented and moves, every panel of the dashboard shows something, every alert has its inputs.
+
+#![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
+
+#[path = "operations/dashboard.rs"]
+mod dashboard;
+#[path = "operations/gateway.rs"]
+mod gateway;
+mod store;
+#[path = "operations/table.rs"]
+mod table;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use proxy::Prometheus;
+use proxy::deadline::Deadline;
+use proxy::prometheus::promtool;
+
+use gateway::Gateway;
+
+/// How long it may take until everything that is to be seen has been: less than ten seconds on a machine that is not busy.
+const PATIENCE: Duration = Duration::from_secs(40);
+/// How often the gateway is looked at, in place of `15s`; and what Grafana makes of that.
+const INTERVAL: &str = "500ms";
+const WINDOW: &str = "10s";
+
+/// What does not move by anything that clients do: the first where memory fails, the others where Redis is away.
+const UNMOVED: [&str; 3] =
+    ["api_gateway_cache_errors_total", "api_gateway_auth_revocations_unknown", "api_gateway_rate_limit_fleet_away"];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+/// A file of the repository.
+fn text(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+/// The shipped Prometheus, with this gateway as its target and less patience.
+fn prometheus(gateway: &Gateway) -> Prometheus {
+    let shipped = text("envoy/prometheus/prometheus.yml");
+    let mut config = shipped.clone();
+    for (place, value) in [("127.0.0.1:9901", gateway.envoy.admin_address().to_string().as_str()), ("15s", INTERVAL)] {
+        assert!(config.contains(place), "{shipped}");
+        config = config.replace(place, value);
+    }
+    let [retries, alerts] = ["retries.yaml", "alerts.yaml"].map(|name| text(&format!("envoy/prometheus/{name}")));
+    let files = [("retries.yaml", retries.as_bytes()), ("alerts.yaml", alerts.as_bytes())];
+    Prometheus::start(&config, &files).unwrap_or_else(|failure| panic!("{failure}"))
+}
+
+/// Asks until each question has its answer: `unanswered` leaves those that have none yet, with what they are told.
+fn await_all(what: &str, unanswered: impl Fn() -> Vec<String>) {
+    let mut left = Vec::new();
+    let all = Deadline::after(PATIENCE).wait_for(|| {
+        left = unanswered();
+        std::thread::sleep(Duration::from_millis(200));
+        left.is_empty().then_some(())
+    });
+    assert!(all.is_some(), "{what}:\n{}", left.join("\n"));
+}
+
+#[test]
+fn the_rules_and_the_configuration_are_as_prometheus_wants_them() {
+    let folder = root().join("envoy/prometheus");
+    for arguments in [&["check", "config", "prometheus.yml"][..], &["check", "rules", "retries.yaml", "alerts.yaml"]] {
+        promtool(&folder, arguments).unwrap_or_else(|wrong| panic!("{arguments:?}: {wrong}"));
+    }
+}
+
+#[test]
+fn each_alert_fires_when_it_should_and_only_then() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/operations");
+    promtool(&folder, &["test", "rules", "alerts.yaml", "retries.yaml"]).unwrap_or_else(|wrong| panic!("{wrong}"));
+    let (rules, cases) = (text("envoy/prometheus/alerts.yaml"), text("tests/suite/tests/operations/alerts.yaml"));
+    let names: Vec<_> = rules.lines().filter_map(|line| line.trim().strip_prefix("- alert: ")).collect();
+    assert_eq!(names, ["CircuitBreakerOpen", "HighCacheMissRate", "HighErrorRate", "HighLatency", "RedisDown"]);
+    for name in names {
+        assert!(cases.contains(&format!("alertname: {name}\n")), "no case in which {name} fires");
+        assert!(cases.contains(&format!("alertname: {name}}}\n")), "no case in which {name} does not");
+    }
+}
+
+#[test]
+fn what_runs_is_documented_shown_and_watched() {
+    let mut gateway = Gateway::start();
+    let prometheus = prometheus(&gateway);
+    let documented = table::read(&text("envoy/prometheus/README.md"));
+    gateway.under_load(|gateway| {
+        await_all("does not move", || {
+            let series = table::series(&gateway.envoy.prometheus());
+            let moves = |name: &str| series.iter().any(|one| one.is_of(name) && one.value > 0.0);
+            let ours = documented.iter().filter(|metric| !metric.is_recorded()).map(|metric| metric.name.as_str());
+            ours.filter(|name| !UNMOVED.contains(name) && !moves(name)).map(str::to_owned).collect()
+        });
+        await_all("shows nothing", || {
+            dashboard::panels().iter().flat_map(|panel| panel.without_data(&prometheus, WINDOW)).collect()
+        });
+        await_all("is not recorded", || {
+            let recorded = documented.iter().filter(|metric| metric.is_recorded());
+            let wrong = |metric: &table::Metric| metric.wrong_in(&prometheus.query(&metric.name).ok()?);
+            recorded.filter_map(wrong).collect()
+        });
+        await_all("an alert is made of what is not there", || missing_inputs(&prometheus));
+    });
+    let upstreams = gateway.upstreams();
+    let wrong = table::compare(&documented, &gateway.envoy.prometheus(), &upstreams);
+    assert_eq!(wrong, Vec::<String>::new(), "envoy/prometheus/README.md and Envoy disagree");
+    let down = alerts(&prometheus).into_iter().find(|(name, _)| name == "RedisDown").unwrap().1;
+    assert_eq!(prometheus.query(&down), Ok(Vec::new()), "Redis is there");
+    gateway.store.redis.kill();
+    await_all("nobody has noticed that Redis is away", || {
+        if prometheus.query(&down).is_ok_and(|found| !found.is_empty()) { Vec::new() } else { vec![down.clone()] }
+    });
+}
+
+/// The alerts that Prometheus has loaded, by their names, with what they ask.
+fn alerts(prometheus: &Prometheus) -> Vec<(String, String)> {
+    let loaded = prometheus.ask("rules?type=alert").expect("Prometheus tells its rules");
+    let rules = loaded["groups"].as_array().unwrap().iter().flat_map(|group| group["rules"].as_array().unwrap());
+    let part = |rule: &serde_json::Value, name: &str| rule[name].as_str().unwrap().to_owned();
+    let rules: Vec<_> = rules.map(|rule| (part(rule, "name"), part(rule, "query"))).collect();
+    assert_eq!(rules.len(), 5);
+    rules
+}
+
+/// What alerts ask for that Prometheus does not have.
+fn missing_inputs(prometheus: &Prometheus) -> Vec<String> {
+    let mut missing = Vec::new();
+    for (name, query) in alerts(prometheus) {
+        if let Err(wrong) = prometheus.query(&query) {
+            missing.push(format!("{name}: {wrong}"));
+        }
+        for metric in metrics(&query) {
+            if prometheus.query(&metric).is_ok_and(|found| found.is_empty()) {
+                missing.push(format!("{name}: {metric}"));
+            }
+        }
+    }
+    missing
+}
+
+/// The names of metrics in an expression.
+fn metrics(expression: &str) -> BTreeSet<String> {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let labels = ["envoy_cluster_name", "envoy_response_code_class", "envoy_http_conn_manager_prefix"];
+    let words = expression.split(|c| !is_part(c));
+    let ours = words.filter(|word| word.starts_with("envoy_") || word.starts_with("api_gateway_"));
+    ours.filter(|word| !labels.contains(word)).map(str::to_owned).collect()
+}
