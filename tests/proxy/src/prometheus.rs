@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::thread;
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -13,6 +15,9 @@ use crate::deadline::{Deadline, PATIENCE};
 use crate::folder::Folder;
 use crate::message::Request;
 use crate::redis::on_free_port;
+
+/// How long between two looks at what it knows: it learns something new when it looks at its targets, no sooner.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// A running Prometheus.
 #[derive(Debug)]
@@ -69,6 +74,18 @@ impl Prometheus {
             found.push((one["metric"].take(), value));
         }
         Ok(found)
+    }
+
+    /// Waits until an expression is a number, of any series; what it was last where the deadline came first.
+    pub fn wait_for_number(&self, expression: &str, deadline: Deadline) -> Result<(), String> {
+        loop {
+            let found = self.query(expression)?;
+            if found.iter().any(|(_, value)| value.is_finite()) {
+                return Ok(());
+            }
+            let Some(left) = deadline.left() else { return Err(format!("{found:?}")) };
+            thread::sleep(PAUSE.min(left));
+        }
     }
 
     /// All that it has logged.

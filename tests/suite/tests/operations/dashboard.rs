@@ -1,6 +1,5 @@
 //! The dashboard as Grafana reads it: its panels, and what they ask.
 
-use proxy::Prometheus;
 use serde_json::Value;
 
 use super::text;
@@ -20,24 +19,6 @@ const EXPECTED: [&str; 11] = [
     "Rate Limit Wait Time",
 ];
 
-/// One panel.
-pub(crate) struct Panel {
-    title: String,
-    expressions: Vec<String>,
-}
-
-impl Panel {
-    /// What it asks without an answer that is a number.
-    pub(crate) fn without_data(&self, prometheus: &Prometheus, window: &str) -> Vec<String> {
-        let is_empty = |expression: &&String| {
-            let asked = filled(expression, window);
-            let found = prometheus.query(&asked).unwrap_or_else(|wrong| panic!("{}: {asked}: {wrong}", self.title));
-            !found.iter().any(|(_, value)| value.is_finite())
-        };
-        self.expressions.iter().filter(is_empty).map(|expression| format!("{}: {expression}", self.title)).collect()
-    }
-}
-
 /// An expression with what Grafana puts in the place of its variables.
 fn filled(expression: &str, window: &str) -> String {
     let places = [("$__rate_interval", window), ("$__range", window), ("$provider", ".*"), ("$job", ".*")];
@@ -50,18 +31,18 @@ fn read() -> Value {
     serde_json::from_str(&text("envoy/grafana/weir.json")).expect("the dashboard is JSON")
 }
 
-/// Every panel that asks something.
-pub(crate) fn panels() -> Vec<Panel> {
-    let word = |value: &Value| value.as_str().expect("text").to_owned();
+/// What each panel asks, by its title.
+pub(crate) fn questions(window: &str) -> Vec<(String, String)> {
     let dashboard = read();
-    let all = dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row");
-    all.map(|panel| {
-        let targets = panel["targets"].as_array().expect("targets");
-        let expressions: Vec<_> = targets.iter().map(|target| word(&target["expr"])).collect();
-        assert!(!expressions.is_empty(), "{panel}");
-        Panel { title: word(&panel["title"]), expressions }
-    })
-    .collect()
+    let panels = dashboard["panels"].as_array().expect("panels").iter().filter(|panel| panel["type"] != "row");
+    let mut questions = Vec::new();
+    for panel in panels {
+        let title = panel["title"].as_str().expect("a title");
+        let targets = panel["targets"].as_array().filter(|targets| !targets.is_empty()).expect("a panel asks");
+        let asked = targets.iter().map(|target| target["expr"].as_str().expect("an expression"));
+        questions.extend(asked.map(|asked| (title.to_owned(), filled(asked, window))));
+    }
+    questions
 }
 
 #[test]

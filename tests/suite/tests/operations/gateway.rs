@@ -73,7 +73,7 @@ impl Gateway {
     }
 
     /// Does `look` while clients ask.
-    pub(crate) fn under_load(&self, look: impl FnOnce(&Self)) {
+    pub(crate) fn under_load(&self, look: impl FnOnce()) {
         /// Ends the load, also where the look ends in a panic.
         struct End<'a>(&'a AtomicBool);
         impl Drop for End<'_> {
@@ -96,7 +96,7 @@ impl Gateway {
                 }
             });
             let _end = End(&is_over);
-            look(self);
+            look();
         });
     }
 

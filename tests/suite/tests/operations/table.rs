@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value;
-
 /// How the names of our metrics begin.
 const PREFIX: &str = "api_gateway_";
 /// The series that a histogram has.
@@ -20,32 +18,30 @@ pub(crate) struct Metric {
 
 /// One series that Envoy shows.
 #[derive(Debug, PartialEq)]
-pub(crate) struct Series {
+struct Series {
     name: String,
     labels: BTreeMap<String, String>,
-    pub(crate) value: f64,
 }
 
 impl Series {
     /// Whether it is this metric, or part of it.
-    pub(crate) fn is_of(&self, name: &str) -> bool {
+    fn is_of(&self, name: &str) -> bool {
         self.name.strip_prefix(name).is_some_and(|rest| rest.is_empty() || PARTS.contains(&rest))
     }
 }
 
 impl Metric {
-    /// Whether Prometheus makes it of others.
-    pub(crate) fn is_recorded(&self) -> bool {
-        self.kind == "recorded"
-    }
-
-    /// What is wrong with the recorded series: one that lacks a label, or that none has moved.
-    pub(crate) fn wrong_in(&self, found: &[(Value, f64)]) -> Option<String> {
-        let lacks = |labels: &Value| self.labels.keys().any(|label| !labels[label].is_string());
-        if let Some((labels, _)) = found.iter().find(|(labels, _)| lacks(labels)) {
-            return Some(format!("{} lacks a label: {labels}", self.name));
+    /// An expression that is a number where it has moved; with all its labels, where Prometheus makes it of others.
+    pub(crate) fn moves(&self) -> String {
+        let name = &self.name;
+        match self.kind.as_str() {
+            "histogram" => format!("max_over_time({name}_sum[1m]) > 0 and max_over_time({name}_count[1m]) > 0"),
+            "recorded" => {
+                let labels: Vec<_> = self.labels.keys().map(|label| format!("{label}!=\"\"")).collect();
+                format!("max_over_time({name}{{{}}}[1m]) > 0", labels.join(","))
+            }
+            _ => format!("max_over_time({name}[1m]) > 0"),
         }
-        found.iter().all(|(_, value)| *value == 0.0).then(|| format!("{} does not move", self.name))
     }
 
     /// The types of the names under which Envoy announces it.
@@ -96,16 +92,16 @@ pub(crate) fn read(document: &str) -> Vec<Metric> {
 }
 
 /// Our series, as Envoy shows them.
-pub(crate) fn series(shown: &str) -> Vec<Series> {
+fn series(shown: &str) -> Vec<Series> {
     let one = |line: &str| {
-        let (series, value) = line.rsplit_once(' ')?;
+        let (series, _) = line.rsplit_once(' ')?;
         let (name, labels) = series.strip_suffix('}')?.split_once('{')?;
         let label = |text: &str| {
             let (name, value) = text.split_once('=')?;
             Some((name.to_owned(), value.trim_matches('"').to_owned()))
         };
         let labels = labels.split(',').filter_map(label).collect();
-        Some(Series { name: name.to_owned(), labels, value: value.parse().ok()? })
+        Some(Series { name: name.to_owned(), labels })
     };
     shown.lines().filter(|line| line.starts_with(PREFIX)).filter_map(one).collect()
 }
