@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// Every label that a metric of Weir may carry.
-pub const LABELS: [&str; 7] = ["provider", "status", "data_type", "operation", "outcome", "source", "le"];
+pub const LABELS: [&str; 8] = ["provider", "status", "data_type", "operation", "outcome", "source", "state", "le"];
 
 /// The bounds of a histogram of times, as Prometheus writes them (`le`), and in milliseconds; what is longer than the last
 /// is counted under `+Inf` alone.

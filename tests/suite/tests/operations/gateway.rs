@@ -21,7 +21,7 @@ fn with_all(policy: &str, store: &str) -> String {
                   jwks: {url: \"http://127.0.0.1:9400/id/jwks.json\"}}\n";
     let changes = [
         ("state: {store: memory}", state.as_str()),
-        ("  realm: gateway\n", "  realm: gateway\n  revocation: {}\n"),
+        ("  realm: gateway\n", "  realm: gateway\n  revocation: {unavailable_after: 3s, when_unavailable: continue}\n"),
         ("  jwt:\n", issuer),
         ("cache: {budget_bytes: 64MiB}", "cache: {budget_bytes: 64MiB, l2: {}}"),
         ("limit: {rate: 10/s, burst: 20}", "limit: {rate: 10/s, burst: 20, scope: fleet}"),
