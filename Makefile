@@ -17,7 +17,7 @@ WASM := target/wasm
 NATIVE := target/native
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit node scenarios bench lint format wasm native tools targets envoy state bindgen client
+.PHONY: help run test unit node scenarios bench lint format wasm native tools targets envoy state prometheus bindgen client
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ wasm: targets ## Build the filters as they ship
 native: ## Build the command line, the sandbox and the benchmark
 	cargo build --profile native --locked -p weir -p sandbox -p bench
 
-tools: targets envoy state bindgen client
+tools: targets envoy state prometheus bindgen client
 
 targets:
 	@for target in wasm32-wasip1 wasm32-unknown-unknown; do \
@@ -81,12 +81,21 @@ client: .tools/client-$(AIOHTTP_VERSION)/ready ## Install what the sample client
 	@touch $@
 
 state:
-	@command -v redis-server >/dev/null && command -v webdis >/dev/null && exit 0; \
-	if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends redis-server webdis; \
-	else \
-	  echo 'The tests need redis-server and webdis: sudo apt-get install redis-server webdis' >&2; exit 1; \
-	fi
+	@$(call debian,redis-server webdis)
+
+# Its package also starts a Prometheus of its own where systemd runs: `systemctl disable --now prometheus` ends that.
+prometheus:
+	@$(call debian,prometheus promtool,prometheus)
+
+# Programs, and the packages that they are in where those are called otherwise.
+define debian
+missing=; for program in $(1); do command -v $$program >/dev/null || missing=1; done; [ -n "$$missing" ] || exit 0; \
+if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+  apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $(or $(2),$(1)); \
+else \
+  echo 'The tests need $(or $(2),$(1)): sudo apt-get install $(or $(2),$(1))' >&2; exit 1; \
+fi
+endef
 
 bindgen: .tools/bindgen-$(BINDGEN_VERSION)
 

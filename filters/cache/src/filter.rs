@@ -24,6 +24,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType, LogLevel};
 use shell::HostError;
 use shell::headers::{self, Map};
+use shell::metric::Counter;
 use shell::shared::Failure;
 use shell::stream;
 
@@ -70,8 +71,8 @@ struct Plugin {
     remote: Option<Remote>,
     /// One for each of the configuration's routes.
     meters: Vec<Meters>,
-    /// For what is of no route.
-    unrouted: Meters,
+    /// Failures of the store when it was to be changed for what is of no route.
+    unrouted: Counter,
 }
 
 /// One request.
@@ -143,7 +144,7 @@ impl RootContext for Root {
             log::warn!("an earlier configuration's entries keep their memory: {failure:?}");
         }
         let meters = config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect();
-        let unrouted = Meters::new("default", "default");
+        let unrouted = meters::errors("default", "write");
         let (ledger, purges) = (Ledger::default(), Purges::new(&config));
         let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
         let recent = RefCell::new(Recent::new(config.recent_bytes_max));

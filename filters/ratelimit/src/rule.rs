@@ -146,9 +146,9 @@ impl Rule {
         self.scope
     }
 
-    /// Which requests wait for its tokens, where any do.
-    pub const fn queue(&self) -> Option<&Terms> {
-        self.queue.as_ref()
+    /// Which requests wait for its tokens, where any do; callers of some tiers may wait on other terms.
+    pub fn queue(&self) -> Option<&Terms> {
+        self.allowance.plans.iter().find_map(|plan| plan.queue.as_ref())
     }
 
     /// Whether clients are told of its limits.

@@ -11,7 +11,7 @@
 //! - [`state`]: questions to the state store.
 //! - [`reply`]: answering in the upstream's place.
 //! - [`stream`]: body bytes, filter state and properties; going on with a request that was held.
-//! - [`metric`]: counters, gauges and histograms, defined once and used by number.
+//! - [`metric`]: counters, gauges and histograms of times, defined once and used by number.
 //! - [`plugin`]: the configuration, the clock, ticks, randomness, the environment.
 //! - [`pulse`]: when a worker is woken next.
 //! - [`foreign`]: functions that Envoy offers to Wasm filters beyond the ABI.

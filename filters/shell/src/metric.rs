@@ -3,6 +3,11 @@
 //! Metrics never fail a request. One that the host will not define is switched off, and says so once in the log.
 #![allow(unsafe_code)]
 
+use std::cell::Cell;
+use std::time::Duration;
+
+use policy::metric::{BOUNDS, Carry};
+
 use crate::abi;
 
 /// Counts up.
@@ -13,9 +18,20 @@ pub struct Counter(Option<u32>);
 #[derive(Clone, Copy, Debug)]
 pub struct Gauge(Option<u32>);
 
-/// Collects how large values are; Envoy's buckets are made for milliseconds.
-#[derive(Clone, Copy, Debug)]
-pub struct Histogram(Option<u32>);
+/// Collects how long something takes, as Prometheus reads histograms: cumulative buckets, a sum in seconds and a count.
+///
+/// They are counters of the host's. Its own histograms take whole numbers and know no unit, so that in seconds they say
+/// nothing of what is shorter than one, and their sum is that of buckets.
+#[derive(Debug)]
+pub struct Times {
+    /// How many took at most as long as each of [`BOUNDS`] says.
+    within: [Counter; BOUNDS.len()],
+    /// How many there were: under the name of the last bucket, and of the count.
+    all: [Counter; 2],
+    seconds: Counter,
+    /// What this worker has not yet counted of the sum: less than a second.
+    carry: Cell<Carry>,
+}
 
 impl Counter {
     /// The counter of this name and these labels.
@@ -45,26 +61,35 @@ impl Gauge {
 
     /// Says that there is `value` now.
     pub fn set(self, value: u64) {
-        record(self.0, value);
+        if let Some(id) = self.0 {
+            // SAFETY: no pointers. A number that the host does not know changes nothing.
+            unsafe { abi::proxy_record_metric(id, value) };
+        }
     }
 }
 
-impl Histogram {
+impl Times {
     /// The histogram of this name and these labels.
     pub fn new(name: &str, labels: &[(&str, &str)]) -> Self {
-        Self(define(2, &policy::metric::name(name, labels)))
+        let part = |part: &str| [name, part].concat();
+        let bucket = |bound| Counter::new(&part("_bucket"), &[labels, &[("le", bound)]].concat());
+        Self {
+            within: BOUNDS.map(|(bound, _)| bucket(bound)),
+            all: [bucket("+Inf"), Counter::new(&part("_count"), labels)],
+            seconds: Counter::new(&part("_sum"), labels),
+            carry: Cell::default(),
+        }
     }
 
-    /// Adds one value.
-    pub fn record(self, value: u64) {
-        record(self.0, value);
-    }
-}
-
-fn record(id: Option<u32>, value: u64) {
-    if let Some(id) = id {
-        // SAFETY: no pointers. A number that the host does not know changes nothing.
-        unsafe { abi::proxy_record_metric(id, value) };
+    /// Adds one time.
+    pub fn record(&self, time: Duration) {
+        let mut carry = self.carry.get();
+        self.seconds.add(carry.add(time));
+        self.carry.set(carry);
+        let reached = self.within.iter().zip(BOUNDS).filter(|(_, (_, millis))| time <= Duration::from_millis(*millis));
+        for counter in reached.map(|(counter, _)| counter).chain(&self.all) {
+            counter.increment();
+        }
     }
 }
 

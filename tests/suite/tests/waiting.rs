@@ -56,7 +56,13 @@ fn ten_callers_at_once_are_ten_calls_a_second_apart() {
         finish e -> 200
         metric api_gateway_rate_limit_requests_total{provider=musicbrainz,status=allowed} 5
         metric api_gateway_rate_limit_requests_total{provider=musicbrainz,status=limited} 0
-        metric api_gateway_rate_limit_wait_seconds{provider=musicbrainz} 5
+        metric api_gateway_rate_limit_wait_seconds_count{provider=musicbrainz} 5
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=0.05} 1
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=0.5} 1
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=2.5} 3
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=5} 5
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=+Inf} 5
+        metric api_gateway_rate_limit_wait_seconds_sum{provider=musicbrainz} 10
     ",
     );
 }
@@ -75,7 +81,9 @@ fn who_waits_is_sent_in_both_proxies() {
         finish c -> 200
         saw 3
         metric api_gateway_rate_limit_requests_total{provider=musicbrainz,status=allowed} 3
-        metric api_gateway_rate_limit_wait_seconds{provider=musicbrainz} 3
+        metric api_gateway_rate_limit_wait_seconds_count{provider=musicbrainz} 3
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=0.5} 1
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=+Inf} 3
         GET / -> 200
         saw GET /
     ",

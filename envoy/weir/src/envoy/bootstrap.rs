@@ -76,10 +76,11 @@ pub fn frame(plan: &Plan<'_>) -> Json {
     })
 }
 
-/// Waits are recorded as whole seconds, to the nearest: what is at most `le="1.5"` has waited for less than 1.5 s.
+/// Bounds of what Envoy measures of requests, in milliseconds: among them those that latencies are promised and alerted by, so that
+/// no quantile near them is a guess.
 fn buckets() -> Json {
-    let bounds = [0.5, 1.5, 2.5, 5.5, 10.5, 20.5, 30.5, 60.5, 120.5, 240.5];
-    json!([{"match": {"contains": "api_gateway_rate_limit_wait_seconds"}, "buckets": bounds}])
+    let bounds = [1.0, 2.5, 5.0, 10.0, 20.0, 40.0, 80.0, 150.0, 300.0, 600.0, 1e3, 2e3, 5e3, 1e4, 3e4, 6e4, 3e5];
+    json!([{"match": {"suffix": "_rq_time"}, "buckets": bounds}])
 }
 
 /// Labels stand in the names of Weir's metrics as `_provider_=spotify;`: see [`policy::metric`].

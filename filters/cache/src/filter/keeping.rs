@@ -87,7 +87,7 @@ impl Plugin {
             Ok(None) => {}
             Err(failure) => {
                 log::warn!("store not writable: {failure:?}");
-                self.meters.get(route).unwrap_or(&self.unrouted).write_errors.increment();
+                self.meters.get(route).map_or(self.unrouted, |meters| meters.write_errors).increment();
             }
         }
     }
@@ -100,7 +100,7 @@ impl Plugin {
         let forgotten = if is_shared { self.forget_remote(remote::print(&inquiry.key)) } else { Ok(()) };
         if let Err(failure) = forgotten.and_then(|()| store::remove(&self.config.arena, inquiry.print, ticket)) {
             log::warn!("store not writable: {failure:?}");
-            self.meters.get(inquiry.route).unwrap_or(&self.unrouted).write_errors.increment();
+            self.meters.get(inquiry.route).map_or(self.unrouted, |meters| meters.write_errors).increment();
         }
     }
 
@@ -123,7 +123,7 @@ impl Plugin {
         }
         if let Err(failure) = ended {
             log::error!("not invalidated: {failure:?}");
-            self.unrouted.write_errors.increment();
+            self.unrouted.increment();
         }
     }
 }

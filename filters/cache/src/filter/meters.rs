@@ -19,14 +19,16 @@ impl Meters {
     /// The counters with these labels.
     pub(crate) fn new(upstream: &str, data_type: &str) -> Self {
         let labels = [("provider", upstream), ("data_type", data_type)];
-        let errors = |operation| {
-            Counter::new("api_gateway_cache_errors_total", &[("provider", upstream), ("operation", operation)])
-        };
         Self {
             hits: Counter::new("api_gateway_cache_hits_total", &labels),
             misses: Counter::new("api_gateway_cache_misses_total", &labels),
-            read_errors: errors("read"),
-            write_errors: errors("write"),
+            read_errors: errors(upstream, "read"),
+            write_errors: errors(upstream, "write"),
         }
     }
+}
+
+/// The counter of failures of the store in this operation.
+pub(crate) fn errors(upstream: &str, operation: &str) -> Counter {
+    Counter::new("api_gateway_cache_errors_total", &[("provider", upstream), ("operation", operation)])
 }

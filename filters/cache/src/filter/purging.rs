@@ -180,7 +180,7 @@ impl Plugin {
         };
         if let Err(failure) = done {
             log::error!("not purged: {failure:?}");
-            self.unrouted.write_errors.increment();
+            self.unrouted.increment();
             return Some(shell::reject(&Rejection::Internal, headers, &[]));
         }
         let details = format!("{}cache_purged", policy::handover::DETAILS_PREFIX);

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use shell::metric::{Counter, Gauge, Histogram};
+use shell::metric::{Counter, Gauge, Times};
 
 use crate::limit::Outcome;
 use crate::rule::{Account, Asked, Rule};
@@ -32,7 +32,7 @@ struct Meter {
     /// The name of the rule with the provider's shared bucket, where there is one.
     shared: Option<(String, Gauge)>,
     /// How long requests wait for tokens, where they may.
-    waits: Option<Histogram>,
+    waits: Option<Times>,
 }
 
 impl Meters {
@@ -87,12 +87,11 @@ impl Meters {
     }
 
     /// Says how long a request has waited for tokens that is sent now; one that waits for others' behind this filter is not said to
-    /// have waited for none here. A histogram of the host takes whole numbers:
-    /// to the nearest second, so that the sum is right on average.
+    /// have waited for none here.
     pub(super) fn waited(&self, account: &Account, wait: Duration) {
         let its = |meter: &&Meter| meter.provider == account.provider && (account.allowed || !wait.is_zero());
-        if let Some(histogram) = self.0.iter().find(its).and_then(|meter| meter.waits) {
-            histogram.record((wait + Duration::from_millis(500)).as_secs());
+        if let Some(waits) = self.0.iter().find(its).and_then(|meter| meter.waits.as_ref()) {
+            waits.record(wait);
         }
     }
 
@@ -114,7 +113,7 @@ impl Meter {
             let gauge = Gauge::new("api_gateway_rate_limit_tokens", &[("provider", provider)]);
             (rule.name().to_owned(), gauge)
         };
-        let waits = || Histogram::new("api_gateway_rate_limit_wait_seconds", &[("provider", provider)]);
+        let waits = || Times::new("api_gateway_rate_limit_wait_seconds", &[("provider", provider)]);
         Self {
             provider: provider.to_owned(),
             allowed: counter("allowed"),
