@@ -232,8 +232,9 @@ fn valid_rule(raw: &Members, tiers: &Members, slots: NonZeroU32) -> Result<Rule,
     let dearest = routes.iter().map(|route| route.account.cost).max().unwrap_or(cost);
     let allowance = allowance::valid(&name, (raw, shadow), tiers, &key, dearest)?;
     let longest = longest(&allowance.plans);
+    let queues = allowance.plans.iter().any(|plan| plan.queue.is_some());
     let headers = raw.truth("headers")?.unwrap_or(!key.is_shared() && !shadow);
-    Ok(Rule { name, routes, key, allowance, headers, shadow, scope: Scope::Proxy, longest, slots })
+    Ok(Rule { name, routes, key, allowance, headers, shadow, scope: Scope::Proxy, longest, slots, queues })
 }
 
 /// Reads `routes`, which each say where their requests go.

@@ -38,6 +38,8 @@ pub struct Rule {
     /// The longest windows that any of its callers has.
     pub(crate) longest: Longest,
     pub(crate) slots: NonZeroU32,
+    /// Whether any plan lets requests wait.
+    pub(crate) queues: bool,
 }
 
 /// Who keeps a rule's limits together.
@@ -137,8 +139,8 @@ impl Rule {
     }
 
     /// Whether requests wait for tokens of it, of some callers at least.
-    pub fn queues(&self) -> bool {
-        self.allowance.plans.iter().any(|plan| plan.queue.is_some())
+    pub const fn queues(&self) -> bool {
+        self.queues
     }
 
     /// Who keeps its limits together.

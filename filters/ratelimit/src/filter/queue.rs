@@ -121,6 +121,7 @@ impl Limiter {
                 return Ok(said);
             }
         }
+        let mut till = Till::new(self, &seat).ok_or(Undecided)?;
         let mut others = asked.to_vec();
         others.remove(place);
         let mut decided = self.decide_at_once(&others, headers, meanwhile.since)?;
@@ -133,7 +134,6 @@ impl Limiter {
             return Ok(decided);
         }
         let arrived = Arrived { seat: &seat, terms, cost: account.cost, priority, context, ahead };
-        let mut till = Till::new(self, &seat).ok_or(Undecided)?;
         if may_pass && till.pay(account.cost) {
             self.meters.waited(account, Duration::ZERO);
             decided.say(place, till.said.unwrap_or(full));
@@ -141,7 +141,8 @@ impl Limiter {
             return Ok(decided);
         }
         if !may_pass {
-            till.look(account.cost)?;
+            // Where that fails, nothing was said, and the others get back what they have paid.
+            let _ = till.look(account.cost);
         }
         match self.line_up(&till, &arrived, cooling) {
             Ok((waits, standing)) => {

@@ -182,7 +182,7 @@ fn callers_in_one_value_have_a_line_each_and_together_no_more_than_fits() {
     });
     assert_eq!(called, (vec![], vec![20]));
     let mut full = Shared::default();
-    let joined = (0..REQUESTS_MAX + 1).map(|n| full.at(0, |line| line.join(of(n.into(), n), two)));
+    let joined = (0..=REQUESTS_MAX).map(|n| full.at(0, |line| line.join(of(n.into(), n), two)));
     assert_eq!(joined.filter(|joined| *joined == Joined::Waits).count(), 1000);
     assert_eq!(full.0.len(), 9 + 1000 * 33);
 }

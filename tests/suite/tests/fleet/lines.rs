@@ -22,7 +22,7 @@ fn line(rate: &str, max_requests: u32) -> String {
 /// A request on its way.
 fn send(stage: &EnvoyStage, request: &Request) -> Client {
     let mut client = Client::connect(stage.envoy.address()).unwrap();
-    client.set_patience(Duration::from_secs(60));
+    client.set_patience(Duration::from_mins(1));
     client.send(request);
     client
 }
