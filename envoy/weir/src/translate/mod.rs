@@ -64,11 +64,11 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         Filter { variables, ..filter("auth", "auth", &auth) },
         Filter { variables: of_store.clone(), ..filter("ratelimit", "ratelimit", &ratelimit) },
         Filter { variables: of_cache, ..filter("cache", "cache", &cache) },
-        Filter { variables: of_store, ..filter("quota", "ratelimit", &quota) },
+        Filter { variables: of_store.clone(), ..filter("quota", "ratelimit", &quota) },
         filter("breaker", "breaker", &breaker),
     ];
     if let Some(front) = front {
-        filters.insert(1, filter(ratelimit::FRONT, "ratelimit", &front));
+        filters.insert(1, Filter { variables: of_store, ..filter(ratelimit::FRONT, "ratelimit", &front) });
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);
     }
     let environment = surroundings.variable;
