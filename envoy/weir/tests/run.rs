@@ -285,7 +285,7 @@ fn the_commands_speak_as_programs_expect() {
     let (code, said, _) = run(&["render", "envoy"], &[&good]);
     assert!(code == Some(0) && said.starts_with("{\n  \"admin\""), "{said}");
     let (code, said, complained) = run(&["render", "envoy"], &[&bad]);
-    assert!(code == Some(2) && said.is_empty() && complained.contains("`routes` is missing"));
+    assert!(code == Some(1) && said.is_empty() && complained.contains("`routes` is missing"));
     let (code, _, complained) = run(&["check"], &[Path::new("/nowhere.yaml")]);
     assert!(code == Some(2) && complained.starts_with("weir: /nowhere.yaml cannot be read"), "{complained}");
     assert_eq!(run(&["chek"], &[]).0, Some(2));
