@@ -287,7 +287,7 @@ fn the_commands_speak_as_programs_expect() {
     let (code, said, complained) = run(&["render", "envoy"], &[&bad]);
     assert!(code == Some(1) && said.is_empty() && complained.contains("`routes` is missing"));
     let (code, _, complained) = run(&["check"], &[Path::new("/nowhere.yaml")]);
-    assert!(code == Some(1) && complained.starts_with("weir: /nowhere.yaml cannot be read"), "{complained}");
+    assert!(code == Some(2) && complained.starts_with("weir: /nowhere.yaml cannot be read"), "{complained}");
     assert_eq!(run(&["chek"], &[]).0, Some(2));
 }
 

@@ -267,8 +267,13 @@ fn rewrite(pattern: &Pattern, strip: &str, base: &str) -> Rewrite {
 }
 
 fn by_regex(strip: &str, base: &str) -> Rewrite {
-    let substitution = format!("{base}/").replace('\\', r"\\");
-    Rewrite::Regex { pattern: format!("^{}/?", escaped(strip)), substitution }
+    let (pattern, substitution) = expressions(strip, base);
+    Rewrite::Regex { pattern, substitution }
+}
+
+/// What is looked for at the beginning of a path, and what is put in its place.
+pub(crate) fn expressions(strip: &str, base: &str) -> (String, String) {
+    (format!("^{}/?", escaped(strip)), format!("{base}/").replace('\\', r"\\"))
 }
 
 /// `heeded` are the statuses by which the upstream asks to be left alone: to send the same request again would not be that,

@@ -42,13 +42,18 @@ pub fn objects(policy: &Policy, upstream: &Upstream, settings: &Settings) -> Res
     }
     let (mut objects, mut names) = (Vec::new(), Vec::new());
     for (index, (hosts, group)) in groups.iter().enumerate() {
-        let rules: Result<Vec<_>, _> = group.iter().map(|route| rule(policy, route, upstream)).collect();
+        let mut rules = Vec::new();
+        let name = format!("{}-{}", kubernetes::named(&upstream.name.value), index + 1);
+        for (place, route) in group.iter().enumerate() {
+            let filter = by_expression(route, upstream, &format!("{name}-{}", place + 1), settings);
+            rules.push(rule(policy, route, upstream, filter.as_ref())?);
+            objects.extend(filter);
+        }
         let gateway = json!({"name": settings.gateway, "sectionName": settings.listener});
-        let mut spec = json!({"parentRefs": [gateway], "rules": rules?});
+        let mut spec = json!({"parentRefs": [gateway], "rules": rules});
         if !hosts.is_empty() {
             set(&mut spec, "hostnames", json!(hosts));
         }
-        let name = format!("{}-{}", kubernetes::named(&upstream.name.value), index + 1);
         objects.push(settings.place.object(API, "HTTPRoute", &name, &spec));
         names.push(name);
     }
@@ -58,7 +63,7 @@ pub fn objects(policy: &Policy, upstream: &Upstream, settings: &Settings) -> Res
     Ok(objects)
 }
 
-fn rule(policy: &Policy, route: &Route, upstream: &Upstream) -> Result<Json, String> {
+fn rule(policy: &Policy, route: &Route, upstream: &Upstream, filter: Option<&Json>) -> Result<Json, String> {
     let timeout = route.timeout.unwrap_or(upstream.timeout);
     let reference =
         json!({"group": "gateway.envoyproxy.io", "kind": "Backend", "name": kubernetes::named(&upstream.name.value)});
@@ -70,6 +75,10 @@ fn rule(policy: &Policy, route: &Route, upstream: &Upstream) -> Result<Json, Str
     let mut filters = Vec::new();
     if let Some(rewrite) = rewrite(route, upstream)? {
         filters.push(json!({"type": "URLRewrite", "urlRewrite": rewrite}));
+    }
+    if let Some(filter) = filter {
+        let reference = json!({"group": "gateway.envoyproxy.io", "kind": "HTTPRouteFilter", "name": filter.pointer("/metadata/name")});
+        filters.push(json!({"type": "ExtensionRef", "extensionRef": reference}));
     }
     let added = upstream.headers.iter().filter_map(|header| match &header.value {
         Content::Literal(text) => Some(json!({"name": header.name, "value": text})),
@@ -128,6 +137,19 @@ fn expression(template: &str) -> String {
     envoy::route::template_regex(template)
 }
 
+/// The object that rewrites the paths of a template, whose place a prefix cannot take; `None` where nothing is rewritten so.
+fn by_expression(route: &Route, upstream: &Upstream, name: &str, settings: &Settings) -> Option<Json> {
+    let base = upstream.address.base.as_str();
+    let is_template = matches!(route.matcher.pattern, Pattern::Template(_));
+    if !is_template || upstream.provider.is_some() || (route.strip.is_empty() && base.is_empty()) {
+        return None;
+    }
+    let (pattern, substitution) = envoy::route::expressions(&route.strip, base);
+    let replaced = json!({"pattern": pattern, "substitution": substitution});
+    let spec = json!({"urlRewrite": {"path": {"type": "ReplaceRegexMatch", "replaceRegexMatch": replaced}}});
+    Some(settings.place.object(backend::VERSION, "HTTPRouteFilter", name, &spec))
+}
+
 /// What is stripped comes off, and the upstream's base before the rest; `None` where neither is.
 fn rewrite(route: &Route, upstream: &Upstream) -> Result<Option<Json>, String> {
     let base = upstream.address.base.as_str();
@@ -144,10 +166,12 @@ fn rewrite(route: &Route, upstream: &Upstream) -> Result<Option<Json>, String> {
         let replaced = if replaced.is_empty() { "/".to_owned() } else { replaced };
         match &route.matcher.pattern {
             Pattern::Exact(_) => Some(json!({"type": "ReplaceFullPath", "replaceFullPath": replaced})),
+            // That takes an expression, and an object of its own.
+            Pattern::Template(_) if host.is_none() => None,
             Pattern::Template(_) => {
                 let name = written(route);
                 return Err(format!(
-                    "`{name}` is a template whose path is rewritten, which an HTTPRoute cannot say; use a prefix"
+                    "`{name}` is a template whose path and host are rewritten, which an HTTPRoute cannot say; use a prefix"
                 ));
             }
             Pattern::Any | Pattern::Below(_) | Pattern::AtOrBelow(_) => {

@@ -28,7 +28,7 @@ pub(super) fn says(policy: &Policy, config: &Config, target: &Target<'_>) -> Opt
     let draft = policy.upstream(&upstream.name).and_then(|upstream| upstream.breaker.as_ref()).map(Draft::to_json);
     let statuses = draft.as_ref().and_then(|draft| draft.get("failure_statuses"));
     line.push_str(&format!(
-        " (of {}), for {}, closes after {} of {} probes at a time of {}",
+        " (of {}), for {}; closes after {} good probes, {} at a time, each within {}",
         statuses.map_or_else(|| "500 and above".to_owned(), ToString::to_string),
         period(upstream.limits.open_for),
         upstream.limits.close_after,

@@ -66,7 +66,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         Filter { variables, ..filter("auth", "auth", &auth) },
         Filter { variables: of_store.clone(), ..filter("ratelimit", "ratelimit", &ratelimit) },
         Filter { variables: of_cache, ..filter("cache", "cache", &cache) },
-        Filter { variables: of_store, ..filter("quota", "ratelimit", &quota) },
+        Filter { variables: of_store.clone(), ..filter("quota", "ratelimit", &quota) },
         Filter { variables: of_breaker, ..filter("breaker", "breaker", &breaker) },
     ];
     if let Some(compose) = compose::draft(policy, mistakes) {
@@ -75,7 +75,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         complaint::read(compose, ::compose::Config::from_json, mistakes);
     }
     if let Some(front) = front {
-        filters.insert(1, filter(ratelimit::FRONT, "ratelimit", &front));
+        filters.insert(1, Filter { variables: of_store, ..filter(ratelimit::FRONT, "ratelimit", &front) });
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);
     }
     if let Some(provider) = provider {
