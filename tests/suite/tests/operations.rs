@@ -25,7 +25,7 @@ use gateway::Gateway;
 const PATIENCE: Duration = Duration::from_secs(40);
 /// How often the gateway is looked at, in place of `15s`; and what Grafana makes of that.
 const INTERVAL: &str = "500ms";
-const WINDOW: &str = "10s";
+const WINDOW: &str = "30s";
 
 /// What moves where Redis is away, and where memory fails, which is not to be had here.
 const AWAY: [&str; 2] = ["api_gateway_auth_revocations_unknown", "api_gateway_rate_limit_fleet_away"];
@@ -100,6 +100,8 @@ fn what_runs_is_documented_shown_and_watched() {
     let mut down = alerts.into_iter().filter(|(name, _)| name == "RedisDown").collect::<Vec<_>>();
     assert_eq!(prometheus.query(&down[0].1), Ok(Vec::new()), "Redis is there");
     gateway.store.redis.kill();
+    let failing = r#"envoy_cluster_upstream_rq_xx{envoy_cluster_name="state",envoy_response_code_class="5"} > 0"#;
+    down.push(("the store fails".to_owned(), failing.to_owned()));
     down.extend(AWAY.iter().map(|name| ("it moves".to_owned(), format!("{name} > 0"))));
     assert_eq!(unanswered(&prometheus, &down), Vec::<String>::new());
 }
