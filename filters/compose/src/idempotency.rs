@@ -245,7 +245,7 @@ mod tests {
             assert_eq!(claim(&mut set, &key(id, 1, 5), at(100), DAY), Verdict::First);
         }
         assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::Full);
-        keep(&mut set, &key(3, 1, 5), (200, "", &[7; ANSWER_BYTES_MAX + 1]), at(100), DAY);
+        keep(&mut set, &key(3, 1, 5), (200, "", &vec![7; ANSWER_BYTES_MAX + 1]), at(100), DAY);
         assert_eq!(claim(&mut set, &key(3, 1, 9), at(100), DAY), Verdict::Again(0, String::new(), Vec::new()));
         assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::First);
         assert_eq!(claim(&mut set, &key(9, 1, 5), at(100), DAY), Verdict::Full);

@@ -58,6 +58,37 @@ impl Inventory {
     }
 }
 
+/// What a fate makes of one call; `None` where the worker dies of it.
+fn meet(
+    fate: usize,
+    request: &Request,
+    run: &mut Run,
+    inventory: &mut Inventory,
+    now: Instant,
+    late: &mut Vec<(Instant, u32, Outcome)>,
+) -> Option<Vec<Action>> {
+    let mut actions = Vec::new();
+    // What was done once under a key is answered as it was then.
+    let outcome = match fate {
+        REFUSED if !inventory.knows(request) => bad(409),
+        NEVER_DONE => bad(503),
+        _ => inventory.serve(request),
+    };
+    match fate {
+        DONE_UNHEARD => run.hear(request.token, &Outcome::Lost, now, &mut actions),
+        // It is heard of after the deadline of the call, and of what follows.
+        LATE => late.push((now + Duration::from_secs(7), request.token, outcome)),
+        WORKER_DIES => return None,
+        fate => {
+            if fate == CLIENT_LEAVES {
+                run.abandon();
+            }
+            run.hear(request.token, &outcome, now, &mut actions);
+        }
+    }
+    Some(actions)
+}
+
 /// One story: `fates` are those of the first calls, all later ones go well. Gives how many calls there were.
 fn play(fates: &[usize]) -> usize {
     let mut run = begin("order", "{}", ITEMS);
@@ -82,33 +113,11 @@ fn play(fates: &[usize]) -> usize {
                 }
                 Action::Send(request) => {
                     calls += 1;
-                    let mut more = Vec::new();
-                    match fates.get(calls - 1).copied().unwrap_or(WELL) {
-                        // What was done once under a key is answered as it was then.
-                        REFUSED if !inventory.knows(&request) => run.hear(request.token, &bad(409), now, &mut more),
-                        NEVER_DONE => run.hear(request.token, &bad(503), now, &mut more),
-                        DONE_UNHEARD => {
-                            inventory.serve(&request);
-                            run.hear(request.token, &Outcome::Lost, now, &mut more);
-                        }
-                        LATE => {
-                            // It is done, and heard of, after the deadline of the call, and of what follows.
-                            let outcome = inventory.serve(&request);
-                            late.push((now + Duration::from_secs(7), request.token, outcome));
-                        }
-                        WORKER_DIES => {
-                            inventory.serve(&request);
-                            died = true;
-                            break;
-                        }
-                        fate => {
-                            if fate == CLIENT_LEAVES {
-                                run.abandon();
-                            }
-                            let outcome = inventory.serve(&request);
-                            run.hear(request.token, &outcome, now, &mut more);
-                        }
-                    }
+                    let fate = fates.get(calls - 1).copied().unwrap_or(WELL);
+                    let Some(more) = meet(fate, &request, &mut run, &mut inventory, now, &mut late) else {
+                        died = true;
+                        break;
+                    };
                     actions.extend(more);
                 }
             }
