@@ -51,7 +51,7 @@ impl Prometheus {
         })
     }
 
-    /// What its API answers to `GET /api/v1/<path>`, as far as it is `data`; what is wrong with the question otherwise.
+    /// The `data` of what its API answers to `GET /api/v1/<path>`; what it finds wrong with that otherwise.
     pub fn ask(&self, path: &str) -> Result<Value, String> {
         let answer = client::call(self.address, &Request::get(&format!("/api/v1/{path}")));
         let answer = answer.map_err(|lost| format!("{lost}\n{}", self.log()))?;

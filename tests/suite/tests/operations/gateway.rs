@@ -66,10 +66,10 @@ impl Gateway {
         Self { envoy, store, sandbox, document }
     }
 
-    /// What `provider` may be: `default` is what the cache does for no route.
+    /// What `provider` may be: `default` is what the cache does for no route, `composed` what is asked of several upstreams.
     pub(crate) fn upstreams(&self) -> BTreeSet<String> {
         let names = self.document.policy.upstreams.iter().map(|upstream| upstream.name.value.clone());
-        names.chain(["default".to_owned()]).collect()
+        names.chain(["default", "composed"].map(str::to_owned)).collect()
     }
 
     /// Does `look` while clients ask.

@@ -59,7 +59,8 @@ impl Metric {
         let is_named = labels.keys().eq(self.labels.keys()) && bound.is_some() == series.name.ends_with("_bucket");
         let is_known = |(label, value): (&String, &String)| match (label.as_str(), self.labels.get(label)) {
             ("provider", _) => upstreams.contains(value),
-            ("data_type", _) => value.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+            // The policy's own words.
+            (_, Some(values)) if values.is_empty() => value.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
             (_, Some(values)) => values.contains(value),
             _ => false,
         };
