@@ -2,6 +2,7 @@
 
 use policy::Headers;
 use policy::route::Target;
+use provider::credential::Credential;
 use provider::request::What;
 use provider::{Config, outgoing, request};
 
@@ -14,10 +15,11 @@ pub fn says(config: &Config, headers: &Headers) -> Option<String> {
     let (name, agent, most) = (&provider.name, &provider.user_agent, provider.answer_bytes_max);
     // Which secret it is is nobody's to read.
     let shown = provider.credential.shown();
-    let by = match (shown.header.as_ref().map(|(name, _)| *name), shown.parameter) {
-        (Some(header), _) => format!("the header `{header}`"),
-        (None, Some((parameter, _))) => format!("the parameter `{parameter}`"),
-        (None, None) => "no credential".to_owned(),
+    let by = match (&provider.credential, shown.header.as_ref().map(|(name, _)| *name), shown.parameter) {
+        (Credential::Grant(_), ..) => "an OAuth 2.0 token that the proxy fetches".to_owned(),
+        (_, Some(header), _) => format!("the header `{header}`"),
+        (_, None, Some((parameter, _))) => format!("the parameter `{parameter}`"),
+        (_, None, None) => "no credential".to_owned(),
     };
     let base = if provider.base.is_empty() { "/" } else { &provider.base };
     Some(format!("`{name}` as {kind} below {base}, by {by}, as {agent:?}, answers of up to {most} bytes"))
