@@ -20,9 +20,14 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     unused_permissions(policy, found);
 }
 
+/// Whether one route can take another's requests: what is composed answers clients, and leaves the proxy's own calls alone.
+const fn competes(other: &Route, route: &Route) -> bool {
+    other.compose.is_none() || !route.inside
+}
+
 /// Notes a route of whose requests earlier ones take all.
 fn is_unreachable(route: &Route, earlier: &[Route], depth: usize, found: &mut Mistakes) -> bool {
-    let taker = |sample: &Sample| earlier.iter().find(|other| sample.is_of(&other.matcher));
+    let taker = |sample: &Sample| earlier.iter().find(|other| competes(other, route) && sample.is_of(&other.matcher));
     let mut takers: Vec<String> = Vec::new();
     for sample in sample::all(&route.matcher, depth) {
         let Some(taker) = taker(&sample) else { return false };
@@ -40,7 +45,7 @@ fn is_unreachable(route: &Route, earlier: &[Route], depth: usize, found: &mut Mi
 /// Notes each earlier route that takes some of a route's requests, but is no narrower one: a special case before the general
 /// one is what order is for.
 fn note_crossings(route: &Route, earlier: &[Route], depth: usize, found: &mut Mistakes) {
-    for other in earlier {
+    for other in earlier.iter().filter(|other| competes(other, route)) {
         let narrower = sample::all(&other.matcher, depth).iter().all(|sample| sample.is_of(&route.matcher));
         if narrower {
             continue;
