@@ -17,10 +17,8 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::attribute::Attribute;
-use crate::fields::Fields;
 use crate::hash::Hash;
 use crate::identity::{Identity, is_safe, joined};
-use crate::json::{Json, Members};
 use crate::key::Environment;
 use crate::moment;
 use crate::permission::Permissions;
@@ -30,6 +28,8 @@ use crate::secret::Secret;
 use crate::source::{Kind, Place, Source};
 use crate::subject::{self, Subject};
 use crate::token::Verified;
+use policy::fields::Fields;
+use policy::json::{Json, Members};
 
 /// A table of more keys takes more memory than a worker should spend on it.
 const KEYS_MAX: usize = 10_000;

@@ -9,9 +9,9 @@ use policy::handover::header;
 use policy::route::lower_case;
 
 use crate::claim::{Path, decimal};
-use crate::fields::Fields;
-use crate::json::{Json, Members};
 use crate::refusal::Refusal;
+use policy::fields::Fields;
+use policy::json::{Json, Members};
 
 /// No more claims than this are handed on in headers of their own.
 pub(crate) const ATTRIBUTES_MAX: usize = 32;

@@ -3,7 +3,7 @@
 use policy::ConfigError;
 use policy::config::each;
 
-use crate::json::{Json, Members};
+use policy::json::{Json, Members};
 
 /// Claims are not nested deeper than this.
 const NAMES_MAX: usize = 8;

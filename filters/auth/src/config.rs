@@ -92,7 +92,6 @@ use policy::{ConfigError, Period, Seed};
 use crate::apikey::{ApiKeys, Grants};
 use crate::attribute::{ATTRIBUTES_MAX, Attribute};
 use crate::claim::Path;
-use crate::fields::Fields;
 use crate::identity::is_safe;
 use crate::issuer::Issuer;
 use crate::key::Environment;
@@ -102,6 +101,7 @@ use crate::revocation::settings::{Following, Listed};
 use crate::route::{Mode, Route};
 use crate::source::{self, Kind, Place, Source};
 use crate::subject::Subject;
+use policy::fields::Fields;
 
 /// How far clocks may differ.
 const LEEWAY: Period = Period::of_seconds(30);

@@ -5,10 +5,10 @@ use std::time::Duration;
 use policy::{ConfigError, Period};
 
 use crate::claim::{EXACT, is_time};
-use crate::fields::Fields;
-use crate::json::{Json, Members};
 use crate::refusal::Refusal;
 use crate::window::Window;
+use policy::fields::Fields;
+use policy::json::{Json, Members};
 
 /// No token is believed for longer after it was issued.
 const AGE_MAX: Period = Period::of(Duration::from_hours(24 * 366));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::{ConfigError, Period};
 
-use crate::fields::Fields;
+use policy::fields::Fields;
 
 /// Longer is no request for a small document.
 const TIMEOUT_MAX: Period = Period::of_seconds(30);

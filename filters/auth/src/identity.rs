@@ -2,9 +2,9 @@
 
 use crate::attribute::{Attribute, is_plain};
 use crate::config::Claims;
-use crate::json::{Json, Members};
 use crate::refusal::Refusal;
 use crate::source::Kind;
+use policy::json::{Json, Members};
 
 /// A longer user id, tier or role is refused.
 const VALUE_BYTES_MAX: usize = 256;

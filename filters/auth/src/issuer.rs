@@ -5,10 +5,10 @@ use policy::ConfigError;
 use crate::algorithm::Algorithms;
 use crate::expectation::Expectation;
 use crate::fetch::Fetch;
-use crate::fields::Fields;
-use crate::json::Json;
 use crate::key::Environment;
 use crate::keyset::KeySet;
+use policy::fields::Fields;
+use policy::json::Json;
 
 /// Somebody whose tokens are believed, and by which keys.
 pub struct Issuer {

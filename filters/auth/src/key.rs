@@ -28,10 +28,10 @@ use crate::algorithm::{Algorithm, Algorithms};
 use crate::der;
 use crate::ecdsa;
 use crate::ecdsa::curve::Curve;
-use crate::fields::Fields;
-use crate::json::Json;
 use crate::rsa::{self, Mistake};
 use crate::secret::Secret;
+use policy::fields::Fields;
+use policy::json::Json;
 
 /// A key and what it is for.
 pub struct Key {

@@ -3,10 +3,10 @@
 use policy::ConfigError;
 
 use crate::algorithm::{Algorithm, Algorithms};
-use crate::fields::Fields;
-use crate::json::{Json, Members};
 use crate::key::{Environment, Key};
 use crate::refusal::Refusal;
+use policy::fields::Fields;
+use policy::json::{Json, Members};
 
 /// A set has no more keys than this.
 const KEYS_MAX: usize = 64;

@@ -27,7 +27,7 @@
 //! time. Without keys, a token gets 503 with `Retry-After` where one is required, and 401 where none was needed: there it
 //! is a credential like any other that cannot be verified. A key that stays unknown is 401.
 //!
-//! Reading order: [`config`] (with `fields` and `json`), [`route`], [`source`] and [`credential`], [`judge`]; of tokens
+//! Reading order: [`config`], [`route`], [`source`] and [`credential`], [`judge`]; of tokens
 //! [`token`] (with `base64url`), [`issuer`] with [`expectation`] and [`window`], [`keyset`], [`key`] with [`secret`] and [`algorithm`],
 //! [`verifier`] (with `rsa`, `ecdsa`, `modulus` and `hash`) and [`delegate`] (with `der`); of keys that are fetched [`fetch`],
 //! [`upkeep`], [`keyring`] and [`queue`]; [`apikey`] (with `moment`); [`revocation`] and [`feed`]; [`memory`], [`identity`] with
@@ -46,13 +46,11 @@ mod ecdsa;
 pub mod expectation;
 pub mod feed;
 pub mod fetch;
-mod fields;
 #[cfg(target_os = "wasi")]
 mod filter;
 mod hash;
 pub mod identity;
 pub mod issuer;
-mod json;
 pub mod judge;
 pub mod key;
 pub mod keyring;

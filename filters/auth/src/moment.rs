@@ -2,8 +2,8 @@
 
 use policy::ConfigError;
 
-use crate::fields::Fields;
-use crate::json::Json;
+use policy::fields::Fields;
+use policy::json::Json;
 
 /// The last second of the year 9999, the last one that four digits can say.
 const SECONDS_MAX: f64 = 253_402_300_799.0;

@@ -10,10 +10,10 @@
 use policy::ConfigError;
 
 use crate::claim::Path;
-use crate::fields::Fields;
-use crate::json::Json;
 use crate::predicate::{Predicate, Test};
 use crate::subject::Subject;
+use policy::fields::Fields;
+use policy::json::Json;
 
 /// So many distinct rules, and so many distinct predicates in all of them.
 pub const RULES_MAX: usize = 128;

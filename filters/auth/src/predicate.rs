@@ -4,9 +4,9 @@
 //! than is asked for makes it false, and is no error.
 
 use crate::claim::{EXACT, Path};
-use crate::json::Json;
 use crate::source::Kind;
 use crate::subject::Subject;
+use policy::json::Json;
 
 /// So many values may be asked for at once.
 const VALUES_MAX: usize = 64;

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use policy::route::{RawMatch, Target};
 use policy::{ConfigError, Match};
 
-use crate::fields::Fields;
-use crate::json::Json;
 use crate::permission::{Demand, Granted, Permissions};
+use policy::fields::Fields;
+use policy::json::Json;
 
 /// Which requests, and what is asked of them.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -4,8 +4,8 @@ use policy::ConfigError;
 use policy::route::lower_case;
 
 use crate::attribute::is_reserved;
-use crate::fields::Fields;
-use crate::json::Json;
+use policy::fields::Fields;
+use policy::json::Json;
 
 /// A request is looked through for no more than this.
 const SOURCES_MAX: usize = 16;

@@ -1,7 +1,7 @@
 //! What is known of a caller when it is asked whether it may.
 
-use crate::json::{Json, Members};
 use crate::source::Kind;
+use policy::json::{Json, Members};
 
 /// A caller, as predicates see it. What a kind of credential cannot say is empty.
 #[derive(Clone, Debug)]

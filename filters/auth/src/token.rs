@@ -16,7 +16,6 @@ use crate::config::Config;
 use crate::expectation::Times;
 use crate::identity::Identity;
 use crate::issuer::Issuer;
-use crate::json::{Json, Members};
 use crate::key::Key;
 use crate::keyring::Keyring;
 use crate::permission::Granted;
@@ -26,6 +25,7 @@ use crate::source::Kind;
 use crate::subject::{self, Subject};
 use crate::verifier::{Verdict, Verifier};
 use crate::window::Window;
+use policy::json::{Json, Members};
 
 /// Header parameters that change what a token means (RFC 7515 §4.1.11, RFC 7797, RFC 7516) or bring a key of the
 /// sender's choice (RFC 7515 §4.1.3). `jku`, `x5u` and `cty` are refused by their own fields.

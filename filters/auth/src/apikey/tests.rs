@@ -5,8 +5,8 @@ use sha2::{Digest, Sha256};
 
 use super::*;
 use crate::config::Config;
-use crate::json::Members;
 use policy::Instant;
+use policy::json::Members;
 use std::fmt::Write;
 use std::time::Duration;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]

@@ -1,8 +1,8 @@
 //! Tests of the module around this one.
 
 use super::*;
-use crate::json::Json;
 use policy::Instant;
+use policy::json::Json;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

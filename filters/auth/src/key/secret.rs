@@ -4,9 +4,9 @@ use policy::ConfigError;
 use zeroize::Zeroizing;
 
 use crate::algorithm::{Algorithm, Algorithms};
-use crate::fields::Fields;
 use crate::key::Environment;
 use crate::secret::Secret;
+use policy::fields::Fields;
 
 /// Reads a secret that stands in the key or in the environment; `None` where that is absent.
 pub(super) fn read(jwk: &mut Fields, environment: &Environment<'_>) -> Result<Option<Secret>, ConfigError> {

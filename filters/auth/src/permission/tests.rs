@@ -1,9 +1,9 @@
 //! Tests of the module around this one.
 
 use super::*;
-use crate::json::Members;
 use crate::source::Kind;
 use crate::subject;
+use policy::json::Members;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 

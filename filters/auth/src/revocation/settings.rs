@@ -7,9 +7,9 @@ use policy::state::{RawStore, Store};
 use policy::{ConfigError, Period, Seed};
 
 use super::{Entry, Kind, NEVER};
-use crate::fields::Fields;
-use crate::json::Json;
 use crate::key::Environment;
+use policy::fields::Fields;
+use policy::json::Json;
 
 /// More are not listed in a configuration; that is what the state store is for.
 const LISTED_MAX: usize = 1000;

@@ -1,7 +1,7 @@
 //! Tests of the module around this one.
 
 use super::*;
-use crate::fields::Fields;
+use policy::fields::Fields;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
