@@ -8,7 +8,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9901
 SANDBOX_PORT ?= 9400
 
-FILTERS := correlation auth ratelimit cache breaker provider
+FILTERS := correlation auth ratelimit admin cache breaker provider
 WASM_PACKAGES := $(addprefix -p ,$(FILTERS))
 PURE_PACKAGES := -p policy $(WASM_PACKAGES)
 WASM := target/wasm

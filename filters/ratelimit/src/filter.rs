@@ -6,6 +6,7 @@ mod limiter;
 mod meters;
 mod queue;
 mod receipt;
+mod report;
 
 use std::cell::RefCell;
 use std::rc::Rc;

@@ -143,6 +143,16 @@ impl Line {
         }
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.waiting().count()
+    }
+
+    /// Whether nobody does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many tokens those take who would be sent before a newcomer of this priority; `None` where there is nobody.
     pub fn ahead(&self, priority: u8) -> Option<u64> {
         let before = self.waiting().filter(|ticket| ticket.priority >= priority);
