@@ -6,7 +6,7 @@ use std::path::Path;
 use policy::Period;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, internal, set, typed};
+use crate::envoy::{Plan, duration, internal, operation, set, typed};
 use crate::policy::upstream::{Address, Name, Pool};
 
 /// Where the certificates of public authorities are, on the systems that keep them in one file.
@@ -43,7 +43,7 @@ pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     });
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
     let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
-    upstreams.chain(publishers).chain([internal::cluster()]).collect()
+    upstreams.chain(publishers).chain([internal::cluster()]).chain(operation::cluster(plan)).collect()
 }
 
 /// `retries` is how many percent of the requests under way may be retries.

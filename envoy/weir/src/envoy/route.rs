@@ -3,7 +3,7 @@
 use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, filter, literal, set};
+use crate::envoy::{Plan, duration, filter, literal, operation, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::upstream::{Name, Retry};
 use crate::policy::{Address, Matcher, Pattern, Route, Upstream};
@@ -12,7 +12,8 @@ use crate::translate::{breaker, provider, ratelimit};
 /// All routes.
 pub fn table(plan: &Plan<'_>) -> Vec<Json> {
     let rewritten = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some()).map(departure);
-    rewritten.chain(plan.policy.routes.iter().flat_map(|route| of_route(plan, route))).collect()
+    let own = plan.policy.routes.iter().flat_map(|route| of_route(plan, route));
+    rewritten.chain(operation::routes(plan.policy)).chain(own).collect()
 }
 
 /// A route to its upstream. Before it, where another upstream may stand in, one to that: it matches what the breaker filter
@@ -56,6 +57,7 @@ fn render(plan: &Plan<'_>, route: &Route, upstream: &Upstream) -> Json {
         idle.push(ratelimit::FRONT);
     }
     for (name, concerned) in [
+        ("admin", plan.policy.operation.is_none()),
         ("ratelimit", ratelimit::concerns(plan.policy, route)),
         ("cache", route.cache.is_some()),
         ("quota", ratelimit::has_quota(plan.policy, route)),
