@@ -10,7 +10,8 @@
 //!
 //! `operators` says who may ask for more than health: callers with this `role`, as `auth` has found it, and whoever shows in
 //! `x-admin-key` a key with one of these digests, at most 8. Without it, nobody may. `cache` names the cache that is purged, as
-//! its own configuration does (which hears of it where it has `"orders": true`), and the labels that its routes are counted under.
+//! its own configuration does (which hears of it where it has `"orders": true`), and the labels that its routes are counted under; with
+//! `shared`, its purges reach a fleet (where it has an `l2`).
 //! `state` is the store of a fleet (see [`RawStore`]), whose breakers are ordered there.
 
 use std::fmt;
@@ -49,6 +50,8 @@ pub type Digest = [u8; 32];
 pub struct Cache {
     /// Its name.
     pub name: String,
+    /// Whether a fleet shares what it keeps, and hears of its purges.
+    pub is_shared: bool,
     /// What it keeps.
     pub data: Vec<Data>,
 }
@@ -143,7 +146,8 @@ impl Cache {
         let mut fields = Fields::of(json)?;
         let name = fields.needed("name")?;
         let data = fields.list("data")?.unwrap_or_default();
-        fields.end_of(&["name", "data"])?;
+        let is_shared = fields.flag("shared")? == Some(true);
+        fields.end_of(&["name", "shared", "data"])?;
         if data.len() > DATA_MAX {
             return Err(ConfigError::at("data", format!("must be no more than {DATA_MAX}")));
         }
@@ -152,7 +156,7 @@ impl Cache {
             let data = Data { provider: fields.needed("provider")?, data_type: fields.needed("data_type")? };
             fields.end_of(&["provider", "data_type"]).map(|()| data)
         })?;
-        Ok(Self { name, data })
+        Ok(Self { name, is_shared, data })
     }
 }
 
@@ -178,12 +182,12 @@ mod tests {
     #[test]
     fn a_whole_configuration_is_read() {
         let config = r#"{"operators": {"role": "operator", "key_sha256": "DIGEST"}, "state": {"cluster": "redis"},
-            "cache": {"name": "weir", "data": [{"provider": "a", "data_type": "b"}]}}"#;
+            "cache": {"name": "weir", "shared": true, "data": [{"provider": "a", "data_type": "b"}]}}"#;
         let config = Config::from_json(config.replace("DIGEST", DIGEST).as_bytes()).unwrap();
         assert_eq!(config.operators.role.as_deref(), Some("operator"));
         assert_eq!(config.operators.keys.iter().map(|key| [key[0], key[31]]).collect::<Vec<_>>(), [[0x9f, 0x08]]);
         let data = vec![Data { provider: "a".into(), data_type: "b".into() }];
-        assert_eq!(config.cache, Some(Cache { name: "weir".into(), data }));
+        assert_eq!(config.cache, Some(Cache { name: "weir".into(), is_shared: true, data }));
         assert_eq!(format!("{:?}", config.store), "Some(redis)");
         let least = Config::from_json(b"").unwrap();
         assert!(least.operators == Operators::default() && least.cache.is_none() && least.store.is_none());

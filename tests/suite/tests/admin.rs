@@ -192,7 +192,7 @@ fn what_is_purged_answers_nobody_any_more_and_the_rest_does() {
         GET /admin/cache/stats OPERATOR -> 200 body.caches.0.provider=spotify body.caches.0.hits=4 body.caches.0.misses=1 \
             body.hits=8 body.hit_percent=80
         origin 200 body=new cache-tag=t-1
-        POST /admin/cache/invalidate?provider=spotify&data_type=tracks OPERATOR -> 200 body.changed=weir
+        POST /admin/cache/invalidate?provider=spotify&data_type=tracks OPERATOR -> 200 body.changed=weir body.reach=proxy
         GET /spotify/1 -> 200 body=new
         4 times GET /spotify/1 -> 200 body=new cache-status~hit
         4 times GET /sona/1 -> 200 body=old cache-status~hit

@@ -56,6 +56,7 @@ fn cache(policy: &Policy, operation: &Operation) -> Draft {
     });
     let mut draft = Draft::object(span);
     draft.set("name", Draft::leaf(name.unwrap_or_else(|| CACHE.to_owned()), span));
+    draft.set("shared", Draft::leaf(options.is_some_and(|(_, draft)| draft.has("l2")), span));
     draft.set("data", Draft::list(data.collect(), span));
     draft
 }

@@ -47,7 +47,7 @@ fn the_filter_knows_the_operators_the_cache_and_the_fleet() {
     accepted(&rendered(&everything));
     let admin = everything.filters.iter().find(|filter| filter.name == "admin").unwrap();
     assert_eq!(admin.config["operators"]["role"], "operator");
-    let data = json!({"name": "weir", "data": [{"provider": "api", "data_type": "things"}]});
+    let data = json!({"name": "weir", "shared": false, "data": [{"provider": "api", "data_type": "things"}]});
     assert_eq!((&admin.config["cache"], &admin.config["state"]["prefix"]), (&data, &"fleet".into()));
     assert_eq!(admin.variables, ["WEIR_SECRET"]);
     assert_eq!(read_by(&everything, "cache")["orders"], true);

@@ -67,7 +67,7 @@ impl Plugin {
         let after = String::from_utf8_lossy(order).into_owned();
         let change = Change { what: "cache", target: cache.name.clone(), before: "stored".to_owned(), after, ..blank };
         log::warn!("{}", change.line());
-        Ok(send(200, &change.body("fleet")))
+        Ok(send(200, &change.body(if cache.is_shared { "fleet" } else { "proxy" })))
     }
 }
 
