@@ -7,6 +7,8 @@
 mod identity;
 #[path = "mistakes/limits.rs"]
 mod limits;
+#[path = "mistakes/operation.rs"]
+mod operation;
 
 use std::path::Path;
 

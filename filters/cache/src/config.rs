@@ -54,6 +54,9 @@
 //! each for `timeout` (`10s`) at most, through `cluster`, which must lead to a listener of this proxy that only its own filters
 //! reach and whose chain has this cache (`weir render` writes one, `weir_internal`).
 //!
+//! `orders` has it hear what an operator orders through shared data ([`policy::purge`]): with it, every request reads a number
+//! there, as it does where something else of the configuration lets anybody purge.
+//!
 //! `tag_fields` names the fields in which the upstream lists the tags of a response (`["cache-tag", "surrogate-key"]`);
 //! `tag_fields_hidden` keeps these fields from clients.
 
@@ -85,7 +88,7 @@ pub use search::Search;
 pub use storage::{KeyDigest, Packing, Tagging};
 
 /// What a configuration may say.
-const MEMBERS: [&str; 11] = [
+const MEMBERS: [&str; 12] = [
     "name",
     "budget_bytes",
     "object_bytes_max",
@@ -96,6 +99,7 @@ const MEMBERS: [&str; 11] = [
     "l2",
     "flight",
     "refresh",
+    "orders",
     "routes",
 ];
 /// What a route may say.
@@ -142,6 +146,8 @@ pub struct Config {
     pub flight: Flight,
     /// How stale responses are refreshed beside the requests that they answer.
     pub refresh: Option<Refresh>,
+    /// Whether an operator purges through shared data.
+    pub hears_orders: bool,
     /// In the order in which they are tried.
     pub routes: Vec<Route>,
 }
@@ -214,10 +220,23 @@ impl Config {
         let level = Level::read(&mut fields, variables)?;
         let (flight, refresh) = (Flight::read(&mut fields)?, Refresh::read(&mut fields)?);
         let tagging = Tagging::read(&mut fields)?;
+        let hears_orders = fields.flag("orders")? == Some(true);
         let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
         fields.end_of(&MEMBERS)?;
         let object_bytes_max = object_bytes_max as usize;
-        Ok(Self { name, arena, object_bytes_max, packing, recent_bytes_max, tagging, level, flight, refresh, routes })
+        Ok(Self {
+            name,
+            arena,
+            object_bytes_max,
+            packing,
+            recent_bytes_max,
+            tagging,
+            level,
+            flight,
+            refresh,
+            hears_orders,
+            routes,
+        })
     }
 }
 

@@ -11,6 +11,7 @@
 //! ```
 //! So the URL of every key can be told, and purges of a URL take whatever is kept of it.
 
+pub use policy::purge::key::primary;
 use policy::{Fingerprint, Headers, Seed};
 
 use crate::directive::is_token;
@@ -25,28 +26,6 @@ const ORDERLESS: [&str; 2] = ["accept-charset", "accept-encoding"];
 
 /// Longer lists are compared as they are.
 const LIST_MAX: usize = 32;
-
-/// The primary key's bytes. A `HEAD` has the key of the `GET` that can answer it.
-pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
-    let mut key = Vec::with_capacity(6 + scheme.len() + authority.len() + target.len());
-    key.extend_from_slice(b"GET ");
-    key.extend_from_slice(scheme);
-    lower(&mut key, 4);
-    key.push(b' ');
-    let default_port: &[u8] = match key.as_slice() {
-        b"GET http " => b":80",
-        b"GET https " => b":443",
-        _ => b"",
-    };
-    // RFC 9110 §4.2.3: hosts have no case, and the default port is the same as none.
-    let authority = authority.strip_suffix(default_port).unwrap_or(authority);
-    let at = key.len();
-    key.extend_from_slice(authority);
-    lower(&mut key, at);
-    key.push(b' ');
-    key.extend_from_slice(target);
-    key
-}
 
 /// Says in a key whose answers it is about, where a route tells callers apart; `kind` is for one kind of name each.
 pub fn isolate(key: &mut Vec<u8>, kind: u8, name: &[u8]) {
@@ -87,13 +66,6 @@ pub(crate) fn ordered<'a>(things: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
         sorted.insert(at, *thing);
     }
     Some(sorted)
-}
-
-/// Puts what begins there into lower case.
-fn lower(key: &mut [u8], from: usize) {
-    if let Some(part) = key.get_mut(from..) {
-        part.make_ascii_lowercase();
-    }
 }
 
 /// A fingerprint's half that tables store: the other half chose the table.

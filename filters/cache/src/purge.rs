@@ -12,9 +12,9 @@
 //! the second number, since the first means nothing elsewhere. An order is applied where it was given at once, and once
 //! more when it comes back from the stream: what was stored in between is taken twice, and nothing is missed.
 
-mod order;
+mod scope;
 
-pub use order::{Mistake, Mode, Order, Scope};
+pub use policy::purge::{Mistake, Mode, Order, Scope};
 
 use policy::Instant;
 
@@ -126,7 +126,9 @@ impl Ledger {
             Scope::Url(key) => note_in(&mut self.urls, tag::cell(key), order.mode, number),
             Scope::Everything => self.everything.note(order.mode, number),
             Scope::Tags(cells) => cells.iter().for_each(|&tag| note_in(&mut self.tags, tag, order.mode, number)),
-            Scope::Prefix(_) | Scope::Labels { .. } => self.named(order.scope.to_bytes()).note(order.mode, number),
+            Scope::Prefix(_) | Scope::Labels { .. } => {
+                self.named(scope::to_bytes(&order.scope)).note(order.mode, number);
+            }
         }
     }
 
@@ -142,7 +144,7 @@ impl Ledger {
             return Standing::Current;
         }
         let of_tags = self.tags.iter().filter(|(cell, _)| subject.tags.has(*cell)).map(|(_, cell)| cell);
-        let of_names = self.named.iter().filter(|(scope, _)| order::covers(scope, subject)).map(|(_, cell)| cell);
+        let of_names = self.named.iter().filter(|(scope, _)| scope::covers(scope, subject)).map(|(_, cell)| cell);
         let all = std::iter::once(&self.everything).chain(of_tags).chain(of_names);
         let standing = all.map(|cell| cell.standing(stamp)).max().unwrap_or(Standing::Current);
         // What a URL's directory does not know of.

@@ -4,33 +4,18 @@
 //! share a cell are purged together, so a purge may take more than it was asked to, and never less. Their case does not
 //! count. Commas and blanks part tags in either field.
 
-use policy::{Headers, Seed};
+use policy::Headers;
+pub(crate) use policy::purge::tag::FLEET;
+pub use policy::purge::tag::{CELLS, cell, split};
 
 /// A response with more tags is purged with any of them.
 pub const TAGS_MAX: usize = 64;
-/// How many cells there are.
-pub const CELLS: u16 = 2048;
 /// Stands for every tag there is.
 const ANY: u16 = u16::MAX;
 
 /// The cells of one response, in order.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Tags(Vec<u16>);
-
-/// The fingerprints that every proxy of a fleet takes alike. Whoever knows this can find tags that share a cell, and gains
-/// nothing but that they are purged together.
-pub(crate) const FLEET: Seed = Seed::from_random(*b"weir.cache.fleet");
-
-/// The cell of one tag.
-pub fn cell(tag: &[u8]) -> u16 {
-    let print = FLEET.fingerprint([tag.to_ascii_lowercase().as_slice()]).to_bytes();
-    print.first_chunk().map_or(0, |half| u16::from_le_bytes(*half) % CELLS)
-}
-
-/// The tags of a list.
-pub fn split(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|byte| matches!(byte, b',' | b' ' | b'\t')).filter(|tag| !tag.is_empty())
-}
 
 impl Tags {
     /// Reads the tags of a response from the fields of these names, in lower case.

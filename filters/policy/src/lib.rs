@@ -13,10 +13,12 @@
 //! 6. [`rejection`]: what a client is told when a filter answers in the upstream's place.
 //! 7. [`lease`]: who does what must be done once per proxy.
 //! 8. [`state`]: how the store that a fleet shares is asked, and what it answers.
-//! 9. [`order`] and [`health`]: what an operator tells the breakers of a proxy, and what they tell of themselves.
+//! 9. [`order`] and [`health`]: what an operator tells the breakers of a proxy, and what they tell of themselves;
+//!    [`purge`] and [`allowance`]: the same of caches and of limits.
 //! 10. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
 //!     [`metric`]: how a metric with labels is named.
 
+pub mod allowance;
 pub mod config;
 pub mod date;
 pub mod fields;
@@ -32,6 +34,7 @@ pub mod metric;
 pub mod order;
 mod path;
 pub mod period;
+pub mod purge;
 pub mod rejection;
 pub mod route;
 pub mod state;

@@ -7,6 +7,7 @@ mod lobby;
 mod meters;
 mod queue;
 mod receipt;
+mod report;
 mod seat;
 
 use std::cell::RefCell;

@@ -212,6 +212,11 @@ impl Limits {
         any
     }
 
+    /// How many tokens there are where nothing was taken.
+    pub fn most(&self) -> u32 {
+        self.iter().map(|limit| limit.terms.most().get()).min().unwrap_or(0)
+    }
+
     /// Whole tokens under the limit that leaves fewest.
     pub fn tokens(&self, buckets: &Buckets, now: Instant) -> u32 {
         let left = |limit: &Limit| match (&limit.terms, buckets.at(limit.place)) {

@@ -156,6 +156,16 @@ impl Line {
         }
     }
 
+    /// How many wait, of all callers.
+    pub fn len(&self) -> usize {
+        self.places.iter().filter(|place| !place.is_called).count()
+    }
+
+    /// Whether nobody does.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// How many tokens those take who would be sent before a caller's newcomer of this priority; `None` where there is nobody.
     pub fn ahead(&self, caller: u64, priority: u8) -> Option<u64> {
         let before = self.waiting(caller).filter(|ticket| ticket.priority >= priority);

@@ -1,8 +1,8 @@
 //! A rule: which requests it is about, whose bucket they take from, how much that holds, and under what they are counted.
 
-use std::fmt::Write;
 use std::num::NonZeroU32;
 
+use policy::allowance;
 use policy::handover::header;
 use policy::headers::Sole;
 use policy::route::Target;
@@ -227,7 +227,7 @@ impl Rule {
             return Some((key, SHARED));
         }
         let print = self.key.fingerprint(seed?, headers, account, client);
-        Some((self.slot_key(print.slot(self.slots)), print))
+        Some((allowance::slot(&self.name, print.slot(self.slots)), print))
     }
 
     /// Where all callers share one bucket: its key of shared data, and its limits. It has a key of its own, so a flood of
@@ -239,16 +239,17 @@ impl Rule {
     }
 
     fn own_key(&self) -> Option<String> {
-        self.key.is_shared().then(|| format!("{PREFIX}{}", self.name))
+        self.key.is_shared().then(|| allowance::key(&self.name))
     }
 
-    fn slot_key(&self, slot: u32) -> String {
-        let mut key = String::with_capacity(PREFIX.len() + self.name.len() + 6);
-        key.push_str(PREFIX);
-        key.push_str(&self.name);
-        // A string takes in whatever is written to it.
-        let _ = write!(key, "/{slot}");
-        key
+    /// What clients without a plan of their own are told of it.
+    pub fn policy(&self) -> &str {
+        self.allowance.plans.first().map_or("", |plan| &plan.policy)
+    }
+
+    /// In how many slots the buckets of its callers are; none where all share one.
+    pub fn slots(&self) -> u32 {
+        if self.key.is_shared() { 0 } else { self.slots.get() }
     }
 }
 

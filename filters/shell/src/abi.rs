@@ -110,6 +110,7 @@ unsafe extern "C" {
         grpc_status: i32,
     ) -> u32;
     pub(crate) fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    pub(crate) fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
     pub(crate) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     pub(crate) fn proxy_record_metric(id: u32, value: u64) -> u32;
     pub(crate) fn proxy_set_effective_context(context: u32) -> u32;

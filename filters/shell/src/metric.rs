@@ -53,6 +53,18 @@ impl Counter {
     }
 }
 
+impl Counter {
+    /// What it has come to, over all workers and every filter that counts under this name.
+    pub fn value(self) -> u64 {
+        let mut value = 0;
+        if let Some(id) = self.0 {
+            // SAFETY: the pointer is valid for the call. A number that the host does not know leaves it as it is.
+            unsafe { abi::proxy_get_metric(id, &raw mut value) };
+        }
+        value
+    }
+}
+
 impl Gauge {
     /// The gauge of this name and these labels.
     pub fn new(name: &str, labels: &[(&str, &str)]) -> Self {

@@ -2,7 +2,7 @@
 //!
 //! A callout to the cluster [`NAME`] reaches a listener of the same name that has no socket: Envoy connects the two inside one
 //! worker, and nobody outside can reach it. It routes as the outer listener does, by method, authority and path, and its chain is
-//! the outer one without those filters that judge a *client*: `front`, `auth` and `ratelimit`. So upstreams' limits, breakers,
+//! the outer one without those filters that judge a *client*: `front`, `auth` and `ratelimit`, and without `admin`. So upstreams' limits, breakers,
 //! credentials, the cache and the ids hold for such a request as for any other.
 //!
 //! **How trust is passed on.** What comes in here was sent by one of the proxy's own filters. A filter that asks on a client's
@@ -17,8 +17,8 @@ use crate::envoy::{Plan, filter, listener, typed};
 /// The name of the cluster and of the listener.
 pub const NAME: &str = "weir_internal";
 
-/// The filters that judge a client, and the one that a client's request ends at: what it sends comes in here.
-const OUTER: [&str; 5] = ["front", "auth", "caller", "ratelimit", "compose"];
+/// The filters that judge a client, and those that a client's request ends at: what they send comes in here.
+const OUTER: [&str; 6] = ["front", "auth", "caller", "ratelimit", "compose", "admin"];
 
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;

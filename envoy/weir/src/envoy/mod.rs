@@ -1,7 +1,7 @@
 //! From a policy and its filters' configurations to what Envoy reads.
 //!
 //! [`bootstrap`] is the whole; [`listener`] is where clients arrive, with [`filter`], [`route`], [`log`] and [`reply`] as its
-//! parts; [`cluster`] is where requests go, and [`internal`] the way back in for those of the filters' own. The output is
+//! parts, and [`operation`] what is answered there for the proxy; [`cluster`] is where requests go, and [`internal`] the way back in for those of the filters' own. The output is
 //! Envoy's JSON, for 1.37 to 1.40.
 
 pub mod bootstrap;
@@ -10,6 +10,7 @@ pub mod filter;
 pub mod internal;
 pub mod listener;
 pub mod log;
+pub mod operation;
 pub mod reply;
 pub mod route;
 

@@ -4,7 +4,7 @@ use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
 use crate::envoy::listener::Side;
-use crate::envoy::{Plan, duration, filter, literal, set};
+use crate::envoy::{Plan, duration, filter, literal, operation, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::upstream::{Name, Retry};
 use crate::policy::{Address, Matcher, Pattern, Policy, Route, Upstream};
@@ -20,7 +20,8 @@ pub fn table(plan: &Plan<'_>, side: Side) -> Vec<Json> {
         Side::Inner if route.compose.is_some() => Vec::new(),
         Side::Outer | Side::Inner => of_route(plan, route),
     });
-    rewritten.chain(routes).collect()
+    let operation = if side == Side::Outer { operation::routes(plan.policy) } else { Vec::new() };
+    rewritten.chain(operation).chain(routes).collect()
 }
 
 /// A route of the proxy's own calls, as a client finds it: there is no such thing, and no filter hears of it.
@@ -97,6 +98,7 @@ fn idle(plan: &Plan<'_>, route: &Route) -> Vec<&'static str> {
         idle.push(ratelimit::FRONT);
     }
     for (name, concerned) in [
+        ("admin", plan.policy.operation.is_none()),
         ("ratelimit", ratelimit::concerns(plan.policy, route)),
         ("cache", route.cache.is_some()),
         ("quota", ratelimit::has_quota(plan.policy, route)),

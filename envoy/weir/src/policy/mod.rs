@@ -1,7 +1,7 @@
 //! The policy file: what an operator writes, read into types, with every mistake noted.
 //!
 //! One file of this folder for each noun of the policy: [`client`], [`upstream`], [`route`] with its [`matcher`],
-//! [`identity`], [`state`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
+//! [`identity`], [`state`], [`operation`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
 //! written, and read by the filter's own code in [`crate::translate`].
 
 pub mod client;
@@ -10,6 +10,7 @@ pub mod fallback;
 pub mod header;
 pub mod identity;
 pub mod matcher;
+pub mod operation;
 pub mod provider;
 pub mod route;
 pub mod sample;
@@ -30,6 +31,7 @@ pub use example::Example;
 pub use fallback::Fallback;
 pub use identity::Identity;
 pub use matcher::{Matcher, Pattern};
+pub use operation::Operation;
 pub use route::Route;
 pub use state::Store;
 pub use upstream::{Address, Upstream};
@@ -41,6 +43,8 @@ pub struct Policy {
     pub listen: Spanned<SocketAddr>,
     /// Where Envoy's administration interface is; always on the loopback.
     pub admin: Spanned<SocketAddr>,
+    /// What is answered beside the routes; without it, nothing.
+    pub operation: Option<Operation>,
     /// Where state is kept that a fleet shares; without it, in this proxy's memory.
     pub state: Option<Store>,
     /// What clients may do before any rule looks at them.
@@ -92,7 +96,8 @@ impl Policy {
             node.and_then(|node| reader::address(node, mistakes)).unwrap_or(Spanned::new(default, span.clone()))
         };
         let listen = address(fields.optional("listen"), LISTEN, mistakes);
-        let admin = address(fields.optional("admin"), ADMIN, mistakes);
+        let admin = Spanned::new(ADMIN, span.clone());
+        let (admin, operation) = operation::read(fields.optional("admin"), admin, mistakes);
         if !admin.value.ip().is_loopback() {
             let expected = "expected a loopback address, like 127.0.0.1:9901";
             mistakes.add(&admin.span, "the administration port must not be reachable from outside", expected);
@@ -126,6 +131,7 @@ impl Policy {
         Some(Self {
             listen,
             admin,
+            operation,
             state,
             clients,
             options,

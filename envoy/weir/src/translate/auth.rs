@@ -3,6 +3,7 @@
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::policy::Policy;
+use crate::policy::operation::Exclusive;
 use crate::policy::route::Auth;
 
 /// The filter's configuration.
@@ -32,7 +33,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         }
         entry
     });
-    let routes = routes.collect();
+    let routes = operators(policy).into_iter().chain(routes).collect();
     if let Some(permissions) = &policy.permissions {
         draft.set("permissions", permissions.clone());
     }
@@ -40,4 +41,21 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     // A request without a route gets Envoy's 404, whoever asks.
     draft.set("default", Draft::leaf(Auth::Off.word(), &policy.span));
     draft
+}
+
+/// What operators ask for, where a role makes them that: before all routes of the policy, as Envoy has it.
+fn operators(policy: &Policy) -> Option<Draft> {
+    let operation = policy.operation.as_ref().filter(|_| policy.identity.is_some())?;
+    let auth = match operation.role()? {
+        Exclusive::Yes => Auth::Required,
+        // Who shows an operator's key need not be anybody.
+        Exclusive::No => Auth::Optional,
+    };
+    let span = &operation.span;
+    let mut matcher = Draft::object(span);
+    matcher.set("prefix", Draft::leaf("/admin", span));
+    let mut entry = Draft::object(span);
+    entry.set("match", matcher);
+    entry.set("auth", Draft::leaf(auth.word(), span));
+    Some(entry)
 }

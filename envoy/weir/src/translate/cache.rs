@@ -5,11 +5,15 @@ use crate::draft::Draft;
 use crate::envoy::internal;
 use crate::policy::route::Auth;
 use crate::policy::{Policy, Route};
-use crate::translate::options;
+use crate::translate::{admin, options};
 
 /// The filter's configuration.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
-    let elsewhere = [("routes", "each route has a `cache`"), ("state", "it is the policy's own `state`")];
+    let elsewhere = [
+        ("routes", "each route has a `cache`"),
+        ("state", "it is the policy's own `state`"),
+        ("orders", "it hears those whom `admin.operators` names"),
+    ];
     let mut draft = options(policy, "cache", &elsewhere, mistakes);
     let routes = policy.routes.iter().filter_map(|route| {
         let mut entry = route.cache.clone()?;
@@ -38,6 +42,9 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     }
     refresh.set("cluster", Draft::leaf(internal::NAME, &policy.span));
     draft.set("refresh", refresh);
+    if admin::orders_caches(policy) {
+        draft.set("orders", Draft::leaf(true, &policy.span));
+    }
     draft.set("routes", Draft::list(routes, &policy.span));
     draft
 }

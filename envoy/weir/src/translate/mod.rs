@@ -4,6 +4,7 @@
 //! order, and each filter tries them in that order. Where a route has nothing to do with a filter, Envoy leaves the
 //! filter out of that route, so a filter never sees a request that an earlier route has taken from it.
 
+pub mod admin;
 pub mod auth;
 pub mod breaker;
 pub mod cache;
@@ -32,7 +33,7 @@ pub struct Filter {
 }
 
 /// The modules of the filters.
-pub const MODULES: [&str; 7] = ["correlation", "auth", "ratelimit", "compose", "cache", "breaker", "provider"];
+pub const MODULES: [&str; 8] = ["correlation", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
 
 /// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the
 /// place in the policy that it came from. The filters come in the order in which they meet a request.
@@ -45,6 +46,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     let quota = ratelimit::quota(policy, mistakes);
     let breaker = breaker::draft(policy, mistakes);
     let provider = provider::draft(policy, mistakes);
+    let admin = admin::draft(policy, mistakes);
     let filter = |name, module, draft: &Draft| Filter { name, module, config: draft.to_json(), variables: Vec::new() };
     let mut variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
     let of_store: Vec<_> = policy.state.iter().filter_map(|state| state.variable.clone()).collect();
@@ -53,6 +55,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     }
     // What the cache and breakers share with a fleet is behind the same secret.
     let of_cache = if cache.has("l2") { of_store.clone() } else { Vec::new() };
+    let of_admin = of_store.clone();
     let of_breaker = if breaker.has("state") { of_store.clone() } else { Vec::new() };
     // All plugins of one module have the same ones: with others, they could not share a virtual machine.
     let is_shared =
@@ -69,10 +72,15 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         Filter { variables: of_store.clone(), ..filter("quota", "ratelimit", &quota) },
         Filter { variables: of_breaker, ..filter("breaker", "breaker", &breaker) },
     ];
+    let environment = surroundings.variable;
     if let Some(compose) = compose::draft(policy, mistakes) {
         // Whoever comes so far may; what it asks for on its own behalf begins anew, behind this.
         filters.insert(3, filter(compose::NAME, compose::NAME, &compose));
         complaint::read(compose, ::compose::Config::from_json, mistakes);
+    }
+    if let Some(admin) = admin {
+        filters.insert(3, Filter { variables: of_admin, ..filter("admin", "admin", &admin) });
+        complaint::read(admin, |json| ::admin::Config::with_environment(json, &environment), mistakes);
     }
     if let Some(front) = front {
         filters.insert(1, Filter { variables: of_store, ..filter(ratelimit::FRONT, "ratelimit", &front) });

@@ -7,6 +7,7 @@
 use std::cell::{Ref, RefCell};
 use std::rc::Rc;
 
+use policy::purge::{Pulse, asked, inbox};
 use policy::{Headers, Instant, Rejection};
 use proxy_wasm::types::Action;
 use sha2::{Digest as _, Sha256};
@@ -28,6 +29,8 @@ const ATTEMPTS: u32 = 16;
 pub(crate) struct Purges {
     /// The ledger and the pulse, where anybody purges.
     keys: Option<[String; 2]>,
+    /// Where an operator's orders are, where any are heard.
+    inbox: Option<String>,
     known: RefCell<Known>,
 }
 
@@ -43,15 +46,17 @@ struct Known {
 impl Purges {
     /// Those of a configuration.
     pub(crate) fn new(config: &Config) -> Self {
-        let keys = ["purges", "pulse"].map(|part| config.arena.own(part));
-        let is_used = config.routes.iter().any(|route| route.purge_key.is_some() || route.is_scattered());
-        Self { keys: (is_used || config.level.is_some()).then_some(keys), known: RefCell::default() }
+        let keys = [config.arena.own("purges"), policy::purge::pulse(&config.name)];
+        let is_purged = |route: &Route| route.purge_key.is_some() || route.is_scattered();
+        let is_used = config.hears_orders || config.level.is_some() || config.routes.iter().any(is_purged);
+        let inbox = config.hears_orders.then(|| inbox(&config.name));
+        Self { keys: is_used.then_some(keys), inbox, known: RefCell::default() }
     }
 
     /// Takes over what other workers have been told, and says the number of the last purge.
     pub(crate) fn look(&self) -> Result<Stamp, HostError> {
         let Some([ledger, pulse]) = &self.keys else { return Ok(Stamp::default()) };
-        let (number, heard) = read_pulse(&shared::read(pulse)?.0);
+        let Pulse { number, heard } = Pulse::from_bytes(&shared::read(pulse)?.0);
         let mut known = self.known.borrow_mut();
         known.heard = heard;
         if known.number != number {
@@ -75,8 +80,7 @@ impl Purges {
     pub(crate) fn hear(&self, now: Instant) -> Result<(), Failure> {
         let Some([_, pulse]) = &self.keys else { return Ok(()) };
         shared::update(pulse, ATTEMPTS, |stored| {
-            let (number, _) = read_pulse(stored);
-            *stored = pulse_bytes(number, now);
+            *stored = Pulse { heard: now, ..Pulse::from_bytes(stored) }.to_bytes();
             Change::Store(())
         })
     }
@@ -91,23 +95,45 @@ impl Purges {
             Change::Store(u64::from(ledger.last.local))
         })?;
         shared::update(pulse, ATTEMPTS, |stored| {
-            let (_, heard) = read_pulse(stored);
-            *stored = pulse_bytes(number, heard);
+            *stored = Pulse { number, ..Pulse::from_bytes(stored) }.to_bytes();
             Change::Store(())
         })
     }
 }
 
-fn read_pulse(bytes: &[u8]) -> (u64, Instant) {
-    let number = |half: Option<&[u8; 8]>| half.map_or(0, |half| u64::from_le_bytes(*half));
-    (number(bytes.first_chunk()), Instant::from_nanos(number(bytes.get(8..).and_then(<[u8]>::first_chunk))))
-}
-
-fn pulse_bytes(number: u64, heard: Instant) -> Vec<u8> {
-    [number.to_le_bytes(), heard.as_nanos().to_le_bytes()].concat()
-}
-
 impl Plugin {
+    /// Takes over what this proxy's workers and its operator have purged, and says the number of the last purge.
+    pub(super) fn look(&self) -> Result<Stamp, HostError> {
+        let stamp = self.purges.look()?;
+        let is_rung = Pulse { number: self.purges.known.borrow().number, heard: Instant::EPOCH }.is_rung();
+        match &self.purges.inbox {
+            Some(inbox) if is_rung => self.obey(inbox),
+            _ => return Ok(stamp),
+        }
+        self.purges.look()
+    }
+
+    /// Carries out what an operator has ordered. It stays in the inbox until that is done, whoever fails meanwhile.
+    fn obey(&self, inbox: &str) {
+        for _ in 0..ATTEMPTS {
+            let Ok((orders, version)) = shared::read(inbox) else { return };
+            for text in asked(&orders) {
+                let Ok(order) = Order::parse(text) else {
+                    log::warn!("an order that is none is not followed: {}", text.escape_ascii());
+                    continue;
+                };
+                if let Err(failure) = self.purge(text, &order) {
+                    return log::error!("not purged yet: {failure:?}");
+                }
+            }
+            // What rang may have been obeyed before it rang.
+            super::report_failure("purges", self.purges.change(|_| ()));
+            if orders.is_empty() || shared::store(inbox, b"", version).is_ok() {
+                return;
+            }
+        }
+    }
+
     /// Whether purges have left anything of an entry; one that has become stale is told so in its bytes.
     pub(super) fn spared(&self, inquiry: &Inquiry, route: &Route, found: &mut store::Object, now: Instant) -> bool {
         let tags = &found.envelope.tags;

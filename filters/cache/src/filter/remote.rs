@@ -222,7 +222,7 @@ impl Plugin {
         }
         let stored = shared::read(&remote.backlog).map(|(stored, _)| stored).unwrap_or_default();
         // Another worker may have read on since this one did.
-        let Ok(stamp) = self.purges.look() else { return };
+        let Ok(stamp) = self.look() else { return };
         let (backlog, cursor) = (Backlog::from_bytes(&stored), remote::id(stamp.remote));
         let (stream, page) = (remote::stream(&level.store, &self.config.name), PAGE.to_string());
         let mut command = vec![b"EVAL", FEED.as_bytes(), b"1", stream.as_bytes(), cursor.as_bytes(), page.as_bytes()];

@@ -22,7 +22,7 @@ impl Plugin {
     /// What is stored for a request, what has happened so far, and what the request comes to under the field names of what is
     /// stored; zero where that is nothing.
     pub(super) fn look_up(&self, inquiry: &Inquiry) -> Result<(Known, Seen, u64), HostError> {
-        let stamp = self.purges.look()?;
+        let stamp = self.look()?;
         let mut last = 0;
         let variant = |vary: &[u8]| {
             last = self.variant(vary, inquiry);

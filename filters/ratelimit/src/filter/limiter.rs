@@ -118,10 +118,10 @@ impl Limiter {
             fleet.interval.min(REFRESH)
         } else if cooldowns.is_shared() {
             REFRESH
-        } else if meters.any_gauge() {
-            MEASURED_EVERY
-        } else {
+        } else if config.rules.is_empty() {
             Duration::ZERO
+        } else {
+            MEASURED_EVERY
         };
         let pulse = Pulse::new(idle);
         Self {
@@ -253,14 +253,7 @@ impl Limiter {
 
     /// Says how many tokens the shared buckets hold now.
     fn measure(&self) {
-        for rule in &self.config.rules {
-            if rule.scope() == Scope::Proxy
-                && let Some((key, taker)) = rule.shared_bucket()
-                && let Ok((bytes, _)) = shared::read(&key)
-            {
-                self.meters.tokens(rule, crate::set::Set::read(&bytes, shell::now()).tokens(&taker));
-            }
-        }
+        self.report(shell::now());
     }
 }
 

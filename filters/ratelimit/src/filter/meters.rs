@@ -48,11 +48,6 @@ impl Meters {
         Self(meters)
     }
 
-    /// Whether there are tokens to be measured.
-    pub(super) fn any_gauge(&self) -> bool {
-        self.0.iter().any(|meter| meter.shared.is_some())
-    }
-
     /// Counts a request once for each provider that its rules are about.
     pub(super) fn count(&self, asked: &[Asked<'_>], status: Status) {
         self.each(asked, &mut |_| status);

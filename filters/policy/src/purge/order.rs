@@ -13,8 +13,7 @@
 
 use std::fmt;
 
-use super::Subject;
-use crate::{key, tag};
+use super::{key, tag};
 
 /// A longer order is none.
 const BYTES_MAX: usize = 4096;
@@ -35,7 +34,7 @@ pub struct Order {
 pub enum Scope {
     /// Everything.
     Everything,
-    /// The URL with this [primary key](crate::key::primary).
+    /// The URL with this [primary key](key::primary).
     Url(Vec<u8>),
     /// The URLs that begin so: the beginning of a key, or of a path.
     Prefix(Vec<u8>),
@@ -168,31 +167,6 @@ impl Scope {
             (Self::Labels { .. }, Self::Labels { .. }) => Err(Mistake::Member),
             _ => Err(Mistake::Scopes),
         }
-    }
-
-    /// As a [ledger](super::Ledger) keeps it; one that it does not keep by name is no bytes.
-    pub(super) fn to_bytes(&self) -> Vec<u8> {
-        match self {
-            Self::Everything | Self::Url(_) | Self::Tags(_) => Vec::new(),
-            Self::Prefix(prefix) => prefix.clone(),
-            // No prefix begins with a line feed, and no label has one.
-            Self::Labels { provider, data_type } => [b"\n", provider.as_slice(), b"\n", data_type].concat(),
-        }
-    }
-}
-
-/// Whether a scope, as [`Scope::to_bytes`] wrote it, is about an entry.
-pub(super) fn covers(scope: &[u8], subject: &Subject<'_>) -> bool {
-    let mut parts = scope.split(|&byte| byte == b'\n');
-    match (parts.next(), parts.next(), parts.next()) {
-        (Some(b""), Some(provider), Some(data_type)) => {
-            let is = |label: &str, wanted: &[u8]| wanted.is_empty() || wanted == label.as_bytes();
-            is(subject.provider, provider) && is(subject.data_type, data_type)
-        }
-        _ if scope.starts_with(b"/") => {
-            subject.key.splitn(4, |&byte| byte == b' ').nth(3).is_some_and(|target| target.starts_with(scope))
-        }
-        _ => subject.key.starts_with(scope),
     }
 }
 

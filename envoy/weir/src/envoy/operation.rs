@@ -1,0 +1,51 @@
+//! What is answered beside the policy's routes: `/health` and `/admin` by the admin filter, and `/metrics` by Envoy itself, whose
+//! administration interface renders all metrics as Prometheus reads them. Nothing else of that interface can be reached.
+
+use serde_json::{Value as Json, json};
+
+use crate::envoy::{Plan, filter, set, socket_address};
+use crate::policy::Policy;
+
+/// The cluster that leads to Envoy's administration interface.
+const NAME: &str = "weir_admin";
+
+/// The filters that have nothing to do with what is answered here. An operator's role is what `auth` finds.
+const IDLE: [&str; 8] = ["front", "ratelimit", "compose", "cache", "quota", "breaker", "provider", "caller"];
+
+/// The routes, none where the policy has nobody answer.
+pub fn routes(policy: &Policy) -> Vec<Json> {
+    let Some(operation) = &policy.operation else { return Vec::new() };
+    let answered = |path: &str, has_auth: bool| {
+        let mut idle = IDLE.to_vec();
+        if !has_auth {
+            idle.push("auth");
+        }
+        // The filter answers. Where it does not, there is nothing.
+        let mut route = json!({"match": {"path_separated_prefix": path}, "direct_response": {"status": 404}});
+        set(&mut route, "typed_per_filter_config", filter::switched_off(&idle));
+        route
+    };
+    let mut metrics = json!({
+        "match": {"path": "/metrics", "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}]},
+        "route": {"cluster": NAME, "prefix_rewrite": "/stats/prometheus", "timeout": "10s"},
+        // Nothing of a client's is Envoy's own business.
+        "request_headers_to_remove": ["authorization", "cookie"],
+    });
+    let idle: Vec<_> = IDLE.into_iter().chain(["auth", "admin"]).collect();
+    set(&mut metrics, "typed_per_filter_config", filter::switched_off(&idle));
+    vec![answered("/health", false), answered("/admin", operation.role().is_some()), metrics]
+}
+
+/// The cluster, where anything leads there.
+pub fn cluster(plan: &Plan<'_>) -> Option<Json> {
+    plan.policy.operation.as_ref()?;
+    let endpoint = json!({"endpoint": {"address": socket_address(plan.policy.admin.value)}});
+    Some(json!({
+        "name": NAME,
+        "type": "STATIC",
+        "connect_timeout": "1s",
+        "load_assignment": {"cluster_name": NAME, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        // Each answer is rendered on Envoy's main thread: some at a time, and the rest is told to come again.
+        "circuit_breakers": {"thresholds": [{"max_connections": 2, "max_pending_requests": 4, "max_requests": 2}]},
+    }))
+}

@@ -1,0 +1,174 @@
+//! The contexts and callbacks: fetch, ask, act.
+
+mod acting;
+mod ordering;
+mod telling;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use policy::{Headers, Rejection};
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{Action, ContextType, LogLevel};
+use shell::headers::{self, Map};
+use shell::metric::Counter;
+
+use crate::config::Config;
+use crate::contact;
+use crate::credential::{self, Access, Who};
+use crate::request::{Ask, Mistake};
+use ordering::Pending;
+
+proxy_wasm::main! {{
+    proxy_wasm::set_log_level(LogLevel::Info);
+    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+}}
+
+/// What a client is told that has no credential, or a wrong one.
+const CHALLENGE: &str = r#"ApiKey realm="admin""#;
+
+/// One worker's plugin.
+#[derive(Default)]
+struct Root {
+    plugin: Option<Rc<Plugin>>,
+}
+
+/// What all requests of one worker share.
+struct Plugin {
+    config: Config,
+    /// Hits and misses of each of the cache's labels.
+    counters: Vec<[Counter; 2]>,
+    /// This worker's number where one of them asks the store.
+    asker: u64,
+    /// The question to the store that is under way.
+    asked: Cell<Option<u32>>,
+}
+
+/// One request.
+#[derive(Default)]
+struct Filter {
+    plugin: Option<Rc<Plugin>>,
+    /// What waits for the store.
+    pending: Option<Pending>,
+}
+
+impl Context for Root {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            plugin.heard(token, headers, body_bytes);
+        }
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, size: usize) -> bool {
+        let read = |json: &[u8]| Config::with_environment(json, &shell::environment);
+        let Some(config) = shell::configure(size, read) else { return false };
+        if config.store.is_some() {
+            shell::tick(contact::EVERY);
+        }
+        let data = config.cache.iter().flat_map(|cache| &cache.data);
+        let counters = data.map(telling::counters).collect();
+        let asker = u64::from_le_bytes(shell::random());
+        self.plugin = Some(Rc::new(Plugin { config, counters, asker, asked: Cell::default() }));
+        true
+    }
+
+    fn on_tick(&mut self) {
+        if let Some(plugin) = &self.plugin {
+            plugin.look_for_store();
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Filter { plugin: self.plugin.clone(), pending: None }))
+    }
+}
+
+impl Context for Filter {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        let Some(plugin) = &self.plugin else { return };
+        if let Some(pending) = self.pending.take_if(|pending| pending.token == token) {
+            plugin.ordered(&pending, headers, body_bytes);
+        }
+    }
+}
+
+impl HttpContext for Filter {
+    fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {
+        let Some(plugin) = self.plugin.clone() else { return Action::Continue };
+        let headers = match headers::read(Map::Request) {
+            Ok(headers) => headers,
+            Err(error) => {
+                log::error!("request headers: {error}");
+                return Action::Continue;
+            }
+        };
+        let word = |name| headers.first(name).unwrap_or_default();
+        match Ask::read(word(":method"), word(":path")) {
+            None => Action::Continue,
+            Some(asked) => self.answer(&plugin, asked, &headers),
+        }
+    }
+
+    fn on_http_request_body(&mut self, _size: usize, _end_of_stream: bool) -> Action {
+        self.hold()
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.hold()
+    }
+}
+
+impl Filter {
+    /// What waits for the store goes nowhere else, whatever of it still comes.
+    fn hold(&self) -> Action {
+        if self.pending.is_some() { Action::Pause } else { Action::Continue }
+    }
+
+    fn answer(&mut self, plugin: &Plugin, asked: Result<Ask, Mistake>, headers: &Headers) -> Action {
+        let answered = match &asked {
+            Ok(ask) if ask.is_open() => plugin.tell(ask),
+            Err(mistake) if is_open(headers) => Err(reject(mistake)),
+            _ => operator(plugin, headers).and_then(|who| match asked {
+                Ok(ask) if ask.is_change() && credential::is_foreign(headers) => {
+                    log::warn!("not changed for a page of another site: {ask:?}");
+                    Err(Rejection::Forbidden)
+                }
+                Ok(ask) if ask.is_change() => self.change(plugin, ask, &who, headers),
+                Ok(ask) => plugin.tell(&ask),
+                Err(mistake) => Err(reject(&mistake)),
+            }),
+        };
+        answered.unwrap_or_else(|rejection| shell::reject(&rejection, headers, &[]))
+    }
+}
+
+/// Whether it is below `/health`, where nobody needs a credential, whatever it is.
+fn is_open(headers: &Headers) -> bool {
+    headers.first(":path").is_some_and(|path| path.starts_with(b"/health"))
+}
+
+/// Which operator this is.
+fn operator(plugin: &Plugin, headers: &Headers) -> Result<Who, Rejection> {
+    let challenge = CHALLENGE.to_owned();
+    match credential::judge(&plugin.config.operators, headers) {
+        Access::Granted(who) => Ok(who),
+        Access::Off => Err(Rejection::NotFound),
+        Access::Missing => Err(Rejection::Unauthorized { challenge }),
+        Access::Wrong => Err(Rejection::AuthFailed { challenge, reason: "admin_key" }),
+        Access::Refused => Err(Rejection::Forbidden),
+    }
+}
+
+fn reject(mistake: &Mistake) -> Rejection {
+    match mistake {
+        Mistake::Unknown => Rejection::NotFound,
+        Mistake::Malformed(message) => Rejection::BadRequest { message: (*message).to_owned() },
+        Mistake::Purge(mistake) => Rejection::BadRequest { message: mistake.to_string() },
+    }
+}

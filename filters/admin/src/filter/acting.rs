@@ -1,0 +1,129 @@
+//! Changes: made in shared data, where the filter that it is about listens, and said in the log.
+
+use policy::allowance::{self, Allowance};
+use policy::purge::{self, Pulse};
+use policy::{Headers, Rejection, RequestId};
+use proxy_wasm::types::Action;
+use shell::shared::{self, Change as Edit, Failure};
+use shell::stream;
+
+use super::telling::{send, stored};
+use super::{Filter, Plugin};
+use crate::audit::Change;
+use crate::credential::Who;
+use crate::request::Ask;
+
+/// How often a change is tried again when other workers were faster.
+const ATTEMPTS: u32 = 16;
+
+impl Filter {
+    /// Makes a change, and answers; or has it wait for the store.
+    pub(super) fn change(
+        &mut self,
+        plugin: &Plugin,
+        ask: Ask,
+        who: &Who,
+        headers: &Headers,
+    ) -> Result<Action, Rejection> {
+        let blank = Change {
+            who: who.name(),
+            from: address(),
+            request_id: headers.first(policy::handover::header::REQUEST_ID).and_then(RequestId::parse),
+            what: "",
+            target: String::new(),
+            before: String::new(),
+            after: String::new(),
+        };
+        match ask {
+            Ask::ResetLimits(name) => reset_limits(&name, &blank),
+            Ask::Purge(order) => plugin.purge(&order, blank),
+            Ask::Order(command) => {
+                let ordered = plugin.order(&command, &blank)?;
+                self.pending = ordered.1;
+                Ok(ordered.0)
+            }
+            _ => Err(Rejection::Internal),
+        }
+    }
+}
+
+impl Plugin {
+    /// Has the cache purge: before anything is looked for that is asked for from now on.
+    fn purge(&self, order: &[u8], blank: Change) -> Result<Action, Rejection> {
+        let Some(cache) = &self.config.cache else { return Err(Rejection::NotFound) };
+        let asked = shared::update(&purge::inbox(&cache.name), ATTEMPTS, |inbox| {
+            purge::ask(inbox, order);
+            Edit::Store(())
+        });
+        let rung = asked.and_then(|()| {
+            shared::update(&purge::pulse(&cache.name), ATTEMPTS, |bytes| {
+                let mut pulse = Pulse::from_bytes(bytes);
+                pulse.ring();
+                *bytes = pulse.to_bytes();
+                Edit::Store(())
+            })
+        });
+        rung.map_err(unchanged)?;
+        let after = String::from_utf8_lossy(order).into_owned();
+        let change = Change { what: "cache", target: cache.name.clone(), before: "stored".to_owned(), after, ..blank };
+        log::warn!("{}", change.line());
+        Ok(send(200, &change.body(if cache.is_shared { "fleet" } else { "proxy" })))
+    }
+}
+
+/// Fills the buckets of a rule, or of an upstream: at once, for all workers.
+fn reset_limits(name: &str, blank: &Change) -> Result<Action, Rejection> {
+    let (lines, now) = (stored(allowance::KEY)?, shell::now().unix_seconds());
+    let meant: Vec<_> = allowance::read(&lines).filter(|line| line.is_current(now) && line.is_called(name)).collect();
+    if meant.is_empty() {
+        return Err(Rejection::NotFound);
+    }
+    if meant.iter().any(|line| line.is_fleet) {
+        let message = "This limit is kept by a fleet, and cannot be reset here".to_owned();
+        return Err(Rejection::BadRequest { message });
+    }
+    let mut body = String::new();
+    for line in &meant {
+        fill(line).map_err(unchanged)?;
+        let before = line.shared.map_or("in part".to_owned(), |[most, tokens]| format!("{tokens} of {most}"));
+        let (target, after) = (line.rule.to_owned(), "full".to_owned());
+        let change = Change { what: "rate limit", target, before, after, ..blank.clone() };
+        log::warn!("{}", change.line());
+        body = change.body("proxy");
+    }
+    let told = shared::update(allowance::KEY, ATTEMPTS, |bytes| {
+        allowance::refill(bytes, |line| line.is_called(name));
+        Edit::Store(())
+    });
+    if let Err(failure) = told {
+        log::debug!("told a second later: {failure:?}");
+    }
+    Ok(send(200, &body))
+}
+
+/// Empties what is stored of a rule's buckets, which fills them.
+fn fill(line: &Allowance<'_>) -> Result<(), Failure> {
+    if line.slots == 0 {
+        return shared::overwrite(&allowance::key(line.rule), b"").map_err(Failure::Host);
+    }
+    for slot in 0..line.slots {
+        let key = allowance::slot(line.rule, slot);
+        // A key that nobody has used yet is not made.
+        if !shared::read(&key).map_err(Failure::Host)?.0.is_empty() {
+            shared::overwrite(&key, b"").map_err(Failure::Host)?;
+        }
+    }
+    Ok(())
+}
+
+/// What an operator is told whose change was not made.
+pub(super) fn unchanged(failure: Failure) -> Rejection {
+    log::error!("not changed: {failure:?}");
+    Rejection::Unavailable { retry_after: None }
+}
+
+/// The client's address, as the host writes it.
+fn address() -> String {
+    let address = stream::property(&["source", "address"]).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&address).into_owned()
+}

@@ -1,0 +1,147 @@
+//! Orders to breakers, of this proxy by shared data, of a fleet by its store; and whether that is there.
+
+use std::time::Duration;
+
+use policy::health::{self, Health};
+use policy::{Instant, Rejection, order};
+use proxy_wasm::types::Action;
+use shell::lease::{Role, lead};
+use shell::shared::{self, Failure};
+use shell::state;
+
+use super::Plugin;
+use super::acting::unchanged;
+use super::telling::{send, stored};
+use crate::audit::Change;
+use crate::config::Bridge;
+use crate::contact::{Contact, EVERY, KEY, LEASE};
+use crate::request::Command;
+
+/// Keys: the orders of some upstreams. Arguments: the text, and for how many seconds it holds; for ever where that is empty.
+const SCRIPT: &str = "\
+for _,k in ipairs(KEYS) do
+if ARGV[2]=='' then redis.call('SET',k,ARGV[1]) else redis.call('SET',k,ARGV[1],'EX',ARGV[2]) end
+end
+return 'ok'";
+
+/// How long a client waits before it asks again where the store is away.
+const RETRY_AFTER: Duration = Duration::from_secs(1);
+
+/// A change that the store is to be told of.
+pub(super) struct Pending {
+    /// The question's.
+    pub(super) token: u32,
+    changes: Vec<Change>,
+}
+
+impl Plugin {
+    /// Orders breakers: at once in this proxy, or by the store, for whose answer the request waits.
+    pub(super) fn order(&self, command: &Command, blank: &Change) -> Result<(Action, Option<Pending>), Rejection> {
+        let (lines, now) = (stored(health::KEY)?, shell::now());
+        let is_meant = |line: &Health<'_>| {
+            let is_named = command.upstream.as_ref().is_none_or(|name| name == line.name);
+            is_named && line.is_current(now.unix_seconds())
+        };
+        let meant: Vec<_> = health::read(&lines).filter(is_meant).collect();
+        if meant.is_empty() && command.upstream.is_some() {
+            return Err(Rejection::NotFound);
+        }
+        let after = command.lasting.map_or_else(
+            || command.word().to_owned(),
+            |period| [command.word(), " for ", &period.to_string()].concat(),
+        );
+        let change = |line: &Health<'_>| Change {
+            what: "breaker",
+            target: line.name.to_owned(),
+            before: line.mode.to_owned(),
+            after: after.clone(),
+            ..blank.clone()
+        };
+        let changes: Vec<_> = meant.iter().map(change).collect();
+        let text = command.text(now.as_nanos());
+        match self.config.store.as_ref().filter(|_| !command.is_local && !changes.is_empty()) {
+            Some(bridge) => {
+                let token = ask(bridge, command, &text, &changes)?;
+                Ok((Action::Pause, Some(Pending { token, changes })))
+            }
+            None if command.lasting.is_some() => {
+                let message = "`for` needs the state store, which counts the time".to_owned();
+                Err(Rejection::BadRequest { message })
+            }
+            None => {
+                for change in &changes {
+                    let written = shared::overwrite(&order::key(&change.target), text.as_bytes());
+                    written.map_err(|error| unchanged(Failure::Host(error)))?;
+                }
+                Ok((done(&changes, "proxy"), None))
+            }
+        }
+    }
+
+    /// Takes in whether the store has the order.
+    pub(super) fn ordered(&self, pending: &Pending, headers: usize, body_bytes: usize) {
+        let Some(bridge) = &self.config.store else { return };
+        match state::reply(&bridge.0, headers, body_bytes) {
+            Ok(_) => {
+                done(&pending.changes, "fleet");
+            }
+            Err(fault) => {
+                log::error!("not ordered: {} does not answer: {fault}", bridge.0.cluster);
+                let rejection = Rejection::Unavailable { retry_after: Some(RETRY_AFTER) };
+                let headers = shell::headers::read(shell::headers::Map::Request).unwrap_or_default();
+                shell::reject(&rejection, &headers, &[]);
+            }
+        }
+    }
+
+    /// Asks whether the store is there, where that is this worker's part.
+    pub(super) fn look_for_store(&self) {
+        let Some(bridge) = &self.config.store else { return };
+        if self.asked.get().is_some() || lead(LEASE, self.asker, EVERY * 3) != Ok(Role::Leader) {
+            return;
+        }
+        match state::send(&bridge.0, &[b"PING"]) {
+            Ok(token) => self.asked.set(Some(token)),
+            Err(_) => note(false, shell::now()),
+        }
+    }
+
+    /// Takes in whether it is.
+    pub(super) fn heard(&self, token: u32, headers: usize, body_bytes: usize) {
+        let Some(bridge) = &self.config.store else { return };
+        if self.asked.get() == Some(token) {
+            self.asked.set(None);
+            note(state::reply(&bridge.0, headers, body_bytes).is_ok(), shell::now());
+        }
+    }
+}
+
+fn note(is_there: bool, now: Instant) {
+    if let Err(error) = shared::overwrite(KEY, &Contact::to_bytes(is_there, now)) {
+        log::debug!("{KEY}: {error}");
+    }
+}
+
+/// Gives an order to the store.
+fn ask(bridge: &Bridge, command: &Command, text: &str, changes: &[Change]) -> Result<u32, Rejection> {
+    let keys: Vec<_> = changes.iter().map(|change| bridge.0.key(&order::store_key(&change.target))).collect();
+    let (count, seconds) =
+        (keys.len().to_string(), command.lasting.map(|period| period.length().as_secs().to_string()));
+    let mut words = vec![b"EVAL".as_slice(), SCRIPT.as_bytes(), count.as_bytes()];
+    words.extend(keys.iter().map(String::as_bytes));
+    words.extend([text.as_bytes(), seconds.as_deref().unwrap_or_default().as_bytes()]);
+    state::send(&bridge.0, &words).map_err(|fault| {
+        log::error!("not ordered: {} cannot be asked: {fault}", bridge.0.cluster);
+        Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }
+    })
+}
+
+/// Says in the log what was changed, and answers.
+fn done(changes: &[Change], reach: &str) -> Action {
+    let mut list = crate::json::Writer::list();
+    for change in changes {
+        log::warn!("{}", change.line());
+        list.push(&change.body(reach));
+    }
+    send(200, &crate::json::Writer::object().raw("circuit_breakers", &list.end()).end())
+}

@@ -1,0 +1,75 @@
+//! An operator of a fleet: orders reach every proxy through its Redis, or say that they have not.
+
+use proxy::Request;
+use proxy::deadline::{Deadline, PATIENCE};
+use proxy::redis::Value;
+use suite::{EnvoyStage, Scenario};
+
+use super::store::{PASSWORD, Store};
+
+const STATE: &str = r#""state": {"env": "STATE_PASSWORD", "timeout": "1s"}"#;
+
+fn proxy(store: &Store) -> EnvoyStage {
+    let admin = format!(r#"{{"operators": {{"role": "operator"}}, {STATE}}}"#);
+    let breaker = format!(
+        r#"{{{STATE}, "breakers": {{"spotify": {{}}}}, "routes": [{{"match": {{"prefix": "/spotify"}}, "upstream": "spotify"}}]}}"#
+    );
+    let scenario = Scenario::new(&[("admin", &admin), ("breaker", &breaker)]);
+    let scenario = scenario.environment("STATE_PASSWORD", PASSWORD).cluster_at("state", store.webdis.address());
+    scenario.envoy_only("the host reaches no Redis").workers(2).envoy().unwrap_or_else(|report| panic!("{report}"))
+}
+
+fn ask(stage: &EnvoyStage, method: &str, path: &str) -> (u16, String) {
+    let request = Request::new(method, path).header("x-weir-user", "olga").header("x-weir-roles", "operator");
+    let answer = proxy::client::call(stage.envoy.address(), &request).unwrap();
+    (answer.status, String::from_utf8_lossy(&answer.body).into_owned())
+}
+
+/// Asks again and again until the answer is this one.
+fn becomes(stage: &EnvoyStage, path: &str, status: u16, part: &str) {
+    let mut last = (0, String::new());
+    let became = Deadline::after(PATIENCE).wait_until(|| {
+        last = ask(stage, "GET", path);
+        last.0 == status && last.1.contains(part)
+    });
+    assert!(became, "{path}: {last:?}\n{}", stage.envoy.log());
+}
+
+#[test]
+fn an_order_reaches_the_whole_fleet_and_none_is_half_given_without_redis() {
+    let mut store = Store::start();
+    let stages = [proxy(&store), proxy(&store)];
+    for stage in &stages {
+        becomes(stage, "/health", 200, r#""redis":"connected""#);
+        becomes(stage, "/health", 200, r#""spotify":{"name":"spotify","state":"closed""#);
+    }
+    let (status, body) = ask(&stages[0], "POST", "/admin/circuit-breakers/spotify/force?state=forced_open&for=1h");
+    assert!(status == 200 && body.contains(r#""after":"forced_open for 1h","reach":"fleet""#), "{status} {body}");
+    for stage in &stages {
+        becomes(stage, "/spotify", 503, "CIRCUIT_BREAKER_OPEN");
+        becomes(stage, "/health", 200, r#""state":"forced_open""#);
+    }
+    let Value::Integer(left) = store.redis.call(&["TTL", "weir:breaker:order:spotify"]).unwrap() else { panic!() };
+    assert!((3500..=3600).contains(&left), "{left}");
+    let (status, body) = ask(&stages[1], "POST", "/admin/circuit-breakers/reset-all");
+    assert!(status == 200 && body.contains(r#""before":"forced_open","after":"reset","reach":"fleet""#), "{body}");
+    for stage in &stages {
+        becomes(stage, "/spotify", 200, "");
+    }
+    assert!(stages[1].envoy.wait_for_log(r#""target":"spotify","before":"forced_open","after":"reset""#));
+    store.redis.kill();
+    becomes(&stages[0], "/health", 503, r#""status":"unhealthy","redis":"away""#);
+    assert_eq!(ask(&stages[0], "GET", "/health/ready").0, 200, "the filters go on without it");
+    assert_eq!(ask(&stages[0], "GET", "/health/live").0, 200);
+    let (status, body) = ask(&stages[0], "POST", "/admin/circuit-breakers/spotify/force?state=forced_open");
+    assert!(status == 503 && body.contains("SERVICE_UNAVAILABLE"), "{status} {body}");
+    let log = stages[0].envoy.log();
+    assert_eq!(log.matches("audit ").count(), 1, "{log}");
+    let local = "/admin/circuit-breakers/spotify/force?state=forced_open&reach=proxy";
+    let (status, body) = ask(&stages[0], "POST", local);
+    assert!(status == 200 && body.contains(r#""reach":"proxy""#), "{status} {body}");
+    becomes(&stages[0], "/spotify", 503, "CIRCUIT_BREAKER_OPEN");
+    assert_eq!(ask(&stages[1], "GET", "/spotify").0, 200, "{}", stages[1].envoy.log());
+    store.redis.restart().unwrap();
+    becomes(&stages[0], "/health", 200, r#""redis":"connected""#);
+}
