@@ -96,7 +96,7 @@ pub fn main(target: &Target) -> bool {
         Target::Istio { namespace, selector, images, .. } => {
             let place = Place { namespace: namespace.clone(), images: images.clone() };
             let settings = istio::Settings { place, selector: selector.clone() };
-            Ok(Some(kubernetes::list(&istio::objects(&plan, &settings))))
+            istio::objects(&plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
         }
         Target::EnvoyGateway { namespace, gateway, listener, images, .. } => {
             let place = Place { namespace: namespace.clone(), images: images.clone() };
