@@ -226,6 +226,14 @@ impl<'a> Directory<'a> {
         Some(self.order.records.remove(at).slot)
     }
 
+    /// Drops what else answers a request that the response with this ticket answers, under other lists of field names; says the
+    /// slots that are free now. `variant` is as [`find`] has it.
+    pub fn remove_rivals(&mut self, tag: u64, ticket: u64, mut variant: impl FnMut(&[u8]) -> u64) -> Vec<u8> {
+        let mut is_rival =
+            |record: &Record<'_>| record.tag == tag && record.ticket != ticket && variant(record.vary) == record.variant;
+        self.order.records.extract_if(.., |record| is_rival(record)).map(|record| record.slot).collect()
+    }
+
     /// Drops all responses of a URL, and those that are on their way; says the slots that are free now.
     pub fn invalidate(&mut self, tag: u64) -> Vec<u8> {
         self.forget_coming(tag);

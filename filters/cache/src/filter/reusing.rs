@@ -32,6 +32,15 @@ impl Plugin {
         Ok((known, Seen { ticket, stamp }, last))
     }
 
+    /// Drops what else would have answered this request: the answer that freshens one response says as much of it (RFC 9111
+    /// §4.3.4), and a response that is gone has nothing to be brought up to date.
+    pub(super) fn drop_rivals(&self, inquiry: &Inquiry, ticket: u64) {
+        let variant = |vary: &[u8]| self.variant(vary, inquiry);
+        if let Err(failure) = store::remove_rivals(&self.config.arena, inquiry.print, ticket, variant) {
+            log::warn!("store not writable: {failure:?}");
+        }
+    }
+
     /// What is stored is compared in full with the request, and judged by what purges have left of it.
     pub(super) fn judge(&self, known: &mut Known, inquiry: &Inquiry, route: &Route, now: Instant) -> Verdict {
         let found = match known {
