@@ -119,6 +119,13 @@ pub fn find<'a>(bytes: &'a [u8], tag: u64, mut variant: impl FnMut(&'a [u8]) -> 
     (found, next_ticket)
 }
 
+/// The ticket of a response that would also have answered a request which the one with `ticket` answers, under another list of
+/// field names; `variant` is as [`find`] has it.
+pub fn rival(bytes: &[u8], tag: u64, ticket: u64, mut variant: impl FnMut(&[u8]) -> u64) -> Option<u64> {
+    let mut records = open(bytes)?.2.filter(|record| record.tag == tag && record.ticket != ticket);
+    records.find(|record| variant(record.vary) == record.variant).map(|record| record.ticket)
+}
+
 impl Record<'_> {
     const fn recency(&self) -> (u32, u64) {
         (self.date, self.ticket)
@@ -224,14 +231,6 @@ impl<'a> Directory<'a> {
     pub fn remove(&mut self, ticket: u64) -> Option<u8> {
         let at = self.order.records.iter().position(|record| record.ticket == ticket)?;
         Some(self.order.records.remove(at).slot)
-    }
-
-    /// Drops what else answers a request that the response with this ticket answers, under other lists of field names; says the
-    /// slots that are free now. `variant` is as [`find`] has it.
-    pub fn remove_rivals(&mut self, tag: u64, ticket: u64, mut variant: impl FnMut(&[u8]) -> u64) -> Vec<u8> {
-        let mut is_rival =
-            |record: &Record<'_>| record.tag == tag && record.ticket != ticket && variant(record.vary) == record.variant;
-        self.order.records.extract_if(.., |record| is_rival(record)).map(|record| record.slot).collect()
     }
 
     /// Drops all responses of a URL, and those that are on their way; says the slots that are free now.

@@ -178,26 +178,6 @@ pub(crate) fn remove(arena: &Arena, print: Fingerprint, ticket: u64) -> Result<(
     empty(arena, set, freed.as_slice()).map_err(Failure::Host)
 }
 
-/// Drops what else answers a request that the response with this ticket answers. Mostly there is nothing, and nothing is written.
-pub(crate) fn remove_rivals(
-    arena: &Arena,
-    print: Fingerprint,
-    ticket: u64,
-    mut variant: impl FnMut(&[u8]) -> u64,
-) -> Result<(), Failure> {
-    let set = arena.set_of(print);
-    let freed = shared::update(&arena.directory(set), ATTEMPTS, |stored| {
-        let mut directory = Directory::parse(stored);
-        let freed = directory.remove_rivals(key::tag(print), ticket, &mut variant);
-        if freed.is_empty() {
-            return Change::Keep(freed);
-        }
-        *stored = directory.to_bytes();
-        Change::Store(freed)
-    })?;
-    empty(arena, set, &freed).map_err(Failure::Host)
-}
-
 /// Drops all responses of a URL, and those that are on their way.
 pub(crate) fn invalidate(arena: &Arena, print: Fingerprint) -> Result<(), Failure> {
     let set = arena.set_of(print);
