@@ -51,6 +51,11 @@ impl Batch {
         Ok(batch)
     }
 
+    /// How many requests it may hold.
+    pub const fn most(&self) -> usize {
+        self.most
+    }
+
     /// The requests in a body, in one spelling, or what is wrong with them and where.
     ///
     /// # Errors
