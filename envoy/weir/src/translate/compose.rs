@@ -80,7 +80,7 @@ fn more(policy: &Policy, route: &Route, batch: &Route) -> Option<&'static str> {
         Auth::Required => 2,
     };
     let demands = |route: &Route| {
-        let items = route.allow.iter().flat_map(|allow| allow.items());
+        let items = route.allow.iter().flat_map(Draft::items);
         items.map(Draft::to_json).collect::<Vec<_>>()
     };
     let own = demands(batch);

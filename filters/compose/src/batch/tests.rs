@@ -31,7 +31,7 @@ fn of_path(path: &str) -> String {
 #[test]
 fn what_is_wrong_with_a_batch_is_named() {
     let one = |item: &str| format!(r#"{{"requests":[{{"method":"GET","path":"/api/a"}},{item}]}}"#);
-    let five = vec!["1"; 5].join(",");
+    let five = ["1"; 5].join(",");
     for (body, expected) in [
         ("[]".to_owned(), "body: must be an object"),
         ("{".to_owned(), "body: is not JSON"),
