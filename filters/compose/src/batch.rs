@@ -171,7 +171,7 @@ fn sorted(value: &Value) -> Value {
         Value::List(items) => Value::List(items.iter().map(sorted).collect()),
         Value::Object(members) => {
             let mut members: Vec<_> = members.iter().map(|(name, value)| (name.clone(), sorted(value))).collect();
-            members.sort_by(|(one, _), (other, _)| one.cmp(other));
+            members.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
             Value::Object(members)
         }
         other => other.clone(),

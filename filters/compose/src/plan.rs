@@ -1,5 +1,7 @@
 //! A composition: which calls answer one request, in which order, and what is made of their answers.
 
+mod batched;
+
 use std::time::Duration;
 
 use policy::fields::Fields;
@@ -176,48 +178,6 @@ impl Composition {
         Ok(Self { name, rule, parameters, body, body_bytes_max, steps, answer, status, deadline, at_once, needs, keys })
     }
 
-    /// Reads one that is a batch: a single step, with a call for each of the client's requests.
-    fn of_batch(mut fields: Fields) -> Result<Self, ConfigError> {
-        let name = name(&mut fields)?;
-        let rule = fields.object("match").and_then(Match::read).map_err(|mistake| mistake.inside("match"))?;
-        let batch = fields.any("batch").unwrap_or(Json::Null);
-        let batch = Batch::read(batch).map_err(|mistake| mistake.inside("batch"))?;
-        let at_once = fields.number("at_once", 1, AT_ONCE_MOST)?.unwrap_or(10) as usize;
-        let deadline = period(&mut fields, "deadline", LONGEST)?.unwrap_or(Duration::from_secs(15));
-        let body_bytes_max = fields.number("body_max", 1, BODY_BYTES_MOST)?.unwrap_or(BODY_BYTES) as usize;
-        fields.end_of(&["name", "match", "batch", "at_once", "deadline", "body_max"])?;
-        let text = |text: &str, name| Template::read(Json::Text(text.to_owned()), &[(name, Known::Open)]);
-        let step = Step {
-            name: "requests".to_owned(),
-            after: Vec::new(),
-            each: Some(text("${body}", "body")?),
-            is_unique: true,
-            at_once,
-            call: Call::Item,
-            deadline,
-            is_required: false,
-            answer: text("${self}", "self")?,
-            failure: Template::Constant(Value::Null),
-            undo: None,
-            is_repeatable: false,
-        };
-        let answer = Template::Object(vec![("responses".to_owned(), text("${requests}", "requests")?)]);
-        Ok(Self {
-            name,
-            rule,
-            parameters: Vec::new(),
-            body: Some(Body::Requests(batch)),
-            body_bytes_max,
-            steps: vec![step],
-            answer,
-            status: 200,
-            deadline,
-            at_once,
-            needs: 0,
-            keys: None,
-        })
-    }
-
     /// Whether this is what answers a request.
     pub fn matches(&self, target: &Target<'_>) -> bool {
         self.rule.matches(target)
@@ -244,14 +204,6 @@ impl Composition {
         match body {
             Body::Shaped(shape) => shape.check(&value).map(|()| value).map_err(|wrong| wrong.message()),
             Body::Requests(batch) => batch.requests(&value),
-        }
-    }
-
-    /// The batch that it is, where it is one.
-    pub fn batch(&self) -> Option<&Batch> {
-        match &self.body {
-            Some(Body::Requests(batch)) => Some(batch),
-            _ => None,
         }
     }
 
