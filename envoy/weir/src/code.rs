@@ -32,6 +32,7 @@ pub enum Code {
     InvalidValue,
     UnknownUpstream,
     UnknownVariable,
+    OpenBatch,
     UnreachableRoute,
     MissingCluster,
     OldEnvoy,
@@ -60,7 +61,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 28] = [
+pub const TABLE: [Row; 29] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -81,6 +82,12 @@ pub const TABLE: [Row; 28] = [
         "E006",
         "unknown-variable",
         "A filter that lacks a variable of the environment does not start, and all its requests are refused.",
+    ),
+    (
+        Code::OpenBatch,
+        "E007",
+        "open-batch",
+        "What a batch asks for is not judged again, so its callers would reach what they may not ask for alone.",
     ),
     (
         Code::UnreachableRoute,

@@ -7,7 +7,7 @@ use policy::state::Variables;
 use policy::{ConfigError, Seed};
 
 use crate::document::Document;
-use crate::policy::{Policy, Route};
+use crate::policy::{Matcher, Policy, Route};
 use crate::translate::{Filter, ratelimit as limits};
 
 /// Under which fingerprints are taken: nobody sends anything here to make two of them equal.
@@ -27,6 +27,8 @@ pub struct Gateway<'d> {
     pub front: Option<ratelimit::Config>,
     /// How often callers may ask.
     pub callers: ratelimit::Config,
+    /// Which answers are made of several, where any is.
+    pub compose: Option<compose::Config>,
     /// What is kept.
     pub cache: cache::Config,
     /// How often upstreams may be asked.
@@ -63,6 +65,7 @@ impl<'d> Gateway<'d> {
             auth,
             front: json(limits::FRONT).map(|json| limiter(&json)).transpose()?,
             callers: limiter(&needed("ratelimit"))?,
+            compose: json("compose").map(|json| compose::Config::from_json(&json)).transpose()?,
             cache: cache::Config::with_environment(&needed("cache"), Some(variable))?,
             quota: limiter(&needed("quota"))?,
             breaker: breaker::Config::from_json(&needed("breaker"))?,
@@ -78,7 +81,11 @@ impl<'d> Gateway<'d> {
 
 /// A route as somebody wrote it: `GET|HEAD /path`.
 pub fn written(route: &Route) -> String {
-    let matcher = &route.matcher;
+    written_matcher(&route.matcher)
+}
+
+/// What requests must be like, the same way.
+pub fn written_matcher(matcher: &Matcher) -> String {
     let mut line = matcher.methods.join("|");
     if !line.is_empty() {
         line.push(' ');

@@ -114,6 +114,12 @@ fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
         route(Code::ShadowOnly, "- {match: GET /b, upstream: a, allow: tried}", "tried}", "`GET /b` demands nothing"),
         of(Code::AnyAudience, &[("[AUDIENCE]", "[]")], "audiences", "tokens of this issuer are accepted"),
         route(
+            Code::OpenBatch,
+            "- {match: POST /b, auth: optional, compose: {name: b, batch: {calls: ['GET /other', 'GET /used']}}}",
+            "'GET /used'",
+            "a batch could ask for `GET /used` by `GET /used`, which asks for more",
+        ),
+        route(
             Code::OpenWrite,
             "- {match: GET|PUT /b, upstream: a, auth: off}",
             "GET|PUT",

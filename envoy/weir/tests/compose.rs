@@ -54,3 +54,85 @@ fn a_mistake_in_a_composition_is_shown_where_it_stands() {
         assert!(report.contains(said), "{wrong}: {report}");
     }
 }
+
+const KEYS: &str = "{issuer: i, audiences: [a], jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}}";
+
+/// A policy with a batch that may hold `calls`, beside routes of all kinds.
+fn batch(demands: &str, calls: &str) -> String {
+    format!(
+        "version: 1\nupstreams:\n  a: {{url: 'http://127.0.0.1:1'}}\nidentity: {{jwt: [{KEYS}]}}\ntiers: {{anonymous: {{per_second: 5}}}}\n\
+         permissions: {{writers: {{scope: write}}, readers: {{scope: read}}}}\nroutes:\n\
+         - {{match: GET /open/special, auth: required, upstream: a}}\n\
+         - {{match: GET /open/*, auth: optional, upstream: a}}\n\
+         - {{match: 'GET /made/{{id}}', auth: optional, compose: {{name: x, steps: [{{name: s, call: GET /within/x}}], answer: '${{s}}'}}}}\n\
+         - {{match: GET /within/*, upstream: a, inside: true}}\n\
+         - {{match: POST /write/*, auth: required, allow: [writers, readers], upstream: a}}\n\
+         - {{match: GET /free, auth: off, upstream: a}}\n\
+         - {{match: POST /batch, {demands}, compose: {{name: b, batch: {{calls: {calls}}}}}}}\n"
+    )
+}
+
+#[test]
+fn a_batch_reaches_nothing_that_its_callers_could_not_ask_for() {
+    for (demands, calls, said) in [
+        ("auth: optional", "[GET /open/x]", ""),
+        (
+            "auth: optional",
+            "['GET /{any}/x/y', GET /free]",
+            "`GET /within/x/y` by `GET /within/*`, which is no client's",
+        ),
+        (
+            "auth: optional",
+            "[GET /open/*]",
+            "`GET /open/special` by `GET /open/special`, which asks for more of a credential",
+        ),
+        ("auth: optional", "['GET /open/{x}']", "which asks for more of a credential"),
+        ("auth: required", "[GET /open/*]", ""),
+        ("auth: off", "[GET /free]", ""),
+        ("auth: off", "[GET /open/x]", "which asks for more of a credential"),
+        ("auth: optional", "[GET /*]", "which asks for more of a credential"),
+        ("auth: required", "[GET /made/x]", "by `GET /made/{id}`, which is composed"),
+        ("auth: required", "['GET /{any}/x']", "which is composed"),
+        ("auth: required", "[POST /batch]", "by `POST /batch`, which is composed"),
+        ("auth: required", "[POST /write/*]", "`POST /write/` by `POST /write/*`, which allows fewer callers"),
+        ("auth: required, allow: writers", "[POST /write/x]", "which allows fewer callers"),
+        ("auth: required, allow: [readers, writers]", "[POST /write/x]", ""),
+        ("auth: optional", "GET /free", "must be a list"),
+        ("auth: optional", "[]", "is missing: it says what may be asked for"),
+        ("auth: optional", "[/free]", "methods"),
+        ("auth: optional", "[GET free]", "must begin with /"),
+        ("auth: optional", "[{path: /free, methods: [GET], hosts: [a]}]", "is not known of what a batch asks for"),
+        ("auth: optional", "[GET /free], cluster: a", "`cluster` is not said here"),
+    ] {
+        let policy = batch(demands, calls);
+        let report = document::read(Path::new("p"), policy.as_bytes(), &Reading::default());
+        let report = report.map_or_else(|refused| refused.render(false), |_| String::new());
+        assert!(report.contains(said) && report.is_empty() == said.is_empty(), "{demands} {calls}: {report}");
+    }
+}
+
+#[test]
+fn what_a_batch_asks_for_counts_for_its_caller_and_what_else_is_asked_inside_does_not() {
+    let rendered = |policy: &str| {
+        let document = document::read(Path::new("p"), policy.as_bytes(), &Reading::default()).ok().unwrap();
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: Path::new("w") };
+        let bootstrap = bootstrap::standalone(&plan);
+        let listeners = bootstrap["static_resources"]["listeners"].as_array().unwrap().clone();
+        let has = |listener: &Value| {
+            let filters = &listener["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"];
+            let has = |name: &str| filters.as_array().unwrap().iter().any(|filter| filter["name"] == name);
+            (listener["name"].as_str().unwrap().to_owned(), has("auth"), has("ratelimit"))
+        };
+        let composed = document.filters.iter().find(|filter| filter.name == "compose").unwrap();
+        let batches = composed.config["compositions"].as_array().unwrap().iter().filter_map(|one| one.get("batch"));
+        let clusters = batches.map(|batch| batch["cluster"].clone()).collect::<Vec<_>>();
+        (listeners.iter().map(has).collect::<Vec<_>>(), clusters)
+    };
+    let policy = batch("auth: optional", "[GET /open/x]");
+    let (outer, inner) = (("weir".to_owned(), true, true), ("weir_internal".to_owned(), false, false));
+    let charged = ("weir_batch".to_owned(), false, true);
+    assert_eq!(rendered(&policy), (vec![outer.clone(), inner.clone(), charged], vec!["weir_batch".into()]));
+    // Where nothing limits callers, there is nothing to count.
+    let free = policy.replace("tiers: {anonymous: {per_second: 5}}\n", "");
+    assert_eq!(rendered(&free), (vec![outer, inner], vec![Value::Null]));
+}

@@ -59,6 +59,12 @@ impl Config {
     ///   - `answer`: the client's, a template; `status`: its status. Default: 200.
     ///   - `needs`: how many steps must succeed. Default: 0, beside those that are required.
     ///   - `at_once`: so many calls at a time. Default: 10. `deadline`: for the whole. Default: `"15s"`.
+    ///   - `batch`, in the place of `body`, `steps` and `answer`: the body is `{"requests": [{"method", "path", "body"}, …]}`, and each is
+    ///     a call, equal ones together. The answer is `{"responses": [{"status", "retry_after", "body"}, …]}` in their order; those
+    ///     that are not done at the `deadline` are 504. All bodies together are at most [`crate::batch::ANSWERS_BYTES_MAX`].
+    ///     - `most`: so many requests at most, 1 to 100. Default: 50.
+    ///     - `calls`: what may be asked for, in a list, each with `methods`, and `path`, `prefix` or `template`.
+    ///     - `cluster`: where they are sent. Default: the `cluster` of all.
     ///   - `idempotency`: `required` (default: no), `lifetime` (default: `"24h"`), and `wait`: how long a request waits for
     ///     another with its key; without it, such a request is 409.
     ///

@@ -13,6 +13,8 @@ pub enum Outcome {
         status: u16,
         /// Its body.
         body: Vec<u8>,
+        /// Its `retry-after`, where it has one.
+        retry_after: Option<Vec<u8>>,
     },
     /// With one that broke off, or is too long to be read.
     Lost,
@@ -38,12 +40,12 @@ impl Outcome {
     pub fn is_sure(&self) -> bool {
         match self {
             Self::Lost => false,
-            Self::Answer { status: 502..=504, body } => {
+            Self::Answer { status: 502..=504, body, .. } => {
                 let code = Value::parse(body).ok();
                 let code = code.as_ref().and_then(|body| body.member("error")).and_then(|error| error.member("code"));
                 code.and_then(Value::as_text).is_some_and(|code| NOT_ASKED.contains(&code))
             }
-            Self::Answer { status: 200..=299, body } => body.is_empty() || Value::parse(body).is_ok(),
+            Self::Answer { status: 200..=299, body, .. } => body.is_empty() || Value::parse(body).is_ok(),
             Self::Unsent | Self::Answer { .. } => true,
         }
     }
@@ -51,8 +53,8 @@ impl Outcome {
     /// The answer, where it is a good one.
     pub fn read(&self) -> Result<Value, Failure> {
         match self {
-            Self::Answer { status: 200..=299, body } if body.is_empty() => Ok(Value::Null),
-            Self::Answer { status: 200..=299, body } => {
+            Self::Answer { status: 200..=299, body, .. } if body.is_empty() => Ok(Value::Null),
+            Self::Answer { status: 200..=299, body, .. } => {
                 Value::parse(body).map_err(|fault| Failure::unusable(fault.text()))
             }
             Self::Answer { status, .. } => Err(Failure::of_status(*status)),
@@ -90,6 +92,11 @@ impl Failure {
     /// Nothing is left that is worth an answer.
     pub fn too_few() -> Self {
         Self { status: 0, reason: "no upstream gave a usable answer".to_owned(), told: 502 }
+    }
+
+    /// There is no room for its answer beside those of the same batch.
+    pub fn no_room() -> Self {
+        Self::unusable("the answers of the batch are too long together")
     }
 
     /// What the client is told; `step` is where it happened.

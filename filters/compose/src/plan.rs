@@ -1,5 +1,7 @@
 //! A composition: which calls answer one request, in which order, and what is made of their answers.
 
+mod batched;
+
 use std::time::Duration;
 
 use policy::fields::Fields;
@@ -7,6 +9,7 @@ use policy::json::Json;
 use policy::route::Target;
 use policy::{ConfigError, Match, Period};
 
+use crate::batch::Batch;
 use crate::shape::{self, Shape};
 use crate::template::{Known, Names, Template, Text};
 use crate::value::Value;
@@ -19,7 +22,7 @@ pub struct Composition {
     rule: Match,
     parameters: Vec<(usize, String)>,
     /// What the request's body must be like; without it, there is none.
-    pub body: Option<Shape>,
+    pub body: Option<Body>,
     /// A longer body is refused.
     pub body_bytes_max: usize,
     /// Its calls.
@@ -36,6 +39,15 @@ pub struct Composition {
     pub needs: usize,
     /// Whether the client may, or must, send an `Idempotency-Key`.
     pub keys: Option<Keys>,
+}
+
+/// What a request's body must be.
+#[derive(Debug)]
+pub enum Body {
+    /// A value of this shape.
+    Shaped(Shape),
+    /// Requests, each of which is one call.
+    Requests(Batch),
 }
 
 /// How repeated requests are recognised.
@@ -80,13 +92,18 @@ pub struct Step {
 
 /// A request to an upstream.
 #[derive(Debug)]
-pub struct Call {
-    /// The method.
-    pub method: String,
-    /// Path and query.
-    pub path: Text,
-    /// The body.
-    pub body: Option<Template>,
+pub enum Call {
+    /// What the operator has written.
+    Written {
+        /// The method.
+        method: String,
+        /// Path and query.
+        path: Text,
+        /// The body.
+        body: Option<Template>,
+    },
+    /// A request of a batch, which is the step's `item`.
+    Item,
 }
 
 /// What the client's request says of itself.
@@ -109,6 +126,9 @@ impl Composition {
     /// The first mistake, with its place.
     pub fn read(json: Json) -> Result<Self, ConfigError> {
         let mut fields = Fields::of(json)?;
+        if fields.has("batch") {
+            return Self::of_batch(fields);
+        }
         let name = name(&mut fields)?;
         let matching = fields.any("match").ok_or_else(|| ConfigError::at("match", "is missing"))?;
         let parameters = parameters(&matching).map_err(|mistake| mistake.inside("match"))?;
@@ -154,7 +174,7 @@ impl Composition {
         drop(names);
         #[expect(clippy::cast_possible_truncation, reason = "at most 299")]
         let status = status as u16;
-        let body_bytes_max = body_max as usize;
+        let (body, body_bytes_max) = (body.map(Body::Shaped), body_max as usize);
         Ok(Self { name, rule, parameters, body, body_bytes_max, steps, answer, status, deadline, at_once, needs, keys })
     }
 
@@ -172,6 +192,19 @@ impl Composition {
             members.push((name.clone(), Value::Text(text)));
         }
         Ok(Value::Object(members))
+    }
+
+    /// What the request says in its body, checked.
+    ///
+    /// # Errors
+    /// What is wrong and where, for the client.
+    pub fn read_body(&self, bytes: &[u8]) -> Result<Value, String> {
+        let Some(body) = &self.body else { return Ok(Value::Null) };
+        let value = Value::parse(bytes).map_err(|fault| ["body: ", fault.text()].concat())?;
+        match body {
+            Body::Shaped(shape) => shape.check(&value).map(|()| value).map_err(|wrong| wrong.message()),
+            Body::Requests(batch) => batch.requests(&value),
+        }
     }
 
     /// Whether anything that it does is to be taken back where it fails.
@@ -285,7 +318,7 @@ impl Call {
         if !is_method || !path.literal().starts_with('/') || !plain {
             return Err(wrong());
         }
-        Ok(Self { method: method.to_owned(), path, body: template(fields, "body", names)? })
+        Ok(Self::Written { method: method.to_owned(), path, body: template(fields, "body", names)? })
     }
 }
 

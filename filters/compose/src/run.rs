@@ -20,10 +20,11 @@ mod forward;
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::Instant;
+use policy::{Instant, RequestId};
 
+use crate::batch;
 use crate::failure::{Failure, Outcome};
-use crate::plan::Composition;
+use crate::plan::{Call, Composition};
 use crate::undo::{Given, Undo};
 use crate::value::Value;
 
@@ -96,6 +97,8 @@ pub struct Run {
     deadline: Instant,
     phase: Phase,
     is_answered: bool,
+    /// What the answers to the calls of a batch take of [`batch::ANSWERS_BYTES_MAX`].
+    answer_bytes: usize,
 }
 
 #[derive(Debug, PartialEq)]
@@ -148,6 +151,7 @@ impl Run {
             deadline: now + plan.deadline,
             phase: Phase::Forward,
             is_answered: false,
+            answer_bytes: 0,
             plan: Rc::clone(plan),
         }
     }
@@ -217,7 +221,11 @@ impl Run {
     /// Turns what is late into failures.
     fn expire(&mut self, now: Instant, actions: &mut Vec<Action>) {
         if self.phase == Phase::Forward && now >= self.deadline {
-            self.fail(Failure::late(), None, now);
+            if self.plan.batch().is_some() {
+                self.give_up_calls();
+            } else {
+                self.fail(Failure::late(), None, now);
+            }
         }
         while self.phase == Phase::Forward {
             let late = self.calls.iter_mut().find(|call| !call.is_late && now >= call.deadline);
@@ -242,7 +250,12 @@ impl Run {
         let Some(step) = plan.steps.get(call.step) else { return };
         let has_undo = step.undo.is_some();
         let was_sure = outcome.is_sure();
-        let result = outcome.read();
+        let result = match &step.call {
+            Call::Item => {
+                self.room_for(call, outcome).and_then(|()| batch::response(outcome, self.request_id().as_ref(), now))
+            }
+            Call::Written { .. } => outcome.read(),
+        };
         if has_undo {
             match &result {
                 Ok(answer) => self.undo.did(call.step, call.element, answer.clone(), now),
@@ -266,6 +279,39 @@ impl Run {
             Some(Track::Begun(begun)) if begun.is_list => begun.elements.get(element).cloned(),
             _ => None,
         }
+    }
+
+    /// Answers what of a batch is still to be answered: it is too late for it.
+    fn give_up_calls(&mut self) {
+        self.calls.clear();
+        for track in &mut self.tracks {
+            if let Track::Begun(begun) = track {
+                begun.next = begun.elements.len();
+                begun
+                    .results
+                    .iter_mut()
+                    .for_each(|result| *result = Some(result.take().unwrap_or_else(|| Err(Failure::late()))));
+            }
+        }
+    }
+
+    /// Takes room for an answer of a batch, which is told in each of its places.
+    fn room_for(&mut self, call: &Flying, outcome: &Outcome) -> Result<(), Failure> {
+        let (Outcome::Answer { body, .. }, Some(Track::Begun(begun))) = (outcome, self.tracks.get(call.step)) else {
+            return Ok(());
+        };
+        let places = begun.places.iter().filter(|place| **place == call.element).count();
+        let bytes = self.answer_bytes.saturating_add(body.len().saturating_mul(places));
+        if bytes > batch::ANSWERS_BYTES_MAX {
+            return Err(Failure::no_room());
+        }
+        self.answer_bytes = bytes;
+        Ok(())
+    }
+
+    /// The id of the request that all this is for.
+    fn request_id(&self) -> Option<RequestId> {
+        self.inputs.request.member("id").and_then(Value::as_text).and_then(|id| RequestId::parse(id.as_bytes()))
     }
 
     /// Takes note of what one call of a step came to, for good.

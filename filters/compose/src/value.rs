@@ -22,6 +22,8 @@ pub enum Value {
     List(Vec<Self>),
     /// Values with names, each name once.
     Object(Vec<(String, Self)>),
+    /// JSON that was read and found good, as it was written: nobody looks into it.
+    Written(String),
 }
 
 /// Why a text is no JSON that is read here.
@@ -108,7 +110,7 @@ impl Value {
             Self::Null => out.push_str("null"),
             Self::Bool(true) => out.push_str("true"),
             Self::Bool(false) => out.push_str("false"),
-            Self::Number(digits) => out.push_str(digits),
+            Self::Number(text) | Self::Written(text) => out.push_str(text),
             Self::Text(text) => quote(text, out),
             Self::List(items) => {
                 out.push('[');

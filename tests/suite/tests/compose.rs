@@ -4,6 +4,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "compose/batch.rs"]
+mod batch;
 #[path = "compose/fate.rs"]
 mod fate;
 #[path = "compose/hostile.rs"]

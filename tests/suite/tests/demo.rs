@@ -14,6 +14,7 @@ use serde_json::Value;
 use suite::module;
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, bootstrap};
+use weir::policy::Policy;
 
 /// The gateway and what is behind it.
 struct Demo {
@@ -28,6 +29,11 @@ fn policy() -> PathBuf {
 
 impl Demo {
     fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    /// With another policy.
+    fn start_with(change: impl FnOnce(&mut Policy)) -> Self {
         let sandbox = Sandbox::start();
         let url = format!("http://{}", sandbox.address());
         let bytes = std::fs::read(policy()).expect("the policy is in the repository");
@@ -35,6 +41,7 @@ impl Demo {
         let mut document = document::read(Path::new("demo.yaml"), &bytes, &reading)
             .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
         document.policy.listen.value.set_port(0);
+        change(&mut document.policy);
         let module = module::path("auth");
         let wasm = module.parent().expect("a folder");
         let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
@@ -102,15 +109,6 @@ fn a_search_is_kept_by_what_its_body_says() {
     assert_eq!(demo.sandbox.count(Upstream::Discovery), 1);
     assert_eq!(ask(r#"{"query": ""}"#).0, 400);
     assert_eq!(ask(r#"{"query": ""}"#).1, "weir; fwd=uri-miss; detail=not-fresh");
-}
-
-#[test]
-fn what_a_provider_does_not_have_is_not_asked_for_twice() {
-    let demo = Demo::start();
-    let [first, second] = [(), ()].map(|()| demo.ask("GET /api/discogs/release/999999999"));
-    assert_eq!((first.status, second.status), (404, 404));
-    assert!(second.text("cache-status").is_some_and(|said| said.starts_with("weir; hit; ttl=")), "{second:?}");
-    assert_eq!(demo.sandbox.count(Upstream::Discogs), 1);
 }
 
 #[test]

@@ -309,3 +309,37 @@ fn the_sample_client_finds_tracks_at_all_providers() {
     assert_eq!(said.lines().count(), 10, "{said}");
     show.search();
 }
+
+#[test]
+fn a_batch_waits_for_each_provider_beside_the_others_and_is_remembered() {
+    let show = Show::start();
+    let body = |provider: &str, n: usize| {
+        let body = format!(r#"{{"artist": "deadmau5", "title": "Batch {n}", "limit": 3}}"#);
+        format!(r#"{{"method": "POST", "path": "/api/{provider}/search", "body": {body}}}"#)
+    };
+    let shares = [("spotify", 8), ("lastfm", 5), ("beatport", 3), ("musicbrainz", 3), ("discogs", 3)];
+    let mut items: Vec<_> =
+        shares.iter().flat_map(|(provider, share)| (0..*share).map(move |n| body(provider, n))).collect();
+    // Said twice, sent once.
+    items.push(body("musicbrainz", 0));
+    let request = Request::new("POST", "/api/batch").body(format!(r#"{{"requests": [{}]}}"#, items.join(",")));
+    let mut counts = Vec::new();
+    for round in 0..2 {
+        let answer = show.send(&request);
+        let told: serde_json::Value = serde_json::from_slice(&answer.body).expect("it is JSON");
+        assert_eq!(
+            (answer.status, answer.text("x-weir-completeness").as_deref()),
+            (200, Some("complete")),
+            "{round}: {told}"
+        );
+        let responses = told["responses"].as_array().unwrap();
+        let providers: Vec<_> = responses.iter().map(|one| one["body"]["provider"].as_str().unwrap()).collect();
+        let expected: Vec<_> =
+            shares.iter().flat_map(|(provider, share)| vec![*provider; *share]).chain(["musicbrainz"]).collect();
+        assert_eq!(providers, expected, "{round}");
+        counts.push(show.counts());
+    }
+    assert_eq!(counts[0], counts[1], "the second round comes from the cache");
+    assert_eq!((show.refusals(), show.sandbox.count(Upstream::Musicbrainz)), (0, 3));
+    show.search();
+}

@@ -33,7 +33,7 @@ const PIECE_BYTES: u32 = 32 << 10;
 /// All clusters: the upstreams', those that only filters call, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().map(of_upstream);
-    upstreams.chain(of_filters(plan)).chain([internal::cluster()]).chain(operation::cluster(plan)).collect()
+    upstreams.chain(of_filters(plan)).chain(internal::clusters(plan)).chain(operation::cluster(plan)).collect()
 }
 
 /// Those that only filters call: the state store's, and those that keys and tokens are fetched through.

@@ -9,13 +9,20 @@
 //! behalf does so after the outer chain has judged that client, and hands on what `auth` said of it (`x-weir-user` and its like),
 //! which is believed here as it is, as is the address in `x-forwarded-for`. The outer listener takes such headers off whatever a
 //! client sends. The client is not charged a second time, and its credential, where it is handed on, is not judged a second time.
+//!
+//! **What a batch asks for** comes in by another such listener, [`CHARGED`], which has `ratelimit`, too: there the client is charged for
+//! each request as if it had sent it alone.
 
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, filter, listener, typed};
+use crate::translate::compose;
 
 /// The name of the cluster and of the listener.
 pub const NAME: &str = "weir_internal";
+
+/// The name of the cluster and of the listener by which a batch's requests come in, where callers are limited.
+pub const CHARGED: &str = "weir_batch";
 
 /// The filters that judge a client, and those that a client's request ends at: what they send comes in here.
 const OUTER: [&str; 6] = ["front", "auth", "caller", "ratelimit", "compose", "admin"];
@@ -23,18 +30,32 @@ const OUTER: [&str; 6] = ["front", "auth", "caller", "ratelimit", "compose", "ad
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;
 
-/// The listener.
-pub fn listener(plan: &Plan<'_>) -> Json {
-    let chain: Vec<_> =
-        filter::chain(plan).into_iter().filter(|filter| OUTER.iter().all(|name| filter["name"] != *name)).collect();
-    let manager = listener::manager(plan, listener::Side::Inner, &chain);
-    listener::of(NAME, json!({"internal_listener": {}}), manager)
+/// Their names: of the listeners, and of the clusters that lead there.
+fn names(plan: &Plan<'_>) -> Vec<&'static str> {
+    [NAME].into_iter().chain(compose::is_charged(plan.policy).then_some(CHARGED)).collect()
 }
 
-/// The cluster that leads to it.
-pub fn cluster() -> Json {
+/// The listeners.
+pub fn listeners(plan: &Plan<'_>) -> Vec<Json> {
+    names(plan).into_iter().map(|name| listener(plan, name)).collect()
+}
+
+fn listener(plan: &Plan<'_>, name: &str) -> Json {
+    let is_left_out =
+        |filter: &Json| OUTER.iter().any(|own| filter["name"] == *own && !(name == CHARGED && *own == "ratelimit"));
+    let chain: Vec<_> = filter::chain(plan).into_iter().filter(|filter| !is_left_out(filter)).collect();
+    let manager = listener::manager(plan, listener::Side::Inner, &chain);
+    listener::of(name, json!({"internal_listener": {}}), manager)
+}
+
+/// The clusters that lead to them.
+pub fn clusters(plan: &Plan<'_>) -> Vec<Json> {
+    names(plan).into_iter().map(cluster).collect()
+}
+
+fn cluster(name: &str) -> Json {
     let endpoint = json!({"endpoint": {"address": {"envoy_internal_address": {
-        "server_listener_name": NAME, "endpoint_id": NAME,
+        "server_listener_name": name, "endpoint_id": name,
     }}}});
     let raw = json!({
         "name": "envoy.transport_sockets.raw_buffer",
@@ -44,9 +65,9 @@ pub fn cluster() -> Json {
     // HTTP/2 carries the scheme, by which what is stored is told apart.
     let protocol = json!({"explicit_http_config": {"http2_protocol_options": {}}});
     json!({
-        "name": NAME,
+        "name": name,
         "type": "STATIC",
-        "load_assignment": {"cluster_name": NAME, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
         "circuit_breakers": {"thresholds": [{"max_requests": REQUESTS, "max_pending_requests": REQUESTS}]},
         "transport_socket": {
             "name": "envoy.transport_sockets.internal_upstream",

@@ -20,7 +20,7 @@ pub enum Side {
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let address = json!({"address": socket_address(plan.policy.listen.value)});
     let outer = of(NAME, address, manager(plan, Side::Outer, &filter::chain(plan)));
-    vec![outer, internal::listener(plan)]
+    [outer].into_iter().chain(internal::listeners(plan)).collect()
 }
 
 /// A listener with one connection manager.

@@ -6,6 +6,7 @@
 mod auth;
 mod breaker;
 mod cache;
+mod compose;
 pub mod limit;
 pub mod provider;
 pub mod route;
@@ -22,7 +23,8 @@ use crate::policy::Route;
 use crate::translate::{breaker as breakers, provider as providers, ratelimit as limits};
 
 /// The order in which filters meet a request.
-pub const ORDER: [&str; 8] = ["front", "auth", "ratelimit", "cache", "quota", "breaker", "provider", "envoy"];
+pub const ORDER: [&str; 9] =
+    ["front", "auth", "ratelimit", "compose", "cache", "quota", "breaker", "provider", "envoy"];
 
 /// One thing that is so of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -40,6 +42,9 @@ pub fn of(gateway: &Gateway<'_>, headers: &Headers, tiers: &[&str]) -> Vec<Fact>
     let Some((_, route)) = gateway.route(&target) else { return Vec::new() };
     let mut facts = Facts(Vec::new());
     of_callers(gateway, route, headers, tiers, &mut facts);
+    if let (Some(_), Some(compositions)) = (&route.compose, &gateway.compose) {
+        facts.add("compose", compose::says(compositions, route, &target));
+    }
     if let Some(own) = &route.cache {
         facts.add("cache", cache::says(own, &gateway.cache, headers));
     }

@@ -4,6 +4,7 @@
 //! [`identity`], [`state`], [`operation`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
 //! written, and read by the filter's own code in [`crate::translate`].
 
+pub mod batch;
 pub mod client;
 pub mod example;
 pub mod fallback;

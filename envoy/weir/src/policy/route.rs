@@ -7,6 +7,7 @@ use policy::Period;
 use crate::code::Code;
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
+use crate::policy::batch::{self, Call};
 use crate::policy::{Matcher, Upstream};
 use crate::reader::{self, Fields, Spanned};
 use crate::yaml::Node;
@@ -20,6 +21,8 @@ pub struct Route {
     pub upstream: Spanned<String>,
     /// How an answer is made of several calls, as the compose filter reads it.
     pub compose: Option<Draft>,
+    /// What a client may ask for together by it, where it is a batch.
+    pub calls: Vec<Call>,
     /// Whether it is for calls of a composition alone, and no client's.
     pub inside: bool,
     /// What is taken off the beginning of the path before the upstream's own base path is put there.
@@ -96,7 +99,12 @@ pub fn read(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Vec
 fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Route> {
     let mut fields = Fields::of(node, "a route", mistakes)?;
     let matcher = fields.required("match", mistakes).map(|node| (Matcher::read(node, mistakes), node.span.clone()));
-    let compose = fields.optional("compose").map(Draft::of);
+    let mut calls = Vec::new();
+    let compose = fields.optional("compose").map(|node| {
+        let mut draft = Draft::of(node);
+        calls = batch::read(node, &mut draft, mistakes);
+        draft
+    });
     let upstream = match &compose {
         Some(draft) => Some(Spanned::new(COMPOSED.to_owned(), draft.span().clone())),
         None => fields.required("upstream", mistakes).and_then(|node| upstream(node, upstreams, mistakes)),
@@ -120,7 +128,7 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let (Some((Some(matcher), span)), Some(upstream)) = (matcher, upstream) else { return None };
     let strip = strip.map(|text| stripped(&text, &matcher, mistakes)).unwrap_or_default();
     let limit = limit.unwrap_or(Limit::Tier);
-    Some(Route { matcher, upstream, compose, inside, strip, auth, allow, limit, cost, cache, timeout, span })
+    Some(Route { matcher, upstream, compose, calls, inside, strip, auth, allow, limit, cost, cache, timeout, span })
 }
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {

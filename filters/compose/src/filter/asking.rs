@@ -139,14 +139,7 @@ fn inputs(plan: &Composition, headers: &Headers, body: &[u8]) -> Result<Inputs, 
     let path = plan
         .parameters(path)
         .map_err(|name| format!("{name}: must be 1 character or more that can stand in a path"))?;
-    let body = match &plan.body {
-        None => Value::Null,
-        Some(shape) => {
-            let value = Value::parse(body).map_err(|fault| format!("body: {}", fault.text()))?;
-            shape.check(&value).map_err(|wrong| wrong.message())?;
-            value
-        }
-    };
+    let body = plan.read_body(body)?;
     let id = |name| headers.first(name).and_then(RequestId::parse);
     let request = id(header::REQUEST_ID).unwrap_or_else(|| RequestId::from_random(shell::random()));
     let correlation = id(header::CORRELATION_ID).unwrap_or_else(|| request.clone());

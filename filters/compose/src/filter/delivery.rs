@@ -22,13 +22,18 @@ pub(super) struct Written {
     pub(super) status: u16,
     pub(super) completeness: String,
     pub(super) body: Vec<u8>,
-    content_type: String,
+    /// Beside `x-weir-completeness`.
+    headers: Vec<(&'static str, String)>,
     details: String,
 }
 
 /// The header that says whether all steps succeeded.
 const COMPLETENESS: &str = "x-weir-completeness";
-const JSON: &str = "application/json";
+
+/// What an answer that is made says of itself.
+fn made() -> Vec<(&'static str, String)> {
+    vec![("content-type", "application/json".to_owned())]
+}
 
 impl Client {
     pub(super) fn new(context: u32, headers: &Headers, request_id: Option<RequestId>) -> Self {
@@ -42,7 +47,7 @@ impl Client {
                 status,
                 completeness: completeness(failed),
                 body: value.to_json().into_bytes(),
-                content_type: JSON.to_owned(),
+                headers: made(),
                 details: "weir_composed".to_owned(),
             },
             Answer::Failed(failure, step) => self.refusal(&failure.rejection(step.as_deref())),
@@ -52,12 +57,11 @@ impl Client {
     /// Writes a refusal.
     pub(super) fn refusal(&self, rejection: &Rejection) -> Written {
         let reply = rejection.reply(self.request_id.as_ref(), self.format);
-        let content_type = reply.headers.iter().find(|(name, _)| *name == "content-type");
         Written {
             status: reply.status,
             completeness: String::new(),
             body: reply.body,
-            content_type: content_type.map_or_else(|| JSON.to_owned(), |(_, value)| value.clone()),
+            headers: reply.headers,
             details: reply.details,
         }
     }
@@ -75,14 +79,14 @@ impl Client {
 impl Written {
     /// One that was stored.
     pub(super) fn stored(status: u16, completeness: String, body: Vec<u8>) -> Self {
-        let content_type = JSON.to_owned();
-        Self { status, completeness, body, content_type, details: "weir_composed".to_owned() }
+        Self { status, completeness, body, headers: made(), details: "weir_composed".to_owned() }
     }
 
     /// Answers the current stream.
     pub(super) fn send(&self) {
         let completeness = Some((COMPLETENESS, self.completeness.as_str())).filter(|(_, said)| !said.is_empty());
-        let headers: Vec<_> = [("content-type", self.content_type.as_str())].into_iter().chain(completeness).collect();
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (*name, value.as_str())).chain(completeness).collect();
         reply::send(self.status, &self.details, &headers, &self.body);
     }
 }

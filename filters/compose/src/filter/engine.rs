@@ -152,8 +152,11 @@ impl Plugin {
     pub(super) fn answered(&self, root: u32, token: u32, headers: usize, body_bytes: usize) {
         let Some((number, own)) = self.calls.borrow_mut().remove(&token) else { return };
         let answer = callout::answer(headers, body_bytes, self.config.answer_bytes_max);
-        let outcome =
-            answer.map_or(Outcome::Lost, |answer| Outcome::Answer { status: answer.status, body: answer.body });
+        let outcome = answer.map_or(Outcome::Lost, |answer| Outcome::Answer {
+            status: answer.status,
+            retry_after: answer.headers.first("retry-after").map(<[u8]>::to_vec),
+            body: answer.body,
+        });
         let now = shell::now();
         self.drive(root, number, now, |run, actions| run.hear(own, &outcome, now, actions));
         self.sleep(now, false);
@@ -298,7 +301,8 @@ impl Plugin {
             headers.push(("content-type", "application/json"));
         }
         headers.extend(request.key.as_deref().map(|key| ("idempotency-key", key)));
-        match callout::send(&self.config.cluster, &headers, request.body.as_bytes(), request.timeout) {
+        let own = running.run.plan().batch().and_then(|batch| batch.cluster.as_deref());
+        match callout::send(own.unwrap_or(&self.config.cluster), &headers, request.body.as_bytes(), request.timeout) {
             Ok(token) => {
                 self.calls.borrow_mut().insert(token, (number, request.token));
                 Ok(())

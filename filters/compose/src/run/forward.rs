@@ -5,6 +5,7 @@ use std::rc::Rc;
 use policy::Instant;
 
 use super::{Action, Answer, Begun, Flying, LISTENED_FOR, Phase, Request, Run, Track};
+use crate::batch;
 use crate::failure::Failure;
 use crate::plan::{Call, Step};
 use crate::template::Unfilled;
@@ -83,7 +84,10 @@ impl Run {
         let mut values = Vec::with_capacity(begun.places.len());
         for place in &begun.places {
             let Some(Some(result)) = begun.results.get(*place) else { continue };
-            has_failed |= result.is_err();
+            has_failed |= match (result, &step.call) {
+                (Ok(response), Call::Item) => batch::is_failure(response),
+                _ => result.is_err(),
+            };
             values.push(match result {
                 Ok(value) => value.clone(),
                 Err(failure) => self.of_failure(step, begun.elements.get(*place), failure),
@@ -102,6 +106,9 @@ impl Run {
 
     /// What a failure of a step that is not required becomes.
     fn of_failure(&self, step: &Step, element: Option<&Value>, failure: &Failure) -> Value {
+        if matches!(step.call, Call::Item) {
+            return batch::unanswered(failure, self.request_id().as_ref());
+        }
         let error = Value::object([
             ("step", Value::text(&step.name)),
             ("status", Value::number(u64::from(failure.status))),
@@ -128,7 +135,7 @@ impl Run {
         if let Some(Track::Begun(begun)) = self.tracks.get_mut(index) {
             begun.next += 1;
         }
-        let (path, body) = match filled {
+        let (method, path, body) = match filled {
             Ok(filled) => filled,
             Err(unfilled) => {
                 self.settle(index, element, Err(Failure::unusable(&unfilled.0)), now);
@@ -141,9 +148,14 @@ impl Run {
             self.undo.sends(index, element);
             actions.push(Action::Keep);
         }
-        let timeout = if has_undo { step.deadline + LISTENED_FOR } else { step.deadline };
+        let timeout = match step.call {
+            _ if has_undo => step.deadline + LISTENED_FOR,
+            // Nobody waits for what is late, and Envoy has no other way to hear that it is.
+            Call::Item => self.deadline.since(now),
+            Call::Written { .. } => step.deadline,
+        };
         let key = has_undo.then(|| self.key(step, element, "do"));
-        actions.push(Action::Send(Request { token, method: step.call.method.clone(), path, body, key, timeout }));
+        actions.push(Action::Send(Request { token, method, path, body, key, timeout }));
         self.calls.push(Flying { token, step: index, element, deadline: now + step.deadline, is_late: false });
         true
     }
@@ -211,12 +223,12 @@ impl Run {
         let Some(call) = call else { return self.undo.did_not(step_index, element) };
         let own: Vec<(&str, &Value)> = answer.iter().map(|answer| ("self", answer)).collect();
         match self.fill(step, item.as_ref(), &own, |scope| written(call, scope)) {
-            Ok((path, body)) => {
+            Ok((method, path, body)) => {
                 let token = self.token();
                 let key = Some(self.key(step, element, what));
                 self.undo.sent(step_index, element, token);
                 let timeout = step.deadline;
-                actions.push(Action::Send(Request { token, method: call.method.clone(), path, body, key, timeout }));
+                actions.push(Action::Send(Request { token, method, path, body, key, timeout }));
             }
             Err(Unfilled(reason)) => {
                 self.undo.did_not(step_index, element);
@@ -254,11 +266,15 @@ impl Run {
     }
 }
 
-/// Path and body of a call.
-fn written(call: &Call, scope: &[(&str, &Value)]) -> Result<(String, String), Unfilled> {
-    let body = match &call.body {
+/// Method, path and body of a call.
+fn written(call: &Call, scope: &[(&str, &Value)]) -> Result<(String, String, String), Unfilled> {
+    let Call::Written { method, path, body } = call else {
+        let item = scope.iter().find(|(name, _)| *name == "item");
+        return item.map(|(_, request)| batch::written(request)).ok_or_else(|| Unfilled("there is no item".to_owned()));
+    };
+    let body = match body {
         Some(template) => template.fill(scope)?.to_json(),
         None => String::new(),
     };
-    Ok((call.path.fill(scope, true)?, body))
+    Ok((method.clone(), path.fill(scope, true)?, body))
 }

@@ -17,11 +17,11 @@ fn begin(name: &str, path: &str, body: &str) -> Run {
 }
 
 fn good(body: &str) -> Outcome {
-    Outcome::Answer { status: 200, body: body.as_bytes().to_vec() }
+    Outcome::Answer { status: 200, body: body.as_bytes().to_vec(), retry_after: None }
 }
 
 fn bad(status: u16) -> Outcome {
-    Outcome::Answer { status, body: Vec::new() }
+    Outcome::Answer { status, body: Vec::new(), retry_after: None }
 }
 
 /// What a run does, one word each.
