@@ -66,6 +66,9 @@ fn demo() -> String {
     let text = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
     let (before, rest) = text.split_once("  # The product gateway: one").unwrap();
     let after = &rest[rest.find("  - {match: GET /api/v1/products, ").unwrap()..];
+    // Nor is there a way for what a batch asks for.
+    let (after, rest) = after.split_once("  # Up to fifty requests").unwrap();
+    let after = [after, &rest[rest.find("\nexamples:").unwrap()..]].concat();
     let open = after.lines().filter(|line| !line.contains("inside: true")).map(|line| format!("{line}\n"));
     before.to_owned() + &open.collect::<String>()
 }
