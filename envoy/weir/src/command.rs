@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::apply;
 use crate::check;
 use crate::diff;
 use crate::document::{self, Document, Reading};
@@ -38,6 +39,10 @@ enum Command {
     },
     /// Says what a policy would have done to the traffic in an access log.
     Replay(replay::Options),
+    /// Brings a policy to a running Envoy that follows a folder of `--xds-dir`, without a request lost.
+    Apply(apply::Options),
+    /// Brings back the policy that an Envoy had before the last `apply`.
+    Rollback(apply::Place),
     /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
     Run(run::Options),
 }
@@ -45,6 +50,8 @@ enum Command {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Apply(options) => return apply::main(&options),
+        Command::Rollback(place) => return apply::back(&place),
         Command::Check(options) => return check::main(&options),
         Command::Diff(options) => return diff::main(&options),
         Command::Explain(options) => explain::main(&options),

@@ -59,7 +59,8 @@ pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Fil
     filter
 }
 
-fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {
+/// Renames clusters wherever a filter is told of one.
+pub(crate) fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {
     match value {
         Json::Object(members) => {
             for (key, value) in members.iter_mut() {

@@ -18,7 +18,7 @@ use crate::envoy::{Plan, filter, listener, typed};
 pub const NAME: &str = "weir_internal";
 
 /// The filters that judge a client, and those that a client's request ends at: what they send comes in here.
-const OUTER: [&str; 6] = ["front", "auth", "caller", "ratelimit", "compose", "admin"];
+pub(crate) const OUTER: [&str; 6] = ["front", "auth", "caller", "ratelimit", "compose", "admin"];
 
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;

@@ -1,0 +1,197 @@
+//! A change, step by step: what can be refused comes before anything that a request could meet, and one rename decides.
+//!
+//! 1. Clusters: those of both policies. A cluster that is another one under the same name has a name of its own.
+//! 2. Filters and inner routes, into the slot that nobody uses.
+//! 3. Listeners, where they differ. Envoy then asks the clients of the old one, by and by, to connect anew: this is the one step
+//!    that closes connections, and it is needed for another address or other limits of clients alone.
+//! 4. The routes of clients, which choose the slot.
+//! 5. The old slot is emptied. Requests that are in it keep it until they end, and find the clusters that they knew, which stay
+//!    until the change after this one.
+//!
+//! Until 4, everything is taken back where Envoy says no, or nothing in time.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value as Json;
+
+use crate::apply::Failure;
+use crate::envoy::bootstrap::{CLUSTERS, LISTENERS};
+use crate::envoy::internal;
+use crate::run::admin::Admin;
+use crate::translate::ORDER;
+use crate::xds::folder::{Folder, OUTER, Version};
+use crate::xds::put;
+use crate::xds::rendering::Rendering;
+use crate::xds::slot;
+
+/// What Envoy's statistics call the routes of clients.
+pub const ROUTES: &str = "http.weir.rds.weir";
+const CDS: &str = "cluster_manager.cds";
+const LDS: &str = "listener_manager.lds";
+const FILTER: &str = "extension_config_discovery.http_filter.";
+/// How often Envoy is asked.
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A change of one Envoy.
+pub struct Change<'a> {
+    /// What it follows.
+    pub folder: &'a Folder,
+    /// Where it says what it has.
+    pub admin: &'a Admin,
+    /// The version to come.
+    pub version: Version,
+    /// How long each step may take.
+    pub patience: Duration,
+}
+
+/// Files as they were.
+struct Before(Vec<(PathBuf, Vec<u8>)>);
+
+impl Change<'_> {
+    /// Brings `new` in the place of `old`.
+    ///
+    /// # Errors
+    /// Envoy has refused something, or has not answered in time; `old` serves on.
+    pub fn bring(&self, old: &Rendering, new: &Rendering) -> Result<(), Failure> {
+        let mut before = Before(Vec::new());
+        if let Err(failure) = self.steps(old, new, &mut before) {
+            before.restore();
+            return Err(failure);
+        }
+        retire(self.folder, self.version, new)?;
+        Ok(())
+    }
+
+    fn steps(&self, old: &Rendering, new: &Rendering, before: &mut Before) -> Result<(), Failure> {
+        let (slot, text) = (self.version.slot, self.version.to_string());
+        self.step(&[CDS.to_owned()], || {
+            before.put(self.folder, CLUSTERS, &text, &both(old, new))
+        })?;
+        let inner = slot.of(internal::NAME);
+        let filters: Vec<_> = ORDER.iter().filter_map(|name| Some((slot.of(name), new.filter(name, slot)?))).collect();
+        let mut kinds: Vec<_> = filters.iter().map(|(name, _)| format!("{FILTER}{name}")).collect();
+        kinds.push(format!("http.{}.rds.{inner}", internal::NAME));
+        let said = |failure| with_variables(failure, new, &filters);
+        self.step(&kinds, || {
+            before.put(self.folder, &Folder::routes(&inner), &text, &[new.inner(&inner, slot)])?;
+            filters.iter().try_for_each(|(name, config)| {
+                before.remember(self.folder, &Folder::filter(name))?;
+                self.folder.put_filter(name, &text, config)
+            })
+        })
+        .map_err(said)?;
+        if self.folder.read(LISTENERS).is_none_or(|file| file.get("resources") != Some(&Json::from(new.listeners.clone()))) {
+            self.step(&[LDS.to_owned()], || before.put(self.folder, LISTENERS, &text, &new.listeners))?;
+        }
+        self.folder.put_frame(new)?;
+        self.step(&[ROUTES.to_owned()], || {
+            before.put(self.folder, &Folder::routes(OUTER), &text, &[new.outer(OUTER, slot)])
+        })
+    }
+
+    /// Writes, and waits until Envoy has taken all of these kinds.
+    fn step(&self, kinds: &[String], write: impl FnOnce() -> std::io::Result<()>) -> Result<(), Failure> {
+        let refusals = |kinds: &[String]| -> Option<Vec<u64>> {
+            let counts = self.admin.refusals()?;
+            Some(kinds.iter().map(|kind| counts.get(kind).copied().unwrap_or_default()).collect())
+        };
+        let silent = || Failure::Unable(format!("the Envoy at {} does not answer", self.admin.address()));
+        let known = refusals(kinds).or_else(|| refusals(kinds)).ok_or_else(silent)?;
+        write()?;
+        let text = self.version.to_string();
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let versions = self.admin.versions();
+            let late: Vec<_> = kinds.iter().filter(|kind| versions.get(*kind) != Some(&text)).collect();
+            if late.is_empty() && self.admin.warming() == 0 {
+                return Ok(());
+            }
+            // While it loads filters, it may not answer for a while.
+            let now = refusals(kinds).unwrap_or_else(|| known.clone());
+            if let Some(kind) = kinds.iter().zip(known.iter().zip(now)).find(|(_, (known, now))| now > *known) {
+                return Err(Failure::Refused(self.reason(kind.0)));
+            }
+            if Instant::now() > deadline {
+                let late = late.first().map_or("something that it waits for", |kind| kind.as_str());
+                return Err(Failure::Refused(format!("Envoy has not taken it over in time (`{late}`)")));
+            }
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Why Envoy refused something of this kind, as far as it says so anywhere but in its log.
+    fn reason(&self, kind: &str) -> String {
+        let (what, dump) = match kind {
+            CDS => ("an upstream".to_owned(), "dynamic_warming_clusters"),
+            LDS => ("the listener".to_owned(), "dynamic_listeners"),
+            _ => match kind.strip_prefix(FILTER).and_then(|name| name.split_once('.')) {
+                Some((name, _)) => (format!("the filter `{name}` with its configuration"), ""),
+                None => ("the routes".to_owned(), "dynamic_route_configs"),
+            },
+        };
+        let details = self.admin.details(dump).map(|details| format!(": {details}"));
+        format!("Envoy has refused {what}{}", details.unwrap_or_else(|| "; its log says why".to_owned()))
+    }
+}
+
+/// Tells which variables a refused filter needs: Envoy's environment is not that of whoever brings a policy.
+fn with_variables(failure: Failure, new: &Rendering, filters: &[(String, Json)]) -> Failure {
+    let Failure::Refused(reason) = failure else { return failure };
+    let refused = filters.iter().filter_map(|(name, _)| name.split_once('.')).map(|(name, _)| name);
+    let mut refused = refused.filter(|name| reason.contains(&format!("`{name}`")));
+    let variables = refused.next().map(|name| new.variables(name)).unwrap_or_default();
+    Failure::Refused(if variables.is_empty() {
+        reason
+    } else {
+        format!("{reason}; of its environment, it needs {}", variables.join(", "))
+    })
+}
+
+/// The clusters of both policies.
+fn both(old: &Rendering, new: &Rendering) -> Vec<Json> {
+    let name = |cluster: &Json| cluster["name"].clone();
+    let mut all: BTreeMap<String, Json> = BTreeMap::new();
+    for cluster in old.clusters.iter().chain(&new.clusters) {
+        all.insert(name(cluster).to_string(), cluster.clone());
+    }
+    all.into_values().collect()
+}
+
+/// Empties the slot that this version does not use. What its last requests still ask for goes by the new policy's routes.
+///
+/// # Errors
+/// What the operating system says.
+pub fn retire(folder: &Folder, version: Version, serving: &Rendering) -> std::io::Result<()> {
+    let (slot, text) = (version.slot.other(), format!("after-{version}"));
+    let inner = slot.of(internal::NAME);
+    folder.put(&Folder::routes(&inner), &text, &[serving.inner(&inner, version.slot)])?;
+    ORDER.iter().try_for_each(|name| folder.put_filter(&slot.of(name), &text, &slot::closed()))
+}
+
+impl Before {
+    /// Remembers what a file holds before it changes.
+    fn remember(&mut self, folder: &Folder, file: &str) -> std::io::Result<()> {
+        let path = folder.path().join(file);
+        self.0.push((path.clone(), fs::read(path)?));
+        Ok(())
+    }
+
+    fn put(&mut self, folder: &Folder, file: &str, version: &str, resources: &[Json]) -> std::io::Result<()> {
+        self.remember(folder, file)?;
+        folder.put(file, version, resources)
+    }
+
+    /// The last comes first. What cannot be written back stays where no request meets it.
+    fn restore(self) {
+        for (path, bytes) in self.0.into_iter().rev() {
+            let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { continue };
+            if let Err(error) = put(folder, &name.to_string_lossy(), &bytes) {
+                eprintln!("weir: {} stays as it is: {error}", path.display());
+            }
+        }
+    }
+}
