@@ -14,6 +14,7 @@ use crate::document::{self, Document, Reading};
 use crate::explain;
 use crate::render;
 use crate::replay;
+use crate::rollout;
 use crate::run;
 
 /// Resilience and access policy for Envoy.
@@ -43,6 +44,8 @@ enum Command {
     Apply(apply::Options),
     /// Brings back the policy that an Envoy had before the last `apply`.
     Rollback(apply::Place),
+    /// Brings a policy to a fleet, step by step, and back where it makes something worse.
+    Rollout(rollout::Options),
     /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
     Run(run::Options),
 }
@@ -52,6 +55,7 @@ pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
         Command::Apply(options) => return apply::main(&options),
         Command::Rollback(place) => return apply::back(&place),
+        Command::Rollout(options) => return rollout::main(&options),
         Command::Check(options) => return check::main(&options),
         Command::Diff(options) => return diff::main(&options),
         Command::Explain(options) => explain::main(&options),

@@ -10,7 +10,7 @@
 //!    what passes the check loads in the filter.
 //! 4. [`envoy`]: the proxy's configuration around the filters.
 //! 5. [`run`]: Envoy as a child process that follows the policy's files; [`xds`]: files for any Envoy, and [`apply`]: other ones while
-//!    it runs; [`istio`] and [`envoygateway`], on [`kubernetes`]: objects for those.
+//!    it runs, also of a whole fleet ([`rollout`]); [`istio`] and [`envoygateway`], on [`kubernetes`]: objects for those.
 //! 6. [`gateway`]: a policy as its filters see it, asked by [`lint`] (traps, each with a [`code`], told by [`check`] and
 //!    [`report`]), [`facts`] (what is so of a request), [`explain`], [`diff`] and [`replay`].
 //!
@@ -38,6 +38,7 @@ pub mod reader;
 pub mod render;
 pub mod replay;
 pub mod report;
+pub mod rollout;
 pub mod run;
 pub mod translate;
 pub mod xds;

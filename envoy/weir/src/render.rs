@@ -73,9 +73,9 @@ pub struct Source {
 }
 
 /// Where images are looked for unless somebody says otherwise: a registry on this machine.
-const IMAGES: &str = "localhost:5000/weir";
+pub(crate) const IMAGES: &str = "localhost:5000/weir";
 
-fn label(text: &str) -> Result<(String, String), String> {
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
     let (name, value) = parts.ok_or_else(|| "expected a label, like istio=ingressgateway".to_owned())?;
     Ok((name.to_owned(), value.to_owned()))

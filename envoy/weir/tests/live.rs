@@ -6,13 +6,16 @@
 
 #[path = "live/gateway.rs"]
 mod gateway;
+#[path = "live/modules.rs"]
+mod modules;
 
 use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
-use gateway::{Gateway, with_other_code};
+use gateway::Gateway;
+use modules::{filters, only, with_other_code};
 use proxy::{Client, Origin, Reply, Request};
 
 /// How long a load lasts, in seconds: longer than four changes take on a busy machine.
@@ -46,19 +49,21 @@ impl Load {
 #[test]
 fn changes_of_configuration_and_code_under_load_lose_no_request() {
     let origin = Origin::start();
-    let big = Reply::status(200).header("cache-control", "max-age=60").body("x".repeat(500));
-    origin.answer(None, big);
+    origin.answer(None, Reply::status(200).header("cache-control", "max-age=60").body("{\"a\": 1}"));
     origin.answer(Some("/plain/held"), Reply::status(200).body("held").held());
     let policy = |changed: &str| {
         format!(
             "version: 1\nlisten: 127.0.0.1:0\ntiers: {{anonymous: {{per_second: 900000, burst: 900000}}}}\n\
-             upstreams: {{up: {{url: 'http://{}', internal: true, breaker: {{}}, limit: {{rate: 900000/s, burst: 900000}}{changed}}}}}\n\
+             upstreams: {{up: {{url: 'http://{1}', internal: true, breaker: {{}}, limit: {{rate: 900000/s, burst: 900000}}{changed}}}}}\n\
              routes:\n- {{match: /plain/*, upstream: up, limit: off}}\n\
-             - {{match: /kept/*, upstream: up, cache: {{data_type: x, ttl: 1h}}}}\n",
-            origin.address()
+             - {{match: /kept/*, upstream: up, cache: {{data_type: x, ttl: 1h}}}}\n\
+             - {{match: GET /composed, limit: off, compose: {{name: c, steps: [{{name: s, call: GET /inside{0}}}], answer: {{s: '${{s}}'}}}}}}\n\
+             - {{match: GET /inside{0}, upstream: up, inside: true}}\n",
+            changed.len(),
+            origin.address(),
         )
     };
-    let gateway = Gateway::start(&policy(""));
+    let gateway = Gateway::start(&policy(""), &filters());
     // Longer than any of the changes: one whose answer is still to come, and one that has not been sent whole.
     let (mut slow, mut upload) = (Client::connect(gateway.address()).unwrap(), Client::connect(gateway.address()).unwrap());
     slow.send(&Request::get("/plain/held"));
@@ -66,10 +71,10 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
     let loads = [
         Load::start(&gateway, &["--h1", "-c", "8"], "/plain/x"),
         Load::start(&gateway, &["-c", "2", "-m", "8"], "/kept/x"),
-        Load::start(&gateway, &["--h1", "-c", "4"], "/kept/y"),
+        Load::start(&gateway, &["-c", "1", "-m", "4"], "/composed"),
     ];
     gateway.apply(&policy(", timeout: 9s"), &[]).serves();
-    let other = with_other_code();
+    let other = with_other_code(&["correlation", "breaker"]);
     gateway.apply(&policy(", timeout: 9s"), &["--filters", other.path().to_str().unwrap()]).serves();
     // A further upstream, and no more of the old name.
     gateway.apply(&policy("").replace("up: {", "other: {").replace("upstream: up", "upstream: other"), &[]).serves();
@@ -105,7 +110,7 @@ fn what_filters_remember_is_kept_where_its_meaning_is() {
             origin.address()
         )
     };
-    let gateway = Gateway::start(&policy(10, "5s"));
+    let gateway = Gateway::start(&policy(10, "5s"), &filters());
     let left = |gateway: &Gateway| {
         let answer = gateway.get("/limited");
         (answer.status, answer.text("x-ratelimit-remaining").unwrap_or_default())
@@ -126,7 +131,7 @@ fn what_filters_remember_is_kept_where_its_meaning_is() {
     remembers(&gateway, "after another thing has changed");
     assert_eq!(left(&gateway), (200, "4".to_owned()), "half spent is half spent");
 
-    let other = with_other_code();
+    let other = with_other_code(&["ratelimit", "breaker", "cache"]);
     gateway.apply(&policy(10, "6s"), &["--filters", other.path().to_str().unwrap()]).serves();
     remembers(&gateway, "after the code has changed");
     assert_eq!(left(&gateway), (200, "3".to_owned()), "other code finds what this has spent");
@@ -159,7 +164,8 @@ fn plain(origin: &Origin, path: &str) -> String {
 #[test]
 fn what_is_refused_leaves_the_policy_that_serves_and_says_why() {
     let origin = Origin::start();
-    let gateway = Gateway::start(&plain(&origin, "/one"));
+    let auth = only(&["auth"]);
+    let gateway = Gateway::start(&plain(&origin, "/one"), auth.path());
     let statuses = || ["/one", "/two"].map(|path| gateway.get(path).status);
     let old = [200, 404];
     assert_eq!(statuses(), old);
@@ -168,7 +174,7 @@ fn what_is_refused_leaves_the_policy_that_serves_and_says_why() {
 
     gateway.apply(&plain(&origin, "two"), &[]).ended(1, "was not tried; what ran before runs on");
     gateway.rollback().ended(2, "there is nothing to go back to");
-    gateway.apply(&plain(&origin, "/two"), &["--filters", "/nowhere"]).ended(2, "/nowhere/correlation.wasm");
+    gateway.apply(&plain(&origin, "/two"), &["--filters", "/nowhere"]).ended(2, "/nowhere/auth.wasm");
     gateway.apply(&plain(&origin, "/two"), &["--admin", "127.0.0.1:1"]).ended(2, "no Envoy answers");
     // This process has it in its environment, and Envoy has not.
     let refused = gateway.apply(&secret(&origin), &[]);
@@ -192,8 +198,9 @@ fn what_is_refused_leaves_the_policy_that_serves_and_says_why() {
 #[test]
 fn one_changes_at_a_time_and_whoever_dies_is_no_obstacle() {
     let origin = Origin::start();
-    let gateway = Gateway::start(&plain(&origin, "/one"));
-    let other = with_other_code();
+    let none = only(&[]);
+    let gateway = Gateway::start(&plain(&origin, "/one"), none.path());
+    let other = only(&["correlation"]);
     let code = ["--filters", other.path().to_str().unwrap()];
     let held = weir::xds::folder::Folder::open(&gateway.folder()).unwrap();
     let lock = held.lock().unwrap();

@@ -1,5 +1,7 @@
 //! A change, step by step: what can be refused comes before anything that a request could meet, and one rename decides.
 //!
+//! 0. The slot that nobody uses is empty, and Envoy knows it. It would take for granted what it has refused there before: of the
+//!    same content, it only looks at the first.
 //! 1. Clusters: those of both policies. A cluster that is another one under the same name has a name of its own.
 //! 2. Filters and inner routes, into the slot that nobody uses.
 //! 3. Listeners, where they differ. Envoy then asks the clients of the old one, by and by, to connect anew: this is the one step
@@ -58,12 +60,35 @@ impl Change<'_> {
     /// Envoy has refused something, or has not answered in time; `old` serves on.
     pub fn bring(&self, old: &Rendering, new: &Rendering) -> Result<(), Failure> {
         let mut before = Before(Vec::new());
+        self.clear(old)?;
         if let Err(failure) = self.steps(old, new, &mut before) {
             before.restore();
             return Err(failure);
         }
         retire(self.folder, self.version, new)?;
         Ok(())
+    }
+
+    /// Makes sure that nothing is in the slot, whatever became of the change before this one.
+    fn clear(&self, serving: &Rendering) -> Result<(), Failure> {
+        let names = ORDER.map(|name| self.version.slot.of(name));
+        let read = |name: &str| self.folder.read(&Folder::filter(name)).unwrap_or_default();
+        let is_closed = |name: &String| read(name).pointer("/resources/0/typed_config") == Some(&slot::closed());
+        if !names.iter().all(is_closed) {
+            retire(self.folder, Version::new(self.version.number, self.version.slot.other()), serving)?;
+        }
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let versions = self.admin.versions();
+            let known = |name: &String| versions.get(&format!("{FILTER}{name}")).map(String::as_str);
+            if names.iter().all(|name| known(name) == read(name).get("version_info").and_then(Json::as_str)) {
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                return Err(Failure::Unable("Envoy is busy with a change before this one".to_owned()));
+            }
+            thread::sleep(PAUSE);
+        }
     }
 
     fn steps(&self, old: &Rendering, new: &Rendering, before: &mut Before) -> Result<(), Failure> {
@@ -106,14 +131,16 @@ impl Change<'_> {
         let deadline = Instant::now() + self.patience;
         loop {
             let versions = self.admin.versions();
+            // Asked after that: what Envoy has refused and then reads once more, it calls taken. While it loads filters, it may
+            // not answer for a while.
+            let now = refusals(kinds);
             let late: Vec<_> = kinds.iter().filter(|kind| versions.get(*kind) != Some(&text)).collect();
-            if late.is_empty() && self.admin.warming() == 0 {
+            if late.is_empty() && now.as_ref() == Some(&known) && self.admin.warming() == 0 {
                 return Ok(());
             }
-            // While it loads filters, it may not answer for a while.
-            let now = refusals(kinds).unwrap_or_else(|| known.clone());
-            if let Some(kind) = kinds.iter().zip(known.iter().zip(now)).find(|(_, (known, now))| now > *known) {
-                return Err(Failure::Refused(self.reason(kind.0)));
+            let counts = known.iter().zip(now.iter().flatten());
+            if let Some((kind, _)) = kinds.iter().zip(counts).find(|(_, (known, now))| now > known) {
+                return Err(Failure::Refused(self.reason(kind)));
             }
             if Instant::now() > deadline {
                 let late = late.first().map_or("something that it waits for", |kind| kind.as_str());

@@ -121,11 +121,7 @@ pub fn main(options: &Options) -> ExitCode {
 
 /// Brings the policy before back.
 pub fn back(place: &Place) -> ExitCode {
-    let done = Target::at(place).and_then(|target| {
-        let (name, outcome) = target.back()?;
-        Ok((name, outcome))
-    });
-    match done {
+    match Target::at(place).and_then(|target| target.back()) {
         Ok((name, outcome)) => say(place, &name, Ok(outcome)),
         Err(failure) => say(place, "the policy before", Err(failure)),
     }
@@ -222,16 +218,26 @@ impl Target {
     /// # Errors
     /// Why it does not; what ran before runs on.
     pub fn back(&self) -> Result<(String, Outcome), Failure> {
-        let lock = self.lock()?;
+        let before = self.running()?.and_then(|serving| serving.before);
         let nothing = || Failure::Unable(format!("{}: there is nothing to go back to", self.folder.path().display()));
-        let version = self.folder.current().ok_or_else(nothing)?;
+        self.back_to(before.ok_or_else(nothing)?)
+    }
+
+    /// Has the policy of this number run again; answers with its name.
+    ///
+    /// # Errors
+    /// Why it does not; what ran before runs on.
+    pub fn back_to(&self, number: u64) -> Result<(String, Outcome), Failure> {
+        let lock = self.lock()?;
+        let wanted = self.kept(number)?;
+        let version = self.folder.current().ok_or_else(|| Failure::Unable("nothing runs".to_owned()))?;
         let serving = self.kept(version.number)?;
-        let before = serving.before.ok_or_else(nothing)?;
-        let gone = || Failure::Unable(format!("{}: version {before} is not kept any more", self.folder.path().display()));
-        let before = self.folder.kept(before).ok_or_else(gone)?;
-        let number = self.folder.numbers()?.last().map_or(1, |last| last + 1);
+        if serving.rendering == wanted.rendering {
+            return Ok((wanted.name, Outcome::Unchanged(version.number)));
+        }
+        let next = self.folder.numbers()?.last().map_or(1, |last| last + 1);
         // Its own past is that of the policy that it is: two steps back lead to the one before that.
-        let next = Kept { number, ..before };
+        let next = Kept { number: next, ..wanted };
         let outcome = self.bring(&lock, version, &serving, &next)?;
         Ok((next.name, outcome))
     }
@@ -267,7 +273,7 @@ impl Target {
     }
 
     fn kept(&self, number: u64) -> Result<Kept, Failure> {
-        let gone = || format!("{}: what runs there (version {number}) was not kept", self.folder.path().display());
+        let gone = || format!("{}: version {number} is not kept", self.folder.path().display());
         self.folder.kept(number).ok_or_else(|| Failure::Unable(gone()))
     }
 

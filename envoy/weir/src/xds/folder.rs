@@ -40,6 +40,21 @@ pub struct Folder(PathBuf);
 #[derive(Debug)]
 pub struct Lock(#[allow(dead_code, reason = "held for what its end does")] File);
 
+impl Lock {
+    /// Takes the lock that a file is, which is made where it is not there; `None` where somebody has it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn take(file: &Path) -> io::Result<Option<Self>> {
+        let file = File::options().create(true).truncate(false).write(true).open(file)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(error) if error == rustix::io::Errno::WOULDBLOCK => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
 /// Which policy it is, in which slot, brought when: what Envoy calls the version of all that it was given then.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Version {
@@ -136,12 +151,7 @@ impl Folder {
     /// # Errors
     /// What the operating system says.
     pub fn lock(&self) -> io::Result<Option<Lock>> {
-        let file = File::options().create(true).truncate(false).write(true).open(self.0.join("lock"))?;
-        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Some(Lock(file))),
-            Err(error) if error == rustix::io::Errno::WOULDBLOCK => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        Lock::take(&self.0.join("lock"))
     }
 
     /// Writes a file that Envoy follows.

@@ -9,86 +9,67 @@ use proxy::{Envoy, Options, Request, client, message::Answer};
 use tempfile::TempDir;
 
 /// An Envoy, and what it follows.
-pub struct Gateway {
+pub(crate) struct Gateway {
     envoy: Envoy,
     place: TempDir,
+    /// Where its filters are, where no command says otherwise.
+    filters: PathBuf,
 }
 
 /// What a command has said, and how it ended.
-pub struct Said(Output);
-
-fn repository() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
-}
-
-/// Where the filters are.
-pub fn filters() -> PathBuf {
-    std::env::var_os("WEIR_WASM_DIR").map_or_else(|| repository().join("target/wasm"), PathBuf::from)
-}
-
-/// The same filters as other code: a custom section (WebAssembly core specification, 2.5.2) says nothing and is other bytes.
-pub fn with_other_code() -> TempDir {
-    let folder = tempfile::tempdir().unwrap();
-    for entry in fs::read_dir(filters()).unwrap() {
-        let entry = entry.unwrap();
-        let mut bytes = fs::read(entry.path()).unwrap();
-        bytes.extend(b"\x00\x06\x05other");
-        fs::write(folder.path().join(entry.file_name()), bytes).unwrap();
-    }
-    folder
-}
+pub(crate) struct Said(Output);
 
 impl Gateway {
-    /// Starts an Envoy on a policy.
-    pub fn start(policy: &str) -> Self {
+    /// Starts an Envoy on a policy, with the filters of a folder.
+    pub(crate) fn start(policy: &str, filters: &Path) -> Self {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("first.yaml"), policy).unwrap();
         let folder = place.path().join("xds");
-        let begun = program(place.path()).args(["apply", "first.yaml", "--xds-dir", "xds", "--filters"]).arg(filters()).output();
+        let begun = program(place.path()).args(["apply", "first.yaml", "--xds-dir", "xds", "--filters"]).arg(filters).output();
         Said(begun.unwrap()).ended(0, "version 1 is first.yaml; start Envoy with -c xds/bootstrap.json");
         let bootstrap = fs::read_to_string(folder.join("bootstrap.json")).unwrap();
         let envoy = Envoy::start_with(&bootstrap, &Options::default()).unwrap_or_else(|failure| panic!("{failure}"));
-        Self { envoy, place }
+        Self { envoy, place, filters: filters.to_path_buf() }
     }
 
     /// Where it serves.
-    pub fn address(&self) -> SocketAddr {
+    pub(crate) fn address(&self) -> SocketAddr {
         self.envoy.listener("weir").unwrap()
     }
 
     /// What it follows.
-    pub fn folder(&self) -> PathBuf {
+    pub(crate) fn folder(&self) -> PathBuf {
         self.place.path().join("xds")
     }
 
     /// What it has logged.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.envoy.log()
     }
 
     /// What it answers.
-    pub fn get(&self, path: &str) -> Answer {
+    pub(crate) fn get(&self, path: &str) -> Answer {
         client::call(self.address(), &Request::get(path)).unwrap_or_else(|lost| panic!("{path}: {lost}\n{}", self.log()))
     }
 
     /// A command on a policy.
-    pub fn command(&self, command: &str, policy: &str, more: &[&str]) -> Command {
+    pub(crate) fn command(&self, command: &str, policy: &str, more: &[&str]) -> Command {
         fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
         let mut program = self.program(command, more);
         program.arg("policy.yaml");
         if !more.contains(&"--filters") {
-            program.arg("--filters").arg(filters());
+            program.arg("--filters").arg(&self.filters);
         }
         program
     }
 
     /// Brings a policy.
-    pub fn apply(&self, policy: &str, more: &[&str]) -> Said {
+    pub(crate) fn apply(&self, policy: &str, more: &[&str]) -> Said {
         Said(self.command("apply", policy, more).output().unwrap())
     }
 
     /// Brings the one before back.
-    pub fn rollback(&self) -> Said {
+    pub(crate) fn rollback(&self) -> Said {
         Said(self.program("rollback", &[]).output().unwrap())
     }
 
@@ -112,14 +93,14 @@ fn program(place: &Path) -> Command {
 impl Said {
     /// It has ended so, and said this.
     #[track_caller]
-    pub fn ended(&self, code: i32, words: &str) {
+    pub(crate) fn ended(&self, code: i32, words: &str) {
         let said = String::from_utf8_lossy(&self.0.stdout) + String::from_utf8_lossy(&self.0.stderr);
         assert!(self.0.status.code() == Some(code) && said.contains(words), "not {code} with {words:?}: {:?}\n{said}", self.0.status);
     }
 
     /// The policy serves.
     #[track_caller]
-    pub fn serves(&self) {
+    pub(crate) fn serves(&self) {
         self.ended(0, "and serves after");
     }
 }
