@@ -50,8 +50,10 @@ impl Load {
 fn changes_of_configuration_and_code_under_load_lose_no_request() {
     let origin = Origin::start();
     origin.answer(None, Reply::status(200).header("cache-control", "max-age=60").body("{\"a\": 1}"));
-    origin.answer(Some("/plain/held"), Reply::status(200).body("held").held());
-    let policy = |changed: &str| {
+    origin.answer(Some("/v1/plain/held"), Reply::status(200).body("held").held());
+    let elsewhere = Origin::start();
+    elsewhere.answer(None, Reply::status(200).body("{\"a\": 2}"));
+    let policy_at = |changed: &str, address: &str| {
         format!(
             "version: 1\nlisten: 127.0.0.1:0\ntiers: {{anonymous: {{per_second: 900000, burst: 900000}}}}\n\
              upstreams: {{up: {{url: 'http://{1}', internal: true, breaker: {{}}, limit: {{rate: 900000/s, burst: 900000}}{changed}}}}}\n\
@@ -60,9 +62,10 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
              - {{match: GET /composed, limit: off, compose: {{name: c, steps: [{{name: s, call: GET /inside{0}}}], answer: {{s: '${{s}}'}}}}}}\n\
              - {{match: GET /inside{0}, upstream: up, inside: true}}\n",
             changed.len(),
-            origin.address(),
+            address,
         )
     };
+    let policy = |changed: &str| policy_at(changed, &format!("{}/v1", origin.address()));
     let gateway = Gateway::start(&policy(""), &filters());
     // Longer than any of the changes: one whose answer is still to come, and one that has not been sent whole.
     let (mut slow, mut upload) = (Client::connect(gateway.address()).unwrap(), Client::connect(gateway.address()).unwrap());
@@ -76,8 +79,8 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
     gateway.apply(&policy(", timeout: 9s"), &[]).serves();
     let other = with_other_code(&["correlation", "breaker"]);
     gateway.apply(&policy(", timeout: 9s"), &["--filters", other.path().to_str().unwrap()]).serves();
-    // A further upstream, and no more of the old name.
-    gateway.apply(&policy("").replace("up: {", "other: {").replace("upstream: up", "upstream: other"), &[]).serves();
+    // The same upstream is elsewhere, and has other paths.
+    gateway.apply(&policy_at("", &format!("{}/v2", elsewhere.address())), &[]).serves();
     gateway.rollback().serves();
     for load in loads {
         let (good, lost) = load.counted();
@@ -88,8 +91,12 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
     assert_eq!((answer.status, answer.body.as_slice(), answer.cut), (200, &b"held"[..], false));
     upload.send_bytes(b"def");
     assert_eq!(upload.receive().unwrap().status, 200);
-    let sent = origin.received().into_iter().find(|request| request.path() == b"/plain/upload");
-    assert_eq!(sent.unwrap().body.concat(), b"abcdef");
+    let sent = origin.received();
+    let whole = sent.iter().find(|request| request.path() == b"/v1/plain/upload").unwrap();
+    assert_eq!(whole.body.concat(), b"abcdef");
+    assert!(sent.iter().all(|request| request.path().starts_with(b"/v1/")), "no route leads to another policy's upstream");
+    let sent = elsewhere.received();
+    assert!(!sent.is_empty() && sent.iter().all(|request| request.path().starts_with(b"/v2/")));
     // Both connections are as good as new.
     assert_eq!(slow.call(&Request::get("/plain/x")).unwrap().status, 200);
     assert_eq!(upload.call(&Request::get("/kept/x")).unwrap().status, 200);
@@ -222,5 +229,5 @@ fn one_changes_at_a_time_and_whoever_dies_is_no_obstacle() {
     assert_eq!(gateway.get("/round11").status, 200);
     assert_eq!(fs::read_dir(gateway.folder().join("versions")).unwrap().count(), 10);
     let code = fs::read_dir(gateway.folder().join("modules")).unwrap().count();
-    assert_eq!(code, 5, "code that nothing needs is gone");
+    assert_eq!(code, 2, "code that nothing needs is gone");
 }

@@ -2,13 +2,15 @@
 //!
 //! 0. The slot that nobody uses is empty, and Envoy knows it. It would take for granted what it has refused there before: of the
 //!    same content, it only looks at the first.
-//! 1. Clusters: those of both policies. A cluster that is another one under the same name has a name of its own.
+//! 1. Clusters: those of both policies. Another one under the same name has another name here.
 //! 2. Filters and inner routes, into the slot that nobody uses.
 //! 3. Listeners, where they differ. Envoy then asks the clients of the old one, by and by, to connect anew: this is the one step
-//!    that closes connections, and it is needed for another address or other limits of clients alone.
+//!    that closes connections. It is needed for another address, other limits of clients, and a filter that no policy of this
+//!    folder has used so far.
 //! 4. The routes of clients, which choose the slot.
-//! 5. The old slot is emptied. Requests that are in it keep it until they end, and find the clusters that they knew, which stay
-//!    until the change after this one.
+//! 5. A while later, the old slot is emptied: two policies' filters would go on to do what is done beside requests. Those that are
+//!    in it keep it until they end, and find the clusters that they knew, which stay until the change after this one; only what a
+//!    composition then still asks for goes by the new policy's routes.
 //!
 //! Until 4, everything is taken back where Envoy says no, or nothing in time.
 
@@ -65,13 +67,12 @@ impl Change<'_> {
             before.restore();
             return Err(failure);
         }
-        retire(self.folder, self.version, new)?;
         Ok(())
     }
 
     /// Makes sure that nothing is in the slot, whatever became of the change before this one.
     fn clear(&self, serving: &Rendering) -> Result<(), Failure> {
-        let names = ORDER.map(|name| self.version.slot.of(name));
+        let names: Vec<_> = serving.slots(&self.folder.listeners()).iter().map(|name| self.version.slot.of(name)).collect();
         let read = |name: &str| self.folder.read(&Folder::filter(name)).unwrap_or_default();
         let is_closed = |name: &String| read(name).pointer("/resources/0/typed_config") == Some(&slot::closed());
         if !names.iter().all(is_closed) {
@@ -96,22 +97,30 @@ impl Change<'_> {
         self.step(&[CDS.to_owned()], || {
             before.put(self.folder, CLUSTERS, &text, &both(old, new))
         })?;
-        let inner = slot.of(internal::NAME);
-        let filters: Vec<_> = ORDER.iter().filter_map(|name| Some((slot.of(name), new.filter(name, slot)?))).collect();
-        let mut kinds: Vec<_> = filters.iter().map(|(name, _)| format!("{FILTER}{name}")).collect();
-        kinds.push(format!("http.{}.rds.{inner}", internal::NAME));
-        let said = |failure| with_variables(failure, new, &filters);
-        self.step(&kinds, || {
-            before.put(self.folder, &Folder::routes(&inner), &text, &[new.inner(&inner, slot)])?;
-            filters.iter().try_for_each(|(name, config)| {
-                before.remember(self.folder, &Folder::filter(name))?;
-                self.folder.put_filter(name, &text, config)
-            })
-        })
-        .map_err(said)?;
-        if self.folder.read(LISTENERS).is_none_or(|file| file.get("resources") != Some(&Json::from(new.listeners.clone()))) {
-            self.step(&[LDS.to_owned()], || before.put(self.folder, LISTENERS, &text, &new.listeners))?;
+        let there = self.folder.listeners();
+        let listeners = new.listeners(&there, self.folder);
+        let used = new.used();
+        let mut kinds: Vec<_> = used.iter().map(|name| format!("{FILTER}{}", slot.of(name))).collect();
+        if new.has_inner(&there) {
+            kinds.push(format!("http.{0}.rds.{1}", internal::NAME, slot.of(internal::NAME)));
         }
+        // A listener that has more slots than before looks for what is in them as soon as it comes.
+        if listeners != there {
+            kinds.push(LDS.to_owned());
+        }
+        self.step(&kinds, || {
+            let inner = slot.of(internal::NAME);
+            before.put(self.folder, &Folder::routes(&inner), &text, &[new.inner(&inner, slot)])?;
+            for name in new.slots(&there) {
+                let config = new.filter(name, slot).filter(|_| used.contains(&name)).unwrap_or_else(slot::closed);
+                before.put_filter(self.folder, &slot.of(name), &text, &config)?;
+                if !self.folder.has(&Folder::filter(&slot.other().of(name))) {
+                    self.folder.put_filter(&slot.other().of(name), &text, &slot::closed())?;
+                }
+            }
+            if listeners == there { Ok(()) } else { before.put(self.folder, LISTENERS, &text, &listeners) }
+        })
+        .map_err(|failure| with_variables(failure, new))?;
         self.folder.put_frame(new)?;
         self.step(&[ROUTES.to_owned()], || {
             before.put(self.folder, &Folder::routes(OUTER), &text, &[new.outer(OUTER, slot)])
@@ -166,11 +175,10 @@ impl Change<'_> {
 }
 
 /// Tells which variables a refused filter needs: Envoy's environment is not that of whoever brings a policy.
-fn with_variables(failure: Failure, new: &Rendering, filters: &[(String, Json)]) -> Failure {
+fn with_variables(failure: Failure, new: &Rendering) -> Failure {
     let Failure::Refused(reason) = failure else { return failure };
-    let refused = filters.iter().filter_map(|(name, _)| name.split_once('.')).map(|(name, _)| name);
-    let mut refused = refused.filter(|name| reason.contains(&format!("`{name}`")));
-    let variables = refused.next().map(|name| new.variables(name)).unwrap_or_default();
+    let refused = ORDER.into_iter().find(|name| reason.contains(&format!("`{name}`")));
+    let variables = refused.map(|name| new.variables(name)).unwrap_or_default();
     Failure::Refused(if variables.is_empty() {
         reason
     } else {
@@ -196,20 +204,24 @@ pub fn retire(folder: &Folder, version: Version, serving: &Rendering) -> std::io
     let (slot, text) = (version.slot.other(), format!("after-{version}"));
     let inner = slot.of(internal::NAME);
     folder.put(&Folder::routes(&inner), &text, &[serving.inner(&inner, version.slot)])?;
-    ORDER.iter().try_for_each(|name| folder.put_filter(&slot.of(name), &text, &slot::closed()))
+    serving.slots(&folder.listeners()).iter().try_for_each(|name| folder.put_filter(&slot.of(name), &text, &slot::closed()))
 }
 
 impl Before {
-    /// Remembers what a file holds before it changes.
-    fn remember(&mut self, folder: &Folder, file: &str) -> std::io::Result<()> {
+    /// Remembers what a file holds before it changes. One that is not there yet is nobody's: it may stay.
+    fn remember(&mut self, folder: &Folder, file: &str) {
         let path = folder.path().join(file);
-        self.0.push((path.clone(), fs::read(path)?));
-        Ok(())
+        self.0.extend(fs::read(&path).ok().map(|bytes| (path, bytes)));
     }
 
     fn put(&mut self, folder: &Folder, file: &str, version: &str, resources: &[Json]) -> std::io::Result<()> {
-        self.remember(folder, file)?;
+        self.remember(folder, file);
         folder.put(file, version, resources)
+    }
+
+    fn put_filter(&mut self, folder: &Folder, name: &str, version: &str, config: &Json) -> std::io::Result<()> {
+        self.remember(folder, &Folder::filter(name));
+        folder.put_filter(name, version, config)
     }
 
     /// The last comes first. What cannot be written back stays where no request meets it.

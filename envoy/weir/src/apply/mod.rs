@@ -59,6 +59,15 @@ pub struct Place {
     /// Envoy's administration interface [default: where the folder's bootstrap has it].
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
+    /// How long the filters of the policy before are kept for what their requests still ask for.
+    #[arg(long, default_value = "10s", value_parser = period)]
+    linger: Duration,
+}
+
+/// Reads a time like `30s`.
+pub(crate) fn period(text: &str) -> Result<Duration, String> {
+    let period = policy::Period::parse(text).ok_or_else(|| "expected a time like 30s".to_owned())?;
+    Ok(period.length())
 }
 
 /// A folder, and the Envoy that follows it.
@@ -114,39 +123,45 @@ pub fn main(options: &Options) -> ExitCode {
     let name = options.file.display().to_string();
     let done = read(&options.file, options.sandbox.as_deref()).and_then(|document| {
         let target = Target::at(&options.place)?;
-        target.apply(&name, |folder| render(&document, &options.filters, folder))
+        let outcome = target.apply(&name, |folder| render(&document, &options.filters, folder))?;
+        Ok((target, name.clone(), outcome))
     });
-    say(&options.place, &name, done)
+    end(&options.place, &name, done)
 }
 
 /// Brings the policy before back.
 pub fn back(place: &Place) -> ExitCode {
-    match Target::at(place).and_then(|target| target.back()) {
-        Ok((name, outcome)) => say(place, &name, Ok(outcome)),
-        Err(failure) => say(place, "the policy before", Err(failure)),
-    }
+    let done = Target::at(place).and_then(|target| {
+        let (name, outcome) = target.back()?;
+        Ok((target, name, outcome))
+    });
+    end(place, "the policy before", done)
 }
 
-fn say(place: &Place, name: &str, done: Result<Outcome, Failure>) -> ExitCode {
+/// Says what became of it, and clears up in the end.
+fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failure>) -> ExitCode {
     let folder = place.xds_dir.display();
-    match done {
-        Ok(Outcome::Begun(number)) => {
-            println!("{folder}: version {number} is {name}; start Envoy with -c {folder}/{BOOTSTRAP}");
-        }
-        Ok(Outcome::Unchanged(number)) => println!("{folder}: version {number} is {name}, and serves already"),
-        Ok(Outcome::Serves(number, after)) => {
-            println!("{folder}: version {number} is {name}, and serves after {} ms", after.as_millis());
-        }
-        Err(failure) => {
-            match &failure {
-                Failure::Mistakes => eprintln!("weir: {name} was not tried; what ran before runs on"),
-                Failure::Unable(reason) => eprintln!("weir: {reason}"),
-                Failure::Refused(reason) => eprintln!("weir: {reason}; what ran before runs on"),
+    let settled = done.and_then(|(target, name, outcome)| {
+        match outcome {
+            Outcome::Begun(number) => {
+                println!("{folder}: version {number} is {name}; start Envoy with -c {folder}/{BOOTSTRAP}");
+                return Ok(());
             }
-            return ExitCode::from(failure.code());
+            Outcome::Unchanged(number) => println!("{folder}: version {number} is {name}, and serves already"),
+            Outcome::Serves(number, after) => {
+                println!("{folder}: version {number} is {name}, and serves after {} ms", after.as_millis());
+            }
         }
+        std::thread::sleep(place.linger);
+        target.settle()
+    });
+    let Err(failure) = settled else { return ExitCode::SUCCESS };
+    match &failure {
+        Failure::Mistakes => eprintln!("weir: {name} was not tried; what ran before runs on"),
+        Failure::Unable(reason) => eprintln!("weir: {reason}"),
+        Failure::Refused(reason) => eprintln!("weir: {reason}; what ran before runs on"),
     }
-    ExitCode::SUCCESS
+    ExitCode::from(failure.code())
 }
 
 /// Reads a policy and looks for traps in it; all that is found is said.
@@ -206,7 +221,6 @@ impl Target {
         };
         if serving.rendering == rendering {
             self.follows(version)?;
-            change::retire(&self.folder, version, &rendering)?;
             return Ok(Outcome::Unchanged(version.number));
         }
         let next = Kept { number, before: Some(version.number), name: name.to_owned(), rendering };
@@ -240,6 +254,16 @@ impl Target {
         let next = Kept { number: next, ..wanted };
         let outcome = self.bring(&lock, version, &serving, &next)?;
         Ok((next.name, outcome))
+    }
+
+    /// Empties the slot that is not used any more, unless somebody is about to use it.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn settle(&self) -> Result<(), Failure> {
+        let Some(_lock) = self.folder.lock()? else { return Ok(()) };
+        let Some(version) = self.folder.current() else { return Ok(()) };
+        Ok(change::retire(&self.folder, version, &self.kept(version.number)?.rendering)?)
     }
 
     /// What runs.

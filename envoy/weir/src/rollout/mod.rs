@@ -53,14 +53,17 @@ pub struct Options {
     #[arg(long, default_value = "1,25%,100%")]
     steps: Steps,
     /// How long each step is watched.
-    #[arg(long, default_value = "30s", value_parser = period)]
+    #[arg(long, default_value = "30s", value_parser = apply::period)]
     watch: Duration,
     /// How many requests it takes to judge.
     #[arg(long, default_value_t = 100)]
     least: u64,
     /// How long a step may wait for them.
-    #[arg(long, default_value = "10m", value_parser = period)]
+    #[arg(long, default_value = "10m", value_parser = apply::period)]
     patience: Duration,
+    /// How long the filters of the policy before are kept at least, for what their requests still ask for.
+    #[arg(long, default_value = "10s", value_parser = apply::period)]
+    linger: Duration,
     /// Brings everything back that a rollout has moved so far.
     #[arg(long)]
     back: bool,
@@ -80,11 +83,6 @@ pub struct Options {
 
 /// How a rollout ends that has stopped where it is.
 const HELD: u8 = 4;
-
-fn period(text: &str) -> Result<Duration, String> {
-    let period = policy::Period::parse(text).ok_or_else(|| "expected a time like 30s".to_owned())?;
-    Ok(period.length())
-}
 
 /// How it went.
 enum End {
@@ -170,7 +168,10 @@ impl Rollout<'_> {
             for proxy in moving {
                 self.bring(proxy)?;
             }
-            if let Some(reason) = self.watch(moving)? {
+            let moved = Instant::now();
+            let held = self.watch(moving)?;
+            self.settle(moved)?;
+            if let Some(reason) = held {
                 return Ok(End::Held(reason));
             }
         }
@@ -186,7 +187,7 @@ impl Rollout<'_> {
         if !self.state.moved.contains_key(&proxy.name) {
             let nothing = || Failure::Unable(format!("{}: no policy runs there yet: `weir apply` brings the first", proxy.name));
             let from = target.running().map_err(named)?.ok_or_else(nothing)?.number;
-            let at = target.interface().and_then(|admin| Sample::of(&admin)).unwrap_or_default();
+            let at = counted(proxy).unwrap_or_default();
             self.state.moved.insert(proxy.name.clone(), Move { from, at });
             self.file.write(&self.state)?;
         }
@@ -195,7 +196,11 @@ impl Rollout<'_> {
         match target.apply(&name, |folder| apply::render(self.document, filters, folder)) {
             Ok(Outcome::Serves(number, after)) => {
                 println!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis());
-                Ok(())
+                // What was answered while it moved is the past's.
+                if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted(proxy)) {
+                    moved.at = at;
+                }
+                Ok(self.file.write(&self.state)?)
             }
             Ok(Outcome::Unchanged(_) | Outcome::Begun(_)) => Ok(()),
             Err(Failure::Refused(reason)) => Err(self.back(format!("{}: {reason}", proxy.name))),
@@ -270,6 +275,13 @@ impl Rollout<'_> {
         recent.filter(|recent| recent.answers >= self.options.least).unwrap_or_else(|| moved.at.clone())
     }
 
+    /// Clears up where proxies have moved, at this moment or before.
+    fn settle(&self, moved: Instant) -> Result<(), Failure> {
+        thread::sleep(self.options.linger.saturating_sub(moved.elapsed()));
+        let moved = self.proxies.iter().filter(|proxy| self.state.moved.contains_key(&proxy.name));
+        moved.into_iter().try_for_each(|proxy| proxy.target.settle().map_err(|failure| of_proxy(proxy, failure)))
+    }
+
     fn tell(&self, moved: &[Proxy], now: &BTreeMap<&str, Sample>, watched: Duration) {
         let all = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.since(proxy, now)));
         let Sample { answers, errors, refusals, .. } = all;
@@ -280,7 +292,7 @@ impl Rollout<'_> {
     fn counts(&self) -> BTreeMap<&str, Sample> {
         thread::scope(|scope| {
             let asked = self.proxies.iter().map(|proxy| {
-                (proxy.name.as_str(), scope.spawn(|| Sample::of(&proxy.target.interface()?)))
+                (proxy.name.as_str(), scope.spawn(|| counted(proxy)))
             });
             let asked: Vec<_> = asked.collect();
             asked.into_iter().filter_map(|(name, answer)| Some((name, answer.join().ok()??))).collect()
@@ -312,13 +324,18 @@ impl Rollout<'_> {
         }
         if failed.is_empty() {
             println!("back after {} ms", started.elapsed().as_millis());
-            return match self.file.remove() {
+            return match self.settle(Instant::now()).and_then(|()| Ok(self.file.remove()?)) {
                 Ok(()) => Failure::Refused(reason),
-                Err(error) => error.into(),
+                Err(failure) => failure,
             };
         }
         Failure::Unable(format!("{} of {} are not back; the same command tries again", failed.len(), self.state.moved.len()))
     }
+}
+
+/// What a proxy has counted since it was started.
+fn counted(proxy: &Proxy) -> Option<Sample> {
+    Sample::of(&proxy.target.interface()?)
 }
 
 fn of_proxy(proxy: &Proxy, failure: Failure) -> Failure {

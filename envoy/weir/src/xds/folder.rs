@@ -22,7 +22,6 @@ use serde_json::{Value as Json, json};
 
 use crate::envoy::bootstrap::{CLUSTERS, LISTENERS};
 use crate::envoy::internal;
-use crate::translate::ORDER;
 use crate::xds::rendering::Rendering;
 use crate::xds::slot::{self, Slot};
 use crate::xds::{BOOTSTRAP, replace};
@@ -164,6 +163,11 @@ impl Folder {
         replace(folder, &name.to_string_lossy(), &json!({"version_info": version, "resources": resources}))
     }
 
+    /// Whether there is such a file.
+    pub fn has(&self, file: &str) -> bool {
+        self.0.join(file).exists()
+    }
+
     /// Reads a file that Envoy follows.
     pub fn read(&self, file: &str) -> Option<Json> {
         serde_json::from_slice(&fs::read(self.0.join(file)).ok()?).ok()
@@ -186,6 +190,12 @@ impl Folder {
         self.put(&Self::filter(name), version, &[json!({"@type": kind, "name": name, "typed_config": config})])
     }
 
+    /// The listeners, as the files say.
+    pub fn listeners(&self) -> Vec<Json> {
+        let file = self.read(LISTENERS);
+        file.and_then(|mut file| Some(file.get_mut("resources")?.as_array_mut()?.drain(..).collect())).unwrap_or_default()
+    }
+
     /// What runs, as far as the files say: the routes are what a change ends with.
     pub fn current(&self) -> Option<Version> {
         self.read(&Self::routes(OUTER))?.get("version_info")?.as_str()?.parse().ok()
@@ -199,9 +209,9 @@ impl Folder {
         let version = Version::new(number, Slot::A);
         let text = version.to_string();
         self.put(CLUSTERS, &text, &rendering.clusters)?;
-        self.put(LISTENERS, &text, &rendering.listeners)?;
+        self.put(LISTENERS, &text, &rendering.listeners(&[], self))?;
         for slot in Slot::BOTH {
-            for name in ORDER {
+            for name in rendering.slots(&[]) {
                 let config = if slot == Slot::A { rendering.filter(name, slot) } else { None };
                 self.put_filter(&slot.of(name), &text, &config.unwrap_or_else(slot::closed))?;
             }

@@ -14,6 +14,10 @@ use crate::xds::folder::Folder;
 use crate::xds::slot::{self, Slot};
 use crate::xds::{digest, put};
 
+/// What stands between a cluster's name and what tells it from others of that name.
+pub const MARK: char = '~';
+/// Where a listener's chain of filters is.
+const CHAIN: &str = "/filter_chains/0/filters/0/typed_config/http_filters";
 /// Where a filter's code is, in its typed configuration.
 const CODE: &str = "/config/vm_config/code/local/filename";
 /// And where its own configuration is, as a text.
@@ -26,13 +30,13 @@ pub struct Rendering {
     pub frame: Json,
     /// Where requests go.
     pub clusters: Vec<Json>,
-    /// Where they arrive, with both slots of each filter.
-    pub listeners: Vec<Json>,
+    /// Where they arrive. Instead of filters of ours, chains have their names.
+    listeners: Vec<Json>,
     /// The routes of clients.
     outer: Json,
     /// The routes of the filters' own requests.
     inner: Json,
-    /// The filters that it has, each with its configuration.
+    /// The filters that any of its routes needs, each with its configuration.
     filters: BTreeMap<String, Json>,
 }
 
@@ -51,34 +55,100 @@ impl Rendering {
             if let Some(table) = manager.as_object_mut().and_then(|manager| manager.remove("route_config")) {
                 tables.insert(is_inner, table);
             }
-            let chain = manager["http_filters"].as_array().cloned().unwrap_or_default();
-            in_order(&chain)?;
-            let without: &[&str] = if is_inner { &internal::OUTER } else { &[] };
-            let slotted = slot::chain(&chain, without, &|name| folder.source(&Folder::filter(name)));
-            set(manager, "http_filters", slotted);
-            filters.extend(chain.into_iter().filter_map(wasm));
-            if is_inner {
-                listeners.extend(Slot::BOTH.map(|slot| routed(&listener, &slot.of(internal::NAME), folder)));
-            } else {
-                let name = listener["name"].as_str().unwrap_or_default().to_owned();
-                listeners.push(routed(&listener, &name, folder));
+            let Some(chain) = manager.get_mut("http_filters").and_then(Json::as_array_mut) else { continue };
+            in_order(chain)?;
+            for filter in chain.iter_mut().filter(|filter| slot::is_wasm(filter)) {
+                let name = filter["name"].as_str().unwrap_or_default().to_owned();
+                let config = filter["typed_config"].take();
+                set(filter, "typed_config", json!({"@type": slot::WASM}));
+                filters.insert(name, config);
             }
-        }
-        for config in filters.values_mut() {
-            keep_code(config, folder)?;
+            listeners.push(listener);
         }
         let (mut inward, mut clusters): (Vec<_>, Vec<_>) =
             cluster::all(plan).into_iter().partition(|cluster| cluster["name"] == internal::NAME);
         clusters.extend(inward.drain(..).flat_map(|cluster| Slot::BOTH.map(|slot| way_back(&cluster, slot))));
         let of_kind = |kind: &str, all: Vec<Json>| all.into_iter().map(|one| typed(kind, one)).collect();
-        Ok(Self {
+        let mut rendering = Self {
             frame: bootstrap::followed(plan, folder.path()),
             clusters: of_kind("envoy.config.cluster.v3.Cluster", clusters),
             listeners: of_kind("envoy.config.listener.v3.Listener", listeners),
             outer: tables.remove(&false).unwrap_or_default(),
             inner: tables.remove(&true).unwrap_or_default(),
             filters,
-        })
+        };
+        rendering.name_clusters();
+        let needed = rendering.needed();
+        rendering.filters.retain(|name, _| needed.contains(&name.as_str()));
+        rendering.filters.values_mut().try_for_each(|config| keep_code(config, folder))?;
+        Ok(rendering)
+    }
+
+    /// Gives each cluster a name that no other one ever had, so that routes of one policy never lead to where another's do. Its
+    /// statistics keep the name that it had.
+    fn name_clusters(&mut self) {
+        let mut names = BTreeMap::new();
+        for cluster in &mut self.clusters {
+            let Some(name) = cluster["name"].as_str().map(str::to_owned) else { continue };
+            if cluster.get("alt_stat_name").is_none() {
+                let print = digest(cluster.to_string().as_bytes());
+                let own = format!("{name}{MARK}{}", print.get(..8).unwrap_or_default());
+                set(cluster, "name", own.as_str());
+                set(cluster, "alt_stat_name", name.as_str());
+                names.insert(name, own);
+            }
+        }
+        let renamed = |name: &str| names.get(name).cloned();
+        kubernetes::rename(&mut self.outer, &renamed);
+        kubernetes::rename(&mut self.inner, &renamed);
+        self.filters.values_mut().for_each(|config| rename(config, &renamed));
+    }
+
+    /// The filters that have anything to do on any route.
+    fn needed(&self) -> Vec<&'static str> {
+        let tables = [&self.outer, &self.inner].into_iter();
+        let routes = tables.filter_map(|table| table.pointer("/virtual_hosts/0/routes")?.as_array()).flatten();
+        let off: Vec<_> = routes.map(|route| route.get("typed_per_filter_config")).collect();
+        let is_on = |name: &&str| off.iter().any(|off| off.is_none_or(|off| off.get(name).is_none()));
+        ORDER.into_iter().filter(is_on).collect()
+    }
+
+    /// The filters that it has, in their order.
+    pub fn used(&self) -> Vec<&'static str> {
+        ORDER.into_iter().filter(|name| self.filters.contains_key(*name)).collect()
+    }
+
+    /// Where requests arrive, with both slots of each filter that is used, and of those that are there already: a listener that
+    /// changes asks its clients to connect anew, so it only grows. Each file that Envoy follows takes one of the kernel's
+    /// `inotify` instances, of which a user has 128, so there are no more slots than that.
+    pub fn listeners(&self, there: &[Json], folder: &Folder) -> Vec<Json> {
+        let names = self.slots(there);
+        let mut listeners = Vec::new();
+        for listener in &self.listeners {
+            if listener["name"] == internal::NAME {
+                let names: Vec<_> = names.iter().copied().filter(|name| !internal::OUTER.contains(name)).collect();
+                let inner = slotted(listener, &names, folder);
+                let needed = if self.has_inner(there) { &Slot::BOTH[..] } else { &[] };
+                listeners.extend(needed.iter().map(|slot| routed(&inner, &slot.of(internal::NAME), folder)));
+            } else {
+                let name = listener["name"].as_str().unwrap_or_default();
+                listeners.push(routed(&slotted(listener, &names, folder), name, folder));
+            }
+        }
+        listeners
+    }
+
+    /// The filters that there are slots of, beside such listeners.
+    pub fn slots(&self, there: &[Json]) -> Vec<&'static str> {
+        let used = self.used();
+        let had: Vec<_> = there.iter().filter_map(|one| one.pointer(CHAIN)?.as_array()).flat_map(|chain| slot::names(chain)).collect();
+        ORDER.into_iter().filter(|name| used.contains(name) || had.contains(name)).collect()
+    }
+
+    /// Whether filters ask for anything by the way back into the proxy, or might have.
+    pub fn has_inner(&self, there: &[Json]) -> bool {
+        let asks = |name: &&str| self.filters.get(*name).is_some_and(|config| config.to_string().contains(internal::NAME));
+        there.iter().any(|listener| listener["name"] == Slot::A.of(internal::NAME)) || self.used().iter().any(asks)
     }
 
     /// The routes of clients through this slot.
@@ -92,18 +162,14 @@ impl Rendering {
     }
 
     fn table(&self, table: &Json, name: &str, slot: Slot) -> Json {
-        let filters: Vec<_> = self.filters.keys().map(String::as_str).collect();
-        let table = slot::routes(table, name, &filters, slot);
+        let table = slot::routes(table, name, &self.used(), slot);
         typed("envoy.config.route.v3.RouteConfiguration", table)
     }
 
     /// The configuration of a filter in this slot, where the policy has it. Its own requests come in behind this slot's door.
     pub fn filter(&self, name: &str, slot: Slot) -> Option<Json> {
         let mut config = self.filters.get(name)?.clone();
-        let own = config.pointer_mut(CONFIG)?;
-        let mut read: Json = serde_json::from_str(own.as_str()?).ok()?;
-        kubernetes::rename(&mut read, &|cluster| (cluster == internal::NAME).then(|| slot.of(cluster)));
-        *own = read.to_string().into();
+        rename(&mut config, &|cluster| (cluster == internal::NAME).then(|| slot.of(cluster)));
         Some(config)
     }
 
@@ -149,9 +215,17 @@ impl Rendering {
     }
 }
 
+/// Renames the clusters that a filter's own configuration names.
+fn rename(config: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {
+    let Some(own) = config.pointer_mut(CONFIG) else { return };
+    let Some(mut read) = own.as_str().and_then(|text| serde_json::from_str(text).ok()) else { return };
+    kubernetes::rename(&mut read, cluster);
+    *own = read.to_string().into();
+}
+
 /// A filter that would have no place, or another one, in a chain that is there already must not be left out in silence.
 fn in_order(chain: &[Json]) -> io::Result<()> {
-    let names = chain.iter().filter(|filter| filter.pointer("/typed_config/@type").is_some_and(|kind| kind == slot::WASM));
+    let names = chain.iter().filter(|filter| slot::is_wasm(filter));
     let places = names.map(|filter| ORDER.iter().position(|name| filter["name"] == **name));
     let places: Option<Vec<_>> = places.collect();
     match places {
@@ -160,9 +234,12 @@ fn in_order(chain: &[Json]) -> io::Result<()> {
     }
 }
 
-fn wasm(mut filter: Json) -> Option<(String, Json)> {
-    let config = filter.get_mut("typed_config")?.take();
-    (config.get("@type")? == slot::WASM).then(|| (filter["name"].as_str().unwrap_or_default().to_owned(), config))
+fn slotted(listener: &Json, names: &[&str], folder: &Folder) -> Json {
+    let mut listener = listener.clone();
+    if let Some(Json::Array(chain)) = listener.pointer_mut(CHAIN) {
+        *chain = slot::chain(chain, names, &|name| folder.source(&Folder::filter(name)));
+    }
+    listener
 }
 
 /// A listener of this name, whose routes have the same name and a file of their own.

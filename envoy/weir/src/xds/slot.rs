@@ -54,26 +54,34 @@ pub fn closed() -> Json {
     typed(FAULT, json!({"abort": {"http_status": 503, "percentage": {"numerator": 100}}}))
 }
 
-/// A chain with both slots of every filter that a policy may have, but for those in `without`, in the place of those that it has.
-/// `source` is where the filter of this name comes from.
-pub fn chain(filters: &[Json], without: &[&str], source: &dyn Fn(&str) -> Json) -> Vec<Json> {
-    let mut left = ORDER.iter().filter(|name| !without.contains(name)).peekable();
+/// A chain with both slots of these filters, in their order, in the place of the filters that it has. `source` is where the filter
+/// of this name comes from.
+pub fn chain(filters: &[Json], names: &[&str], source: &dyn Fn(&str) -> Json) -> Vec<Json> {
+    let place = |name: &Json| ORDER.iter().position(|known| name == *known);
+    let mut left = names.iter().peekable();
     let mut chain = Vec::new();
     for (index, filter) in filters.iter().enumerate() {
-        let is_last = index + 1 == filters.len();
-        let is_slotted = filter.pointer("/typed_config/@type").is_some_and(|kind| kind == WASM);
-        while is_last || is_slotted {
-            let Some(name) = left.next() else { break };
+        // All that come no later than this one; in front of the router, all that are left.
+        let reached = if index + 1 == filters.len() { Some(ORDER.len()) } else { place(&filter["name"]) };
+        while let Some(name) = left.next_if(|name| place(&Json::from(**name)) <= reached) {
             chain.extend(Slot::BOTH.map(|slot| entry(&slot.of(name), source)));
-            if !is_last && filter["name"] == **name {
-                break;
-            }
         }
-        if !is_slotted {
+        if !is_wasm(filter) {
             chain.push(filter.clone());
         }
     }
     chain
+}
+
+/// Whether a filter of a chain is one of ours.
+pub fn is_wasm(filter: &Json) -> bool {
+    filter.pointer("/typed_config/@type").is_some_and(|kind| kind == WASM)
+}
+
+/// The names of the filters that a chain has slots of.
+pub fn names(chain: &[Json]) -> Vec<&'static str> {
+    let has = |name: &&str| chain.iter().any(|entry| entry["name"] == Slot::A.of(name));
+    ORDER.into_iter().filter(has).collect()
 }
 
 fn entry(name: &str, source: &dyn Fn(&str) -> Json) -> Json {

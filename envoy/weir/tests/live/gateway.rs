@@ -75,7 +75,7 @@ impl Gateway {
 
     fn program(&self, command: &str, more: &[&str]) -> Command {
         let mut program = program(self.place.path());
-        program.arg(command).args(["--xds-dir", "xds"]).args(more);
+        program.arg(command).args(["--xds-dir", "xds", "--linger", "300ms"]).args(more);
         if !more.contains(&"--admin") {
             program.arg("--admin").arg(self.envoy.admin_address().to_string());
         }

@@ -104,7 +104,7 @@ impl Fleet {
         fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.current_dir(self.place.path()).args(["rollout", "policy.yaml", "--fleet", "fleet.yaml", "--watch", "2s"]);
-        command.args(["--least", "30", "--filters"]).arg(self.filters.path()).args(more);
+        command.args(["--least", "30", "--linger", "300ms", "--filters"]).arg(self.filters.path()).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -122,7 +122,7 @@ fn ask(address: SocketAddr, seen: &Mutex<Seen>, resting: &AtomicBool) {
     let mut client: Option<Client> = None;
     while !resting.load(Relaxed) {
         let answer = client.take().map_or_else(|| Client::connect(address), Ok).and_then(|mut open| {
-            let answer = open.call(&Request::get("/x").header("x-key", "k"));
+            let answer = open.call(&Request::get("/x").header("x-key", "sandbox-key-of-the-scraper"));
             client = Some(open);
             answer
         });
