@@ -68,7 +68,8 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
     let policy = |changed: &str| policy_at(changed, &format!("{}/v1", origin.address()));
     let gateway = Gateway::start(&policy(""), &filters());
     // Longer than any of the changes: one whose answer is still to come, and one that has not been sent whole.
-    let (mut slow, mut upload) = (Client::connect(gateway.address()).unwrap(), Client::connect(gateway.address()).unwrap());
+    let (mut slow, mut upload) =
+        (Client::connect(gateway.address()).unwrap(), Client::connect(gateway.address()).unwrap());
     slow.send(&Request::get("/plain/held"));
     upload.send_bytes(b"POST /plain/upload HTTP/1.1\r\nhost: test\r\ncontent-length: 6\r\n\r\nabc");
     let loads = [
@@ -94,7 +95,10 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
     let sent = origin.received();
     let whole = sent.iter().find(|request| request.path() == b"/v1/plain/upload").unwrap();
     assert_eq!(whole.body.concat(), b"abcdef");
-    assert!(sent.iter().all(|request| request.path().starts_with(b"/v1/")), "no route leads to another policy's upstream");
+    assert!(
+        sent.iter().all(|request| request.path().starts_with(b"/v1/")),
+        "no route leads to another policy's upstream"
+    );
     let sent = elsewhere.received();
     assert!(!sent.is_empty() && sent.iter().all(|request| request.path().starts_with(b"/v2/")));
     // Both connections are as good as new.

@@ -77,7 +77,10 @@ fn a_good_policy_reaches_all_and_a_bad_one_harms_the_first_step_and_is_gone() {
     fleet.forget();
     let (code, said) = fleet.roll(&policy(origin.address(), ", allow: [nobody]"), &[]);
     assert!(code == Some(3) && said.contains("edge-0: 100.0 % of "), "{said}");
-    assert!(said.contains(" requests are refused, and ") && said.contains(" before, 0.0 % elsewhere: going back"), "{said}");
+    assert!(
+        said.contains(" requests are refused, and ") && said.contains(" before, 0.0 % elsewhere: going back"),
+        "{said}"
+    );
     assert!(said.contains("all proxies have what they had before"), "{said}");
     let seen = fleet.seen();
     let refused = statuses(&seen, 403);
@@ -106,7 +109,10 @@ fn a_good_policy_reaches_all_and_a_bad_one_harms_the_first_step_and_is_gone() {
     assert!(code == Some(2) && said.contains("another policy is on its way"), "{said}");
     let (code, said) = fleet.roll(&better, &[]);
     assert_eq!(code, Some(0), "{said}");
-    assert!(said.contains("step 3 of 3: 10 of 10 proxies") && said.ends_with("all 10 proxies have policy.yaml\n"), "{said}");
+    assert!(
+        said.contains("step 3 of 3: 10 of 10 proxies") && said.ends_with("all 10 proxies have policy.yaml\n"),
+        "{said}"
+    );
     assert!((0..PROXIES).all(moved) && !fleet.state().exists());
     let seen = fleet.seen();
     let answers: usize = statuses(&seen, 200).iter().sum();

@@ -72,7 +72,8 @@ impl Change<'_> {
 
     /// Makes sure that nothing is in the slot, whatever became of the change before this one.
     fn clear(&self, serving: &Rendering) -> Result<(), Failure> {
-        let names: Vec<_> = serving.slots(&self.folder.listeners()).iter().map(|name| self.version.slot.of(name)).collect();
+        let names: Vec<_> =
+            serving.slots(&self.folder.listeners()).iter().map(|name| self.version.slot.of(name)).collect();
         let read = |name: &str| self.folder.read(&Folder::filter(name)).unwrap_or_default();
         let is_closed = |name: &String| read(name).pointer("/resources/0/typed_config") == Some(&slot::closed());
         if !names.iter().all(is_closed) {
@@ -94,9 +95,7 @@ impl Change<'_> {
 
     fn steps(&self, old: &Rendering, new: &Rendering, before: &mut Before) -> Result<(), Failure> {
         let (slot, text) = (self.version.slot, self.version.to_string());
-        self.step(&[CDS.to_owned()], || {
-            before.put(self.folder, CLUSTERS, &text, &both(old, new))
-        })?;
+        self.step(&[CDS.to_owned()], || before.put(self.folder, CLUSTERS, &text, &both(old, new)))?;
         let there = self.folder.listeners();
         let listeners = new.listeners(&there, self.folder);
         let used = new.used();
@@ -204,7 +203,10 @@ pub fn retire(folder: &Folder, version: Version, serving: &Rendering) -> std::io
     let (slot, text) = (version.slot.other(), format!("after-{version}"));
     let inner = slot.of(internal::NAME);
     folder.put(&Folder::routes(&inner), &text, &[serving.inner(&inner, version.slot)])?;
-    serving.slots(&folder.listeners()).iter().try_for_each(|name| folder.put_filter(&slot.of(name), &text, &slot::closed()))
+    serving
+        .slots(&folder.listeners())
+        .iter()
+        .try_for_each(|name| folder.put_filter(&slot.of(name), &text, &slot::closed()))
 }
 
 impl Before {

@@ -169,9 +169,9 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
 /// # Errors
 /// Mistakes, or a file that cannot be read.
 pub fn read(file: &Path, sandbox: Option<&str>) -> Result<Document, Failure> {
-    let bytes = fs::read(file).map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
-    let document =
-        command::load(file, &Reading { sandbox, ..Reading::default() }).ok_or(Failure::Mistakes)?;
+    let bytes =
+        fs::read(file).map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
+    let document = command::load(file, &Reading { sandbox, ..Reading::default() }).ok_or(Failure::Mistakes)?;
     let mistakes = check::traps(&document, None);
     let is_bad = lint::any_error(&mistakes);
     if !mistakes.is_empty() {
@@ -285,7 +285,9 @@ impl Target {
             return Err(failure);
         }
         if serving.rendering.frame != next.rendering.frame {
-            eprintln!("weir: what only a start can change (the administration's address, the limit of connections) waits for it");
+            eprintln!(
+                "weir: what only a start can change (the administration's address, the limit of connections) waits for it"
+            );
         }
         self.folder.sweep()?;
         Ok(Outcome::Serves(next.number, started.elapsed()))
@@ -326,7 +328,9 @@ impl Target {
                 _ if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
                 Some(text) => {
                     let reason = format!("the Envoy at {address} serves version {text:?}, and {folder} has {version}");
-                    return Err(Failure::Unable(format!("{reason}: it follows another folder, or has refused this one")));
+                    return Err(Failure::Unable(format!(
+                        "{reason}: it follows another folder, or has refused this one"
+                    )));
                 }
                 None => return Err(Failure::Unable(format!("no Envoy answers for {folder} at {address}"))),
             }

@@ -17,7 +17,8 @@ pub fn loggers(reads_queries: bool, providers: &[&str]) -> Vec<Json> {
         [] => "%CEL(request.query)%".to_owned(),
         names => {
             // Where clusters come and go, more follows the name.
-            let is = |name: &&str| format!("xds.cluster_name == '{name}' || xds.cluster_name.startsWith('{name}{MARK}')");
+            let is =
+                |name: &&str| format!("xds.cluster_name == '{name}' || xds.cluster_name.startsWith('{name}{MARK}')");
             let any: Vec<_> = names.iter().map(is).collect();
             format!("%CEL({} ? '' : request.query)%", any.join(" || "))
         }

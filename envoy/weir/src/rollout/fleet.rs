@@ -29,19 +29,17 @@ pub struct Proxy {
 /// # Errors
 /// A file that cannot be read, and mistakes in it.
 pub fn read(file: &Path) -> Result<Vec<Proxy>, Failure> {
-    let bytes = fs::read(file).map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
+    let bytes =
+        fs::read(file).map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut mistakes = Mistakes::default();
     let proxies = yaml::parse(&text, &mut mistakes).and_then(|root| proxies(&root, file, &mut mistakes));
-    match proxies.filter(|_| mistakes.is_empty()) {
-        Some(proxies) => proxies.into_iter().collect(),
-        None => {
-            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            let mistakes = mistakes.in_order();
-            eprint!("{}", Report { name: file.display().to_string(), text, mistakes }.render(colour));
-            Err(Failure::Mistakes)
-        }
+    if let Some(proxies) = proxies.filter(|_| mistakes.is_empty()) {
+        return proxies.into_iter().collect();
     }
+    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    eprint!("{}", Report { name: file.display().to_string(), text, mistakes: mistakes.in_order() }.render(colour));
+    Err(Failure::Mistakes)
 }
 
 fn proxies(root: &Node, file: &Path, mistakes: &mut Mistakes) -> Option<Vec<Result<Proxy, Failure>>> {

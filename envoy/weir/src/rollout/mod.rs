@@ -185,7 +185,8 @@ impl Rollout<'_> {
         let target = &proxy.target;
         let named = |failure| of_proxy(proxy, failure);
         if !self.state.moved.contains_key(&proxy.name) {
-            let nothing = || Failure::Unable(format!("{}: no policy runs there yet: `weir apply` brings the first", proxy.name));
+            let nothing =
+                || Failure::Unable(format!("{}: no policy runs there yet: `weir apply` brings the first", proxy.name));
             let from = target.running().map_err(named)?.ok_or_else(nothing)?.number;
             let at = counted(proxy).unwrap_or_default();
             self.state.moved.insert(proxy.name.clone(), Move { from, at });
@@ -248,7 +249,8 @@ impl Rollout<'_> {
     fn judge(&self, moved: &[Proxy], before: &BTreeMap<&str, Sample>, now: &BTreeMap<&str, Sample>) -> Option<String> {
         let least = self.options.least;
         let others = self.proxies.iter().filter(|proxy| !self.state.moved.contains_key(&proxy.name));
-        let others = others.filter_map(|proxy| Some(now.get(proxy.name.as_str())?.since(before.get(proxy.name.as_str())?)));
+        let others =
+            others.filter_map(|proxy| Some(now.get(proxy.name.as_str())?.since(before.get(proxy.name.as_str())?)));
         let others = others.fold(Sample::default(), |all, one| all.and(&one));
         let each = moved.iter().find_map(|proxy| {
             let worse = verdict::worse(&self.since(proxy, now), &self.past(proxy), &others, least)?;
@@ -285,15 +287,16 @@ impl Rollout<'_> {
     fn tell(&self, moved: &[Proxy], now: &BTreeMap<&str, Sample>, watched: Duration) {
         let all = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.since(proxy, now)));
         let Sample { answers, errors, refusals, .. } = all;
-        println!("  {} s: {answers} requests, {errors} errors, {refusals} refusals: not worse than before", watched.as_secs());
+        println!(
+            "  {} s: {answers} requests, {errors} errors, {refusals} refusals: not worse than before",
+            watched.as_secs()
+        );
     }
 
     /// What all proxies have counted, as far as they answer.
     fn counts(&self) -> BTreeMap<&str, Sample> {
         thread::scope(|scope| {
-            let asked = self.proxies.iter().map(|proxy| {
-                (proxy.name.as_str(), scope.spawn(|| counted(proxy)))
-            });
+            let asked = self.proxies.iter().map(|proxy| (proxy.name.as_str(), scope.spawn(|| counted(proxy))));
             let asked: Vec<_> = asked.collect();
             asked.into_iter().filter_map(|(name, answer)| Some((name, answer.join().ok()??))).collect()
         })
@@ -329,7 +332,11 @@ impl Rollout<'_> {
                 Err(failure) => failure,
             };
         }
-        Failure::Unable(format!("{} of {} are not back; the same command tries again", failed.len(), self.state.moved.len()))
+        Failure::Unable(format!(
+            "{} of {} are not back; the same command tries again",
+            failed.len(),
+            self.state.moved.len()
+        ))
     }
 }
 

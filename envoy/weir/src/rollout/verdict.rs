@@ -28,7 +28,8 @@ enum Measure {
 
 /// What is worse, in words; `None` where nothing is. `least` is how many requests make a reference.
 pub fn worse(now: &Sample, past: &Sample, others: &Sample, least: u64) -> Option<String> {
-    let references: Vec<_> = [("before", past), ("elsewhere", others)].into_iter().filter(|(_, one)| one.answers >= least).collect();
+    let references: Vec<_> =
+        [("before", past), ("elsewhere", others)].into_iter().filter(|(_, one)| one.answers >= least).collect();
     if now.answers < least || references.is_empty() {
         return None;
     }
@@ -97,7 +98,8 @@ mod tests {
 
     /// Of `answers`, so many errors, refusals, and answers that took longer than 80 ms.
     fn sample(answers: u64, errors: u64, refusals: u64, slow: u64) -> Sample {
-        let times = vec![(10.0, answers - slow), (20.0, answers - slow), (80.0, answers - slow), (f64::INFINITY, answers)];
+        let times =
+            vec![(10.0, answers - slow), (20.0, answers - slow), (80.0, answers - slow), (f64::INFINITY, answers)];
         Sample { answers, errors, refusals, times }
     }
 
@@ -106,15 +108,51 @@ mod tests {
         let fine = sample(1000, 1, 20, 10);
         let rows = [
             ("nothing has changed", sample(1000, 1, 20, 10), fine.clone(), fine.clone(), None),
-            ("every request is refused", sample(100, 0, 100, 0), fine.clone(), fine.clone(), Some("100.0 % of 100 requests are refused, and 2.0 % before, 2.0 % elsewhere")),
-            ("errors", sample(200, 12, 4, 2), fine.clone(), fine.clone(), Some("6.0 % of 200 requests are errors, and 0.1 % before, 0.1 % elsewhere")),
-            ("slow", sample(200, 0, 4, 100), fine.clone(), fine.clone(), Some("50.0 % of 200 requests are slow, and 1.0 % before, 1.0 % elsewhere")),
+            (
+                "every request is refused",
+                sample(100, 0, 100, 0),
+                fine.clone(),
+                fine.clone(),
+                Some("100.0 % of 100 requests are refused, and 2.0 % before, 2.0 % elsewhere"),
+            ),
+            (
+                "errors",
+                sample(200, 12, 4, 2),
+                fine.clone(),
+                fine.clone(),
+                Some("6.0 % of 200 requests are errors, and 0.1 % before, 0.1 % elsewhere"),
+            ),
+            (
+                "slow",
+                sample(200, 0, 4, 100),
+                fine.clone(),
+                fine.clone(),
+                Some("50.0 % of 200 requests are slow, and 1.0 % before, 1.0 % elsewhere"),
+            ),
             ("everybody has errors now", sample(200, 100, 4, 2), fine.clone(), sample(500, 250, 0, 0), None),
             ("here it was always so", sample(200, 100, 4, 2), sample(1000, 500, 20, 10), fine.clone(), None),
             ("two of a hundred are chance", sample(100, 2, 2, 1), fine.clone(), fine.clone(), None),
-            ("a thousandth more does not matter", sample(1_000_000, 3000, 0, 0), sample(1_000_000, 2000, 0, 0), fine.clone(), None),
-            ("nobody else is left", sample(200, 100, 0, 0), fine.clone(), sample(0, 0, 0, 0), Some("50.0 % of 200 requests are errors, and 0.1 % before")),
-            ("there is no past", sample(200, 100, 0, 0), sample(5, 0, 0, 0), fine.clone(), Some("50.0 % of 200 requests are errors, and 0.1 % elsewhere")),
+            (
+                "a thousandth more does not matter",
+                sample(1_000_000, 3000, 0, 0),
+                sample(1_000_000, 2000, 0, 0),
+                fine.clone(),
+                None,
+            ),
+            (
+                "nobody else is left",
+                sample(200, 100, 0, 0),
+                fine.clone(),
+                sample(0, 0, 0, 0),
+                Some("50.0 % of 200 requests are errors, and 0.1 % before"),
+            ),
+            (
+                "there is no past",
+                sample(200, 100, 0, 0),
+                sample(5, 0, 0, 0),
+                fine.clone(),
+                Some("50.0 % of 200 requests are errors, and 0.1 % elsewhere"),
+            ),
             ("too few to judge by", sample(99, 99, 0, 0), fine.clone(), fine.clone(), None),
             ("nothing to compare with", sample(200, 100, 0, 0), sample(5, 0, 0, 0), sample(5, 0, 0, 0), None),
         ];

@@ -193,7 +193,8 @@ impl Folder {
     /// The listeners, as the files say.
     pub fn listeners(&self) -> Vec<Json> {
         let file = self.read(LISTENERS);
-        file.and_then(|mut file| Some(file.get_mut("resources")?.as_array_mut()?.drain(..).collect())).unwrap_or_default()
+        file.and_then(|mut file| Some(file.get_mut("resources")?.as_array_mut()?.drain(..).collect()))
+            .unwrap_or_default()
     }
 
     /// What runs, as far as the files say: the routes are what a change ends with.

@@ -50,7 +50,7 @@ impl Rendering {
         let mut tables = BTreeMap::new();
         let mut listeners = Vec::new();
         for mut listener in listener::all(plan) {
-            let is_inner = listener["name"] == internal::NAME;
+            let is_inner = listener.get("name").is_some_and(|name| name == internal::NAME);
             let Some(manager) = listener.pointer_mut("/filter_chains/0/filters/0/typed_config") else { continue };
             if let Some(table) = manager.as_object_mut().and_then(|manager| manager.remove("route_config")) {
                 tables.insert(is_inner, table);
@@ -141,13 +141,18 @@ impl Rendering {
     /// The filters that there are slots of, beside such listeners.
     pub fn slots(&self, there: &[Json]) -> Vec<&'static str> {
         let used = self.used();
-        let had: Vec<_> = there.iter().filter_map(|one| one.pointer(CHAIN)?.as_array()).flat_map(|chain| slot::names(chain)).collect();
+        let had: Vec<_> = there
+            .iter()
+            .filter_map(|one| one.pointer(CHAIN)?.as_array())
+            .flat_map(|chain| slot::names(chain))
+            .collect();
         ORDER.into_iter().filter(|name| used.contains(name) || had.contains(name)).collect()
     }
 
     /// Whether filters ask for anything by the way back into the proxy, or might have.
     pub fn has_inner(&self, there: &[Json]) -> bool {
-        let asks = |name: &&str| self.filters.get(*name).is_some_and(|config| config.to_string().contains(internal::NAME));
+        let asks =
+            |name: &&str| self.filters.get(*name).is_some_and(|config| config.to_string().contains(internal::NAME));
         there.iter().any(|listener| listener["name"] == Slot::A.of(internal::NAME)) || self.used().iter().any(asks)
     }
 
@@ -181,9 +186,10 @@ impl Rendering {
 
     /// The variables of Envoy's environment that a filter needs.
     pub fn variables(&self, filter: &str) -> Vec<String> {
-        let keys = self.filters.get(filter).and_then(|config| {
-            config.pointer("/config/vm_config/environment_variables/host_env_keys")?.as_array()
-        });
+        let keys = self
+            .filters
+            .get(filter)
+            .and_then(|config| config.pointer("/config/vm_config/environment_variables/host_env_keys")?.as_array());
         keys.into_iter().flatten().filter_map(|key| Some(key.as_str()?.to_owned())).collect()
     }
 

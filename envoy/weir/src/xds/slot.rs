@@ -103,7 +103,8 @@ pub fn routes(table: &Json, name: &str, filters: &[&str], slot: Slot) -> Json {
     let Some(routes) = table.pointer_mut("/virtual_hosts/0/routes").and_then(Json::as_array_mut) else { return table };
     for route in routes.iter_mut() {
         let Some(Json::Object(switched)) = route.get_mut("typed_per_filter_config") else { continue };
-        let of_slot = |(name, value): (String, Json)| (if ORDER.contains(&&*name) { slot.of(&name) } else { name }, value);
+        let of_slot =
+            |(name, value): (String, Json)| (if ORDER.contains(&&*name) { slot.of(&name) } else { name }, value);
         *switched = std::mem::take(switched).into_iter().map(of_slot).collect();
     }
     routes.push(json!({"match": {"prefix": "/"}, "direct_response": {"status": 404}}));

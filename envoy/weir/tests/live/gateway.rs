@@ -25,7 +25,8 @@ impl Gateway {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("first.yaml"), policy).unwrap();
         let folder = place.path().join("xds");
-        let begun = program(place.path()).args(["apply", "first.yaml", "--xds-dir", "xds", "--filters"]).arg(filters).output();
+        let begun =
+            program(place.path()).args(["apply", "first.yaml", "--xds-dir", "xds", "--filters"]).arg(filters).output();
         Said(begun.unwrap()).ended(0, "version 1 is first.yaml; start Envoy with -c xds/bootstrap.json");
         let bootstrap = fs::read_to_string(folder.join("bootstrap.json")).unwrap();
         let envoy = Envoy::start_with(&bootstrap, &Options::default()).unwrap_or_else(|failure| panic!("{failure}"));
@@ -49,7 +50,8 @@ impl Gateway {
 
     /// What it answers.
     pub(crate) fn get(&self, path: &str) -> Answer {
-        client::call(self.address(), &Request::get(path)).unwrap_or_else(|lost| panic!("{path}: {lost}\n{}", self.log()))
+        client::call(self.address(), &Request::get(path))
+            .unwrap_or_else(|lost| panic!("{path}: {lost}\n{}", self.log()))
     }
 
     /// A command on a policy.
@@ -95,7 +97,11 @@ impl Said {
     #[track_caller]
     pub(crate) fn ended(&self, code: i32, words: &str) {
         let said = String::from_utf8_lossy(&self.0.stdout) + String::from_utf8_lossy(&self.0.stderr);
-        assert!(self.0.status.code() == Some(code) && said.contains(words), "not {code} with {words:?}: {:?}\n{said}", self.0.status);
+        assert!(
+            self.0.status.code() == Some(code) && said.contains(words),
+            "not {code} with {words:?}: {:?}\n{said}",
+            self.0.status
+        );
     }
 
     /// The policy serves.

@@ -64,7 +64,8 @@ impl Fleet {
         let resting = Arc::new(AtomicBool::new(false));
         for (index, envoy) in envoys.iter().enumerate() {
             for _ in 0..CLIENTS {
-                let (address, seen, resting) = (envoy.listener("weir").unwrap(), Arc::clone(&seen), Arc::clone(&resting));
+                let (address, seen, resting) =
+                    (envoy.listener("weir").unwrap(), Arc::clone(&seen), Arc::clone(&resting));
                 thread::spawn(move || ask(address, &seen[index], &resting));
             }
         }
@@ -103,7 +104,14 @@ impl Fleet {
     pub(crate) fn command(&self, policy: &str, more: &[&str]) -> Command {
         fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        command.current_dir(self.place.path()).args(["rollout", "policy.yaml", "--fleet", "fleet.yaml", "--watch", "2s"]);
+        command.current_dir(self.place.path()).args([
+            "rollout",
+            "policy.yaml",
+            "--fleet",
+            "fleet.yaml",
+            "--watch",
+            "2s",
+        ]);
         command.args(["--least", "30", "--linger", "300ms", "--filters"]).arg(self.filters.path()).args(more);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
