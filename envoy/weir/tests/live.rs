@@ -10,40 +10,61 @@ mod gateway;
 mod modules;
 
 use std::fs;
-use std::process::{Child, Command, Stdio};
-use std::thread;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use gateway::Gateway;
 use modules::{filters, only, with_other_code};
 use proxy::{Client, Origin, Reply, Request};
 
-/// How long a load lasts, in seconds: longer than four changes take on a busy machine.
-const LOAD: &str = "7";
+/// How long a load keeps its connections, in seconds: changes come while they are open.
+const LOAD: &str = "4";
 
-/// Requests that come again and again over the same connections, and how many of them went wrong.
-struct Load(Child);
+/// Requests that come again and again until they are counted.
+struct Load {
+    enough: Arc<AtomicBool>,
+    sent: JoinHandle<(usize, String)>,
+}
 
 impl Load {
     fn start(gateway: &Gateway, protocol: &[&str], path: &str) -> Self {
-        let mut load = Command::new("h2load");
-        load.args(protocol).args(["-t", "1", "-D", LOAD]).arg(format!("http://{}{path}", gateway.address()));
-        let load = load.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
-        Self(load.expect("h2load, of Debian's nghttp2-client"))
+        let mut command = Command::new("h2load");
+        command.args(protocol).args(["-t", "1", "-D", LOAD]).arg(format!("http://{}{path}", gateway.address()));
+        command.stdin(Stdio::null()).stderr(Stdio::null());
+        let enough = Arc::new(AtomicBool::new(false));
+        let stop = Arc::clone(&enough);
+        let send = move || {
+            let (mut good, mut lost) = (0, String::new());
+            while lost.is_empty() && !stop.load(Relaxed) {
+                let said = command.output().expect("h2load, of Debian's nghttp2-client").stdout;
+                let (more, wrong) = read(&String::from_utf8_lossy(&said));
+                good += more;
+                lost = wrong;
+            }
+            (good, lost)
+        };
+        Self { enough, sent: thread::spawn(send) }
     }
 
-    /// How many were answered with 2xx; whatever else became of one is in the report.
+    /// How many were answered with 2xx, and the report where something else became of one.
     fn counted(self) -> (usize, String) {
-        let output = self.0.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        let line = |start: &str| said.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
-        let (requests, statuses) = (line("requests: "), line("status codes: "));
-        let good = statuses.trim_start_matches("status codes: ").split(' ').next().unwrap().parse().unwrap_or(0);
-        let lost = [requests, statuses].join(", ");
-        let of = |word: &str| format!(" 0 {word}");
-        let bad = ["failed", "errored", "timeout", "3xx", "4xx", "5xx"].iter().any(|word| !lost.contains(&of(word)));
-        (good, if bad { lost } else { String::new() })
+        self.enough.store(true, Relaxed);
+        self.sent.join().unwrap()
     }
+}
+
+/// A report of h2load's.
+fn read(said: &str) -> (usize, String) {
+    let line = |start: &str| said.lines().find(|line| line.starts_with(start)).unwrap_or_default().to_owned();
+    let (requests, statuses) = (line("requests: "), line("status codes: "));
+    let good = statuses.trim_start_matches("status codes: ").split(' ').next().unwrap().parse().unwrap_or(0);
+    let report = [requests, statuses].join(", ");
+    let bad = ["failed", "errored", "timeout", "3xx", "4xx", "5xx"];
+    let bad = bad.iter().any(|word| !report.contains(&format!(" 0 {word}")));
+    (good, if bad { report } else { String::new() })
 }
 
 #[test]
@@ -53,35 +74,42 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
     origin.answer(Some("/v1/plain/held"), Reply::status(200).body("held").held());
     let elsewhere = Origin::start();
     elsewhere.answer(None, Reply::status(200).body("{\"a\": 2}"));
-    let policy_at = |changed: &str, address: &str| {
+    let policy_at = |timeout: &str, address: &str| {
         format!(
             "version: 1\nlisten: 127.0.0.1:0\ntiers: {{anonymous: {{per_second: 900000, burst: 900000}}}}\n\
-             upstreams: {{up: {{url: 'http://{1}', internal: true, breaker: {{}}, limit: {{rate: 900000/s, burst: 900000}}{changed}}}}}\n\
+             upstreams: {{up: {{url: 'http://{1}', internal: true, breaker: {{}}, limit: {{rate: 900000/s, burst: 900000}}, timeout: {timeout}}}}}\n\
              routes:\n- {{match: /plain/*, upstream: up, limit: off}}\n\
              - {{match: /kept/*, upstream: up, cache: {{data_type: x, ttl: 1h}}}}\n\
              - {{match: GET /composed, limit: off, compose: {{name: c, steps: [{{name: s, call: GET /inside{0}}}], answer: {{s: '${{s}}'}}}}}}\n\
              - {{match: GET /inside{0}, upstream: up, inside: true}}\n",
-            changed.len(),
+            timeout.len(),
             address,
         )
     };
-    let policy = |changed: &str| policy_at(changed, &format!("{}/v1", origin.address()));
-    let gateway = Gateway::start(&policy(""), &filters());
-    // Longer than any of the changes: one whose answer is still to come, and one that has not been sent whole.
-    let (mut slow, mut upload) =
-        (Client::connect(gateway.address()).unwrap(), Client::connect(gateway.address()).unwrap());
+    let policy = |timeout: &str| policy_at(timeout, &format!("{}/v1", origin.address()));
+    let gateway = Gateway::start(&policy("2m"), &filters());
+    // Two whose answers are still to come when all changes are over, the second over HTTP/2.
+    let mut slow = Client::connect(gateway.address()).unwrap();
     slow.send(&Request::get("/plain/held"));
-    upload.send_bytes(b"POST /plain/upload HTTP/1.1\r\nhost: test\r\ncontent-length: 6\r\n\r\nabc");
+    let mut stream = Command::new("nghttp");
+    stream.arg(format!("http://{}/plain/held", gateway.address())).stdin(Stdio::null());
+    let stream = stream.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("nghttp, of nghttp2-client");
+    assert_eq!(origin.wait_for(2, Duration::from_secs(20)), 2);
     let loads = [
         Load::start(&gateway, &["--h1", "-c", "8"], "/plain/x"),
         Load::start(&gateway, &["-c", "2", "-m", "8"], "/kept/x"),
         Load::start(&gateway, &["-c", "1", "-m", "4"], "/composed"),
     ];
-    gateway.apply(&policy(", timeout: 9s"), &[]).serves();
+    gateway.apply(&policy("10m"), &[]).serves();
+    // One that takes two of the changes to be sent.
+    let mut upload = Client::connect(gateway.address()).unwrap();
+    upload.send_bytes(b"POST /plain/upload HTTP/1.1\r\nhost: test\r\ncontent-length: 6\r\n\r\nabc");
     let other = with_other_code(&["correlation", "breaker"]);
-    gateway.apply(&policy(", timeout: 9s"), &["--filters", other.path().to_str().unwrap()]).serves();
+    gateway.apply(&policy("10m"), &["--filters", other.path().to_str().unwrap()]).serves();
     // The same upstream is elsewhere, and has other paths.
-    gateway.apply(&policy_at("", &format!("{}/v2", elsewhere.address())), &[]).serves();
+    gateway.apply(&policy_at("2m", &format!("{}/v2", elsewhere.address())), &[]).serves();
+    upload.send_bytes(b"def");
+    assert_eq!(upload.receive().unwrap().status, 200);
     gateway.rollback().serves();
     for load in loads {
         let (good, lost) = load.counted();
@@ -90,8 +118,7 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
     origin.release(None);
     let answer = slow.receive().unwrap();
     assert_eq!((answer.status, answer.body.as_slice(), answer.cut), (200, &b"held"[..], false));
-    upload.send_bytes(b"def");
-    assert_eq!(upload.receive().unwrap().status, 200);
+    assert_eq!(stream.wait_with_output().unwrap().stdout, b"held");
     let sent = origin.received();
     let whole = sent.iter().find(|request| request.path() == b"/v1/plain/upload").unwrap();
     assert_eq!(whole.body.concat(), b"abcdef");

@@ -65,9 +65,9 @@ impl Rendering {
             }
             listeners.push(listener);
         }
-        let (mut inward, mut clusters): (Vec<_>, Vec<_>) =
+        let (inward, mut clusters): (Vec<_>, Vec<_>) =
             cluster::all(plan).into_iter().partition(|cluster| cluster["name"] == internal::NAME);
-        clusters.extend(inward.drain(..).flat_map(|cluster| Slot::BOTH.map(|slot| way_back(&cluster, slot))));
+        clusters.extend(inward.iter().flat_map(|cluster| Slot::BOTH.map(|slot| way_back(cluster, slot))));
         let of_kind = |kind: &str, all: Vec<Json>| all.into_iter().map(|one| typed(kind, one)).collect();
         let mut rendering = Self {
             frame: bootstrap::followed(plan, folder.path()),
