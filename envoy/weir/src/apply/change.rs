@@ -67,7 +67,7 @@ impl Change<'_> {
             before.restore();
             return Err(failure);
         }
-        Ok(())
+        Ok(self.folder.put_frame(new)?)
     }
 
     /// Makes sure that nothing is in the slot, whatever became of the change before this one.
@@ -120,7 +120,6 @@ impl Change<'_> {
             if listeners == there { Ok(()) } else { before.put(self.folder, LISTENERS, &text, &listeners) }
         })
         .map_err(|failure| with_variables(failure, new))?;
-        self.folder.put_frame(new)?;
         self.step(&[ROUTES.to_owned()], || {
             before.put(self.folder, &Folder::routes(OUTER), &text, &[new.outer(OUTER, slot)])
         })
@@ -161,14 +160,14 @@ impl Change<'_> {
     /// Why Envoy refused something of this kind, as far as it says so anywhere but in its log.
     fn reason(&self, kind: &str) -> String {
         let (what, dump) = match kind {
-            CDS => ("an upstream".to_owned(), "dynamic_warming_clusters"),
-            LDS => ("the listener".to_owned(), "dynamic_listeners"),
+            CDS => ("an upstream".to_owned(), None),
+            LDS => ("the listener".to_owned(), Some("dynamic_listeners")),
             _ => match kind.strip_prefix(FILTER).and_then(|name| name.split_once('.')) {
-                Some((name, _)) => (format!("the filter `{name}` with its configuration"), ""),
-                None => ("the routes".to_owned(), "dynamic_route_configs"),
+                Some((name, _)) => (format!("the filter `{name}` with its configuration"), None),
+                None => ("the routes".to_owned(), Some("dynamic_route_configs")),
             },
         };
-        let details = self.admin.details(dump).map(|details| format!(": {details}"));
+        let details = dump.and_then(|dump| self.admin.details(dump)).map(|details| format!(": {details}"));
         format!("Envoy has refused {what}{}", details.unwrap_or_else(|| "; its log says why".to_owned()))
     }
 }
