@@ -23,7 +23,7 @@ use serde_json::Value as Json;
 const PROXIES: usize = 10;
 /// A bad policy is gone after so long: until thirty requests are answered, or Envoy's histograms are brought up to date (five
 /// seconds), looked at every second, and a change back on a busy machine.
-const GONE: Duration = Duration::from_secs(20);
+const GONE: Duration = Duration::from_secs(30);
 
 /// A server that takes its time.
 fn slow_origin() -> SocketAddr {
