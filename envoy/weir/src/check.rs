@@ -114,7 +114,7 @@ fn check(file: &Path, bytes: &[u8], options: &Options) -> (Report, Option<String
 }
 
 /// The traps in a policy that is valid.
-fn traps(document: &Document, envoy: Option<Version>) -> Vec<crate::diagnostic::Mistake> {
+pub(crate) fn traps(document: &Document, envoy: Option<Version>) -> Vec<crate::diagnostic::Mistake> {
     let variable = |name: &str| std::env::var(name).ok();
     match Gateway::of(document, &variable) {
         Ok(gateway) => lint::look(&gateway, envoy),

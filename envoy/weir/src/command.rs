@@ -7,12 +7,14 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::apply;
 use crate::check;
 use crate::diff;
 use crate::document::{self, Document, Reading};
 use crate::explain;
 use crate::render;
 use crate::replay;
+use crate::rollout;
 use crate::run;
 
 /// Resilience and access policy for Envoy.
@@ -38,6 +40,12 @@ enum Command {
     },
     /// Says what a policy would have done to the traffic in an access log.
     Replay(replay::Options),
+    /// Brings a policy to a running Envoy that follows a folder of `--xds-dir`, without a request lost.
+    Apply(apply::Options),
+    /// Brings back the policy that an Envoy had before the last `apply`.
+    Rollback(apply::Place),
+    /// Brings a policy to a fleet, step by step, and back where it makes something worse.
+    Rollout(rollout::Options),
     /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
     Run(run::Options),
 }
@@ -45,6 +53,9 @@ enum Command {
 /// Does what the command line says.
 pub fn main() -> ExitCode {
     let done = match Arguments::parse().command {
+        Command::Apply(options) => return apply::main(&options),
+        Command::Rollback(place) => return apply::back(&place),
+        Command::Rollout(options) => return rollout::main(&options),
         Command::Check(options) => return check::main(&options),
         Command::Diff(options) => return diff::main(&options),
         Command::Explain(options) => explain::main(&options),

@@ -74,7 +74,8 @@ pub fn check(policy: &Policy) -> Result<(), String> {
     })
 }
 
-fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {
+/// Renames clusters wherever a filter is told of one.
+pub(crate) fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {
     match value {
         Json::Object(members) => {
             for (key, value) in members.iter_mut() {

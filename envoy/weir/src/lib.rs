@@ -9,13 +9,14 @@
 //!    written, and read by the filter's own code; [`complaint`] tells what that code says in the policy's words. So
 //!    what passes the check loads in the filter.
 //! 4. [`envoy`]: the proxy's configuration around the filters.
-//! 5. [`run`]: Envoy as a child process that follows the policy's files; [`xds`]: the same files for any Envoy; [`istio`] and
-//!    [`envoygateway`], on [`kubernetes`]: objects for those.
+//! 5. [`run`]: Envoy as a child process that follows the policy's files; [`xds`]: files for any Envoy, and [`apply`]: other ones while
+//!    it runs, also of a whole fleet ([`rollout`]); [`istio`] and [`envoygateway`], on [`kubernetes`]: objects for those.
 //! 6. [`gateway`]: a policy as its filters see it, asked by [`lint`] (traps, each with a [`code`], told by [`check`] and
 //!    [`report`]), [`facts`] (what is so of a request), [`explain`], [`diff`] and [`replay`].
 //!
 //! [`document`] is the way from bytes to a valid policy, and [`command`] the command line.
 
+pub mod apply;
 pub mod check;
 pub mod code;
 pub mod command;
@@ -37,6 +38,7 @@ pub mod reader;
 pub mod render;
 pub mod replay;
 pub mod report;
+pub mod rollout;
 pub mod run;
 pub mod translate;
 pub mod xds;

@@ -21,7 +21,8 @@ pub enum Target {
         /// The folder of the filters' `.wasm` files, as Envoy will see it.
         #[arg(long, value_name = "DIR", default_value = run::FILTERS)]
         filters: PathBuf,
-        /// Writes listeners, routes and clusters into this folder, and the bootstrap of an Envoy that follows them.
+        /// Writes listeners, routes, clusters and filters into this folder, which is to hold no other policy, and the bootstrap of an
+        /// Envoy that follows them; `weir apply` changes what is there.
         #[arg(long, value_name = "DIR")]
         xds_dir: Option<PathBuf>,
     },
@@ -72,9 +73,9 @@ pub struct Source {
 }
 
 /// Where images are looked for unless somebody says otherwise: a registry on this machine.
-const IMAGES: &str = "localhost:5000/weir";
+pub(crate) const IMAGES: &str = "localhost:5000/weir";
 
-fn label(text: &str) -> Result<(String, String), String> {
+pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());
     let (name, value) = parts.ok_or_else(|| "expected a label, like istio=ingressgateway".to_owned())?;
     Ok((name.to_owned(), value.to_owned()))
@@ -91,7 +92,7 @@ pub fn main(target: &Target) -> bool {
         Target::Envoy { xds_dir: None, .. } => Ok(Some(bootstrap::standalone(&plan))),
         Target::Envoy { xds_dir: Some(folder), .. } => {
             let said = |error: io::Error| format!("{}: {error}", folder.display());
-            xds::write(&plan, folder).map(|()| None).map_err(said)
+            xds::write(&plan, &policy.file.display().to_string(), folder).map(|()| None).map_err(said)
         }
         Target::Istio { namespace, selector, images, .. } => {
             let place = Place { namespace: namespace.clone(), images: images.clone() };

@@ -8,9 +8,7 @@
 mod schema;
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use proxy::deadline::Deadline;
 use proxy::{Envoy, Origin, Reply, Request, client};
 use schema::Schemas;
 use serde_json::{Value as Json, json};
@@ -260,43 +258,23 @@ fn what_envoy_gateway_cannot_say_is_refused() {
 }
 
 #[test]
-fn a_folder_of_xds_files_serves_and_changes_with_its_routes() {
+fn a_folder_of_xds_files_serves_and_is_not_written_over() {
     let origin = Origin::start();
     origin.answer(None, Reply::status(200).body("x"));
-    let policy = |path: &str| {
-        format!(
-            "version: 1\nlisten: 127.0.0.1:0\nupstreams: {{up: {{url: 'http://{}', internal: true}}}}\n\
-             routes: [{{match: GET {path}, upstream: up}}]\n",
-            origin.address()
-        )
-    };
+    let policy = format!(
+        "version: 1\nlisten: 127.0.0.1:0\nupstreams: {{up: {{url: 'http://{}', internal: true}}}}\n\
+         routes:\n- {{match: GET /one, upstream: up}}\n- {{match: GET /inside, upstream: up, inside: true}}\n",
+        origin.address()
+    );
     let folder = tempfile::tempdir().unwrap();
     let wasm = std::env::var_os("WEIR_WASM_DIR").map_or_else(|| repository().join("target/wasm"), PathBuf::from);
-    let write = |path: &str| {
-        let document = read(&policy(path));
-        xds::write(&Plan { policy: &document.policy, filters: &document.filters, wasm: &wasm }, folder.path()).unwrap();
-    };
-    write("/one");
+    let document = read(&policy);
+    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &wasm };
+    xds::write(&plan, "p.yaml", folder.path()).unwrap();
     let bootstrap = std::fs::read_to_string(folder.path().join(xds::BOOTSTRAP)).unwrap();
     let envoy = Envoy::start(&bootstrap).unwrap();
     let status = |path: &str| client::call(envoy.address(), &Request::get(path)).unwrap().status;
-    assert_eq!((status("/one"), status("/two")), (200, 404), "{}", envoy.log());
-    let names = || {
-        let entries =
-            std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
-        let mut names: Vec<_> = entries.map(|name| name.split('-').next().unwrap().to_owned()).collect();
-        names.sort();
-        names
-    };
-    assert_eq!(names(), ["bootstrap.json", "clusters.json", "listeners.json", "routes"]);
-    write("/one");
-    assert_eq!(names().len(), 4, "the same routes have the same name");
-    write("/two");
-    let patience = Deadline::after(Duration::from_mins(1));
-    assert!(patience.wait_until(|| status("/two") == 200), "{}", envoy.log());
-    assert_eq!(status("/one"), 404);
-    for path in ["/three", "/four"] {
-        write(path);
-    }
-    assert_eq!(names().iter().filter(|name| *name == "routes").count(), 2, "one file for those that are drained");
+    assert_eq!((status("/one"), status("/two"), status("/inside")), (200, 404, 404), "{}", envoy.log());
+    let refused = xds::write(&plan, "p.yaml", folder.path()).unwrap_err().to_string();
+    assert_eq!(refused, "there is a policy already: `weir apply` brings another in its place");
 }

@@ -2,8 +2,8 @@
 //!
 //! A callout to the cluster [`NAME`] reaches a listener of the same name that has no socket: Envoy connects the two inside one
 //! worker, and nobody outside can reach it. It routes as the outer listener does, by method, authority and path, and its chain is
-//! the outer one without those filters that judge a *client*: `front`, `auth` and `ratelimit`, and without `admin`. So upstreams' limits, breakers,
-//! credentials, the cache and the ids hold for such a request as for any other.
+//! the outer one without those filters that judge a *client*: `front`, `auth` and `ratelimit`, and without `admin`. So upstreams'
+//! limits, breakers, credentials, the cache and the ids hold for such a request as for any other.
 //!
 //! **How trust is passed on.** What comes in here was sent by one of the proxy's own filters. A filter that asks on a client's
 //! behalf does so after the outer chain has judged that client, and hands on what `auth` said of it (`x-weir-user` and its like),
@@ -27,6 +27,19 @@ pub const CHARGED: &str = "weir_batch";
 /// The filters that judge a client, and those that a client's request ends at: what they send comes in here.
 const OUTER: [&str; 6] = ["front", "auth", "caller", "ratelimit", "compose", "admin"];
 
+/// All such listeners and clusters.
+pub const NAMES: [&str; 2] = [NAME, CHARGED];
+
+/// Whether a listener or a cluster is one of them.
+pub fn is_one(listener: &Json) -> bool {
+    NAMES.iter().any(|name| listener["name"] == **name)
+}
+
+/// Whether the listener of this name has no filter of that name.
+pub fn leaves_out(listener: &str, filter: &str) -> bool {
+    OUTER.contains(&filter) && !(listener == CHARGED && filter == "ratelimit")
+}
+
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;
 
@@ -41,8 +54,7 @@ pub fn listeners(plan: &Plan<'_>) -> Vec<Json> {
 }
 
 fn listener(plan: &Plan<'_>, name: &str) -> Json {
-    let is_left_out =
-        |filter: &Json| OUTER.iter().any(|own| filter["name"] == *own && !(name == CHARGED && *own == "ratelimit"));
+    let is_left_out = |filter: &Json| filter["name"].as_str().is_some_and(|filter| leaves_out(name, filter));
     let chain: Vec<_> = filter::chain(plan).into_iter().filter(|filter| !is_left_out(filter)).collect();
     let manager = listener::manager(plan, listener::Side::Inner, &chain);
     listener::of(name, json!({"internal_listener": {}}), manager)

@@ -4,6 +4,7 @@ use policy::handover::state;
 use serde_json::{Value as Json, json};
 
 use crate::envoy::typed;
+use crate::xds::rendering::MARK;
 
 /// One logger for each level, each with the requests of its level alone: a filter by status costs nothing, while a
 /// level that is computed for every line would be an expression to evaluate.
@@ -14,7 +15,13 @@ pub fn loggers(reads_queries: bool, providers: &[&str]) -> Vec<Json> {
     let query = match providers {
         _ if reads_queries => left(state::QUERY),
         [] => "%CEL(request.query)%".to_owned(),
-        names => format!("%CEL(xds.cluster_name in ['{}'] ? '' : request.query)%", names.join("', '")),
+        names => {
+            // Where clusters come and go, more follows the name.
+            let is =
+                |name: &&str| format!("xds.cluster_name == '{name}' || xds.cluster_name.startsWith('{name}{MARK}')");
+            let any: Vec<_> = names.iter().map(is).collect();
+            format!("%CEL({} ? '' : request.query)%", any.join(" || "))
+        }
     };
     let logger = |level, filter: &Json, ids| logger(level, filter, ids, &query);
     let answered = ["%RESP(X-REQUEST-ID)%".to_owned(), "%RESP(X-CORRELATION-ID)%".to_owned()];

@@ -1,11 +1,12 @@
 //! Envoy's administration interface, as far as a run asks it anything.
 
+use std::collections::HashMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 /// More of an answer is not read.
-const ANSWER_BYTES_MAX: u64 = 1 << 20;
+const ANSWER_BYTES_MAX: u64 = 16 << 20;
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The interface at its address.
@@ -48,6 +49,41 @@ impl Admin {
         let name = format!("{kind}.version_text");
         let body = self.ask(&format!("/stats?type=TextReadouts&filter=^{name}$"))?;
         body.lines().find_map(|line| Some(line.strip_prefix(&name)?.trim_matches([':', ' ', '"']).to_owned()))
+    }
+
+    /// The versions of all that Envoy has taken over, by kind.
+    pub fn versions(&self) -> HashMap<String, String> {
+        let body = self.ask("/stats?type=TextReadouts&filter=version_text$").unwrap_or_default();
+        let version = |line: &str| {
+            let (kind, text) = line.split_once(".version_text: ")?;
+            Some((kind.to_owned(), text.trim_matches('"').to_owned()))
+        };
+        body.lines().filter_map(version).collect()
+    }
+
+    /// How many updates Envoy has refused, by kind; `None` where it does not answer.
+    pub fn refusals(&self) -> Option<HashMap<String, u64>> {
+        let body = self.ask("/stats?filter=%5C.update_(rejected|failure)$")?;
+        let mut counts = HashMap::new();
+        for line in body.lines() {
+            let Some((name, count)) = line.rsplit_once(": ") else { continue };
+            let Some((kind, _)) = name.rsplit_once(".update_") else { continue };
+            *counts.entry(kind.to_owned()).or_default() += count.trim().parse::<u64>().unwrap_or_default();
+        }
+        Some(counts)
+    }
+
+    /// What Envoy has against the last update of a resource (`dynamic_listeners`), where it says so.
+    pub fn details(&self, resource: &str) -> Option<String> {
+        let dump = self.ask(&format!("/config_dump?resource={resource}"))?;
+        let dump: serde_json::Value = serde_json::from_str(&dump).ok()?;
+        let mut configs = dump.get("configs")?.as_array()?.iter();
+        configs.find_map(|config| Some(config.pointer("/error_state/details")?.as_str()?.trim().to_owned()))
+    }
+
+    /// All statistics whose names match, as Prometheus reads them.
+    pub fn prometheus(&self, filter: &str) -> Option<String> {
+        self.ask(&format!("/stats/prometheus?filter={filter}"))
     }
 
     fn number(&self, name: &str) -> u64 {

@@ -35,6 +35,10 @@ pub struct Filter {
 /// The modules of the filters.
 pub const MODULES: [&str; 8] = ["correlation", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
 
+/// The filters in the order in which they meet a request, those of which a policy may have none included.
+pub const ORDER: [&str; 10] =
+    ["correlation", "front", "auth", "ratelimit", "admin", "compose", "cache", "quota", "breaker", "provider"];
+
 /// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the
 /// place in the policy that it came from. The filters come in the order in which they meet a request.
 pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Vec<Filter> {

@@ -1,0 +1,355 @@
+//! `weir rollout`: a policy for a fleet, step by step, which goes back by itself where it makes something worse.
+//!
+//! 1. The policy is checked; [`fleet`] says which proxies there are, and how many have moved after each step.
+//! 2. Each step moves proxies as `weir apply` does. A proxy that refuses ends the rollout: all go back.
+//! 3. Between steps, the statistics of all proxies are read every second ([`sample`]) for as long as `--watch` says, and on until
+//!    those that have moved have answered `--least` requests since, each of them. Those few that nobody asks are waited for no
+//!    longer than `--patience`; then the rollout stops where it is, and goes on where it is started again.
+//! 4. As soon as [`verdict`] finds one that has moved, or all of them together, worse than before and than the others, all go back
+//!    at once: a bad policy harms its step, for as long as `--least` requests or five seconds (latency) take, and a change.
+//!
+//! [`state`] remembers what has been done, so that the command may die at any time. [`istio`] renders the same steps for those whose
+//! proxies Istio configures.
+
+pub mod fleet;
+pub mod istio;
+pub mod sample;
+pub mod state;
+pub mod verdict;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use crate::apply::{self, Failure, Outcome};
+use crate::document::Document;
+use crate::rollout::fleet::{Proxy, Steps};
+use crate::rollout::sample::Sample;
+use crate::rollout::state::{File, Move, State};
+use crate::run;
+use crate::xds::digest;
+use crate::xds::folder::Lock;
+
+/// How often statistics are read.
+const LOOK: Duration = Duration::from_secs(1);
+/// How long a proxy that has moved may say nothing.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// What `weir rollout` is told.
+#[derive(Args, Debug)]
+pub struct Options {
+    /// The policy.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    /// The fleet: `proxies`, each with its `name`, `xds_dir` and `admin`.
+    #[arg(long, value_name = "FILE", required_unless_present = "istio")]
+    fleet: Option<PathBuf>,
+    /// How many proxies have moved after each step.
+    #[arg(long, default_value = "1,25%,100%")]
+    steps: Steps,
+    /// How long each step is watched.
+    #[arg(long, default_value = "30s", value_parser = apply::period)]
+    watch: Duration,
+    /// How many requests it takes to judge.
+    #[arg(long, default_value_t = 100)]
+    least: u64,
+    /// How long a step may wait for them.
+    #[arg(long, default_value = "10m", value_parser = apply::period)]
+    patience: Duration,
+    /// How long the filters of the policy before are kept at least, for what their requests still ask for.
+    #[arg(long, default_value = "10s", value_parser = apply::period)]
+    linger: Duration,
+    /// Brings everything back that a rollout has moved so far.
+    #[arg(long)]
+    back: bool,
+    /// Where it is remembered how far this has come [default: beside the fleet's file].
+    #[arg(long, value_name = "FILE")]
+    state: Option<PathBuf>,
+    /// The folder of the filters' `.wasm` files.
+    #[arg(long, value_name = "DIR", default_value = run::FILTERS)]
+    filters: PathBuf,
+    /// Stands for the sandbox's address in the policy.
+    #[arg(long, value_name = "URL")]
+    sandbox: Option<String>,
+    /// Where the fleet is Istio's.
+    #[command(flatten)]
+    istio: istio::Place,
+}
+
+/// How a rollout ends that has stopped where it is.
+const HELD: u8 = 4;
+
+/// How it went.
+enum End {
+    /// It has been done: all have moved, or are back as they were told to.
+    Done,
+    /// Nothing can be judged for want of requests.
+    Held(String),
+}
+
+/// Moves a fleet: 0 where all of it has moved, 1 where the policy or the fleet's file has mistakes, 2 where something could not be
+/// tried and stays as it is, 3 where all went back, 4 where too few requests came to judge by.
+pub fn main(options: &Options) -> ExitCode {
+    match roll(options) {
+        Ok(End::Done) => ExitCode::SUCCESS,
+        Ok(End::Held(reason)) => {
+            eprintln!("weir: {reason}; what has moved stays, and the same command goes on");
+            ExitCode::from(HELD)
+        }
+        Err(failure) => {
+            match &failure {
+                Failure::Mistakes => {}
+                Failure::Unable(reason) => eprintln!("weir: {reason}"),
+                Failure::Refused(reason) => eprintln!("weir: {reason}; all proxies have what they had before"),
+            }
+            ExitCode::from(failure.code())
+        }
+    }
+}
+
+fn roll(options: &Options) -> Result<End, Failure> {
+    let document = apply::read(&options.file, options.sandbox.as_deref())?;
+    if let Some(folder) = &options.istio.istio {
+        istio::write(&document, &options.steps, &options.istio, folder)?;
+        return Ok(End::Done);
+    }
+    let Some(fleet) = &options.fleet else { return Err(Failure::Unable("there is no fleet".to_owned())) };
+    let proxies = fleet::read(fleet)?;
+    let file = File::new(options.state.clone().unwrap_or_else(|| fleet.with_extension("rollout.json")));
+    let taken = || Failure::Unable(format!("{}: another rollout is at work", file.path().display()));
+    let _lock = Lock::take(&file.path().with_extension("lock"))?.ok_or_else(taken)?;
+    let policy = digest(&fs::read(&options.file)?);
+    let state = match file.read()? {
+        Some(state) if state.policy == policy || options.back => state,
+        Some(_) => {
+            let reason = "another policy is on its way: finish that, or bring it back with --back";
+            return Err(Failure::Unable(format!("{}: {reason}", file.path().display())));
+        }
+        None if options.back => {
+            return Err(Failure::Unable(format!("{}: there is nothing to bring back", file.path().display())));
+        }
+        None => State { policy, reason: None, begun: BTreeMap::new(), moved: BTreeMap::new() },
+    };
+    let mut rollout = Rollout { options, document: &document, proxies: &proxies, file, state };
+    rollout.run()
+}
+
+struct Rollout<'a> {
+    options: &'a Options,
+    document: &'a Document,
+    proxies: &'a [Proxy],
+    file: File,
+    state: State,
+}
+
+impl Rollout<'_> {
+    fn run(&mut self) -> Result<End, Failure> {
+        if self.options.back {
+            return match self.back("it is called back".to_owned()) {
+                Failure::Refused(_) => Ok(End::Done),
+                failure => Err(failure),
+            };
+        }
+        if let Some(reason) = self.state.reason.clone() {
+            return Err(self.back(reason));
+        }
+        if self.state.begun.is_empty() {
+            self.state.begun = self.counts().into_iter().map(|(name, sample)| (name.to_owned(), sample)).collect();
+        }
+        let steps = self.options.steps.of(self.proxies.len());
+        for (index, count) in steps.iter().enumerate() {
+            let moving = self.proxies.get(..*count).unwrap_or_default();
+            println!("step {} of {}: {count} of {} proxies", index + 1, steps.len(), self.proxies.len());
+            for proxy in moving {
+                self.bring(proxy)?;
+            }
+            let moved = Instant::now();
+            let held = self.watch(moving)?;
+            self.settle(moved)?;
+            if let Some(reason) = held {
+                return Ok(End::Held(reason));
+            }
+        }
+        println!("all {} proxies have {}", self.proxies.len(), self.options.file.display());
+        self.file.remove()?;
+        Ok(End::Done)
+    }
+
+    /// Moves a proxy, which is written down before.
+    fn bring(&mut self, proxy: &Proxy) -> Result<(), Failure> {
+        let target = &proxy.target;
+        let named = |failure| of_proxy(proxy, failure);
+        if !self.state.moved.contains_key(&proxy.name) {
+            let nothing =
+                || Failure::Unable(format!("{}: no policy runs there yet: `weir apply` brings the first", proxy.name));
+            let from = target.running().map_err(named)?.ok_or_else(nothing)?.number;
+            let at = counted(proxy).unwrap_or_default();
+            self.state.moved.insert(proxy.name.clone(), Move { from, at });
+            self.file.write(&self.state)?;
+        }
+        let name = self.options.file.display().to_string();
+        let filters = &self.options.filters;
+        match target.apply(&name, |folder| apply::render(self.document, filters, folder)) {
+            Ok(Outcome::Serves(number, after)) => {
+                println!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis());
+                // What was answered while it moved is the past's.
+                if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted(proxy)) {
+                    moved.at = at;
+                }
+                Ok(self.file.write(&self.state)?)
+            }
+            Ok(Outcome::Unchanged(_) | Outcome::Begun(_)) => Ok(()),
+            Err(Failure::Refused(reason)) => Err(self.back(format!("{}: {reason}", proxy.name))),
+            Err(failure) => Err(named(failure)),
+        }
+    }
+
+    /// Watches until there is enough to judge by. An answer is why it stops here; an error, why all went back.
+    fn watch(&mut self, moved: &[Proxy]) -> Result<Option<String>, Failure> {
+        let started = Instant::now();
+        let before = self.counts();
+        let mut heard = started;
+        loop {
+            thread::sleep(LOOK.min(self.options.watch));
+            let now = self.counts();
+            match moved.iter().find(|proxy| !now.contains_key(proxy.name.as_str())) {
+                None => heard = Instant::now(),
+                Some(proxy) if heard.elapsed() > SILENCE => {
+                    let reason = format!("{} has not answered for {} s", proxy.name, SILENCE.as_secs());
+                    return Err(self.back(reason));
+                }
+                Some(_) => continue,
+            }
+            if let Some(reason) = self.judge(moved, &before, &now) {
+                return Err(self.back(reason));
+            }
+            let since = |proxy: &Proxy| self.since(proxy, &now).answers;
+            let fewest = moved.iter().min_by_key(|proxy| since(proxy));
+            let missing = fewest.filter(|proxy| since(proxy) < self.options.least);
+            match missing {
+                None if started.elapsed() >= self.options.watch => {
+                    self.tell(moved, &now, started.elapsed());
+                    return Ok(None);
+                }
+                Some(proxy) if started.elapsed() >= self.options.patience.max(self.options.watch) => {
+                    let reason = format!("{} has answered only {} requests since it moved", proxy.name, since(proxy));
+                    return Ok(Some(reason));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What one of those that moved has made worse, or all of them together.
+    fn judge(&self, moved: &[Proxy], before: &BTreeMap<&str, Sample>, now: &BTreeMap<&str, Sample>) -> Option<String> {
+        let least = self.options.least;
+        let others = self.proxies.iter().filter(|proxy| !self.state.moved.contains_key(&proxy.name));
+        let others =
+            others.filter_map(|proxy| Some(now.get(proxy.name.as_str())?.since(before.get(proxy.name.as_str())?)));
+        let others = others.fold(Sample::default(), |all, one| all.and(&one));
+        let each = moved.iter().find_map(|proxy| {
+            let worse = verdict::worse(&self.since(proxy, now), &self.past(proxy), &others, least)?;
+            Some(format!("{}: {worse}", proxy.name))
+        });
+        each.or_else(|| {
+            let all = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.since(proxy, now)));
+            let past = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.past(proxy)));
+            verdict::worse(&all, &past, &others, least).map(|worse| format!("those that have moved: {worse}"))
+        })
+    }
+
+    /// What a proxy has counted since it moved.
+    fn since(&self, proxy: &Proxy, now: &BTreeMap<&str, Sample>) -> Sample {
+        let moved = self.state.moved.get(&proxy.name);
+        let counted = moved.and_then(|moved| Some(now.get(proxy.name.as_str())?.since(&moved.at)));
+        counted.unwrap_or_default()
+    }
+
+    /// What it had counted before: since the rollout began where that is enough to judge by, else since it was started.
+    fn past(&self, proxy: &Proxy) -> Sample {
+        let Some(moved) = self.state.moved.get(&proxy.name) else { return Sample::default() };
+        let recent = self.state.begun.get(&proxy.name).map(|begun| moved.at.since(begun));
+        recent.filter(|recent| recent.answers >= self.options.least).unwrap_or_else(|| moved.at.clone())
+    }
+
+    /// Clears up where proxies have moved, at this moment or before.
+    fn settle(&self, moved: Instant) -> Result<(), Failure> {
+        thread::sleep(self.options.linger.saturating_sub(moved.elapsed()));
+        let moved = self.proxies.iter().filter(|proxy| self.state.moved.contains_key(&proxy.name));
+        moved.into_iter().try_for_each(|proxy| proxy.target.settle().map_err(|failure| of_proxy(proxy, failure)))
+    }
+
+    fn tell(&self, moved: &[Proxy], now: &BTreeMap<&str, Sample>, watched: Duration) {
+        let all = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.since(proxy, now)));
+        let Sample { answers, errors, refusals, .. } = all;
+        println!(
+            "  {} s: {answers} requests, {errors} errors, {refusals} refusals: not worse than before",
+            watched.as_secs()
+        );
+    }
+
+    /// What all proxies have counted, as far as they answer.
+    fn counts(&self) -> BTreeMap<&str, Sample> {
+        thread::scope(|scope| {
+            let asked = self.proxies.iter().map(|proxy| (proxy.name.as_str(), scope.spawn(|| counted(proxy))));
+            let asked: Vec<_> = asked.collect();
+            asked.into_iter().filter_map(|(name, answer)| Some((name, answer.join().ok()??))).collect()
+        })
+    }
+
+    /// Brings everything back, all proxies at once, and says why.
+    fn back(&mut self, reason: String) -> Failure {
+        eprintln!("weir: {reason}: going back");
+        let started = Instant::now();
+        self.state.reason = Some(reason.clone());
+        if let Err(error) = self.file.write(&self.state) {
+            eprintln!("weir: {}: {error}", self.file.path().display());
+        }
+        let moved = self.proxies.iter().filter_map(|proxy| Some((proxy, self.state.moved.get(&proxy.name)?.from)));
+        let failed: Vec<Failure> = thread::scope(|scope| {
+            let back = moved.map(|(proxy, from)| (proxy, scope.spawn(move || proxy.target.back_to(from))));
+            let back: Vec<_> = back.collect();
+            let ended = back.into_iter().map(|(proxy, back)| {
+                let died = |_| Err(Failure::Unable("it could not be tried".to_owned()));
+                back.join().unwrap_or_else(died).map_err(|failure| of_proxy(proxy, failure)).err()
+            });
+            ended.flatten().collect()
+        });
+        for failure in &failed {
+            if let Failure::Unable(reason) | Failure::Refused(reason) = failure {
+                eprintln!("weir: {reason}");
+            }
+        }
+        if failed.is_empty() {
+            println!("back after {} ms", started.elapsed().as_millis());
+            return match self.settle(Instant::now()).and_then(|()| Ok(self.file.remove()?)) {
+                Ok(()) => Failure::Refused(reason),
+                Err(failure) => failure,
+            };
+        }
+        Failure::Unable(format!(
+            "{} of {} are not back; the same command tries again",
+            failed.len(),
+            self.state.moved.len()
+        ))
+    }
+}
+
+/// What a proxy has counted since it was started.
+fn counted(proxy: &Proxy) -> Option<Sample> {
+    Sample::of(&proxy.target.interface()?)
+}
+
+fn of_proxy(proxy: &Proxy, failure: Failure) -> Failure {
+    let named = |reason: String| format!("{}: {reason}", proxy.name);
+    match failure {
+        Failure::Mistakes => failure,
+        Failure::Unable(reason) => Failure::Unable(named(reason)),
+        Failure::Refused(reason) => Failure::Refused(named(reason)),
+    }
+}

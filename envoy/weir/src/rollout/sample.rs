@@ -1,0 +1,147 @@
+//! What a proxy has answered, as its statistics count it: how many requests, how many of them errors (5xx) or refusals (4xx), and
+//! how long they took.
+
+use serde_json::{Value as Json, json};
+
+use crate::run::admin::Admin;
+
+/// The statistics that are asked for.
+const FILTER: &str = "^http%5C.weir%5C.downstream_rq_(xx|time|completed|[1-5]xx)$";
+
+/// Counts since some moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Sample {
+    /// Answers.
+    pub answers: u64,
+    /// Answers with 5xx.
+    pub errors: u64,
+    /// Answers with 4xx.
+    pub refusals: u64,
+    /// How many took no longer than each bound, in milliseconds, which rise; the last is without bound. Envoy brings these up to
+    /// date every five seconds.
+    pub times: Vec<(f64, u64)>,
+}
+
+impl Sample {
+    /// What a proxy has counted since it started; `None` where it does not answer.
+    pub fn of(admin: &Admin) -> Option<Self> {
+        admin.prometheus(FILTER).map(|text| Self::parse(&text))
+    }
+
+    fn parse(text: &str) -> Self {
+        let mut sample = Self::default();
+        for line in text.lines().filter(|line| line.contains("envoy_http_conn_manager_prefix=\"weir\"")) {
+            let Some((name, value)) = line.rsplit_once(' ') else { continue };
+            let Ok(count) = value.parse::<u64>() else { continue };
+            let label = |label: &str| name.split_once(&format!("{label}=\""))?.1.split('"').next();
+            match name.split('{').next().unwrap_or_default() {
+                "envoy_http_downstream_rq_completed" => sample.answers = count,
+                "envoy_http_downstream_rq_xx" => match label("envoy_response_code_class") {
+                    Some("5") => sample.errors = count,
+                    Some("4") => sample.refusals = count,
+                    _ => {}
+                },
+                "envoy_http_downstream_rq_time_bucket" => {
+                    let bound = label("le").map(|bound| bound.parse().unwrap_or(f64::INFINITY));
+                    sample.times.extend(bound.map(|bound| (bound, count)));
+                }
+                _ => {}
+            }
+        }
+        sample
+    }
+
+    /// What came after `earlier`; everything, where the proxy has been started anew since.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        if self.answers < earlier.answers {
+            return self.clone();
+        }
+        let then = |bound: f64| earlier.times.iter().find(|(other, _)| *other >= bound).map_or(0, |(_, count)| *count);
+        Self {
+            answers: self.answers - earlier.answers,
+            errors: self.errors.saturating_sub(earlier.errors),
+            refusals: self.refusals.saturating_sub(earlier.refusals),
+            times: self.times.iter().map(|(bound, count)| (*bound, count.saturating_sub(then(*bound)))).collect(),
+        }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn and(mut self, other: &Self) -> Self {
+        self.answers += other.answers;
+        self.errors += other.errors;
+        self.refusals += other.refusals;
+        if self.times.is_empty() {
+            self.times.clone_from(&other.times);
+        } else {
+            for ((_, count), (_, more)) in self.times.iter_mut().zip(&other.times) {
+                *count += more;
+            }
+        }
+        self
+    }
+
+    /// How many of how many took longer than a bound.
+    pub fn slower(&self, bound: f64) -> (u64, u64) {
+        let all = self.times.last().map_or(0, |(_, count)| *count);
+        let within = self.times.iter().find(|(other, _)| *other >= bound).map_or(all, |(_, count)| *count);
+        (all.saturating_sub(within), all)
+    }
+
+    /// As it is kept.
+    pub fn to_json(&self) -> Json {
+        // JSON has no infinity: the last bound is none.
+        let times: Vec<_> = self.times.iter().map(|(bound, count)| json!([bound, count])).collect();
+        json!({"answers": self.answers, "errors": self.errors, "refusals": self.refusals, "times": times})
+    }
+
+    /// What was kept.
+    pub fn from_json(kept: &Json) -> Option<Self> {
+        let count = |name: &str| kept.get(name)?.as_u64();
+        let times = kept.get("times")?.as_array()?.iter();
+        let times = times.map(|time| Some((time.get(0)?.as_f64().unwrap_or(f64::INFINITY), time.get(1)?.as_u64()?)));
+        Some(Self {
+            answers: count("answers")?,
+            errors: count("errors")?,
+            refusals: count("refusals")?,
+            times: times.collect::<Option<_>>()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    const TEXT: &str = r#"# TYPE envoy_http_downstream_rq_completed counter
+envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="weir"} 100
+envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="weir_internal"} 7
+envoy_http_downstream_rq_xx{envoy_response_code_class="4",envoy_http_conn_manager_prefix="weir"} 20
+envoy_http_downstream_rq_xx{envoy_response_code_class="5",envoy_http_conn_manager_prefix="weir"} 3
+envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="weir",le="2.5"} 60
+envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="weir",le="5"} 90
+envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="weir",le="+Inf"} 95
+envoy_http_downstream_rq_time_sum{envoy_http_conn_manager_prefix="weir"} 72890.6
+"#;
+
+    #[test]
+    fn the_clients_side_is_counted_and_not_the_filters_own_requests() {
+        let sample = Sample::parse(TEXT);
+        assert_eq!((sample.answers, sample.errors, sample.refusals), (100, 3, 20));
+        assert_eq!((sample.slower(2.5), sample.slower(5.0), sample.slower(9.0)), ((35, 95), (5, 95), (0, 95)));
+        assert_eq!(Sample::from_json(&sample.to_json()).unwrap(), sample);
+    }
+
+    #[test]
+    fn what_came_since_is_all_where_the_proxy_started_anew() {
+        let (then, now) = (Sample::parse(TEXT), Sample::parse(&TEXT.replace(" 100", " 150").replace(" 95", " 145")));
+        let since = now.since(&then);
+        assert_eq!((since.answers, since.errors, since.slower(5.0)), (50, 0, (50, 50)));
+        assert_eq!(then.since(&now), then);
+        assert_eq!(then.since(&Sample::default()), then);
+        assert_eq!(since.clone().and(&since).answers, 100);
+    }
+}

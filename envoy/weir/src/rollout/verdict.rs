@@ -1,0 +1,163 @@
+//! Whether a policy has made something worse.
+//!
+//! Three shares of what proxies answer are compared: errors (5xx), refusals (4xx), and answers that were slow. Slow is what takes
+//! longer than the reference's ninety-fifth percentile, and the next bound of Envoy's histogram on top of that, which is about twice
+//! as long. A share is worse where it is above the reference's by a margin that matters (1 point for errors, 5 for the others) and
+//! by more than chance explains (four standard errors of the difference of two proportions, since it is looked at often).
+//!
+//! There are two references: what the same proxies answered before they moved, and what the others answer meanwhile. A policy is
+//! worse where it is so by both: what happens to everybody is not its doing, nor is what was always so here. A reference of fewer
+//! requests than are asked for does not count, and where none is left, nothing is said.
+
+use crate::rollout::sample::Sample;
+
+/// How many standard errors chance may explain.
+const CHANCE: f64 = 4.0;
+/// What takes longer than all but so many of the reference's answers is slow, a bound further on.
+const SLOW: f64 = 0.05;
+
+/// What a share is of, and by how much it may rise.
+const MEASURES: [(Measure, f64); 3] = [(Measure::Errors, 0.01), (Measure::Refusals, 0.05), (Measure::Slow, 0.05)];
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Measure {
+    Errors,
+    Refusals,
+    Slow,
+}
+
+/// What is worse, in words; `None` where nothing is. `least` is how many requests make a reference.
+pub fn worse(now: &Sample, past: &Sample, others: &Sample, least: u64) -> Option<String> {
+    let references: Vec<_> =
+        [("before", past), ("elsewhere", others)].into_iter().filter(|(_, one)| one.answers >= least).collect();
+    if now.answers < least || references.is_empty() {
+        return None;
+    }
+    MEASURES.into_iter().find_map(|(measure, margin)| {
+        let mut told = Vec::new();
+        for (name, reference) in &references {
+            let (mine, theirs) = shares(measure, now, reference)?;
+            if !is_above(mine, theirs, margin) {
+                return None;
+            }
+            told.push(format!("{:.1} % {name}", percent(theirs)));
+            if told.len() == references.len() {
+                let what = match measure {
+                    Measure::Errors => "are errors",
+                    Measure::Refusals => "are refused",
+                    Measure::Slow => "are slow",
+                };
+                return Some(format!("{:.1} % of {} requests {what}, and {}", percent(mine), mine.1, told.join(", ")));
+            }
+        }
+        None
+    })
+}
+
+/// How many of how many, of both; `None` where nothing can be compared.
+fn shares(measure: Measure, now: &Sample, reference: &Sample) -> Option<((u64, u64), (u64, u64))> {
+    match measure {
+        Measure::Errors => Some(((now.errors, now.answers), (reference.errors, reference.answers))),
+        Measure::Refusals => Some(((now.refusals, now.answers), (reference.refusals, reference.answers))),
+        Measure::Slow => {
+            let bounds = reference.times.iter().map(|(bound, _)| *bound);
+            let mut slow = bounds.skip_while(|bound| ratio(reference.slower(*bound)) > SLOW);
+            // The bound of the percentile itself lies somewhere in its bucket; the next is beyond any doubt.
+            let bound = slow.nth(1).filter(|bound| bound.is_finite())?;
+            Some((now.slower(bound), reference.slower(bound)))
+        }
+    }
+}
+
+fn is_above(mine: (u64, u64), theirs: (u64, u64), margin: f64) -> bool {
+    if mine.1 == 0 || theirs.1 == 0 {
+        return false;
+    }
+    let difference = ratio(mine) - ratio(theirs);
+    let together = ratio((mine.0 + theirs.0, mine.1 + theirs.1));
+    let error = (together * (1.0 - together) * (1.0 / number(mine.1) + 1.0 / number(theirs.1))).sqrt();
+    difference > margin && difference > CHANCE * error
+}
+
+fn ratio((some, all): (u64, u64)) -> f64 {
+    if all == 0 { 0.0 } else { number(some) / number(all) }
+}
+
+fn percent(share: (u64, u64)) -> f64 {
+    100.0 * ratio(share)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "nobody counts so many requests")]
+fn number(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of `answers`, so many errors, refusals, and answers that took longer than 80 ms.
+    fn sample(answers: u64, errors: u64, refusals: u64, slow: u64) -> Sample {
+        let times =
+            vec![(10.0, answers - slow), (20.0, answers - slow), (80.0, answers - slow), (f64::INFINITY, answers)];
+        Sample { answers, errors, refusals, times }
+    }
+
+    #[test]
+    fn worse_is_what_is_so_by_all_references_and_not_by_chance() {
+        let fine = sample(1000, 1, 20, 10);
+        let rows = [
+            ("nothing has changed", sample(1000, 1, 20, 10), fine.clone(), fine.clone(), None),
+            (
+                "every request is refused",
+                sample(100, 0, 100, 0),
+                fine.clone(),
+                fine.clone(),
+                Some("100.0 % of 100 requests are refused, and 2.0 % before, 2.0 % elsewhere"),
+            ),
+            (
+                "errors",
+                sample(200, 12, 4, 2),
+                fine.clone(),
+                fine.clone(),
+                Some("6.0 % of 200 requests are errors, and 0.1 % before, 0.1 % elsewhere"),
+            ),
+            (
+                "slow",
+                sample(200, 0, 4, 100),
+                fine.clone(),
+                fine.clone(),
+                Some("50.0 % of 200 requests are slow, and 1.0 % before, 1.0 % elsewhere"),
+            ),
+            ("everybody has errors now", sample(200, 100, 4, 2), fine.clone(), sample(500, 250, 0, 0), None),
+            ("here it was always so", sample(200, 100, 4, 2), sample(1000, 500, 20, 10), fine.clone(), None),
+            ("two of a hundred are chance", sample(100, 2, 2, 1), fine.clone(), fine.clone(), None),
+            (
+                "a thousandth more does not matter",
+                sample(1_000_000, 3000, 0, 0),
+                sample(1_000_000, 2000, 0, 0),
+                fine.clone(),
+                None,
+            ),
+            (
+                "nobody else is left",
+                sample(200, 100, 0, 0),
+                fine.clone(),
+                sample(0, 0, 0, 0),
+                Some("50.0 % of 200 requests are errors, and 0.1 % before"),
+            ),
+            (
+                "there is no past",
+                sample(200, 100, 0, 0),
+                sample(5, 0, 0, 0),
+                fine.clone(),
+                Some("50.0 % of 200 requests are errors, and 0.1 % elsewhere"),
+            ),
+            ("too few to judge by", sample(99, 99, 0, 0), fine.clone(), fine.clone(), None),
+            ("nothing to compare with", sample(200, 100, 0, 0), sample(5, 0, 0, 0), sample(5, 0, 0, 0), None),
+        ];
+        for (name, now, past, others, expected) in rows {
+            assert_eq!(worse(&now, &past, &others, 100).as_deref(), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! A fleet of ten Envoys: a good policy reaches all of them, a bad one harms the first and is gone.
+
+// A test stops by panicking.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
+#[path = "rollout/fleet.rs"]
+mod fleet;
+#[path = "live/modules.rs"]
+mod modules;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::Command;
+use std::thread;
+use std::time::Duration;
+
+use fleet::{Fleet, Seen};
+use proxy::deadline::Deadline;
+use proxy::{Origin, Reply};
+use serde_json::Value as Json;
+
+const PROXIES: usize = 10;
+/// A bad policy is gone after so long: until thirty requests are answered, or Envoy's histograms are brought up to date (five
+/// seconds), looked at every second, and a change back on a busy machine.
+const GONE: Duration = Duration::from_secs(30);
+
+/// A server that takes its time.
+fn slow_origin() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            thread::spawn(move || {
+                let mut request = [0; 4096];
+                while stream.read(&mut request).is_ok_and(|bytes| bytes > 0) {
+                    thread::sleep(Duration::from_millis(400));
+                    if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+fn policy(origin: SocketAddr, more: &str) -> String {
+    // The digest of `sandbox-key-of-the-scraper`.
+    let key = "1b705e0d8c4b9c2c0015b29a5189de79cb3c649e07682bbd173d97deb8a03b95";
+    format!(
+        "version: 1\nlisten: 127.0.0.1:0\n\
+         identity: {{api_keys: {{header: x-key, keys: [{{id: a, sha256: {key}}}]}}}}\n\
+         permissions: {{nobody: {{role: nobody}}}}\n\
+         upstreams: {{up: {{url: 'http://{origin}', internal: true}}}}\n\
+         routes: [{{match: /*, upstream: up, auth: required{more}}}]\n"
+    )
+}
+
+/// How many of the requests since were answered so, at each proxy.
+fn statuses(seen: &[Seen], status: u16) -> Vec<usize> {
+    seen.iter().map(|seen| seen.statuses.iter().filter(|found| **found == status).count()).collect()
+}
+
+#[test]
+fn a_good_policy_reaches_all_and_a_bad_one_harms_the_first_step_and_is_gone() {
+    let origin = Origin::start();
+    origin.answer(None, Reply::status(200).body("here"));
+    let good = policy(origin.address(), "");
+    let fleet = Fleet::start(PROXIES, &good);
+    // There is a past to compare with.
+    let enough = || fleet.seen().iter().all(|seen| seen.statuses.len() > 60);
+    assert!(Deadline::after(Duration::from_secs(30)).wait_until(enough));
+    assert!(fleet.seen().iter().flat_map(|seen| &seen.statuses).all(|status| *status == 200));
+
+    // Every request is refused.
+    fleet.forget();
+    let (code, said) = fleet.roll(&policy(origin.address(), ", allow: [nobody]"), &[]);
+    assert!(code == Some(3) && said.contains("edge-0: 100.0 % of "), "{said}");
+    assert!(
+        said.contains(" requests are refused, and ") && said.contains(" before, 0.0 % elsewhere: going back"),
+        "{said}"
+    );
+    assert!(said.contains("all proxies have what they had before"), "{said}");
+    let seen = fleet.seen();
+    let refused = statuses(&seen, 403);
+    assert!(refused[0] >= 30 && refused[1..].iter().all(|count| *count == 0), "{refused:?}");
+    assert!(seen[0].harmed < GONE, "{:?}", seen[0].harmed);
+    let others = seen.iter().flat_map(|seen| &seen.statuses).filter(|status| ![200, 403].contains(*status)).count();
+    assert_eq!(others, 0, "whatever is changed, and back, no request is lost");
+
+    // Every request is answered, late.
+    let started = std::time::Instant::now();
+    let (code, said) = fleet.roll(&policy(slow_origin(), ""), &[]);
+    assert!(code == Some(3) && said.contains(" requests are slow, and "), "{said}");
+    assert!(started.elapsed() < GONE, "{:?}", started.elapsed());
+    assert!(!fleet.state().exists());
+
+    // The command dies, and another policy must wait for whoever goes on.
+    fleet.forget();
+    let better = policy(origin.address(), ", timeout: 9s");
+    let mut dying = fleet.command(&better, &[]).spawn().unwrap();
+    let moved = |proxy: usize| fleet.runs(proxy).contains("policy.yaml") && fleet.runs(proxy).contains("\"9s\"");
+    assert!(Deadline::after(Duration::from_secs(30)).wait_until(|| moved(1)), "the second step has begun");
+    dying.kill().unwrap();
+    dying.wait().unwrap();
+    assert!(fleet.state().exists() && !moved(9));
+    let (code, said) = fleet.roll(&good, &[]);
+    assert!(code == Some(2) && said.contains("another policy is on its way"), "{said}");
+    let (code, said) = fleet.roll(&better, &[]);
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("step 3 of 3: 10 of 10 proxies") && said.ends_with("all 10 proxies have policy.yaml\n"),
+        "{said}"
+    );
+    assert!((0..PROXIES).all(moved) && !fleet.state().exists());
+    let seen = fleet.seen();
+    let answers: usize = statuses(&seen, 200).iter().sum();
+    let all: usize = seen.iter().map(|seen| seen.statuses.len()).sum();
+    assert!(answers == all && all > 500, "{answers} of {all} requests");
+
+    // Nobody asks: nothing is said for or against it.
+    fleet.rest();
+    let (code, said) = fleet.roll(&good, &["--patience", "3s"]);
+    assert!(code == Some(4) && said.contains("edge-0 has answered only "), "{said}");
+    let (code, said) = fleet.roll(&good, &["--back"]);
+    assert!(code == Some(0) && said.contains("back after "), "{said}");
+    assert!((0..PROXIES).all(moved));
+    assert_eq!(fleet.roll(&good, &["--back"]).0, Some(2));
+}
+
+#[test]
+fn istio_s_gateways_are_moved_by_labels() {
+    let place = tempfile::tempdir().unwrap();
+    std::fs::write(place.path().join("policy.yaml"), policy("127.0.0.1:1".parse().unwrap(), "")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.current_dir(place.path()).args(["rollout", "policy.yaml", "--istio", "steps", "--steps", "1,100%"]);
+    assert!(command.status().unwrap().success());
+    let list = |step: u32| -> Vec<Json> {
+        let text = std::fs::read_to_string(place.path().join(format!("steps/step-{step}.json"))).unwrap();
+        serde_json::from_str::<Json>(&text).unwrap()["items"].as_array().unwrap().clone()
+    };
+    let (first, second) = (list(1), list(2));
+    assert!(!Path::new(&place.path().join("steps/step-3.json")).exists());
+    let of_kind = |objects: &[Json], kind: &str| objects.iter().filter(|one| one["kind"] == kind).count();
+    assert_eq!((of_kind(&first, "ServiceEntry"), of_kind(&second, "ServiceEntry")), (1, 0));
+    assert!(second.len() >= 7, "{}", second.len());
+    for object in &second {
+        let spec = &object["spec"];
+        let labels = spec.pointer("/selector/matchLabels").or(spec.pointer("/workloadSelector/labels")).unwrap();
+        assert_eq!((&labels["istio"], &labels["weir-step"]), (&"ingressgateway".into(), &"2".into()));
+        assert!(object["metadata"]["name"].as_str().unwrap().ends_with("-step-2"), "{object}");
+    }
+}

@@ -1,0 +1,150 @@
+//! Envoys, each with a folder of its own, and clients that ask all of them all the time.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use proxy::{Client, Envoy, Options, Request};
+use tempfile::TempDir;
+
+use crate::modules::only;
+
+/// How many clients each proxy has.
+const CLIENTS: usize = 4;
+/// How long each thinks before it asks again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What a proxy has answered.
+#[derive(Clone, Default)]
+pub(crate) struct Seen {
+    /// In their order; 0 where there was no answer.
+    pub(crate) statuses: Vec<u16>,
+    /// How long it was between the first answer that was not 200 and the last.
+    pub(crate) harmed: Duration,
+    first: Option<Instant>,
+}
+
+/// The fleet.
+pub(crate) struct Fleet {
+    place: TempDir,
+    filters: TempDir,
+    envoys: Vec<Envoy>,
+    seen: Arc<Vec<Mutex<Seen>>>,
+    resting: Arc<AtomicBool>,
+}
+
+impl Fleet {
+    /// Starts so many Envoys on a policy.
+    pub(crate) fn start(size: usize, policy: &str) -> Self {
+        let (place, filters) = (tempfile::tempdir().unwrap(), only(&["auth"]));
+        fs::write(place.path().join("first.yaml"), policy).unwrap();
+        let start = |index: usize| {
+            let mut begin = Command::new(env!("CARGO_BIN_EXE_weir"));
+            begin.current_dir(place.path()).args(["apply", "first.yaml", "--xds-dir", &format!("edge-{index}")]);
+            assert!(begin.arg("--filters").arg(filters.path()).status().unwrap().success());
+            let bootstrap = fs::read_to_string(place.path().join(format!("edge-{index}/bootstrap.json"))).unwrap();
+            let options = Options { concurrency: 1, ..Options::default() };
+            Envoy::start_with(&bootstrap, &options).unwrap_or_else(|failure| panic!("{failure}"))
+        };
+        let envoys: Vec<_> = thread::scope(|scope| {
+            let starting: Vec<_> = (0..size).map(|index| scope.spawn(move || start(index))).collect();
+            starting.into_iter().map(|envoy| envoy.join().unwrap()).collect()
+        });
+        let of = |(index, envoy): (usize, &Envoy)| {
+            format!("- {{name: edge-{index}, xds_dir: edge-{index}, admin: '{}'}}\n", envoy.admin_address())
+        };
+        let proxies: String = envoys.iter().enumerate().map(of).collect();
+        fs::write(place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
+        let seen: Arc<Vec<_>> = Arc::new((0..size).map(|_| Mutex::new(Seen::default())).collect());
+        let resting = Arc::new(AtomicBool::new(false));
+        for (index, envoy) in envoys.iter().enumerate() {
+            for _ in 0..CLIENTS {
+                let (address, seen, resting) =
+                    (envoy.listener("weir").unwrap(), Arc::clone(&seen), Arc::clone(&resting));
+                thread::spawn(move || ask(address, &seen[index], &resting));
+            }
+        }
+        Self { place, filters, envoys, seen, resting }
+    }
+
+    /// What has been answered since [`Fleet::forget`].
+    pub(crate) fn seen(&self) -> Vec<Seen> {
+        self.seen.iter().map(|seen| seen.lock().unwrap().clone()).collect()
+    }
+
+    /// Counts anew.
+    pub(crate) fn forget(&self) {
+        self.seen.iter().for_each(|seen| *seen.lock().unwrap() = Seen::default());
+    }
+
+    /// Asks nothing any more.
+    pub(crate) fn rest(&self) {
+        self.resting.store(true, Relaxed);
+    }
+
+    /// Where it is remembered how far a rollout has come.
+    pub(crate) fn state(&self) -> PathBuf {
+        self.place.path().join("fleet.rollout.json")
+    }
+
+    /// What Envoy says of the routes of a proxy, and what its folder says of the policy that they are of.
+    pub(crate) fn runs(&self, proxy: usize) -> String {
+        let routes = self.envoys[proxy].admin("/config_dump?resource=dynamic_route_configs");
+        let folder = weir::xds::folder::Folder::open(&self.place.path().join(format!("edge-{proxy}"))).unwrap();
+        let kept = folder.current().and_then(|version| folder.kept(version.number));
+        routes + &kept.unwrap().name
+    }
+
+    /// A rollout.
+    pub(crate) fn command(&self, policy: &str, more: &[&str]) -> Command {
+        fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.current_dir(self.place.path()).args([
+            "rollout",
+            "policy.yaml",
+            "--fleet",
+            "fleet.yaml",
+            "--watch",
+            "2s",
+        ]);
+        command.args(["--least", "30", "--linger", "300ms", "--filters"]).arg(self.filters.path()).args(more);
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// How a rollout ended, and what it said: first what went wrong.
+    pub(crate) fn roll(&self, policy: &str, more: &[&str]) -> (Option<i32>, String) {
+        let output = self.command(policy, more).output().unwrap();
+        let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        (output.status.code(), said.into_owned())
+    }
+}
+
+/// Asks until nobody wants to know, on one connection as long as that stays open.
+fn ask(address: SocketAddr, seen: &Mutex<Seen>, resting: &AtomicBool) {
+    let mut client: Option<Client> = None;
+    while !resting.load(Relaxed) {
+        let answer = client.take().map_or_else(|| Client::connect(address), Ok).and_then(|mut open| {
+            let answer = open.call(&Request::get("/x").header("x-key", "sandbox-key-of-the-scraper"));
+            client = Some(open);
+            answer
+        });
+        let status = answer.as_ref().map_or(0, |answer| answer.status);
+        if answer.is_ok_and(|answer| answer.text("connection").as_deref() == Some("close")) || status == 0 {
+            client = None;
+        }
+        let mut seen = seen.lock().unwrap();
+        seen.statuses.push(status);
+        if status != 200 {
+            let first = *seen.first.get_or_insert_with(Instant::now);
+            seen.harmed = first.elapsed();
+        }
+        drop(seen);
+        thread::sleep(PAUSE);
+    }
+}
