@@ -1,5 +1,7 @@
 //! Media types (RFC 9110 §8.3): what a route takes, and what a request says that it brings.
 
+use std::fmt;
+
 use policy::ConfigError;
 
 /// Which types are taken.
@@ -56,6 +58,12 @@ impl Range {
         let start = subtype.len().checked_sub(wanted.len());
         let end = start.filter(|&start| start > 0).and_then(|start| subtype.get(start..));
         end.is_some_and(|end| end.eq_ignore_ascii_case(wanted))
+    }
+}
+
+impl fmt::Display for Range {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}{}", self.kind, if self.is_open { "*" } else { "" }, self.subtype)
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use policy::Period;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, internal, operation, set, typed};
+use crate::envoy::{Plan, duration, guard, internal, operation, set, typed};
 use crate::policy::Upstream;
 use crate::policy::upstream::{Address, Name, Pool};
 
@@ -33,7 +33,12 @@ const PIECE_BYTES: u32 = 32 << 10;
 /// All clusters: the upstreams', those that only filters call, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().map(of_upstream);
-    upstreams.chain(of_filters(plan)).chain([internal::cluster()]).chain(operation::cluster(plan)).collect()
+    upstreams
+        .chain(of_filters(plan))
+        .chain([internal::cluster()])
+        .chain(operation::cluster(plan))
+        .chain(guard::cluster(plan.policy))
+        .collect()
 }
 
 /// Those that only filters call: the state store's, and those that keys and tokens are fetched through.

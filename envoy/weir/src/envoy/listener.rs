@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, duration, filter, internal, log, reply, route, set, socket_address, typed};
+use crate::envoy::{NAME, Plan, duration, filter, guard, internal, log, reply, route, set, socket_address, typed};
 
 /// How much of a body or of many small messages is held for one connection.
 const BUFFER_BYTES: u64 = 1 << 20;
@@ -41,6 +41,7 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
     json!({
         "stat_prefix": if side == Side::Inner { internal::NAME } else { NAME },
         "server_name": NAME,
+        "server_header_transformation": guard::banner(plan.policy),
         // What leaves over TLS does not call itself plain HTTP because its client came that way.
         "scheme_header_transformation": {"match_upstream": true},
         // Inside, the headers say who the client was.
@@ -70,12 +71,13 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
         "request_timeout": duration(clients.request_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
         "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
-        "local_reply_config": reply::config(),
+        "local_reply_config": reply::config(&guard::headers(plan.policy)),
         "http_filters": filters,
         "route_config": {
             "name": NAME,
-            "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan, side)}],
-            "response_headers_to_remove": ["x-envoy-upstream-service-time"],
+            "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan, side),
+                "typed_per_filter_config": guard::everywhere(plan.policy)}],
+            "response_headers_to_remove": guard::removed(plan.policy),
         },
     })
 }

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod breaker;
 pub mod cache;
 pub mod compose;
+pub mod guard;
 pub mod provider;
 pub mod ratelimit;
 
@@ -33,7 +34,8 @@ pub struct Filter {
 }
 
 /// The modules of the filters.
-pub const MODULES: [&str; 8] = ["correlation", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
+pub const MODULES: [&str; 9] =
+    ["correlation", "guard", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
 
 /// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the
 /// place in the policy that it came from. The filters come in the order in which they meet a request.
@@ -81,6 +83,15 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     if let Some(admin) = admin {
         filters.insert(3, Filter { variables: of_admin, ..filter("admin", "admin", &admin) });
         complaint::read(admin, |json| ::admin::Config::with_environment(json, &environment), mistakes);
+    }
+    let (guard, bodies) = guard::drafts(policy, mistakes);
+    if let Some(bodies) = bodies {
+        // Whoever is not to be answered has no body read.
+        let behind = filters.iter().rposition(|filter| matches!(filter.name, "ratelimit" | "admin")).unwrap_or(0);
+        filters.insert(behind + 1, filter(guard::BODIES, guard::NAME, &bodies));
+    }
+    if let Some(guard) = guard {
+        filters.insert(1, filter(guard::NAME, guard::NAME, &guard));
     }
     if let Some(front) = front {
         filters.insert(1, Filter { variables: of_store, ..filter(ratelimit::FRONT, "ratelimit", &front) });
