@@ -6,7 +6,7 @@ use std::path::Path;
 use policy::Period;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, guard, internal, operation, set, typed};
+use crate::envoy::{Plan, duration, guard, internal, operation, set, tracing, typed};
 use crate::policy::Upstream;
 use crate::policy::upstream::{Address, Name, Pool};
 
@@ -51,7 +51,12 @@ pub fn of_filters(plan: &Plan<'_>) -> Vec<Json> {
     endpoints.sort_by(|one, other| one.cluster.cmp(&other.cluster));
     endpoints.dedup_by(|one, other| one.cluster == other.cluster);
     let endpoints = endpoints.into_iter().map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
-    store.chain(publishers).chain(endpoints).collect()
+    let collector = plan
+        .policy
+        .tracing
+        .iter()
+        .map(|tracing| render(tracing::COLLECTOR, &tracing.collector, CONNECT_TIMEOUT, POOL, None));
+    store.chain(collector).chain(publishers).chain(endpoints).collect()
 }
 
 fn of_upstream(upstream: &Upstream) -> Json {

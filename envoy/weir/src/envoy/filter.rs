@@ -3,12 +3,16 @@
 use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, guard, reply, set, typed};
+use crate::envoy::{NAME, Plan, guard, reply, set, tracing, typed};
 use crate::translate::Filter;
 
 /// All filters of a listener, in the order in which a request meets them.
 pub fn chain(plan: &Plan<'_>) -> Vec<Json> {
-    let mut chain: Vec<_> = guard::secured(plan.policy).into_iter().chain([reply::correlated()]).collect();
+    let mut chain: Vec<_> = guard::secured(plan.policy)
+        .into_iter()
+        .chain([reply::correlated()])
+        .chain(tracing::told(plan.policy))
+        .collect();
     for filter in plan.filters {
         chain.push(wasm(plan, filter));
         match filter.name {

@@ -19,8 +19,8 @@ use crate::envoy::{Plan, filter, listener, typed};
 pub const NAME: &str = "weir_internal";
 
 /// The filters that judge a client, and those that a client's request ends at: what they send comes in here.
-const OUTER: [&str; 10] =
-    ["secured", "cors", "front", "guard", "auth", "caller", "ratelimit", "bodies", "compose", "admin"];
+const OUTER: [&str; 11] =
+    ["secured", "traced", "cors", "front", "guard", "auth", "caller", "ratelimit", "bodies", "compose", "admin"];
 
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;

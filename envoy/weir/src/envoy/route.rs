@@ -22,7 +22,7 @@ pub fn table(plan: &Plan<'_>, side: Side) -> Vec<Json> {
     });
     let operation = if side == Side::Outer { operation::routes(plan.policy) } else { Vec::new() };
     let preflight = if side == Side::Outer { guard::preflight(plan) } else { None };
-    rewritten.chain(preflight).chain(operation).chain(routes).collect()
+    rewritten.chain(operation).chain(preflight).chain(routes).collect()
 }
 
 /// A route of the proxy's own calls, as a client finds it: there is no such thing, and no filter hears of it.

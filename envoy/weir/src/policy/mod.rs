@@ -1,7 +1,7 @@
 //! The policy file: what an operator writes, read into types, with every mistake noted.
 //!
 //! One file of this folder for each noun of the policy: [`client`], [`upstream`], [`route`] with its [`matcher`],
-//! [`identity`], [`guard`], [`state`], [`operation`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
+//! [`identity`], [`guard`], [`state`], [`operation`], [`tracing`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
 //! written, and read by the filter's own code in [`crate::translate`].
 
 pub mod client;
@@ -17,6 +17,7 @@ pub mod route;
 pub mod sample;
 pub mod slowdown;
 pub mod state;
+pub mod tracing;
 pub mod upstream;
 
 use std::net::SocketAddr;
@@ -36,6 +37,7 @@ pub use matcher::{Matcher, Pattern};
 pub use operation::Operation;
 pub use route::Route;
 pub use state::Store;
+pub use tracing::Tracing;
 pub use upstream::{Address, Upstream};
 
 /// A whole policy.
@@ -53,6 +55,8 @@ pub struct Policy {
     pub clients: Clients,
     /// What stands between strangers and everything else; without it, only what routes accept.
     pub guard: Option<Guard>,
+    /// Where spans go; without it, nowhere.
+    pub tracing: Option<Tracing>,
     /// What the operator says to a filter itself, by the filter's name; the rest of its configuration is translated.
     pub options: Vec<(&'static str, Draft)>,
     /// Whose tokens are accepted; without it, nobody's.
@@ -108,6 +112,7 @@ impl Policy {
         }
         let state = fields.optional("state").and_then(|node| Store::read(node, surroundings, mistakes));
         let clients = fields.optional("clients").map(|node| Clients::read(node, mistakes)).unwrap_or_default();
+        let tracing = fields.optional("tracing").and_then(|node| Tracing::read(node, mistakes));
         let guard = fields.optional("guard").map(|node| Guard::read(node, mistakes));
         let identity = fields.optional("identity").and_then(|node| Identity::read(node, surroundings, mistakes));
         let permissions = fields.optional("permissions").map(Draft::of);
@@ -140,6 +145,7 @@ impl Policy {
             state,
             clients,
             guard,
+            tracing,
             options,
             identity,
             permissions,
