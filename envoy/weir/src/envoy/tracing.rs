@@ -92,6 +92,7 @@ pub fn told(policy: &Policy) -> Option<Json> {
 /// Headers that Envoy must not find.
 pub fn hidden(plan: &Plan<'_>) -> Vec<&'static str> {
     let correlation = plan.filters.iter().find(|filter| filter.name == "correlation");
-    let restarts = correlation.is_some_and(|filter| filter.config["client_traces"] == "restart");
+    let restarts =
+        correlation.is_some_and(|filter| filter.config.get("client_traces").is_some_and(|traces| traces == "restart"));
     if plan.policy.tracing.is_some() && restarts { vec!["traceparent", "tracestate"] } else { Vec::new() }
 }

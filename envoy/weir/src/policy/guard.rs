@@ -114,13 +114,21 @@ fn headers(node: &Node, mistakes: &mut Mistakes) -> Vec<Said> {
     }
     let entries = reader::entries(node, "header names and their values", mistakes).unwrap_or_default();
     let mut headers = defaults(entries);
-    headers.extend(entries.iter().filter(|entry| !is_off(&entry.node)).filter_map(|entry| said(entry, mistakes)));
+    headers.extend(entries.iter().filter_map(|entry| said(entry, mistakes)));
     headers
 }
 
 fn said(entry: &Entry, mistakes: &mut Mistakes) -> Option<Said> {
     if let Err(mistake) = policy::route::lower_case(&entry.key) {
         mistakes.add(&entry.span, format!("`{}` is not a header name", entry.key), mistake.reason);
+        return None;
+    }
+    if is_off(&entry.node) {
+        let names = HEADERS.map(|(name, _)| name);
+        if !names.contains(&entry.key.as_str()) {
+            let wrong = format!("`{}` is not said in the first place", entry.key);
+            mistakes.add(&entry.span, wrong, format!("expected {}", reader::one_of(&names)));
+        }
         return None;
     }
     let (value, replaces) = if matches!(entry.node.value, Value::Map(_)) {
@@ -162,7 +170,9 @@ impl Cors {
         let max_age = fields.optional("max_age").and_then(|node| reader::period(node, ages, mistakes));
         fields.finish(mistakes);
         let origins = origins?;
-        origins.iter().for_each(|origin| check_origin(&origin.value, &origin.span, mistakes));
+        for origin in &origins {
+            check_origin(&origin.value, &origin.span, mistakes);
+        }
         let (credentials, max_age) = (credentials.unwrap_or(false), max_age.unwrap_or(Period::of_seconds(600)));
         Some(Self { origins, methods, headers, expose, credentials, max_age })
     }

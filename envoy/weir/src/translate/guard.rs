@@ -7,6 +7,7 @@ use crate::complaint;
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::policy::{Policy, Route};
+use crate::translate::Filter;
 
 /// The plugin in front.
 pub const NAME: &str = "guard";
@@ -14,7 +15,7 @@ pub const NAME: &str = "guard";
 pub const BODIES: &str = "bodies";
 
 /// Whether there is anything to guard.
-pub fn is_used(policy: &Policy) -> bool {
+fn is_used(policy: &Policy) -> bool {
     policy.guard.is_some() || policy.routes.iter().any(|route| route.accepts.is_some())
 }
 
@@ -23,19 +24,24 @@ pub fn reads(route: &Route) -> bool {
     route.accepts.as_ref().is_some_and(|accepts| accepts.has("schema"))
 }
 
-/// The configurations of both plugins, none where there is nothing for them to do; what is wrong in either is noted once.
-pub fn drafts(policy: &Policy, mistakes: &mut Mistakes) -> (Option<Draft>, Option<Draft>) {
+/// Puts both plugins where they belong, none where there is nothing for them to do; what is wrong in either is noted once.
+pub fn insert(policy: &Policy, filters: &mut Vec<Filter>, mistakes: &mut Mistakes) {
     if !is_used(policy) {
-        return (None, None);
+        return;
     }
-    let whole = front(policy, entry);
-    complaint::read(whole, ::guard::Config::from_json, mistakes);
+    complaint::read(front(policy, entry), ::guard::Config::from_json, mistakes);
+    let of = |name, draft: &Draft| Filter { name, module: NAME, config: draft.to_json(), variables: Vec::new() };
+    if policy.routes.iter().any(reads) {
+        // Whoever is not to be answered has no body read.
+        let behind = filters.iter().rposition(|filter| matches!(filter.name, "ratelimit" | "admin")).unwrap_or(0);
+        filters.insert(behind + 1, of(BODIES, &bodies(policy)));
+    }
     let without_schema = |route: &Route| {
         let mut entry = entry(route);
         entry.take("schema");
         entry
     };
-    (Some(front(policy, without_schema)), policy.routes.iter().any(reads).then(|| bodies(policy)))
+    filters.insert(1, of(NAME, &front(policy, without_schema)));
 }
 
 /// All routes that are before one of which anything is said: the first that matches a request counts here as it does there.

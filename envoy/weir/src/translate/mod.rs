@@ -84,15 +84,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         filters.insert(3, Filter { variables: of_admin, ..filter("admin", "admin", &admin) });
         complaint::read(admin, |json| ::admin::Config::with_environment(json, &environment), mistakes);
     }
-    let (guard, bodies) = guard::drafts(policy, mistakes);
-    if let Some(bodies) = bodies {
-        // Whoever is not to be answered has no body read.
-        let behind = filters.iter().rposition(|filter| matches!(filter.name, "ratelimit" | "admin")).unwrap_or(0);
-        filters.insert(behind + 1, filter(guard::BODIES, guard::NAME, &bodies));
-    }
-    if let Some(guard) = guard {
-        filters.insert(1, filter(guard::NAME, guard::NAME, &guard));
-    }
+    guard::insert(policy, &mut filters, mistakes);
     if let Some(front) = front {
         filters.insert(1, Filter { variables: of_store, ..filter(ratelimit::FRONT, "ratelimit", &front) });
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);
