@@ -35,11 +35,7 @@ fn cors(policy: &Policy) -> Option<&Cors> {
 
 /// What is said on every answer, as Envoy's options of headers; nothing without a guard.
 pub fn headers(policy: &Policy) -> Vec<Json> {
-    let said = guard(policy).into_iter().flat_map(|guard| &guard.headers).map(option);
-    // Who may read an answer depends on who asks, so nobody in between may give it to another.
-    let vary = cors(policy)
-        .map(|_| json!({"header": {"key": "vary", "value": "origin"}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}));
-    said.chain(vary).collect()
+    guard(policy).into_iter().flat_map(|guard| &guard.headers).map(option).collect()
 }
 
 fn option(said: &Said) -> Json {
@@ -49,7 +45,11 @@ fn option(said: &Said) -> Json {
 
 /// The filter that says it.
 pub fn secured(policy: &Policy) -> Option<Json> {
-    let appended: Vec<_> = headers(policy).into_iter().map(|header| json!({"append": header})).collect();
+    // Who may read an answer depends on who asks, so nobody in between may give it to another. What goes past this filter goes
+    // past that for CORS, too.
+    let vary = cors(policy)
+        .map(|_| json!({"header": {"key": "vary", "value": "origin"}, "append_action": "APPEND_IF_EXISTS_OR_ADD"}));
+    let appended: Vec<_> = headers(policy).into_iter().chain(vary).map(|header| json!({"append": header})).collect();
     if appended.is_empty() {
         return None;
     }
