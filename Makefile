@@ -10,7 +10,7 @@ PORT ?= 8080
 ADMIN_PORT ?= 9901
 SANDBOX_PORT ?= 9400
 
-FILTERS := correlation auth ratelimit compose admin cache breaker provider
+FILTERS := correlation guard auth ratelimit compose admin cache breaker provider
 WASM_PACKAGES := $(addprefix -p ,$(FILTERS))
 PURE_PACKAGES := -p policy $(WASM_PACKAGES)
 WASM := target/wasm

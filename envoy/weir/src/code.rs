@@ -37,6 +37,7 @@ pub enum Code {
     MissingCluster,
     OldEnvoy,
     SharedPrivate,
+    OpenOrigin,
     OpenRevocation,
     OpenLimit,
     ShadowOnly,
@@ -55,13 +56,15 @@ pub enum Code {
     IdleCache,
     StoredDespite,
     LongBody,
+    LongHold,
+    IdleSchema,
 }
 
 /// A code's number, its name, and why what it stands for matters.
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 29] = [
+pub const TABLE: [Row; 32] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -107,6 +110,12 @@ pub const TABLE: [Row; 29] = [
         "E104",
         "shared-private",
         "An answer that the upstream has marked as one caller's own would be given to every caller.",
+    ),
+    (
+        Code::OpenOrigin,
+        "E105",
+        "open-origin",
+        "Any page that a user visits could act as that user, and read the answers.",
     ),
     (
         Code::OpenRevocation,
@@ -191,6 +200,13 @@ pub const TABLE: [Row; 29] = [
         "long-body",
         "An answer that is larger than what the cache may hold is never stored, however often it is asked for.",
     ),
+    (
+        Code::LongHold,
+        "W501",
+        "long-hold",
+        "A body that is checked is held back whole, and Envoy holds so much for a stream and no more.",
+    ),
+    (Code::IdleSchema, "W502", "idle-schema", "A schema that no body is held against protects nothing."),
 ];
 
 impl Code {

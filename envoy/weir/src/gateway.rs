@@ -8,7 +8,7 @@ use policy::{ConfigError, Seed};
 
 use crate::document::Document;
 use crate::policy::{Matcher, Policy, Route};
-use crate::translate::{Filter, ratelimit as limits};
+use crate::translate::{Filter, guard as guards, ratelimit as limits};
 
 /// Under which fingerprints are taken: nobody sends anything here to make two of them equal.
 pub const SEED: Seed = Seed::from_random([0; 16]);
@@ -25,6 +25,10 @@ pub struct Gateway<'d> {
     pub auth: auth::Config,
     /// How often an address may try, where that is limited.
     pub front: Option<ratelimit::Config>,
+    /// What any request may be.
+    pub guard: Option<guard::Config>,
+    /// What bodies may say.
+    pub bodies: Option<guard::Config>,
     /// How often callers may ask.
     pub callers: ratelimit::Config,
     /// Which answers are made of several, where any is.
@@ -64,6 +68,8 @@ impl<'d> Gateway<'d> {
             correlation: correlation::Config::from_json(&needed("correlation"))?,
             auth,
             front: json(limits::FRONT).map(|json| limiter(&json)).transpose()?,
+            guard: json(guards::NAME).map(|json| guard::Config::from_json(&json)).transpose()?,
+            bodies: json(guards::BODIES).map(|json| guard::Config::from_json(&json)).transpose()?,
             callers: limiter(&needed("ratelimit"))?,
             compose: json("compose").map(|json| compose::Config::from_json(&json)).transpose()?,
             cache: cache::Config::with_environment(&needed("cache"), Some(variable))?,

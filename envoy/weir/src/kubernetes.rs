@@ -6,7 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::gateway::written;
 use crate::policy::sample;
 use crate::policy::{Policy, Route};
-use crate::translate::{Filter, breaker, provider, ratelimit};
+use crate::translate::{Filter, breaker, guard, provider, ratelimit};
 
 /// Where a policy is to be applied.
 #[derive(Clone, Debug)]
@@ -93,7 +93,7 @@ pub(crate) fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>)
 /// Whether a filter waits for the body of requests whose headers it holds, which only Envoy's own configuration allows.
 pub fn holds_bodies(policy: &Policy, filter: &Filter) -> bool {
     match filter.name {
-        "provider" => true,
+        "provider" | guard::BODIES => true,
         "cache" => policy.routes.iter().filter_map(|route| route.cache.as_ref()).any(|cache| cache.has("body")),
         _ => false,
     }
@@ -106,6 +106,7 @@ pub fn blind<'p>(policy: &'p Policy, filter: &Filter) -> Option<(&'p Route, &'p 
     let concerns = |route: &Route| match filter.name {
         ratelimit::FRONT => ratelimit::is_fronted(policy, route),
         "ratelimit" => ratelimit::concerns(policy, route),
+        guard::BODIES => guard::reads(route),
         "cache" => route.cache.is_some(),
         "quota" => ratelimit::has_quota(policy, route),
         "breaker" => breaker::concerns(policy, route),

@@ -199,6 +199,24 @@ fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "1000000",
             "`p` may answer with 1000000 bytes, of which the cache holds 262144",
         ),
+        of(
+            Code::OpenOrigin,
+            &[("MORE", "guard: {cors: {origins: ['*'], credentials: true}}")],
+            "'*'",
+            "scripts of any site may ask with",
+        ),
+        route(
+            Code::LongHold,
+            "- {match: POST /b, upstream: a, accepts: {body_max: 100KiB, schema: {type: object}}}",
+            "100KiB",
+            "bodies of more than 64 KiB to `POST /b` never come whole",
+        ),
+        route(
+            Code::IdleSchema,
+            "- {match: GET /b, upstream: a, accepts: {schema: {type: object}}}",
+            "schema",
+            "the schema of `GET /b` is never asked",
+        ),
     ]
 }
 

@@ -3,6 +3,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "mistakes/guard.rs"]
+mod guard;
 #[path = "mistakes/identity.rs"]
 mod identity;
 #[path = "mistakes/limits.rs"]

@@ -3,6 +3,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "render/guard.rs"]
+mod guard;
 #[path = "render/operation.rs"]
 mod operation;
 #[path = "render/parties.rs"]
@@ -240,7 +242,7 @@ fn the_filters_stand_in_the_order_of_a_requests_way_and_fail_closed() {
     let bootstrap = rendered(&demo());
     let filters = manager(&bootstrap)["http_filters"].as_array().unwrap();
     let names: Vec<_> = filters.iter().map(|filter| filter["name"].as_str().unwrap()).collect();
-    let expected = "correlated correlation auth caller ratelimit admin compose cache quota breaker provider envoy.filters.http.router";
+    let expected = "secured correlated correlation cors guard auth caller ratelimit admin bodies compose cache quota breaker provider envoy.filters.http.router";
     assert_eq!(names.join(" "), expected);
     for filter in filters.iter().filter(|filter| filter.pointer("/typed_config/config").is_some()) {
         let config = &filter["typed_config"]["config"];

@@ -68,7 +68,7 @@ pub enum Rejection {
     NotStored,
     /// Work on the request's behalf failed.
     Failed {
-        /// 400, 404, 409, 422, 502, 503 or 504; any other is told as 502.
+        /// 400, 404, 409, 415, 422, 502, 503 or 504; any other is told as 502.
         status: u16,
         /// What failed, as a sentence without a full stop.
         message: String,
@@ -156,6 +156,7 @@ impl Rejection {
                 400 => (400, "BAD_REQUEST", "Bad Request"),
                 404 => (404, "NOT_FOUND", "Not Found"),
                 409 => (409, "CONFLICT", "Conflict"),
+                415 => (415, "BAD_REQUEST", "Unsupported Media Type"),
                 422 => (422, "UNPROCESSABLE", "Unprocessable Content"),
                 503 => (503, "SERVICE_UNAVAILABLE", "Service Unavailable"),
                 504 => (504, "TIMEOUT", "Gateway Timeout"),

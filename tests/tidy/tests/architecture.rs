@@ -4,7 +4,8 @@
 
 use tidy::{files, none, sources};
 
-const FILTERS: [&str; 8] = ["admin", "auth", "breaker", "cache", "compose", "correlation", "provider", "ratelimit"];
+const FILTERS: [&str; 9] =
+    ["admin", "auth", "breaker", "cache", "compose", "correlation", "guard", "provider", "ratelimit"];
 
 #[test]
 fn only_the_shell_of_a_filter_knows_the_host() {

@@ -6,7 +6,7 @@ use std::path::Path;
 use policy::Period;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, internal, operation, set, typed};
+use crate::envoy::{Plan, duration, guard, internal, operation, set, tracing, typed};
 use crate::policy::Upstream;
 use crate::policy::upstream::{Address, Name, Pool};
 
@@ -33,7 +33,12 @@ const PIECE_BYTES: u32 = 32 << 10;
 /// All clusters: the upstreams', those that only filters call, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().map(of_upstream);
-    upstreams.chain(of_filters(plan)).chain(internal::clusters(plan)).chain(operation::cluster(plan)).collect()
+    upstreams
+        .chain(of_filters(plan))
+        .chain(internal::clusters(plan))
+        .chain(operation::cluster(plan))
+        .chain(guard::cluster(plan.policy))
+        .collect()
 }
 
 /// Those that only filters call: the state store's, and those that keys and tokens are fetched through.
@@ -46,7 +51,12 @@ pub fn of_filters(plan: &Plan<'_>) -> Vec<Json> {
     endpoints.sort_by(|one, other| one.cluster.cmp(&other.cluster));
     endpoints.dedup_by(|one, other| one.cluster == other.cluster);
     let endpoints = endpoints.into_iter().map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
-    store.chain(publishers).chain(endpoints).collect()
+    let collector = plan
+        .policy
+        .tracing
+        .iter()
+        .map(|tracing| render(tracing::COLLECTOR, &tracing.collector, CONNECT_TIMEOUT, POOL, None));
+    store.chain(collector).chain(publishers).chain(endpoints).collect()
 }
 
 fn of_upstream(upstream: &Upstream) -> Json {

@@ -3,16 +3,23 @@
 use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, reply, set, typed};
+use crate::envoy::{NAME, Plan, guard, reply, set, tracing, typed};
 use crate::translate::Filter;
 
 /// All filters of a listener, in the order in which a request meets them.
 pub fn chain(plan: &Plan<'_>) -> Vec<Json> {
-    let mut chain = vec![reply::correlated()];
+    let mut chain: Vec<_> = guard::secured(plan.policy)
+        .into_iter()
+        .chain([reply::correlated()])
+        .chain(tracing::told(plan.policy))
+        .collect();
     for filter in plan.filters {
         chain.push(wasm(plan, filter));
-        if filter.name == "auth" {
-            chain.push(caller());
+        match filter.name {
+            // A preflight shows no credential, and is nobody's attempt.
+            "correlation" => chain.extend(guard::shared(plan.policy)),
+            "auth" => chain.push(caller()),
+            _ => {}
         }
     }
     chain.push(json!({

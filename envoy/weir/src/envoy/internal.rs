@@ -2,8 +2,8 @@
 //!
 //! A callout to the cluster [`NAME`] reaches a listener of the same name that has no socket: Envoy connects the two inside one
 //! worker, and nobody outside can reach it. It routes as the outer listener does, by method, authority and path, and its chain is
-//! the outer one without those filters that judge a *client*: `front`, `auth` and `ratelimit`, and without `admin`. So upstreams'
-//! limits, breakers, credentials, the cache and the ids hold for such a request as for any other.
+//! the outer one without those filters that judge a *client*: `front`, `guard`, `auth`, `ratelimit` and `bodies`, and without
+//! `admin`. So upstreams' limits, breakers, credentials, the cache and the ids hold for such a request as for any other.
 //!
 //! **How trust is passed on.** What comes in here was sent by one of the proxy's own filters. A filter that asks on a client's
 //! behalf does so after the outer chain has judged that client, and hands on what `auth` said of it (`x-weir-user` and its like),
@@ -25,7 +25,8 @@ pub const NAME: &str = "weir_internal";
 pub const CHARGED: &str = "weir_batch";
 
 /// The filters that judge a client, and those that a client's request ends at: what they send comes in here.
-const OUTER: [&str; 6] = ["front", "auth", "caller", "ratelimit", "compose", "admin"];
+const OUTER: [&str; 11] =
+    ["secured", "traced", "cors", "front", "guard", "auth", "caller", "ratelimit", "bodies", "compose", "admin"];
 
 /// All such listeners and clusters.
 pub const NAMES: [&str; 2] = [NAME, CHARGED];

@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, duration, filter, internal, log, reply, route, set, socket_address, typed};
+use crate::envoy::{
+    NAME, Plan, duration, filter, guard, internal, log, reply, route, set, socket_address, tracing, typed,
+};
 
 /// How much of a body or of many small messages is held for one connection.
 const BUFFER_BYTES: u64 = 1 << 20;
@@ -38,9 +40,10 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
     let clients = &plan.policy.clients;
     let providers = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some());
     let providers: Vec<_> = providers.map(|upstream| upstream.name.value.as_str()).collect();
-    json!({
+    let mut manager = json!({
         "stat_prefix": if side == Side::Inner { internal::NAME } else { NAME },
         "server_name": NAME,
+        "server_header_transformation": guard::banner(plan.policy),
         // What leaves over TLS does not call itself plain HTTP because its client came that way.
         "scheme_header_transformation": {"match_upstream": true},
         // Inside, the headers say who the client was.
@@ -48,7 +51,7 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
         "xff_num_trusted_hops": clients.trusted_hops,
         // Without an `internal_address_config`, nobody is inside: what `x-envoy-…` headers of any client say of retries and
         // timeouts is dropped. One without ranges would make insiders of all private addresses.
-        "early_header_mutation_extensions": [without_original_path()],
+        "early_header_mutation_extensions": [without(if side == Side::Outer { tracing::hidden(plan) } else { Vec::new() })],
         // The correlation filter makes ids, and knows which of a client's are safe to keep.
         "generate_request_id": false,
         "preserve_external_request_id": true,
@@ -70,22 +73,30 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
         "request_timeout": duration(clients.request_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
         "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
-        "local_reply_config": reply::config(),
+        "local_reply_config": reply::config(&guard::headers(plan.policy)),
         "http_filters": filters,
         "route_config": {
             "name": NAME,
-            "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan, side)}],
-            "response_headers_to_remove": ["x-envoy-upstream-service-time"],
+            "virtual_hosts": [{"name": NAME, "domains": ["*"], "routes": route::table(plan, side),
+                "typed_per_filter_config": guard::everywhere(plan.policy)}],
+            "response_headers_to_remove": guard::removed(plan.policy),
         },
-    })
+    });
+    if let Some(tracing) = tracing::config(plan.policy) {
+        set(&mut manager, "tracing", tracing);
+        set(&mut manager, "request_id_extension", tracing::apart());
+    }
+    manager
 }
 
-/// Takes off the header from which the access log learns what a path was before a route rewrote it: a client that sends
-/// it would write the log.
-fn without_original_path() -> Json {
+/// Takes off `hidden` and the header from which the access log learns what a path was before a route rewrote it: a client that
+/// sends it would write the log.
+fn without(mut hidden: Vec<&str>) -> Json {
+    hidden.push("x-envoy-original-path");
     let kind = "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation";
+    let mutations: Vec<_> = hidden.into_iter().map(|name| json!({"remove": name})).collect();
     json!({
         "name": "envoy.http.early_header_mutation.header_mutation",
-        "typed_config": typed(kind, json!({"mutations": [{"remove": "x-envoy-original-path"}]})),
+        "typed_config": typed(kind, json!({"mutations": mutations})),
     })
 }

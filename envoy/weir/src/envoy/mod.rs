@@ -1,18 +1,20 @@
 //! From a policy and its filters' configurations to what Envoy reads.
 //!
-//! [`bootstrap`] is the whole; [`listener`] is where clients arrive, with [`filter`], [`route`], [`log`] and [`reply`] as its
+//! [`bootstrap`] is the whole; [`listener`] is where clients arrive, with [`filter`], [`guard`], [`route`], [`log`], [`tracing`] and [`reply`] as its
 //! parts, and [`operation`] what is answered there for the proxy; [`cluster`] is where requests go, and [`internal`] the way back in for those of the filters' own. The output is
 //! Envoy's JSON, for 1.37 to 1.40.
 
 pub mod bootstrap;
 pub mod cluster;
 pub mod filter;
+pub mod guard;
 pub mod internal;
 pub mod listener;
 pub mod log;
 pub mod operation;
 pub mod reply;
 pub mod route;
+pub mod tracing;
 
 use std::net::SocketAddr;
 use std::path::Path;

@@ -10,7 +10,7 @@ use crate::policy::Policy;
 const NAME: &str = "weir_admin";
 
 /// The filters that have nothing to do with what is answered here. An operator's role is what `auth` finds.
-const IDLE: [&str; 8] = ["front", "ratelimit", "compose", "cache", "quota", "breaker", "provider", "caller"];
+const IDLE: [&str; 9] = ["front", "ratelimit", "bodies", "compose", "cache", "quota", "breaker", "provider", "caller"];
 
 /// The routes, none where the policy has nobody answer.
 pub fn routes(policy: &Policy) -> Vec<Json> {

@@ -31,8 +31,8 @@ const BROKEN: [&str; 6] = ["UF", "UC", "UR", "LR", "UPE", "DF"];
 /// Response flags of an upstream that was too slow.
 const LATE: [&str; 2] = ["UT", "UMSDR"];
 
-/// The mapping of local replies.
-pub fn config() -> Json {
+/// The mapping of local replies, all of which say `headers` besides.
+pub fn config(headers: &[Json]) -> Json {
     let mut mappers = vec![json!({
         "filter": expression(&format!("response.code_details.startsWith('{DETAILS_PREFIX}')")),
         "body_format_override": {"text_format_source": {"inline_string": "%LOCAL_REPLY_BODY%"}},
@@ -41,6 +41,17 @@ pub fn config() -> Json {
         for case in cases() {
             mappers.push(case.mapper(known, Some(PROBLEM)));
             mappers.push(case.mapper(known, None));
+        }
+    }
+    if !headers.is_empty() {
+        // What no case is about is left as it is, too.
+        mappers.push(json!({"filter": at_least(100)}));
+    }
+    for mapper in &mut mappers {
+        let own = mapper.get("headers_to_add").and_then(Json::as_array).cloned().unwrap_or_default();
+        let all: Vec<_> = own.into_iter().chain(headers.iter().cloned()).collect();
+        if !all.is_empty() {
+            set(mapper, "headers_to_add", all);
         }
     }
     json!({"mappers": mappers})

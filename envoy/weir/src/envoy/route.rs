@@ -4,11 +4,11 @@ use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
 use crate::envoy::listener::Side;
-use crate::envoy::{Plan, duration, filter, literal, operation, set};
+use crate::envoy::{Plan, duration, filter, guard, literal, operation, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::upstream::{Name, Retry};
 use crate::policy::{Address, Matcher, Pattern, Policy, Route, Upstream};
-use crate::translate::{breaker, compose, provider, ratelimit};
+use crate::translate::{breaker, compose, guard as bodies, provider, ratelimit};
 
 /// All routes.
 pub fn table(plan: &Plan<'_>, side: Side) -> Vec<Json> {
@@ -21,7 +21,8 @@ pub fn table(plan: &Plan<'_>, side: Side) -> Vec<Json> {
         Side::Outer | Side::Inner => of_route(plan, route),
     });
     let operation = if side == Side::Outer { operation::routes(plan.policy) } else { Vec::new() };
-    rewritten.chain(operation).chain(routes).collect()
+    let preflight = if side == Side::Outer { guard::preflight(plan) } else { None };
+    rewritten.chain(operation).chain(preflight).chain(routes).collect()
 }
 
 /// A route of the proxy's own calls, as a client finds it: there is no such thing, and no filter hears of it.
@@ -32,7 +33,12 @@ fn closed(plan: &Plan<'_>, route: &Route) -> Json {
 
 /// A route that the compose filter answers. Where it does not, nothing is there that could.
 fn composed(plan: &Plan<'_>, route: &Route) -> Json {
-    answered(route, 503, &idle(plan, route))
+    let mut entry = answered(route, 503, &idle(plan, route));
+    if let (Some(action), Some(members)) = (guard::nowhere(plan.policy), entry.as_object_mut()) {
+        members.remove("direct_response");
+        members.insert("route".to_owned(), action);
+    }
+    entry
 }
 
 /// A route that leads nowhere.
@@ -100,6 +106,7 @@ fn idle(plan: &Plan<'_>, route: &Route) -> Vec<&'static str> {
     for (name, concerned) in [
         ("admin", plan.policy.operation.is_none()),
         ("ratelimit", ratelimit::concerns(plan.policy, route)),
+        (bodies::BODIES, bodies::reads(route) || !plan.filters.iter().any(|filter| filter.name == bodies::BODIES)),
         ("cache", route.cache.is_some()),
         ("quota", ratelimit::has_quota(plan.policy, route)),
         ("breaker", breaker::concerns(plan.policy, route)),

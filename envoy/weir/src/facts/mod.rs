@@ -7,6 +7,7 @@ mod auth;
 mod breaker;
 mod cache;
 mod compose;
+mod guard;
 pub mod limit;
 pub mod provider;
 pub mod route;
@@ -23,8 +24,8 @@ use crate::policy::Route;
 use crate::translate::{breaker as breakers, provider as providers, ratelimit as limits};
 
 /// The order in which filters meet a request.
-pub const ORDER: [&str; 9] =
-    ["front", "auth", "ratelimit", "compose", "cache", "quota", "breaker", "provider", "envoy"];
+pub const ORDER: [&str; 10] =
+    ["front", "guard", "auth", "ratelimit", "compose", "cache", "quota", "breaker", "provider", "envoy"];
 
 /// One thing that is so of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -67,6 +68,8 @@ fn of_callers(gateway: &Gateway<'_>, route: &Route, headers: &Headers, tiers: &[
     if let Some(front) = gateway.front.as_ref().filter(|_| limits::is_fronted(gateway.policy, route)) {
         facts.add("front", limit::says(front, headers));
     }
+    let bodies = gateway.bodies.as_ref();
+    facts.add("guard", gateway.guard.as_ref().map(|front| guard::says(front, bodies, headers)));
     facts.add("auth", Some(auth::says(&gateway.auth, &Target::of(headers))));
     if !limits::concerns(gateway.policy, route) {
         return;

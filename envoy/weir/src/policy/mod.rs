@@ -1,13 +1,14 @@
 //! The policy file: what an operator writes, read into types, with every mistake noted.
 //!
 //! One file of this folder for each noun of the policy: [`client`], [`upstream`], [`route`] with its [`matcher`],
-//! [`identity`], [`state`], [`operation`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
+//! [`identity`], [`guard`], [`state`], [`operation`], [`tracing`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
 //! written, and read by the filter's own code in [`crate::translate`].
 
 pub mod batch;
 pub mod client;
 pub mod example;
 pub mod fallback;
+pub mod guard;
 pub mod header;
 pub mod identity;
 pub mod matcher;
@@ -17,6 +18,7 @@ pub mod route;
 pub mod sample;
 pub mod slowdown;
 pub mod state;
+pub mod tracing;
 pub mod upstream;
 
 use std::net::SocketAddr;
@@ -30,11 +32,13 @@ use crate::yaml::{Entry, Node, Value};
 pub use client::Clients;
 pub use example::Example;
 pub use fallback::Fallback;
+pub use guard::Guard;
 pub use identity::Identity;
 pub use matcher::{Matcher, Pattern};
 pub use operation::Operation;
 pub use route::Route;
 pub use state::Store;
+pub use tracing::Tracing;
 pub use upstream::{Address, Upstream};
 
 /// A whole policy.
@@ -50,6 +54,10 @@ pub struct Policy {
     pub state: Option<Store>,
     /// What clients may do before any rule looks at them.
     pub clients: Clients,
+    /// What stands between strangers and everything else; without it, only what routes accept.
+    pub guard: Option<Guard>,
+    /// Where spans go; without it, nowhere.
+    pub tracing: Option<Tracing>,
     /// What the operator says to a filter itself, by the filter's name; the rest of its configuration is translated.
     pub options: Vec<(&'static str, Draft)>,
     /// Whose tokens are accepted; without it, nobody's.
@@ -105,6 +113,8 @@ impl Policy {
         }
         let state = fields.optional("state").and_then(|node| Store::read(node, surroundings, mistakes));
         let clients = fields.optional("clients").map(|node| Clients::read(node, mistakes)).unwrap_or_default();
+        let tracing = fields.optional("tracing").and_then(|node| Tracing::read(node, mistakes));
+        let guard = fields.optional("guard").map(|node| Guard::read(node, mistakes));
         let identity = fields.optional("identity").and_then(|node| Identity::read(node, surroundings, mistakes));
         let permissions = fields.optional("permissions").map(Draft::of);
         let tiers = fields.optional("tiers").map(|node| tiers(node, mistakes));
@@ -135,6 +145,8 @@ impl Policy {
             operation,
             state,
             clients,
+            guard,
+            tracing,
             options,
             identity,
             permissions,

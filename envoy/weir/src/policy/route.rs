@@ -35,6 +35,8 @@ pub struct Route {
     pub limit: Limit,
     /// How many tokens of its caller's a request takes, as the ratelimit filter reads it.
     pub cost: Option<Draft>,
+    /// What its requests' bodies may be, as the guard filter reads it.
+    pub accepts: Option<Draft>,
     /// How answers are kept, as the cache filter reads it.
     pub cache: Option<Draft>,
     /// How long an answer may take, where it is not the upstream's `timeout`.
@@ -117,6 +119,7 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let limits = [("tier", Limit::Tier), ("off", Limit::Off)];
     let limit = fields.optional("limit").and_then(|node| reader::word(node, &limits, mistakes));
     let cost = fields.optional("cost").map(Draft::of);
+    let accepts = fields.optional("accepts").map(Draft::of);
     let cache = fields.optional("cache").map(Draft::of);
     let patience = Duration::from_millis(1)..=Duration::from_hours(1);
     let timeout = fields.optional("timeout").and_then(|node| reader::period(node, patience, mistakes));
@@ -128,7 +131,7 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let (Some((Some(matcher), span)), Some(upstream)) = (matcher, upstream) else { return None };
     let strip = strip.map(|text| stripped(&text, &matcher, mistakes)).unwrap_or_default();
     let limit = limit.unwrap_or(Limit::Tier);
-    Some(Route { matcher, upstream, compose, calls, inside, strip, auth, allow, limit, cost, cache, timeout, span })
+    Some(Route { matcher, upstream, compose, calls, inside, strip, auth, allow, limit, cost, accepts, cache, timeout, span })
 }
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {

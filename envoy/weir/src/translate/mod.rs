@@ -9,6 +9,7 @@ pub mod auth;
 pub mod breaker;
 pub mod cache;
 pub mod compose;
+pub mod guard;
 pub mod provider;
 pub mod ratelimit;
 
@@ -33,11 +34,13 @@ pub struct Filter {
 }
 
 /// The modules of the filters.
-pub const MODULES: [&str; 8] = ["correlation", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
+pub const MODULES: [&str; 9] =
+    ["correlation", "guard", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
 
 /// The filters in the order in which they meet a request, those of which a policy may have none included.
-pub const ORDER: [&str; 10] =
-    ["correlation", "front", "auth", "ratelimit", "admin", "compose", "cache", "quota", "breaker", "provider"];
+pub const ORDER: [&str; 12] = [
+    "correlation", "front", "guard", "auth", "ratelimit", "admin", "bodies", "compose", "cache", "quota", "breaker", "provider",
+];
 
 /// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the
 /// place in the policy that it came from. The filters come in the order in which they meet a request.
@@ -86,6 +89,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         filters.insert(3, Filter { variables: of_admin, ..filter("admin", "admin", &admin) });
         complaint::read(admin, |json| ::admin::Config::with_environment(json, &environment), mistakes);
     }
+    guard::insert(policy, &mut filters, mistakes);
     if let Some(front) = front {
         filters.insert(1, Filter { variables: of_store, ..filter(ratelimit::FRONT, "ratelimit", &front) });
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);
