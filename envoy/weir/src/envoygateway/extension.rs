@@ -31,7 +31,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
 fn entry(filter: &Filter, settings: &Settings) -> Json {
     let mut entry = json!({
         "name": filter.name,
-        "rootID": filter.name,
+        "rootID": filter.root,
         "code": {"type": "Image", "image": {"url": settings.place.image(filter)}},
         "config": filter.config,
         // A filter that crashed lets nobody in.
