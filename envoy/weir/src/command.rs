@@ -11,6 +11,7 @@ use crate::check;
 use crate::diff;
 use crate::document::{self, Document, Reading};
 use crate::explain;
+use crate::push;
 use crate::render;
 use crate::replay;
 use crate::run;
@@ -31,6 +32,8 @@ enum Command {
     Explain(explain::Options),
     /// Says which requests two policies treat differently.
     Diff(diff::Options),
+    /// Sends images of filters to a registry.
+    Push(push::Options),
     /// Writes what a proxy reads, on standard output.
     Render {
         #[command(subcommand)]
@@ -48,6 +51,7 @@ pub fn main() -> ExitCode {
         Command::Check(options) => return check::main(&options),
         Command::Diff(options) => return diff::main(&options),
         Command::Explain(options) => explain::main(&options),
+        Command::Push(options) => push::main(&options),
         Command::Render { target } => render::main(&target),
         Command::Replay(options) => replay::main(&options),
         Command::Run(options) => run::main(&options),

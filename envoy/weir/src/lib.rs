@@ -33,6 +33,7 @@ pub mod istio;
 pub mod kubernetes;
 pub mod lint;
 pub mod policy;
+pub mod push;
 pub mod reader;
 pub mod render;
 pub mod replay;
