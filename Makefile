@@ -3,6 +3,7 @@
 # The one place where the versions of outside programs are pinned. (wasm-bindgen follows Cargo.lock.)
 ENVOY_VERSION := 1.40.0
 AIOHTTP_VERSION := 3.14.5
+JSONSCHEMA_VERSION := 4.26.0
 ENVOY_OLDEST := 1.37.0
 BINDGEN_VERSION = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 
@@ -23,7 +24,7 @@ NATIVE := target/native
 PACKAGE := target/package
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit node one bench lint format wasm package reproducible native tools targets envoy state prometheus registry bindgen client
+.PHONY: help run test unit node one bench lint format wasm package reproducible native tools targets envoy state prometheus registry bindgen client schema
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -78,7 +79,7 @@ reproducible: package ## Make it once more of a copy of the tree in another fold
 native: ## Build the command line, the sandbox and the benchmark
 	cargo build --profile native --locked -p weir -p sandbox -p bench
 
-tools: targets envoy state prometheus registry bindgen client
+tools: targets envoy state prometheus registry bindgen client schema
 
 targets:
 	@for target in wasm32-wasip1 wasm32-unknown-unknown; do \
@@ -98,6 +99,15 @@ client: .tools/client-$(AIOHTTP_VERSION)/ready ## Install what the sample client
 .tools/client-$(AIOHTTP_VERSION)/ready:
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet aiohttp==$(AIOHTTP_VERSION)
+	@touch $@
+
+# What the schemas of policies are tried with.
+schema: .tools/schema-$(JSONSCHEMA_VERSION)/ready
+	@ln -sfn schema-$(JSONSCHEMA_VERSION) .tools/schema
+
+.tools/schema-$(JSONSCHEMA_VERSION)/ready:
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install --quiet jsonschema==$(JSONSCHEMA_VERSION)
 	@touch $@
 
 state:

@@ -15,6 +15,7 @@ use crate::push;
 use crate::render;
 use crate::replay;
 use crate::run;
+use crate::schema;
 
 /// Resilience and access policy for Envoy.
 #[derive(Parser)]
@@ -41,6 +42,8 @@ enum Command {
     },
     /// Says what a policy would have done to the traffic in an access log.
     Replay(replay::Options),
+    /// Prints the JSON Schema of policies, or of a filter's configuration.
+    Schema(schema::Options),
     /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
     Run(run::Options),
 }
@@ -55,6 +58,7 @@ pub fn main() -> ExitCode {
         Command::Render { target } => render::main(&target),
         Command::Replay(options) => replay::main(&options),
         Command::Run(options) => run::main(&options),
+        Command::Schema(options) => schema::main(&options),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

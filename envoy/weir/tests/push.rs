@@ -177,6 +177,31 @@ fn bytes_that_are_not_what_their_name_says_are_not_pushed() {
 }
 
 #[test]
+fn what_is_rendered_names_what_was_packaged_by_its_digest() {
+    let package = package();
+    let policy = package.path().join("p.yaml");
+    std::fs::write(
+        &policy,
+        "version: 1\nupstreams: {a: {url: http://a.example, internal: true}}\nroutes: [{match: GET /a, upstream: a}]\n",
+    )
+    .unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["render", "istio", policy.to_str().unwrap(), "--images", "registry.example/w"])
+        .args(["--package", package.path().to_str().unwrap()])
+        .output()
+        .unwrap();
+    let list: Json = serde_json::from_slice(&output.stdout).unwrap();
+    let urls: Vec<_> =
+        list["items"].as_array().unwrap().iter().filter_map(|item| item["spec"]["url"].as_str()).collect();
+    let digest = |module: &str| Layout::read(&layout(&package, module)).unwrap().images[0].manifest.digest.clone();
+    for module in ["auth", "cache"] {
+        assert!(urls.contains(&format!("oci://registry.example/w/{module}@{}", digest(module)).as_str()), "{urls:?}");
+    }
+    let by_version = concat!("oci://registry.example/w/breaker:", env!("CARGO_PKG_VERSION"));
+    assert!(urls.contains(&by_version), "what is not in the package has its version: {urls:?}");
+}
+
+#[test]
 fn a_registry_elsewhere_is_spoken_to_over_tls_alone() {
     let package = package();
     // Nothing listens there; that the address is asked for over TLS is in what is said.

@@ -7,6 +7,7 @@ pub mod layout;
 pub mod reference;
 pub mod registry;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io::{self, Write};
@@ -89,6 +90,15 @@ pub fn modules(package: &Path) -> Result<Vec<(String, PathBuf)>, Failure> {
         found.map(|entry| (entry.file_name().to_string_lossy().into_owned(), entry.path())).collect();
     modules.sort();
     if modules.is_empty() { Err(Failure::of(folder.display(), "there are no images in it")) } else { Ok(modules) }
+}
+
+/// The digest of the image of each module, that for any registry, in what `make package` has made.
+pub fn digests(package: &Path) -> Result<BTreeMap<String, String>, Failure> {
+    let first = |(name, folder): (String, PathBuf)| {
+        let layout = Layout::read(&folder)?;
+        Ok(layout.images.into_iter().next().map(|image| (name, image.manifest.digest)))
+    };
+    modules(package)?.into_iter().filter_map(|module| first(module).transpose()).collect()
 }
 
 /// Sends the images of a layout: first what each consists of, then what names it. Answers where each is.
