@@ -50,19 +50,27 @@ pub(super) fn put(schema: &mut Json, key: &str, value: Json) {
     }
 }
 
+fn of_type(kind: &str, key: &str, each: Json) -> Json {
+    let mut schema = json!({"type": kind});
+    put(&mut schema, key, each);
+    schema
+}
+
 /// An object whose keys are the operator's own words.
 pub(super) fn by_name(each: Json) -> Json {
-    json!({"type": "object", "additionalProperties": each})
+    of_type("object", "additionalProperties", each)
 }
 
 /// A list.
 pub(super) fn list(each: Json) -> Json {
-    json!({"type": "array", "items": each})
+    of_type("array", "items", each)
 }
 
 /// Any of these.
 pub(super) fn any<const N: usize>(schemas: [Json; N]) -> Json {
-    json!({"anyOf": schemas.to_vec()})
+    let mut schema = anything();
+    put(&mut schema, "anyOf", Vec::from(schemas).into());
+    schema
 }
 
 /// One, or a list of them.
