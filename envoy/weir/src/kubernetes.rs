@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use crate::gateway::written;
 use crate::policy::sample;
 use crate::policy::{Policy, Route};
 use crate::translate::{Filter, breaker, provider, ratelimit};
@@ -64,6 +65,20 @@ pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Fil
     }
     rename(&mut filter.config, cluster);
     filter
+}
+
+/// Refuses what needs a way back into the proxy: the calls that a composition makes.
+///
+/// # Errors
+/// The first route that does.
+pub fn check(policy: &Policy) -> Result<(), String> {
+    let found = policy.routes.iter().find(|route| route.compose.is_some() || route.inside);
+    found.map_or(Ok(()), |route| {
+        Err(format!(
+            "`{}` belongs to a composition, whose calls come back into the proxy: only an Envoy of its own has the way",
+            written(route)
+        ))
+    })
 }
 
 fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {

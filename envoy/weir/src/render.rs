@@ -137,7 +137,7 @@ fn rendered(target: &Target, plan: &Plan<'_>) -> Result<Option<Json>, String> {
         }
         Target::Istio { namespace, selector, images, .. } => {
             let settings = istio::Settings { place: images.place(namespace)?, selector: selector.clone() };
-            Ok(Some(kubernetes::list(&istio::objects(plan, &settings))))
+            istio::objects(plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
         }
         Target::EnvoyGateway { namespace, gateway, listener, images, .. } => {
             let (gateway, listener) = (gateway.clone(), listener.clone());

@@ -119,11 +119,11 @@ fn the_command_writes_for_people_and_for_programs() {
         (output.status.code(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
     };
     let (code, said, _) = run(&["GET /api/v1/genres?a=b", "-H", "accept: text/html"]);
-    assert!(code == Some(0) && said.starts_with("route 29: GET /api/v1/genres\n"), "{said}");
+    assert!(code == Some(0) && said.starts_with("route 34: GET /api/v1/genres\n"), "{said}");
     assert!(said.contains("             as /discovery/api/v1/genres?a=b\n"), "{said}");
     let (_, said, _) = run(&["GET /api/v1/genres", "--format", "json"]);
     let json: Json = serde_json::from_str(&said).unwrap();
-    assert_eq!(json["route"]["place"], 29);
+    assert_eq!(json["route"]["place"], 34);
     let (code, _, complained) = run(&["genres"]);
     assert!(code == Some(1) && complained.starts_with("weir: `genres` is no request:"), "{complained}");
 }

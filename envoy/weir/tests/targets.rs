@@ -32,11 +32,11 @@ upstreams:
   spotify:
     url: https://api.spotify.com/v1
     profile: spotify
-    credentials: {bearer: {env: WEIR_SECRET}}
+    credentials: {oauth2: {token_url: https://accounts.spotify.com/api/token, client_id: {env: WEIR_SECRET}, client_secret: {env: WEIR_SECRET}}}
     limit: {rate: 10/s}
-    breaker: {fallback: {upstream: catalog}}
+    breaker: {}
   catalog: {url: http://catalog.shop.svc.cluster.local:8080, internal: true, pool: {connections: 10, pending: 20, requests: 30}}
-  near: {url: http://10.0.0.1:9000/base, headers: {x-said: by-us}, retry: {times: 2, statuses: [503]}}
+  near: {url: http://10.0.0.1:9000/base, headers: {x-said: by-us}, retry: {times: 2, statuses: [503]}, breaker: {fallback: {upstream: catalog}}}
 routes:
 - {match: POST /api/spotify/search, upstream: spotify, strip: /api/spotify, auth: optional, cache: {ttl: 1d, shared: true, body: {key: json}}}
 - {match: 'GET /api/spotify/track/{id}', upstream: spotify, strip: /api/spotify, auth: optional}
@@ -62,8 +62,13 @@ fn repository() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
+/// The demo without its compositions, and without what only they ask for.
 fn demo() -> String {
-    std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap()
+    let text = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
+    let (before, rest) = text.split_once("  # The product gateway: one").unwrap();
+    let after = &rest[rest.find("  - {match: GET /api/v1/products, ").unwrap()..];
+    let open = after.lines().filter(|line| !line.contains("inside: true")).map(|line| format!("{line}\n"));
+    before.to_owned() + &open.collect::<String>()
 }
 
 fn plan(document: &Document) -> Plan<'_> {
@@ -77,7 +82,7 @@ fn place() -> Place {
 
 fn for_istio(text: &str) -> Vec<Json> {
     let settings = istio::Settings { place: place(), selector: ("istio".to_owned(), "ingressgateway".to_owned()) };
-    istio::objects(&plan(&read(text)), &settings)
+    istio::objects(&plan(&read(text)), &settings).unwrap()
 }
 
 fn for_envoy_gateway(text: &str) -> Result<Vec<Json>, String> {
@@ -120,10 +125,20 @@ fn envoy_gateway_accepts_what_is_rendered() {
     keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &known);
     let demo = for_envoy_gateway(&demo()).unwrap();
     keeps_to_schemas(&demo, &known);
-    let product =
-        of_kind(&demo, "HTTPRouteFilter").into_iter().find(|one| one["metadata"]["name"] == "weir-inventory-1-1");
-    let replaced = &product.unwrap()["spec"]["urlRewrite"]["path"]["replaceRegexMatch"];
-    assert_eq!(*replaced, json!({"pattern": "^/?", "substitution": "/inventory/"}));
+    let price = of_kind(&demo, "HTTPRouteFilter").into_iter().find(|one| one["metadata"]["name"] == "weir-pricing-1-1");
+    let replaced = &price.unwrap()["spec"]["urlRewrite"]["path"]["replaceRegexMatch"];
+    assert_eq!(*replaced, json!({"pattern": "^/?", "substitution": "/pricing/"}));
+}
+
+#[test]
+fn compositions_are_refused_where_there_is_no_way_back_into_the_proxy() {
+    let whole = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
+    let whole = read(&whole);
+    let settings = istio::Settings { place: place(), selector: (String::new(), String::new()) };
+    let said = istio::objects(&plan(&whole), &settings).unwrap_err();
+    assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to a composition"), "{said}");
+    let settings = envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned() };
+    assert_eq!(envoygateway::objects(&plan(&whole), &settings).unwrap_err(), said);
 }
 
 #[test]
@@ -173,24 +188,31 @@ fn what_is_called_has_istio_s_names() {
     let config = &auth["spec"]["pluginConfig"];
     assert_eq!(config["issuers"][0]["jwks"]["cluster"], "outbound|443||id.example");
     assert_eq!(config["state"]["cluster"], "outbound|7379||webdis.weir.svc.cluster.local");
+    assert!(json!(objects).to_string().contains("outbound|443||accounts.spotify.com"), "the cluster of tokens");
     let hosts = of_kind(&objects, "ServiceEntry").into_iter().map(|entry| entry["spec"]["hosts"][0].as_str().unwrap());
-    assert_eq!(hosts.collect::<Vec<_>>(), ["api.spotify.com", "weir-near.internal", "id.example"]);
+    assert_eq!(
+        hosts.collect::<Vec<_>>(),
+        ["api.spotify.com", "weir-near.internal", "id.example", "accounts.spotify.com"]
+    );
     let rules = of_kind(&objects, "DestinationRule");
     let rule = |host: &str| &rules.iter().find(|rule| rule["spec"]["host"] == host).unwrap()["spec"]["trafficPolicy"];
     assert_eq!(rule("api.spotify.com")["tls"]["sni"], "api.spotify.com");
     assert_eq!(rule("catalog.shop.svc.cluster.local")["connectionPool"]["tcp"]["maxConnections"], 10);
     let routes = of_kind(&objects, "EnvoyFilter")[1]["spec"]["configPatches"].as_array().unwrap();
     let values: Vec<_> = routes.iter().rev().map(|patch| &patch["patch"]["value"]).collect();
-    // The provider's own first, then the fallback of each route and the route.
-    assert_eq!(values.len(), 1 + 2 + 2 + 1 + 1);
+    // The provider's own first, then the routes, the fallback of one before it.
+    assert_eq!(values.len(), 1 + 2 + 1 + 2);
     assert_eq!(values[0]["route"]["cluster"], "outbound|443||api.spotify.com");
-    assert_eq!(values[1]["match"]["filter_state"][0]["string_match"]["exact"], "catalog");
-    assert_eq!(values[1]["route"]["cluster"], "outbound|8080||catalog.shop.svc.cluster.local");
-    let off: Vec<_> = values[5]["typed_per_filter_config"].as_object().unwrap().keys().collect();
+    assert_eq!(values[4]["match"]["filter_state"][0]["string_match"]["exact"], "catalog");
+    assert_eq!(values[4]["route"]["cluster"], "outbound|8080||catalog.shop.svc.cluster.local");
+    let off: Vec<_> = values[3]["typed_per_filter_config"].as_object().unwrap().keys().collect();
     assert_eq!(off, ["weir.breaker", "weir.cache", "weir.provider", "weir.quota"], "no plugin can be left out");
     assert!(!json!(objects).to_string().contains("weir_internal"), "there is no way back into the proxy");
     assert!(!json!(objects).to_string().contains("secret-of-the-tests"));
 }
+
+/// The cluster that tokens are fetched through.
+const TOKENS: &str = "oauth.https.accounts.spotify.com.443";
 
 #[test]
 fn envoy_gateway_is_told_of_routes_filters_and_patches() {
@@ -217,8 +239,8 @@ fn envoy_gateway_is_told_of_routes_filters_and_patches() {
     );
     let patches = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
     let names: Vec<_> = patches.iter().map(|patch| patch["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["edge/eg/http", "edge/eg/http", "state", "jwks.https.id.example.443", "edge/eg/http"]);
-    assert_eq!(patches[4]["operation"]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
+    assert_eq!(names, ["edge/eg/http", "edge/eg/http", "state", "jwks.https.id.example.443", TOKENS, "edge/eg/http"]);
+    assert_eq!(patches[5]["operation"]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
 }
 
 #[test]
@@ -229,7 +251,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let digests = BTreeMap::from([("weir".to_owned(), "sha256:12ab".to_owned())]);
     let place = Place { digests, ..place() };
     let settings = istio::Settings { place: place.clone(), selector: ("istio".to_owned(), "x".to_owned()) };
-    let objects = istio::objects(&plan, &settings);
+    let objects = istio::objects(&plan, &settings).unwrap();
     for plugin in of_kind(&objects, "WasmPlugin") {
         assert_eq!(plugin["spec"]["url"], "oci://registry.example/weir/weir@sha256:12ab");
     }

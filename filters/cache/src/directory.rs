@@ -119,6 +119,13 @@ pub fn find<'a>(bytes: &'a [u8], tag: u64, mut variant: impl FnMut(&'a [u8]) -> 
     (found, next_ticket)
 }
 
+/// The ticket of a response that would also have answered a request which the one with `ticket` answers, under another list of
+/// field names; `variant` is as [`find`] has it.
+pub fn rival(bytes: &[u8], tag: u64, ticket: u64, mut variant: impl FnMut(&[u8]) -> u64) -> Option<u64> {
+    let mut records = open(bytes)?.2.filter(|record| record.tag == tag && record.ticket != ticket);
+    records.find(|record| variant(record.vary) == record.variant).map(|record| record.ticket)
+}
+
 impl Record<'_> {
     const fn recency(&self) -> (u32, u64) {
         (self.date, self.ticket)

@@ -195,7 +195,7 @@ impl Config {
             let raw_rule = Members::read(rule, &RULE)?;
             let scope = fleet::scope_of(&raw_rule, general, raw.raw("state").is_some())?;
             rules.push(Rule { scope, ..valid_rule(&raw_rule, &tiers, slots)? });
-            rules.last().map_or(Ok(()), fleet::check)
+            Ok(())
         })?;
         for (index, rule) in rules.iter().enumerate() {
             if let Some(first) = rules.iter().take(index).position(|other| other.name == rule.name) {

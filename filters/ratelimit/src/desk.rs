@@ -187,7 +187,7 @@ impl Desk {
             slot: bucket.slot.clone(),
             print: bucket.print,
             name: bucket.name(),
-            terms: Terms::of(bucket.limits, bucket.cost, fleet.interval, bucket.patience),
+            terms: Terms::of(bucket.limits, bucket.cost, fleet, bucket.patience),
             least: bucket.cost,
             need,
             ahead,

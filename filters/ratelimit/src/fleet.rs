@@ -4,10 +4,10 @@
 //! from what it holds ([`crate::block`]) as they spend from a local bucket: one read and one compare-and-swap. Who finds too
 //! little left asks for more ([`crate::script`]), and who finds nothing waits for the answer, never longer than `budget`.
 //!
-//! **Two kinds of limits.** A limit is *fast* where a token comes back within an `interval` and the whole burst takes four or
-//! more: it is leased ahead of need, as much as two intervals of recent demand. All others are *slow*: their requests ask Redis
-//! each, those of a worker together (one question at a time, up to [`crate::desk::BATCH`] buckets in it), and what nobody
-//! waits for any more goes back at once. A refusal is remembered until it ends: floods cost no questions.
+//! **Two kinds of limits.** A token bucket is *fast* where a token comes back within an `interval` and the whole burst takes four
+//! or more: it is leased ahead of need, as much as two intervals of recent demand. All others, and windows, are *slow*: their
+//! requests ask Redis each, those of a worker together (one question at a time, up to [`crate::desk::BATCH`] buckets in it), and
+//! what nobody waits for any more goes back at once. A refusal is remembered until it ends: floods cost no questions.
 //!
 //! **Never exceeded.** A token leaves Redis before it is spent, by a script that Redis runs as one step; so from any beginning
 //! on, `burst + rate × time` bounds what all proxies let pass together, whatever is lost on the way: lost tokens are not spent.
@@ -15,6 +15,10 @@
 //! intervals). To hold for *every* stretch of time, Redis keeps a reserve of `rate × term` back from the burst: of what is
 //! spent in a stretch `t`, all was leased in `term + t`, so it is at most `burst − rate × term + rate × (term + t)`.
 //! **Over-admission: 0.**
+//!
+//! Windows ([`crate::window`]) are counted in Redis as they are here. What Redis has counted is spent when its answer comes, which
+//! may take a `budget`, so a sliding window counts for as much longer, up to a sixteenth of its length. Where it is a fixed one, so
+//! late a request may pass behind the moment at which the next window begins.
 //!
 //! **Under-use**, the price: of the burst, the reserve (a tenth; up to a quarter where the window is shorter than ten
 //! intervals); slow limits have none. Of the rate, what lapses: at most one block for each time that a proxy's demand ends,
@@ -40,6 +44,7 @@ use std::time::Duration;
 use policy::state::Store;
 
 use crate::limit::{self, Limit, Limits};
+use crate::window;
 
 /// How a proxy takes part in a fleet. It holds a secret, so its `Debug` says little.
 pub struct Fleet {
@@ -88,24 +93,55 @@ pub struct Terms {
     pub reserve: Duration,
     /// How far ahead a token may be promised; none where nobody waits in line.
     pub patience: Duration,
-    /// A name, how long a token takes to come back, and the burst.
-    pub limits: Vec<(String, Duration, u32)>,
+    /// The limits.
+    pub limits: Vec<Kept>,
+}
+
+/// A limit as Redis keeps it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Kept {
+    /// Its name.
+    pub name: String,
+    /// What it is.
+    pub kind: Kind,
+    /// How long a token takes to come back; of a window, how long a request counts.
+    pub length: Duration,
+    /// The burst, or how many a window takes.
+    pub most: u32,
+}
+
+/// What a limit is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Kind {
+    /// A token bucket.
+    Bucket = 0,
+    /// A sliding window.
+    Sliding = 1,
+    /// A fixed window.
+    Fixed = 2,
 }
 
 impl Terms {
     /// How these limits are leased, by requests that cost `cost` and may wait in line for as long as `patience` says.
-    pub fn of(limits: &Limits, cost: u32, interval: Duration, patience: Duration) -> Self {
-        let ahead = term(limits, cost, interval);
-        let grace = if patience.is_zero() { Duration::ZERO } else { 2 * interval };
+    pub fn of(limits: &Limits, cost: u32, fleet: &Fleet, patience: Duration) -> Self {
+        let ahead = term(limits, cost, fleet.interval);
+        let grace = if patience.is_zero() { Duration::ZERO } else { 2 * fleet.interval };
+        let late = fleet.budget.max(grace);
         let listed = |limit: &Limit| {
-            let quota = limit.terms.bucket()?;
-            Some((limit.name.clone(), quota.refill(), quota.burst().get()))
+            let (kind, length) = match &limit.terms {
+                limit::Terms::Bucket(quota) => (Kind::Bucket, quota.refill()),
+                limit::Terms::Window(window) => match window.kind() {
+                    window::Kind::Sliding => (Kind::Sliding, window.length() + late.min(window.length() / 16)),
+                    window::Kind::Fixed => (Kind::Fixed, window.length()),
+                },
+            };
+            Kept { name: limit.name.clone(), kind, length, most: limit.terms.most().get() }
         };
         Self {
             term: ahead.unwrap_or(grace),
             reserve: ahead.unwrap_or_default(),
             patience,
-            limits: limits.iter().filter_map(listed).collect(),
+            limits: limits.iter().map(listed).collect(),
         }
     }
 }
@@ -116,18 +152,23 @@ pub fn term(limits: &Limits, cost: u32, interval: Duration) -> Option<Duration> 
     let term = (shortest / 10).clamp(interval, 4 * interval);
     let is_fast = limits.iter().all(|limit| {
         let refill = limit.terms.pace();
-        refill <= interval && limit.terms.window() >= (4 * interval).max(term + refill * cost)
+        limit.terms.bucket().is_some()
+            && refill <= interval
+            && limit.terms.window() >= (4 * interval).max(term + refill * cost)
     });
     is_fast.then_some(term)
 }
 
-/// One proxy's share of some limits: a bucket with as much of the burst, but enough for a request, that fills as slowly.
+/// One proxy's share of some limits: a bucket with as much of the burst, but enough for a request, that fills as slowly; a window
+/// that takes as many.
 pub fn share(limits: &Limits, cost: NonZeroU32, proxies: NonZeroU32) -> Limits {
     let share = |limit: &Limit| {
-        let Some(quota) = limit.terms.bucket() else { return limit.clone() };
-        let burst = NonZeroU32::new(quota.burst().get() / proxies).unwrap_or(cost).max(cost);
-        let slower = quota.slower(proxies, burst).unwrap_or(*quota);
-        Limit { terms: limit::Terms::Bucket(slower), ..limit.clone() }
+        let most = NonZeroU32::new(limit.terms.most().get() / proxies).unwrap_or(cost).max(cost);
+        let terms = match &limit.terms {
+            limit::Terms::Bucket(quota) => limit::Terms::Bucket(quota.slower(proxies, most).unwrap_or(*quota)),
+            limit::Terms::Window(window) => limit::Terms::Window(window.of(most)),
+        };
+        Limit { terms, ..limit.clone() }
     };
     let mut shares = limits.iter().map(share);
     match shares.next() {
@@ -156,6 +197,7 @@ mod tests {
             ("10/s burst 20", 1, None),
             ("1000/h", 1, None),
             ("1000/s, 1000/m", 1, None),
+            ("1000/s sliding", 1, None),
         ] {
             assert_eq!(term(&limits(text), cost, INTERVAL), millis.map(Duration::from_millis), "{text}");
         }
@@ -168,5 +210,8 @@ mod tests {
         let said: Vec<_> = shares.iter().map(|limit| (limit.terms.most().get(), limit.terms.pace())).collect();
         assert_eq!(said, [(6, Duration::from_millis(300)), (33, Duration::from_millis(1800))]);
         assert_eq!(share(&limits("1/s"), one, three).first().terms.most().get(), 1);
+        let shares = share(&limits("100/m sliding"), one, three);
+        let window = shares.first().terms;
+        assert_eq!((window.most().get(), window.window()), (33, Duration::from_mins(1)));
     }
 }

@@ -1,8 +1,9 @@
 //! What a proxy asks of Redis: one script, for all buckets that a worker has questions about.
 //!
 //! A bucket is a hash with one field for each of its limits: the microsecond of Redis's own clock at which that limit's bucket
-//! is full (the generic cell rate algorithm, see [`crate::bucket`]). It lapses by itself when all are. Nobody else's clock
-//! counts: what crosses the wire are durations.
+//! is full (the generic cell rate algorithm, see [`crate::bucket`]), or a window's counts, each behind the microsecond at which it no
+//! longer counts (`until:count`, see [`crate::window`]). It lapses by itself when all are full. Nobody else's clock counts: what
+//! crosses the wire are durations.
 //!
 //! Where requests wait in line, tokens may be *promised*: who asks with patience, and finds too little, is given what it needs as of
 //! the moment at which it will be there, before anybody who asks later. Each proxy asks for the first in its line alone, so that
@@ -19,14 +20,15 @@ use std::time::Duration;
 use policy::Fingerprint;
 use policy::state::{Fault, Reply};
 
-use crate::fleet::Terms;
+use crate::fleet::{Kept, Terms};
 
 /// A proxy that was not heard of for so long has no share.
 pub const PROXY_LIFETIME: Duration = Duration::from_secs(5);
 
 /// Arguments: this proxy, the lifetime of a proxy, a seed for a fleet that has none; then for each bucket the least that is of
 /// use, what is wanted, what comes back and for how many microseconds it was held, the microseconds that are kept in reserve, the
-/// microseconds for which a promise may be ahead, the number of limits, and for each its name, the nanoseconds that a token takes to come back, and its burst.
+/// microseconds for which a promise may be ahead, the number of limits, and for each its name, its kind (0 bucket, 1 sliding, 2 fixed window), the nanoseconds that a token takes to
+/// come back or that a window is long, and its burst or how many it takes.
 ///
 /// Answers with one text of words: proxies, seed; then for each bucket the tokens given, the microseconds until they are there, the
 /// microseconds until as many more as were of use would be, whole tokens left, the microseconds until the tightest bucket is full, and which that is.
@@ -55,14 +57,49 @@ local patience=number()
 local limits={}
 local fit,due=want,0
 for i=1,number() do
-local l={name=word(),refill=number()/1000}
-local window=l.refill*number()
-l.cap=window-reserve
-local full=tonumber(call('HGET',key,l.name) or '0')
-l.debt=math.min(math.max(full-now,0),window+patience)
-if back>0 then l.debt=math.max(l.debt-math.max(back*l.refill-held,0),0) end
-fit=math.min(fit,math.floor((l.cap-l.debt)/l.refill+1e-9))
-due=math.max(due,math.ceil(l.debt+least*l.refill-l.cap-1e-9*l.refill))
+local l={name=word(),kind=number()}
+local length,most=number()/1000,number()
+local kept=call('HGET',key,l.name) or ''
+if l.kind==0 then
+l.cap=length*most-reserve
+l.debt=math.min(math.max((tonumber(kept) or 0)-now,0),length*most+patience)
+if back>0 then l.debt=math.max(l.debt-math.max(back*length-held,0),0) end
+function l.fits() return math.floor((l.cap-l.debt)/length+1e-9) end
+function l.short() return math.ceil(l.debt+least*length-l.cap-1e-9*length) end
+function l.take(n) l.debt=math.ceil(l.debt+n*length) return say(now+l.debt) end
+else
+local counts,spent,gone={},0,back
+local function ends(at) if l.kind==1 then return at+length end return at+length-at%length end
+local whence,last=ends(now-held),ends(now+patience)
+for u,c in string.gmatch(kept,'(%d+):(%d+)') do
+u,c=math.min(tonumber(u),last),tonumber(c)
+if gone>0 and u>=whence and (l.kind==1 or u==whence) then c=c-gone gone=0 end
+if u>now and c>0 then counts[#counts+1]={u,c} spent=spent+c end
+end
+function l.fits() return most-spent end
+function l.short()
+local excess=spent+least-most
+if excess<=0 then return 0 end
+for _,c in ipairs(counts) do excess=excess-c[2] if excess<=0 then return c[1]-now end end
+return length+patience
+end
+function l.take(n)
+local c=counts[#counts]
+if n>0 then
+local u,part=ends(now+due),length
+if l.kind==1 then part=math.ceil(length/16) end
+if c and (c[1]>=u or math.floor(c[1]/part)==math.floor(u/part)) then c[1]=math.max(c[1],u) c[2]=c[2]+n
+else c={u,n} counts[#counts+1]=c end
+spent=spent+n
+end
+l.debt=c and c[1]-now or 0
+local words={}
+for j,d in ipairs(counts) do words[j]=say(d[1])..':'..say(d[2]) end
+return table.concat(words,',')
+end
+end
+fit=math.min(fit,l.fits())
+due=math.max(due,l.short())
 limits[i]=l
 end
 fit=math.max(fit,0)
@@ -70,13 +107,12 @@ fit=fit-fit%least
 if fit>0 or want<least or due>patience then due=0 else fit=least end
 local wait,left,longest,tight=0,nil,0,1
 for i,l in ipairs(limits) do
-l.debt=math.ceil(l.debt+fit*l.refill)
+local kept=l.take(fit)
 longest=math.max(longest,l.debt)
-local rest=math.max(math.floor((l.cap-l.debt)/l.refill+1e-9),0)
-local short=math.ceil(l.debt+least*l.refill-l.cap-1e-9*l.refill)
+local rest,short=math.max(l.fits(),0),l.short()
 if not left or short>wait or (wait<=0 and rest<left) then left=rest tight=i end
 wait=math.max(wait,short)
-if fit>0 or back>0 then call('HSET',key,l.name,say(now+l.debt)) end
+if fit>0 or back>0 then call('HSET',key,l.name,kept) end
 end
 if fit>0 or back>0 then call('PEXPIRE',key,say(math.ceil(longest/1000)+1)) end
 for _,x in ipairs({fit,due,wait,left,limits[tight].debt,tight-1}) do r[#r+1]=say(x) end
@@ -84,7 +120,7 @@ end
 return table.concat(r,' ')";
 
 /// The SHA-1 of [`SCRIPT`], by which a Redis that has seen it knows it.
-pub const DIGEST: &str = "7d847b60dcbb892f2353ae170bdc1f724558f021";
+pub const DIGEST: &str = "9ce0b604369fc7bb6cee7a0e45b90bc0ae859cfc";
 
 /// What is asked about one bucket.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -149,10 +185,12 @@ pub fn arguments(proxy: &str, seed: [u8; 16], wants: &[Want]) -> Vec<String> {
             words.push(number.to_string());
         }
         words.push(limits.len().to_string());
-        for (name, refill, burst) in limits {
+        for Kept { name, kind, length, most } in limits {
             words.push(name.clone());
-            words.push(u64::try_from(refill.as_nanos()).unwrap_or(u64::MAX).to_string());
-            words.push(burst.to_string());
+            let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+            for number in [*kind as u64, length, u64::from(*most)] {
+                words.push(number.to_string());
+            }
         }
     }
     words

@@ -55,6 +55,11 @@ impl Window {
         (1_000_000_000..=WINDOW_MAX).contains(&length).then_some(Self { count, length, kind })
     }
 
+    /// The same window for so many.
+    pub const fn of(self, count: NonZeroU32) -> Self {
+        Self { count, ..self }
+    }
+
     /// How many.
     pub const fn count(&self) -> NonZeroU32 {
         self.count

@@ -131,10 +131,17 @@ fn three_proxies_spend_one_bucket() {
 #[test]
 fn three_proxies_admit_exactly_a_slow_limit() {
     let store = Store::start();
-    let config = patient(&shared(r#"{"rate": "300/d"}"#));
-    let stages = [proxy(&store, &config), proxy(&store, &config), proxy(&store, &config)];
-    let tally = load(&stages, 4, 200, &AtomicBool::new(false));
-    assert_eq!((tally.passed, tally.other), (300, 0), "{tally:?}\n{}", stages[0].envoy.log());
+    for (name, limit) in [
+        ("bucket", r#"{"rate": "300/d"}"#),
+        ("sliding", r#"{"count": 300, "window": "1d", "algorithm": "sliding_window"}"#),
+        ("fixed", r#"{"count": 300, "window": "300d", "algorithm": "fixed_window"}, {"rate": "9000/d"}"#),
+    ] {
+        let config =
+            patient(&format!(r#"{{"name": "{name}", "key": ["upstream"], "upstream": "a", "limits": [{limit}]}}"#));
+        let stages = [proxy(&store, &config), proxy(&store, &config), proxy(&store, &config)];
+        let tally = load(&stages, 4, 150, &AtomicBool::new(false));
+        assert_eq!((tally.passed, tally.other), (300, 0), "{limit}: {tally:?}\n{}", stages[0].envoy.log());
+    }
 }
 
 #[test]
@@ -254,9 +261,11 @@ fn redis_runs_the_arithmetic_that_the_simulation_does() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
-    for (index, (refill, burst)) in
-        [(1_000_000_000, 5), (333_333_334, 3), (1_000_000, 1000), (86_400_000_000, 1)].into_iter().enumerate()
-    {
+    let buckets = [(0, 1_000_000_000, 5), (0, 333_333_334, 3), (0, 1_000_000, 1000), (0, 86_400_000_000, 1)];
+    let windows = [(1, 10_000_000_000, 20), (2, 10_000_000_000, 20), (1, 3_000_000_000, 2), (2, 60_000_000_000, 30)];
+    for (index, (kind, length, most)) in buckets.into_iter().chain(windows).enumerate() {
+        // In what time a token comes back, taken over all of them.
+        let refill = if kind == 0 { length } else { length / most };
         let (mut model, key) = (model::Redis::default(), format!("bucket{index}"));
         for _ in 0..300 {
             now += roll(refill * 2 / 1000);
@@ -268,7 +277,7 @@ fn redis_runs_the_arithmetic_that_the_simulation_does() {
             words.push("0".repeat(32));
             words.extend([least, want, back, held, reserve, patience, 1].map(|number| number.to_string()));
             words.push("second".into());
-            words.extend([refill, burst].map(|number| number.to_string()));
+            words.extend([kind, length, most].map(|number| number.to_string()));
             let expected = model.run(&words, now);
             words.push(now.to_string());
             let words: Vec<_> = words.iter().map(String::as_str).collect();

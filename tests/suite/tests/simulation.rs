@@ -156,17 +156,23 @@ fn excess(passed: &[u64], refill: f64, burst: f64) -> f64 {
     most
 }
 
-fn check(run: &Run, least: f64) {
+/// Plays a run, and says the filter's configuration too.
+fn played(run: &Run) -> (Vec<u64>, Config) {
     let json = format!(
         r#"{{"state": {{}}, "rules": [{{"name": "rule", "key": ["upstream"], "upstream": "u", "scope": "fleet", "limit": {}}}]}}"#,
         run.limit
     );
     let config = Config::from_json(json.as_bytes()).unwrap();
+    let passed = play(run, config.fleet.as_ref().unwrap(), config.rules[0].shared_bucket().unwrap().1.limits);
+    (passed, config)
+}
+
+fn check(run: &Run, least: f64) {
+    let (passed, config) = played(run);
     let fleet = config.fleet.as_ref().unwrap();
     let limits = config.rules[0].shared_bucket().unwrap().1.limits;
     let quota = *limits.first().terms.bucket().unwrap();
     let refill = quota.refill().as_nanos() as f64 / 1e3;
-    let passed = play(run, fleet, limits);
     let over = excess(&passed, refill, f64::from(quota.burst().get()));
     // Of a fast limit, a reserve covers the time from the grant on. Of a slow one, a token is spent when its answer comes.
     let is_fast = term(limits, 1, fleet.interval).is_some();
@@ -192,6 +198,40 @@ fn a_slow_limit_is_spent_to_the_last_token_and_no_further() {
     check(&Run { limit: r#"{"rate": "500/d"}"#, proxies: 300, demand: 2.0, seconds: 10, lost: 0 }, 1.0 - 1e-3);
     check(&Run { limit: r#"{"rate": "10/s", "burst": 20}"#, proxies: 200, demand: 2.0, seconds: 20, lost: 0 }, 0.9);
     check(&Run { limit: r#"{"rate": "1/s", "burst": 1}"#, proxies: 100, demand: 1.0, seconds: 30, lost: 0 }, 0.9);
+}
+
+/// The most that a stretch of this many microseconds held.
+fn most_within(passed: &[u64], length: u64) -> usize {
+    let within =
+        |(index, micros): (usize, &u64)| passed[index..].iter().take_while(|&&at| at < micros + length).count();
+    passed.iter().enumerate().map(within).max().unwrap_or(0)
+}
+
+#[test]
+fn no_stretch_of_a_sliding_windows_length_holds_more_than_it_takes_and_every_window_is_filled() {
+    for (limit, count, length, lost) in [
+        (r#"{"count": 50, "window": "5s", "algorithm": "sliding_window"}"#, 50, 5_000_000, 0),
+        (r#"{"count": 500, "window": "1d", "algorithm": "sliding_window"}"#, 500, 86_400_000_000, 0),
+        (r#"{"count": 50, "window": "5s", "algorithm": "sliding_window"}"#, 50, 5_000_000, 4),
+    ] {
+        let run = Run { limit, proxies: 200, demand: 2.0, seconds: 20, lost };
+        let (passed, _) = played(&run);
+        assert!(most_within(&passed, length) <= count, "{limit}: {}", most_within(&passed, length));
+        // What a window was given is counted for up to a sixteenth longer, and as much longer as an answer may take.
+        let windows = (20_000_000.0 / (length as f64 * 1.125 + 100_000.0)).ceil();
+        let least = if lost == 0 { count as f64 * windows } else { 1.0 };
+        assert!(passed.len() as f64 >= least, "{limit}: {} of {least}", passed.len());
+    }
+}
+
+#[test]
+fn a_fixed_window_of_redis_clock_takes_what_it_says() {
+    let limit = r#"{"count": 50, "window": "5s", "algorithm": "fixed_window"}"#;
+    let (passed, _) = played(&Run { limit, proxies: 200, demand: 2.0, seconds: 20, lost: 0 });
+    // Answers take up to 21 ms: what passed by then was counted in the window before.
+    let of_window = |window: u64| passed.iter().filter(|&&at| at.saturating_sub(21_000) / 5_000_000 == window).count();
+    assert_eq!(passed.len(), 200);
+    assert!((0..4).all(|window| of_window(window).abs_diff(50) <= 5), "{passed:?}");
 }
 
 #[test]

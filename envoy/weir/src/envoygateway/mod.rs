@@ -49,6 +49,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String
 
 /// Refuses what would mean something else there.
 fn check(plan: &Plan<'_>) -> Result<(), String> {
+    kubernetes::check(plan.policy)?;
     for filter in plan.filters {
         if let Some((route, other)) = kubernetes::blind(plan.policy, filter) {
             return Err(format!(

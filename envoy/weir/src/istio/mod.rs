@@ -29,7 +29,11 @@ pub struct Settings {
 }
 
 /// All objects.
-pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
+///
+/// # Errors
+/// What of the policy cannot be said there.
+pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
+    kubernetes::check(plan.policy)?;
     let services = service::all(plan.policy);
     let cluster = |name: &str| services.iter().find(|service| service.name == name).map(Service::cluster);
     let filters: Vec<Filter> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &cluster)).collect();
@@ -42,7 +46,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
     objects.push(chain::filters(rest, settings));
     objects.push(chain::routes(plan, rest, &cluster, settings));
     objects.push(telemetry(settings));
-    objects
+    Ok(objects)
 }
 
 fn plugin(filter: &Filter, index: usize, settings: &Settings) -> Json {

@@ -21,21 +21,17 @@ pub struct Service {
     retries: Option<u64>,
 }
 
-/// So long may a connection to where an issuer publishes its keys take.
+/// So long may a connection take to where keys and tokens come from.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The upstreams, the state store, and where issuers publish their keys.
+/// The upstreams, the state store, where issuers publish their keys, and where providers give tokens.
 pub fn all(policy: &Policy) -> Vec<Service> {
     let upstreams = policy.upstreams.iter().chain(policy.state.as_ref().map(|state| &state.upstream));
     let publishers = policy.identity.iter().flat_map(|identity| &identity.publishers);
-    let publishers = publishers.map(|publisher| Service {
-        name: publisher.cluster.clone(),
-        address: publisher.address.clone(),
-        pool: Pool { connections: 4, pending: 16, requests: 16 },
-        connect_timeout: CONNECT_TIMEOUT,
-        retries: None,
-    });
-    upstreams.map(Service::of).chain(publishers).collect()
+    let publishers = publishers.map(|publisher| Service::aside(&publisher.cluster, &publisher.address));
+    let endpoints = policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()?.endpoint.as_ref());
+    let endpoints = endpoints.map(|endpoint| Service::aside(&endpoint.cluster, &endpoint.address));
+    upstreams.map(Service::of).chain(publishers).chain(endpoints).collect()
 }
 
 /// The objects of all services. Istio has one entry and one rule for a host: of several upstreams at one, the first says how
@@ -64,6 +60,17 @@ impl Service {
             pool: upstream.pool,
             connect_timeout: upstream.connect_timeout.length(),
             retries: upstream.retry.as_ref().map(|retry| retry.budget),
+        }
+    }
+
+    /// What filters ask now and then, beside the requests.
+    fn aside(cluster: &str, address: &Address) -> Self {
+        Self {
+            name: cluster.to_owned(),
+            address: address.clone(),
+            pool: Pool { connections: 4, pending: 16, requests: 16 },
+            connect_timeout: CONNECT_TIMEOUT,
+            retries: None,
         }
     }
 

@@ -107,6 +107,21 @@ fn the_most_recent_response_is_selected() {
     assert!(matches!(find(&bytes, 7, |_| 5).0, Found::Record(Record { vary: b"a", .. })));
     store(&mut bytes, Record { variant: 5, vary: b"c", date: NOW + 1, ..offer(7, 3) });
     assert!(matches!(find(&bytes, 7, |_| 5).0, Found::Record(Record { vary: b"c", .. })));
+    // §4.3.4: what is confirmed for a request is confirmed of all that answer it.
+    let Found::Record(Record { ticket, .. }) = find(&bytes, 7, |_| 5).0 else { panic!() };
+    store(&mut bytes, Record { variant: 6, vary: b"b", ..offer(7, 4) });
+    store(&mut bytes, Record { variant: 5, vary: b"b", ..offer(8, 5) });
+    let mut directory = Directory::parse(&bytes);
+    let mut rivals = 0;
+    while let Some(rival) = rival(&directory.to_bytes(), 7, ticket, |_| 5) {
+        directory.remove(rival);
+        rivals += 1;
+    }
+    assert_eq!(rivals, 2, "those under `a` and `b`, of this URL and request");
+    let bytes = directory.to_bytes();
+    assert!(matches!(find(&bytes, 7, |_| 5).0, Found::Record(record) if record.ticket == ticket));
+    assert!(matches!(find(&bytes, 7, |_| 6).0, Found::Record(Record { vary: b"b", .. })));
+    assert!(matches!(find(&bytes, 8, |_| 5).0, Found::Record(_)));
 }
 
 #[test]

@@ -1,11 +1,12 @@
 //! What is stored for a request, and what it is good for.
 
 use policy::Instant;
-use shell::HostError;
+use shell::{HostError, shared};
 
 use super::store::{self, Known, Seen};
 use super::{Plugin, report_failure};
 use crate::config::Route;
+use crate::directory;
 use crate::entry::Entry;
 use crate::key::{self, Vary};
 use crate::request::Inquiry;
@@ -30,6 +31,21 @@ impl Plugin {
         };
         let (known, ticket) = store::look_up(&self.config.arena, &self.recent, inquiry.print, variant)?;
         Ok((known, Seen { ticket, stamp }, last))
+    }
+
+    /// Drops what else would have answered this request: the answer that freshens one response says as much of it (RFC 9111
+    /// §4.3.4), and a response that is gone has nothing to be brought up to date.
+    pub(super) fn drop_rivals(&self, inquiry: &Inquiry, ticket: u64) {
+        let (arena, tag) = (&self.config.arena, key::tag(inquiry.print));
+        let directory = arena.directory(arena.set_of(inquiry.print));
+        // Each that is dropped makes one less.
+        while let Ok((bytes, _)) = shared::read(&directory)
+            && let Some(rival) = directory::rival(&bytes, tag, ticket, |vary| self.variant(vary, inquiry))
+        {
+            if let Err(failure) = store::remove(arena, inquiry.print, rival) {
+                return log::warn!("store not writable: {failure:?}");
+            }
+        }
     }
 
     /// What is stored is compared in full with the request, and judged by what purges have left of it.

@@ -204,6 +204,7 @@ impl Plugin {
         answer: &Headers,
         now: Instant,
     ) -> (Fate, Fresh) {
+        self.drop_rivals(&question.inquiry, held.ticket);
         let mut freshened = validation::freshened(kept.status, kept.body.len(), kept.headers, answer);
         let said = self.config.tagging.take(&mut freshened);
         // Where they are hidden, they stand beside the stored headers.

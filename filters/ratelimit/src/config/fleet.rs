@@ -8,8 +8,7 @@ use policy::{ConfigError, Period};
 use super::members::Members;
 use super::{state, wrong};
 use crate::fleet::{Fleet, WhenUnavailable};
-use crate::limit::Terms;
-use crate::rule::{Rule, Scope};
+use crate::rule::Scope;
 
 const INTERVAL: Duration = Duration::from_millis(50);
 const BUDGET: Duration = Duration::from_millis(100);
@@ -69,18 +68,5 @@ pub(super) fn scope_of(rule: &Members, general: Scope, has_store: bool) -> Resul
         None => Ok(general),
         Some("fleet") if shadow => Err(ConfigError::at("scope", "must be \"proxy\" where a rule is in the shadow")),
         word => scope(word, has_store),
-    }
-}
-
-/// Only token buckets can be leased.
-pub(super) fn check(rule: &Rule) -> Result<(), ConfigError> {
-    let mut limits = rule.allowance.plans.iter().flat_map(|plan| plan.limits.iter());
-    let window = limits.find(|limit| matches!(limit.terms, Terms::Window(_)));
-    match window.filter(|_| rule.scope() == Scope::Fleet) {
-        None => Ok(()),
-        Some(limit) => {
-            let reason = format!("a fleet leases from token buckets alone, and {} is a window", limit.name);
-            Err(ConfigError::at("scope", reason))
-        }
     }
 }

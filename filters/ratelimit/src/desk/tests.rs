@@ -61,7 +61,7 @@ fn those_who_wait_are_asked_for_together_and_spend_what_comes() {
     let bucket = bucket(&limits);
     let words = ask(&mut desk, &bucket, 3);
     assert_eq!(words[..6], ["EVALSHA", script::DIGEST, "3", "weir:fleet", "weir:fleet:seed", "weir:limit:rule"]);
-    assert_eq!(words[9..], ["1", "3", "0", "0", "0", "0", "1", "hour", "360000000000", "10"]);
+    assert_eq!(words[9..], ["1", "3", "0", "0", "0", "0", "1", "hour", "0", "360000000000", "10"]);
     desk.sent(5, NOW);
     assert!(desk.question(&fleet(), &Contact::new([1; 16]), "p", true).is_none(), "one at a time");
     let (answer, released) = desk.receive(&mut shared, Ok(reply("2 0 1000000 0 3600000000 0")));

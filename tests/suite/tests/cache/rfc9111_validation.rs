@@ -25,6 +25,24 @@ fn a_stale_response_is_asked_about_and_answers_when_it_is_confirmed() {
 }
 
 #[test]
+fn what_is_confirmed_is_confirmed_of_all_that_would_have_answered() {
+    // §4.3.4: the URL's `Vary` has changed, and both responses answer the last request but one.
+    plain(
+        r#"
+        origin 200 cache-control=max-age=60 vary=a etag='"v1"' content-type=a/b x-new=1 body=stored
+        GET /a a=1 b=1 -> 200 cache-status~stored
+        origin 200 cache-control=max-age=60 vary=b etag='"v1"' content-type=a/b x-new=1 body=stored
+        GET /a a=2 b=1 -> 200 cache-status="weir; fwd=vary-miss; stored"
+        origin 304 cache-control=max-age=60 vary=b etag='"v1"' x-new=2
+        GET /a a=1 b=1 cache-control=no-cache -> 200 x-new=2 cache-status~fwd-status=304
+        GET /a a=1 b=1 -> 200 x-new=2 cache-status~hit
+        origin 200 cache-control=max-age=60 vary=b etag='"v2"' content-type=a/b x-new=3 body=asked
+        GET /a a=1 b=2 -> 200 x-new=3 body=asked cache-status~fwd=
+    "#,
+    );
+}
+
+#[test]
 fn another_response_takes_the_place_of_one_that_is_not_confirmed() {
     // §4.3.3
     plain(
