@@ -9,6 +9,8 @@
 //! callbacks = ["on_http_request_headers", "on_http_response_headers"]
 //! ```
 //!
+//! `module = "name"` beside them is what the file is called, where that is not the package's name.
+//!
 //! `names = false` beside them leaves out the names of functions, which the traces of a filter that panics would show: a sixth
 //! of a module, for a filter that would be too large with them.
 //!
@@ -16,7 +18,7 @@
 //! `callbacks = "all"` is taken over as it is.
 //!
 //! `trim SOURCE DESTINATION` reads the manifests with `cargo metadata` and turns each `SOURCE/<package>.wasm` into
-//! `DESTINATION/<package>.wasm`.
+//! `DESTINATION/<module>.wasm`.
 
 use std::fmt;
 use std::fs;
@@ -81,6 +83,7 @@ struct Host {
     callbacks: Callbacks,
     #[serde(default = "named")]
     names: bool,
+    module: Option<String>,
 }
 
 /// Functions keep their names where nothing is said.
@@ -125,6 +128,7 @@ fn trim_all(source: &Path, destination: &Path) -> Result<(), Failure> {
             Callbacks::All(word) => return Err(said(&format!("callbacks: expected a list or \"all\", got {word:?}"))),
             Callbacks::Some(names) => trim(&bytes, &names, host.names).map_err(|error| said(&error))?,
         };
+        let file = host.module.map_or(file, |module| format!("{module}.wasm"));
         // What is mapped by a running Envoy is replaced, never written into.
         let fresh = destination.join(format!(".{file}"));
         fs::write(&fresh, trimmed).map_err(|error| said(&error))?;

@@ -12,10 +12,12 @@ use crate::check;
 use crate::diff;
 use crate::document::{self, Document, Reading};
 use crate::explain;
+use crate::push;
 use crate::render;
 use crate::replay;
 use crate::rollout;
 use crate::run;
+use crate::schema;
 
 /// Resilience and access policy for Envoy.
 #[derive(Parser)]
@@ -33,6 +35,8 @@ enum Command {
     Explain(explain::Options),
     /// Says which requests two policies treat differently.
     Diff(diff::Options),
+    /// Sends images of filters to a registry.
+    Push(push::Options),
     /// Writes what a proxy reads, on standard output.
     Render {
         #[command(subcommand)]
@@ -46,6 +50,8 @@ enum Command {
     Rollback(apply::Place),
     /// Brings a policy to a fleet, step by step, and back where it makes something worse.
     Rollout(rollout::Options),
+    /// Prints the JSON Schema of policies, or of a filter's configuration.
+    Schema(schema::Options),
     /// Starts Envoy on a policy, and reloads it when the policy changes, until Ctrl-C.
     Run(run::Options),
 }
@@ -59,9 +65,11 @@ pub fn main() -> ExitCode {
         Command::Check(options) => return check::main(&options),
         Command::Diff(options) => return diff::main(&options),
         Command::Explain(options) => explain::main(&options),
+        Command::Push(options) => push::main(&options),
         Command::Render { target } => render::main(&target),
         Command::Replay(options) => replay::main(&options),
         Command::Run(options) => run::main(&options),
+        Command::Schema(options) => schema::main(&options),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

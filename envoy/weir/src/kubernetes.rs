@@ -1,6 +1,8 @@
 //! What the two kinds of gateways in Kubernetes have in common: objects, images, and how a policy fits where Envoy's routes are
 //! not ours.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value as Json, json};
 
 use crate::gateway::written;
@@ -15,6 +17,8 @@ pub struct Place {
     pub namespace: String,
     /// What the names of the filters' images begin with: `registry.example/weir` makes `registry.example/weir/auth:0.1.0`.
     pub images: String,
+    /// The digests of images by module; one without is named by the version.
+    pub digests: BTreeMap<String, String>,
 }
 
 /// What the names of all objects begin with.
@@ -33,7 +37,10 @@ impl Place {
 
     /// The image of a filter.
     pub fn image(&self, filter: &Filter) -> String {
-        format!("{}/{}:{}", self.images, filter.module, env!("CARGO_PKG_VERSION"))
+        match self.digests.get(filter.module) {
+            Some(digest) => format!("{}/{}@{digest}", self.images, filter.module),
+            None => format!("{}/{}:{}", self.images, filter.module, env!("CARGO_PKG_VERSION")),
+        }
     }
 }
 

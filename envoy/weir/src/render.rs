@@ -1,14 +1,16 @@
 //! `weir render`: what a proxy reads, on standard output or in a folder.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use serde_json::Value as Json;
 
 use crate::document::Reading;
 use crate::envoy::{Plan, bootstrap};
 use crate::kubernetes::{self, Place};
-use crate::{command, envoygateway, istio, run, xds};
+use crate::{command, envoygateway, istio, push, run, translate, xds};
 
 /// For whom.
 #[derive(Debug, Subcommand)]
@@ -37,9 +39,9 @@ pub enum Target {
         /// The label of the gateway's pods.
         #[arg(long, value_name = "NAME=VALUE", default_value = "istio=ingressgateway", value_parser = label)]
         selector: (String, String),
-        /// What the names of the filters' images begin with.
-        #[arg(long, value_name = "PREFIX", default_value = IMAGES)]
-        images: String,
+        /// Where the filters' images are.
+        #[command(flatten)]
+        images: Images,
     },
     /// Objects for a `Gateway` of Envoy Gateway, as one list in JSON for `kubectl apply -f -`.
     EnvoyGateway {
@@ -55,9 +57,9 @@ pub enum Target {
         /// The name of its listener.
         #[arg(long, default_value = "http")]
         listener: String,
-        /// What the names of the filters' images begin with.
-        #[arg(long, value_name = "PREFIX", default_value = IMAGES)]
-        images: String,
+        /// Where the filters' images are.
+        #[command(flatten)]
+        images: Images,
     },
 }
 
@@ -70,6 +72,29 @@ pub struct Source {
     /// Stands for the sandbox's address in the policy.
     #[arg(long, value_name = "URL")]
     sandbox: Option<String>,
+    /// Takes all filters out of the one module that has them all, `weir.wasm`.
+    #[arg(long)]
+    one_module: bool,
+}
+
+/// Where the filters' images are.
+#[derive(Args, Debug)]
+pub struct Images {
+    /// What the names of the filters' images begin with.
+    #[arg(long, value_name = "PREFIX", default_value = IMAGES)]
+    images: String,
+    /// What `make package` has made and `weir push` has pushed: images are then named by their digests.
+    #[arg(long, value_name = "DIR")]
+    package: Option<PathBuf>,
+}
+
+impl Images {
+    /// The place, with the digests of what is in the package.
+    fn place(&self, namespace: &str) -> Result<Place, String> {
+        let digests = self.package.as_ref().map_or(Ok(BTreeMap::new()), |folder| push::digests(folder));
+        let digests = digests.map_err(|failure| failure.to_string())?;
+        Ok(Place { namespace: namespace.to_owned(), images: self.images.clone(), digests })
+    }
 }
 
 /// Where images are looked for unless somebody says otherwise: a registry on this machine.
@@ -87,25 +112,9 @@ pub fn main(target: &Target) -> bool {
     let reading = Reading { sandbox: policy.sandbox.as_deref(), ..Reading::default() };
     let Some(document) = command::load(&policy.file, &reading) else { return false };
     let wasm = if let Target::Envoy { filters, .. } = target { filters.as_path() } else { Path::new("") };
-    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
-    let rendered = match target {
-        Target::Envoy { xds_dir: None, .. } => Ok(Some(bootstrap::standalone(&plan))),
-        Target::Envoy { xds_dir: Some(folder), .. } => {
-            let said = |error: io::Error| format!("{}: {error}", folder.display());
-            xds::write(&plan, &policy.file.display().to_string(), folder).map(|()| None).map_err(said)
-        }
-        Target::Istio { namespace, selector, images, .. } => {
-            let place = Place { namespace: namespace.clone(), images: images.clone() };
-            let settings = istio::Settings { place, selector: selector.clone() };
-            istio::objects(&plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
-        }
-        Target::EnvoyGateway { namespace, gateway, listener, images, .. } => {
-            let place = Place { namespace: namespace.clone(), images: images.clone() };
-            let settings = envoygateway::Settings { place, gateway: gateway.clone(), listener: listener.clone() };
-            envoygateway::objects(&plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
-        }
-    };
-    match rendered {
+    let filters = if policy.one_module { translate::bundled(&document.filters) } else { document.filters };
+    let plan = Plan { policy: &document.policy, filters: &filters, wasm };
+    match rendered(target, &plan, &policy.file) {
         Ok(Some(rendered)) => {
             // A reader that has had enough (`| head`) is no mistake.
             let _ = writeln!(io::stdout(), "{rendered:#}");
@@ -115,6 +124,26 @@ pub fn main(target: &Target) -> bool {
         Err(reason) => {
             eprintln!("weir: {reason}");
             false
+        }
+    }
+}
+
+/// What is to be printed; nothing, where it has been written into a folder.
+fn rendered(target: &Target, plan: &Plan<'_>, policy: &Path) -> Result<Option<Json>, String> {
+    match target {
+        Target::Envoy { xds_dir: None, .. } => Ok(Some(bootstrap::standalone(plan))),
+        Target::Envoy { xds_dir: Some(folder), .. } => {
+            let said = |error: io::Error| format!("{}: {error}", folder.display());
+            xds::write(plan, &policy.display().to_string(), folder).map(|()| None).map_err(said)
+        }
+        Target::Istio { namespace, selector, images, .. } => {
+            let settings = istio::Settings { place: images.place(namespace)?, selector: selector.clone() };
+            istio::objects(plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
+        }
+        Target::EnvoyGateway { namespace, gateway, listener, images, .. } => {
+            let (gateway, listener) = (gateway.clone(), listener.clone());
+            let settings = envoygateway::Settings { place: images.place(namespace)?, gateway, listener };
+            envoygateway::objects(plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
         }
     }
 }

@@ -7,6 +7,7 @@
 #[path = "targets/schema.rs"]
 mod schema;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proxy::{Envoy, Origin, Reply, Request, client};
@@ -15,7 +16,7 @@ use serde_json::{Value as Json, json};
 use weir::document::{self, Document, Reading};
 use weir::envoy::Plan;
 use weir::kubernetes::Place;
-use weir::{envoygateway, istio, xds};
+use weir::{envoygateway, istio, translate, xds};
 
 /// What the filters need most: keys that are fetched, a store, a provider, searches, a limit, another upstream that stands in.
 const POLICY: &str = "
@@ -76,7 +77,8 @@ fn plan(document: &Document) -> Plan<'_> {
 }
 
 fn place() -> Place {
-    Place { namespace: "edge".to_owned(), images: "registry.example/weir".to_owned() }
+    let (namespace, images) = ("edge".to_owned(), "registry.example/weir".to_owned());
+    Place { namespace, images, digests: BTreeMap::new() }
 }
 
 fn for_istio(text: &str) -> Vec<Json> {
@@ -240,6 +242,37 @@ fn envoy_gateway_is_told_of_routes_filters_and_patches() {
     let names: Vec<_> = patches.iter().map(|patch| patch["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["edge/eg/http", "edge/eg/http", "state", "jwks.https.id.example.443", TOKENS, "edge/eg/http"]);
     assert_eq!(patches[5]["operation"]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
+}
+
+#[test]
+fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
+    let document = read(POLICY);
+    let filters = translate::bundled(&document.filters);
+    let plan = Plan { filters: &filters, ..plan(&document) };
+    let digests = BTreeMap::from([("weir".to_owned(), "sha256:12ab".to_owned())]);
+    let place = Place { digests, ..place() };
+    let settings = istio::Settings { place: place.clone(), selector: ("istio".to_owned(), "x".to_owned()) };
+    let objects = istio::objects(&plan, &settings).unwrap();
+    for plugin in of_kind(&objects, "WasmPlugin") {
+        assert_eq!(plugin["spec"]["url"], "oci://registry.example/weir/weir@sha256:12ab");
+    }
+    let patches = of_kind(&objects, "EnvoyFilter")[0]["spec"]["configPatches"].as_array().unwrap();
+    let extensions = patches.iter().filter(|patch| patch["applyTo"] == "EXTENSION_CONFIG");
+    let extensions = extensions.map(|patch| &patch["patch"]["value"]["typed_config"]["config"]);
+    let roots: Vec<_> = extensions.map(|config| (&config["name"], &config["root_id"])).collect();
+    assert_eq!(roots[1], (&json!("quota"), &json!("ratelimit")), "a plugin's name is not its filter's");
+    keeps_to_schemas(&objects, &["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"]);
+
+    let settings = envoygateway::Settings { place, gateway: "eg".to_owned(), listener: "http".to_owned() };
+    let objects = envoygateway::objects(&plan, &settings).unwrap();
+    let wasm = of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap();
+    let roots: Vec<_> = wasm.iter().map(|entry| entry["rootID"].as_str().unwrap()).collect();
+    assert_eq!(roots, ["correlation", "auth", "ratelimit", "cache", "ratelimit", "breaker", "provider"]);
+    let operations = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
+    let shared = operations.iter().map(|patch| &patch["operation"]).filter(|operation| operation["path"] == "vm_id");
+    let shared: Vec<_> = shared.map(|operation| &operation["value"]).collect();
+    assert_eq!(shared, [&json!("weir"); 7]);
+    keeps_to_schemas(&objects, &["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy"]);
 }
 
 #[test]

@@ -43,3 +43,5 @@ pub mod report;
 pub mod request;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

@@ -11,17 +11,23 @@ use std::rc::Rc;
 
 use policy::{Headers, Rejection};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::HostError;
 use shell::headers::Map;
 
 use crate::config::Config;
 use gate::Gate;
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id, gate: None }));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(id: u32) -> Box<dyn RootContext> {
+    Box::new(Root { id, gate: None })
+}
 
 struct Root {
     id: u32,

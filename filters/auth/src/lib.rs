@@ -79,3 +79,5 @@ pub mod verifier;
 pub mod window;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

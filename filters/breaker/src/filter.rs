@@ -13,7 +13,7 @@ use policy::handover::state as key;
 use policy::route::Target;
 use policy::{Headers, Seed};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
 use shell::{HostError, stream};
 
@@ -26,10 +26,16 @@ use fleet::Watch;
 use keeper::{Admission, Flight};
 use meters::Meters;
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(_id: u32) -> Box<dyn RootContext> {
+    Box::new(Root::default())
+}
 
 /// One worker's plugin.
 #[derive(Default)]

@@ -59,3 +59,5 @@ mod stories;
 pub mod window;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

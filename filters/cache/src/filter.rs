@@ -21,7 +21,7 @@ use std::time::Duration;
 
 use policy::{Instant, Seed};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::HostError;
 use shell::headers::{self, Map};
 use shell::metric::Counter;
@@ -47,10 +47,16 @@ use remote::Remote;
 use store::Seen;
 use validating::Held;
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id, plugin: None }));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(id: u32) -> Box<dyn RootContext> {
+    Box::new(Root { id, plugin: None })
+}
 
 /// One worker's plugin.
 struct Root {

@@ -66,3 +66,5 @@ pub mod targeted;
 pub mod validation;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

@@ -8,7 +8,7 @@ mod keeping;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::HostError;
 
 use crate::config::Config;
@@ -16,10 +16,16 @@ use asking::Held;
 use delivery::Client;
 use engine::Plugin;
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id, plugin: None }));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(id: u32) -> Box<dyn RootContext> {
+    Box::new(Root { id, plugin: None })
+}
 
 /// One worker's plugin.
 struct Root {

@@ -40,3 +40,5 @@ pub mod undo;
 pub mod value;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

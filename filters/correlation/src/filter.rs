@@ -6,7 +6,7 @@ use std::rc::Rc;
 use policy::RequestId;
 use policy::handover::state;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
 use shell::metric::Counter;
 use shell::{HostError, stream};
@@ -15,10 +15,16 @@ use crate::config::Config;
 use crate::identity::{self, Began, Edit, Identity, Random, Source};
 use crate::random::Pool;
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(_id: u32) -> Box<dyn RootContext> {
+    Box::new(Root::default())
+}
 
 /// One worker's plugin.
 #[derive(Default)]

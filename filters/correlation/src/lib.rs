@@ -34,3 +34,5 @@ pub mod traceparent;
 pub mod tracestate;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

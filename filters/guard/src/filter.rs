@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use policy::{Headers, Rejection};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
 use shell::metric::Counter;
 use shell::stream::{self, Buffer};
@@ -12,10 +12,16 @@ use shell::stream::{self, Buffer};
 use crate::config::Config;
 use crate::request::{self, Refusal, Verdict};
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|_| Box::new(Root::default()));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(_id: u32) -> Box<dyn RootContext> {
+    Box::new(Root::default())
+}
 
 /// One worker's plugin.
 #[derive(Default)]

@@ -33,3 +33,5 @@ pub mod request;
 pub mod schema;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

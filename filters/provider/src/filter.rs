@@ -11,7 +11,7 @@ use std::rc::Rc;
 use policy::rejection::Format;
 use policy::{ConfigError, Headers, RequestId};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::HostError;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
@@ -22,10 +22,16 @@ use crate::profile::Search;
 use collecting::{Collection, Passing};
 use waiting::{Showing, Worker};
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id, worker: None }));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(id: u32) -> Box<dyn RootContext> {
+    Box::new(Root { id, worker: None })
+}
 
 /// One worker's plugin.
 struct Root {

@@ -55,3 +55,5 @@ pub mod upkeep;
 pub mod view;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

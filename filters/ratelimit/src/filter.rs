@@ -17,7 +17,7 @@ use policy::Headers;
 use policy::Instant;
 use policy::Rejection;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType, LogLevel};
+use proxy_wasm::types::{Action, ContextType};
 use shell::headers::Map;
 
 use self::cooldown::Heeded;
@@ -30,10 +30,16 @@ use crate::fields::{self, Fields};
 use crate::limit::{Outcome, tighter};
 use crate::rule::Asked;
 
+#[cfg(not(feature = "linked"))]
 proxy_wasm::main! {{
-    proxy_wasm::set_log_level(LogLevel::Info);
-    proxy_wasm::set_root_context(|id| Box::new(Root { id, limiter: None }));
+    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
+    proxy_wasm::set_root_context(root);
 }}
+
+/// This filter as one worker's plugin.
+pub fn root(id: u32) -> Box<dyn RootContext> {
+    Box::new(Root { id, limiter: None })
+}
 
 struct Root {
     id: u32,

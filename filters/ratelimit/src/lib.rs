@@ -54,3 +54,5 @@ pub mod signal;
 pub mod window;
 
 pub use config::Config;
+#[cfg(target_os = "wasi")]
+pub use filter::root;

@@ -15,6 +15,7 @@ use suite::module;
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, bootstrap};
 use weir::policy::Policy;
+use weir::translate::bundled;
 
 /// The gateway and what is behind it.
 struct Demo {
@@ -42,9 +43,8 @@ impl Demo {
             .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
         document.policy.listen.value.set_port(0);
         change(&mut document.policy);
-        let module = module::path("auth");
-        let wasm = module.parent().expect("a folder");
-        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+        let filters = if module::is_one() { bundled(&document.filters) } else { document.filters.clone() };
+        let plan = Plan { policy: &document.policy, filters: &filters, wasm: &module::folder() };
         let envoy =
             Envoy::start(&bootstrap::standalone(&plan).to_string()).unwrap_or_else(|failure| panic!("{failure}"));
         Self { envoy, sandbox, document }

@@ -77,9 +77,7 @@ impl Show {
         let mut document = document::read(Path::new("songnodes.yaml"), text.as_bytes(), &reading)
             .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
         document.policy.listen.value.set_port(0);
-        let module = module::path("provider");
-        let wasm = module.parent().expect("a folder");
-        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &module::folder() };
         let bootstrap = bootstrap::standalone(&plan).to_string();
         let environment = SECRETS.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec();
         let log_level = "info,wasm:debug".to_owned();

@@ -36,9 +36,7 @@ impl Gateway {
         );
         let document = document::read(Path::new("policy.yaml"), policy.as_bytes(), &Reading::default())
             .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
-        let module = module::path("breaker");
-        let wasm = module.parent().expect("a folder");
-        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &module::folder() };
         let rendered = bootstrap::standalone(&plan).to_string();
         let envoy = Envoy::start(&rendered).unwrap_or_else(|failure| panic!("{failure}"));
         Self { envoy, a, b }

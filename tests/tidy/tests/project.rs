@@ -144,3 +144,19 @@ fn every_filter_is_small() {
     }
     none("a filter is at most 400 KiB", &findings);
 }
+
+#[test]
+fn no_module_knows_where_it_was_built() {
+    let folder = std::env::var_os("WEIR_WASM_DIR").map_or_else(|| root().join("target/wasm"), Into::into);
+    let places = [root().display().to_string(), "/registry/src/".to_owned()];
+    let mut findings = Vec::new();
+    for entry in fs::read_dir(&folder).expect("`make wasm` has been run").flatten() {
+        let module = fs::read(entry.path()).expect("a module is readable");
+        for place in &places {
+            if module.windows(place.len()).any(|window| window == place.as_bytes()) {
+                findings.push(format!("{}: {place}; build it with `make wasm`", entry.path().display()));
+            }
+        }
+    }
+    none("the same source makes the same bytes anywhere", &findings);
+}

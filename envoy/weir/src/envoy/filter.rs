@@ -44,7 +44,7 @@ pub(crate) fn plugin(filter: &Filter, vm_id: &str, code: &Json) -> Json {
     }
     let config = json!({
         "name": filter.name,
-        "root_id": filter.name,
+        "root_id": filter.root,
         "vm_config": machine,
         "configuration": typed("google.protobuf.StringValue", json!({"value": filter.config.to_string()})),
         // A filter that crashed answers 503 until it is back; open, it would let everybody in.

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use crate::envoy::{Plan, cluster, route, set};
 use crate::envoygateway::{Settings, backend};
 use crate::kubernetes::{self, NAME};
-use crate::translate::Filter;
+use crate::translate::{BUNDLE, Filter};
 
 const GATEWAY: &str = "gateway.networking.k8s.io";
 const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
@@ -31,7 +31,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
 fn entry(filter: &Filter, settings: &Settings) -> Json {
     let mut entry = json!({
         "name": filter.name,
-        "rootID": filter.name,
+        "rootID": filter.root,
         "code": {"type": "Image", "image": {"url": settings.place.image(filter)}},
         "config": filter.config,
         // A filter that crashed lets nobody in.
@@ -52,18 +52,19 @@ fn patches(plan: &Plan<'_>, filters: &[Filter], settings: &Settings) -> Vec<Json
     let name = format!("{}/{}/{}", settings.place.namespace, settings.gateway, settings.listener);
     let mut patches = Vec::new();
     for (index, filter) in filters.iter().enumerate() {
-        if kubernetes::holds_bodies(plan.policy, filter) {
-            let own = format!(
-                "envoy.filters.http.wasm/envoyextensionpolicy/{}/{NAME}/wasm/{index}",
-                settings.place.namespace
-            );
-            let operation = json!({
-                "op": "add",
-                "jsonPath": format!("..http_filters[?(@.name=='{own}')].typed_config.config"),
-                "path": "allow_on_headers_stop_iteration",
-                "value": true,
-            });
+        let own =
+            format!("envoy.filters.http.wasm/envoyextensionpolicy/{}/{NAME}/wasm/{index}", settings.place.namespace);
+        let config = format!("..http_filters[?(@.name=='{own}')].typed_config.config");
+        let mut add = |at: String, path: &str, value: Json| {
+            let operation = json!({"op": "add", "jsonPath": at, "path": path, "value": value});
             patches.push(json!({"type": LISTENER, "name": name, "operation": operation}));
+        };
+        if kubernetes::holds_bodies(plan.policy, filter) {
+            add(config.clone(), "allow_on_headers_stop_iteration", true.into());
+        }
+        // An id of their own keeps filters from sharing anything, even where they are of one module.
+        if filter.module == BUNDLE {
+            add(format!("{config}.vm_config"), "vm_id", NAME.into());
         }
     }
     // No route leads to what only filters call, so nothing else makes clusters of these.

@@ -5,7 +5,7 @@
 //! that a filter holds bodies, the routes that only a filter can choose, and the clusters that only filters call.
 //!
 //! Envoy Gateway gives every filter a space of shared data of its own. Nothing that filters say to each other is in there, but the seed
-//! of fingerprints, of which each then has one.
+//! of fingerprints, of which each then has one. Filters out of the one module are patched into one space.
 //!
 //! `HTTPRoute`s are matched by how narrow they are, not by their order, and no filter can be left out of one. A policy that needs
 //! either is refused, with the two routes that show it.

@@ -57,7 +57,7 @@ fn plugin(filter: &Filter, index: usize, settings: &Settings) -> Json {
         "phase": "AUTHN",
         // The highest comes first.
         "priority": 100 - index,
-        "pluginName": filter.name,
+        "pluginName": filter.root,
         "pluginConfig": filter.config,
         "failStrategy": "FAIL_RELOAD",
     });

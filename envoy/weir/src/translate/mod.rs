@@ -23,14 +23,24 @@ use crate::policy::{Policy, Surroundings};
 /// One filter with its configuration.
 #[derive(Clone, Debug)]
 pub struct Filter {
-    /// Its name in the chain: the plugin, the root id.
+    /// Its name in the chain: the plugin.
     pub name: &'static str,
+    /// Which filter of its module it is: the root id. A module with one filter takes any.
+    pub root: &'static str,
     /// The name of its `.wasm` file.
     pub module: &'static str,
     /// What it reads.
     pub config: Json,
     /// The variables of Envoy's environment that it needs.
     pub variables: Vec<String>,
+}
+
+/// The module that has all filters in it.
+pub const BUNDLE: &str = "weir";
+
+/// The same filters, out of the one module.
+pub fn bundled(filters: &[Filter]) -> Vec<Filter> {
+    filters.iter().map(|filter| Filter { root: filter.module, module: BUNDLE, ..filter.clone() }).collect()
 }
 
 /// The modules of the filters.
@@ -54,7 +64,10 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     let breaker = breaker::draft(policy, mistakes);
     let provider = provider::draft(policy, mistakes);
     let admin = admin::draft(policy, mistakes);
-    let filter = |name, module, draft: &Draft| Filter { name, module, config: draft.to_json(), variables: Vec::new() };
+    let filter = |name, module, draft: &Draft| {
+        let (config, variables) = (draft.to_json(), Vec::new());
+        Filter { name, root: name, module, config, variables }
+    };
     let mut variables = policy.identity.as_ref().map(|identity| identity.variables.clone()).unwrap_or_default();
     let of_store: Vec<_> = policy.state.iter().filter_map(|state| state.variable.clone()).collect();
     if policy.identity.is_some() {

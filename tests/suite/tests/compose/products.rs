@@ -30,9 +30,7 @@ impl Gateway {
         let mut document = document::read(Path::new("products.yaml"), text.as_bytes(), &reading)
             .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
         document.policy.listen.value.set_port(0);
-        let module = module::path("compose");
-        let wasm = module.parent().expect("a folder");
-        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &module::folder() };
         let envoy =
             Envoy::start(&bootstrap::standalone(&plan).to_string()).unwrap_or_else(|failure| panic!("{failure}"));
         Self { envoy, sandbox }

@@ -56,9 +56,7 @@ impl Gateway {
         let mut document = document::read(Path::new("demo.yaml"), policy.as_bytes(), &reading)
             .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
         document.policy.listen.value.set_port(0);
-        let module = module::path("auth");
-        let plan =
-            Plan { policy: &document.policy, filters: &document.filters, wasm: module.parent().expect("a folder") };
+        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &module::folder() };
         let environment = vec![("STATE_PASSWORD".to_owned(), PASSWORD.to_owned())];
         let options = Options { environment, ..Options::default() };
         let envoy = Envoy::start_with(&bootstrap::standalone(&plan).to_string(), &options)
