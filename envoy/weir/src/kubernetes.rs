@@ -3,6 +3,7 @@
 
 use serde_json::{Value as Json, json};
 
+use crate::envoy::{internal, operation};
 use crate::policy::sample;
 use crate::policy::{Policy, Route};
 use crate::translate::{Filter, breaker, provider, ratelimit};
@@ -47,13 +48,19 @@ pub fn named(name: &str) -> String {
 }
 
 /// Gives each cluster that a filter calls the name that it has there. The way back into the proxy is not there, so stale answers
-/// are refreshed by the requests that find them.
+/// are refreshed by the requests that find them; nor is a way to Envoy's administration. What a plugin reads is written anew on its
+/// way, so nobody knows the digest of it.
 pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Filter {
     let mut filter = filter.clone();
     if let Some(members) = filter.config.as_object_mut() {
         members.retain(|key, value| {
-            key != "refresh" || value.get("cluster").is_none_or(|name| name != crate::envoy::internal::NAME)
+            let leads_to = |cluster: &str| value.get("cluster").is_some_and(|name| name == cluster);
+            !(key == "refresh" && leads_to(internal::NAME) || key == "envoy" && leads_to(operation::NAME))
         });
+        let plugins = members.get_mut("plugins").and_then(Json::as_array_mut);
+        for plugin in plugins.into_iter().flatten().filter_map(Json::as_object_mut) {
+            plugin.remove("sha256");
+        }
     }
     rename(&mut filter.config, cluster);
     filter

@@ -38,8 +38,11 @@ pub mod credential;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod health;
+pub mod host;
 pub mod json;
+pub mod page;
 pub mod report;
 pub mod request;
+pub mod stock;
 
 pub use config::Config;
