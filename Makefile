@@ -17,7 +17,7 @@ WASM := target/wasm
 NATIVE := target/native
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit node scenarios bench lint format wasm native tools targets envoy state prometheus bindgen client
+.PHONY: help run test unit node scenarios bench lint format wasm native tools targets envoy state prometheus browser bindgen client
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,7 +58,7 @@ wasm: targets ## Build the filters as they ship
 native: ## Build the command line, the sandbox and the benchmark
 	cargo build --profile native --locked -p weir -p sandbox -p bench
 
-tools: targets envoy state prometheus bindgen client
+tools: targets envoy state prometheus browser bindgen client
 
 targets:
 	@for target in wasm32-wasip1 wasm32-unknown-unknown; do \
@@ -86,6 +86,9 @@ state:
 # Its package also starts a Prometheus of its own where systemd runs: `systemctl disable --now prometheus` ends that.
 prometheus:
 	@$(call debian,prometheus promtool,prometheus)
+
+browser:
+	@$(call debian,chromium)
 
 # Programs, and the packages that they are in where those are called otherwise.
 define debian

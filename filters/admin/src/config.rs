@@ -268,7 +268,8 @@ mod tests {
         assert_eq!(config.cache, Some(Cache { name: "weir".into(), is_shared: true, data }));
         assert_eq!(format!("{:?}", config.store), "Some(redis)");
         assert_eq!(config.envoy.as_deref(), Some("weir_admin"));
-        let plugins: Vec<_> = config.plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.sha256.as_deref())).collect();
+        let plugins: Vec<_> =
+            config.plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.sha256.as_deref())).collect();
         assert_eq!(plugins, [("cache", Some("x")), ("quota", None)]);
         let [name, cluster, url] = ["n", "c", "u"].map(str::to_owned);
         assert_eq!(config.key_sets, [KeySet { name, cluster, url }]);
@@ -303,7 +304,10 @@ mod tests {
             (r#"{"envoy": {}}"#, "envoy.cluster: is missing"),
             (r#"{"plugins": [{"sha256": "a"}]}"#, "plugins[0].name: is missing"),
             (r#"{"key_sets": [{"name": "a", "url": "b"}]}"#, "key_sets[0].cluster: is missing"),
-            (r#"{"a": 1}"#, "unknown field `a`, expected one of `operators`, `cache`, `state`, `envoy`, `plugins`, `key_sets`"),
+            (
+                r#"{"a": 1}"#,
+                "unknown field `a`, expected one of `operators`, `cache`, `state`, `envoy`, `plugins`, `key_sets`",
+            ),
         ] {
             let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
             assert!(said.contains(expected), "{json}: {said}");

@@ -65,7 +65,9 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let read = |json: &[u8]| Config::with_environment(json, &shell::environment);
         let Some(config) = shell::configure(size, read) else { return false };
-        shell::tick(contact::EVERY);
+        if config.store.is_some() {
+            shell::tick(contact::EVERY);
+        }
         let data = config.cache.iter().flat_map(|cache| &cache.data);
         let counters = data.map(telling::counters).collect();
         let asker = u64::from_le_bytes(shell::random());
@@ -74,7 +76,6 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
-        shell::level::follow("admin");
         if let Some(plugin) = &self.plugin {
             plugin.look_for_store();
         }

@@ -13,6 +13,9 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 /// More clusters than this are not told.
 const CLUSTERS_MAX: usize = 1024;
 
+/// What the names of clusters begin with that lead back into the proxy.
+const OWN: &str = "weir_";
+
 /// One cluster's hosts.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 struct Hosts {
@@ -20,12 +23,12 @@ struct Hosts {
     all: u64,
 }
 
-/// The clusters in an answer to [`HOSTS`], as a list. What Envoy asks of itself (`own`) is no upstream.
-pub fn upstreams(answer: &[u8], own: &str) -> String {
+/// The clusters in an answer to [`HOSTS`], as a list, without the ways back into this proxy.
+pub fn upstreams(answer: &[u8]) -> String {
     let mut clusters: Vec<(&str, Hosts)> = Vec::new();
     for (name, kind, count) in std::str::from_utf8(answer).unwrap_or_default().lines().filter_map(line) {
         let at = clusters.iter().position(|(known, _)| *known == name);
-        if name == own || (at.is_none() && clusters.len() >= CLUSTERS_MAX) {
+        if name.starts_with(OWN) || (at.is_none() && clusters.len() >= CLUSTERS_MAX) {
             continue;
         }
         let at = at.unwrap_or(clusters.len());
@@ -70,13 +73,13 @@ mod tests {
     #[test]
     fn hosts_are_told_for_each_cluster() {
         let answer = b"cluster.a.b.membership_healthy: 1\ncluster.a.b.membership_total: 2\n\
-            cluster.own.membership_healthy: 1\ncluster.c.membership_total: 3\ncluster.c.x: 3\nserver.live: 1\n\
+            cluster.weir_own.membership_healthy: 1\ncluster.c.membership_total: 3\ncluster.c.x: 3\nserver.live: 1\n\
             cluster.d.membership_total: -\n";
         let expected = r#"[{"name":"a.b","healthy":1,"hosts":2},{"name":"c","healthy":0,"hosts":3}]"#;
-        assert_eq!(upstreams(answer, "own"), expected);
-        assert_eq!(upstreams(b"\xff", "own"), "[]");
+        assert_eq!(upstreams(answer), expected);
+        assert_eq!(upstreams(b"\xff"), "[]");
         let many: String = (0..2000).map(|number| format!("cluster.{number}.membership_total: 1\n")).collect();
-        assert_eq!(upstreams(many.as_bytes(), "own").matches("name").count(), CLUSTERS_MAX);
+        assert_eq!(upstreams(many.as_bytes()).matches("name").count(), CLUSTERS_MAX);
     }
 
     #[test]

@@ -41,7 +41,9 @@ mod tests {
 
     #[test]
     fn the_page_asks_nobody_else_for_anything() {
-        for outside in ["http:", "https:", "src=", "url(", "@import", "innerHTML", "style=", "onclick", "document.write"] {
+        for outside in
+            ["http:", "https:", "src=", "url(", "@import", "innerHTML", "style=", "onclick", "document.write"]
+        {
             assert!(!PAGE.contains(outside), "{outside}");
         }
         assert!(PAGE.len() < 40 << 10, "{}", PAGE.len());

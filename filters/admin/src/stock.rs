@@ -12,7 +12,8 @@ use crate::json::Writer;
 /// What is told of one variant: `now` in seconds since the Unix epoch, `purges` those that there have been.
 pub fn variant(record: &Record<'_>, object: Option<&Object>, now: u32, purges: u32) -> String {
     let since = now.saturating_sub(record.received);
-    let told = Writer::object().text("vary", &String::from_utf8_lossy(record.vary)).number("bytes", record.bytes.into());
+    let told =
+        Writer::object().text("vary", &String::from_utf8_lossy(record.vary)).number("bytes", record.bytes.into());
     let told = match object.filter(|object| [record.ticket, record.former].contains(&object.ticket)) {
         None => told.text("state", "incomplete"),
         Some(object) => {

@@ -3,8 +3,8 @@
 //! Every worker of a filter in [`FILTERS`] reads it with its ticks, a second later at the latest. Where nothing stands, it is [`USUAL`].
 //! What Envoy itself drops, a filter says in vain: its component `wasm` must be at this level or below.
 
-/// The filters that follow. `correlation` has nothing to say but errors.
-pub const FILTERS: [&str; 7] = ["auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
+/// The filters that follow. `correlation` has nothing to say but errors, and nobody keeps `admin` from saying what was changed.
+pub const FILTERS: [&str; 6] = ["auth", "ratelimit", "compose", "cache", "breaker", "provider"];
 
 /// The words, from little to much; each begins with a letter of its own.
 pub const WORDS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];

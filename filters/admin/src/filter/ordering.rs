@@ -101,8 +101,7 @@ impl Plugin {
             What::Hosts => {
                 let answer = callout::answer(headers, body_bytes, host::ANSWER_BYTES_MAX);
                 let answer = answer.filter(|answer| answer.status == 200);
-                let own = self.config.envoy.as_deref().unwrap_or_default();
-                let upstreams = answer.map(|answer| host::upstreams(&answer.body, own));
+                let upstreams = answer.map(|answer| host::upstreams(&answer.body));
                 end(self.status(upstreams.as_deref()).map(|status| send(200, &status)));
             }
             What::Level(level, change) => {
@@ -128,7 +127,8 @@ impl Plugin {
 
     /// Has a filter say more in the log, or less; and Envoy let it through, which says so first.
     pub(super) fn level(&self, level: Level, blank: Change) -> Result<(Action, Option<Pending>), Rejection> {
-        let (target, before, after) = (level.filter.to_owned(), level_of(level.filter).to_owned(), level.word.to_owned());
+        let (target, before, after) =
+            (level.filter.to_owned(), level_of(level.filter).to_owned(), level.word.to_owned());
         let change = Change { what: "log level", target, before, after, ..blank };
         let Some(cluster) = &self.config.envoy else { return say(level, &change).map(|action| (action, None)) };
         let others = FILTERS.into_iter().filter(|filter| *filter != level.filter).map(level_of);

@@ -70,6 +70,8 @@ function fill(id, items, element, none) {
   list.replaceChildren(...(items.length ? items.map(element) : [make("li", { className: "dim" }, none)]));
   if (held) [...list.querySelectorAll("button, select")].find((one) => one.ariaLabel === held)?.focus();
 }
+// What is wrong comes first.
+const worst = (items, isWell) => [...items.filter((one) => !isWell(one)), ...items.filter(isWell)];
 const row = (...parts) => make("div", { className: "row" }, ...parts);
 const acts = (...parts) => make("div", { className: "acts" }, ...parts);
 
@@ -77,35 +79,36 @@ function breaker({ name, state, open, half_open }) {
   const kind = { closed: "good", open: "bad", forced_open: "bad", half_open: "warn" }[state] || "warn";
   const path = `/admin/circuit-breakers/${name}`, force = (word) => `${path}/force?state=${word}`;
   const several = open + half_open > 1 ? ` (${open} open, ${half_open} half-open)` : "";
-  return make("li", {}, row(span("name", name), span(kind, state.replace("_", " ") + several)), acts(
+  return make("li", {}, row(span("name", name), span(kind, state.replace("_", " ") + several), acts(
     act("Reset", `Reset ${name}`, `Reset the breaker of ${name}?`, "POST", `${path}/reset`),
     state === "forced_open" ? "" : act("Force open", `Force ${name} open`, `Let nothing pass to ${name}?`, "POST", force("forced_open")),
     state === "disabled" ? "" : act("Disable", `Disable ${name}`, `Let everything pass to ${name}, whatever happens?`, "POST", force("disabled")),
     ["forced_open", "disabled", "metrics_only"].includes(state)
-      ? act("Automatic", `Let ${name} work again`, `Let the breaker of ${name} work again?`, "POST", force("automatic")) : ""));
+      ? act("Automatic", `Let ${name} work again`, `Let the breaker of ${name} work again?`, "POST", force("automatic")) : "")));
 }
 
 function limit({ name, providers, policy, kept_by, per, tokens, most, waiting, cooling_seconds, queue }) {
   const facts = [per === "caller" ? "per caller" : "for all callers", kept_by === "fleet" ? "of a fleet" : "", policy,
     providers.filter((one) => one !== name).join(", ")].filter((fact) => fact);
   const item = make("li", {}, row(span("name", name), tokens === undefined ? "" :
-    span(tokens ? "good" : "bad", `${tokens} of ${count(most, "token")}`)));
+    span(tokens ? "good" : "bad", `${tokens} of ${count(most, "token")}`), acts(
+    waiting ? act("Drain", `Drain the queue of ${name}`, `Send all away who wait for ${name}?`, "POST", `/admin/queues/${name}/drain`) : "",
+    kept_by === "fleet" ? "" : act("Fill", `Fill the buckets of ${name}`, `Fill the buckets of ${name}?`, "POST", `/admin/rate-limits/${name}/reset`))));
   if (tokens !== undefined) item.append(make("meter", { ariaLabel: `Tokens of ${name}`, max: most, value: tokens, low: most / 4, optimum: most }));
   if (waiting) item.append(make("div", { className: "warn" }, count(waiting, "request") + " waiting" +
     (queue && queue.per === "caller" ? ` of ${count(queue.callers, "caller")}, at most ${queue.longest} of one` : "")));
   if (cooling_seconds) item.append(make("div", { className: "warn" }, `Left alone for ${time(cooling_seconds)}, as it asked`));
-  item.append(make("div", { className: "facts" }, facts.join(" · ")), acts(
-    kept_by === "fleet" ? "" : act("Fill", `Fill the buckets of ${name}`, `Fill the buckets of ${name}?`, "POST", `/admin/rate-limits/${name}/reset`),
-    waiting ? act("Drain", `Drain the queue of ${name}`, `Send all away who wait for ${name}?`, "POST", `/admin/queues/${name}/drain`) : ""));
+  item.append(make("div", { className: "facts" }, facts.join(" · ")));
   return item;
 }
 
 function cached({ provider, data_type, hits, misses, hit_percent }) {
   const labels = query({ provider, data_type });
+  const asked = hits + misses;
   const item = make("li", {}, row(span("name", `${provider} · ${data_type}`),
+    span("facts", asked ? `${hit_percent} % of ${count(asked, "request")}` : "not asked yet"),
     act("Purge", `Purge ${data_type} of ${provider}`, `Purge ${data_type} of ${provider}?`, "POST", `/admin/cache/invalidate?${labels}`)));
-  if (hits + misses) item.append(make("meter", { ariaLabel: `Hit rate of ${data_type} of ${provider}`, max: 100, value: hit_percent, optimum: 100 }));
-  item.append(make("div", { className: "facts" }, hits + misses ? `${hit_percent} % of ${count(hits + misses, "request")} answered from the cache` : "not asked yet"));
+  if (asked) item.append(make("meter", { ariaLabel: `Hit rate of ${data_type} of ${provider}`, max: 100, value: hit_percent, optimum: 100 }));
   return item;
 }
 
@@ -147,7 +150,7 @@ function log({ filter, level }) {
     delete shown.levels;
     await change(`Have ${filter} log ${choose.value} from now on?`, "PUT", path);
   });
-  return make("li", {}, make("div", { className: "form" }, span("name", filter), choose));
+  return make("li", {}, make("div", { className: "pair" }, span("name", filter), choose));
 }
 
 function show(status) {
@@ -156,14 +159,14 @@ function show(status) {
   const health = status.health + redis;
   if (at("health").textContent !== health) at("health").replaceChildren(span(kind, health));
   at("at").textContent = `as of ${new Date(status.at * 1000).toLocaleTimeString()}`;
-  fill("breakers", status.circuit_breakers.map(({ seconds, ...rest }) => rest), breaker, "No upstream has a breaker.");
+  fill("breakers", worst(status.circuit_breakers.map(({ seconds, ...rest }) => rest), (one) => one.state === "closed"), breaker, "No upstream has a breaker.");
   const queue = (name) => status.queues.find((one) => one.name === name);
   fill("limits", status.rate_limits.map((one) => ({ ...one, queue: queue(one.name) })), limit, "Nothing is limited.");
   const cache = status.cache;
   at("stock").textContent = cache ? `${count(cache.entries, "response")}, ${size(cache.bytes)}; ${cache.hit_percent} % of ${count(cache.hits + cache.misses, "request")} answered` : "";
   fill("caches", cache ? cache.caches : [], cached, "Nothing is cached.");
   for (const id of ["look", "purge-all"]) at(id).hidden = !cache;
-  fill("upstreams", status.upstreams || [], upstream, "Envoy does not tell.");
+  fill("upstreams", worst(status.upstreams || [], (one) => one.hosts && one.healthy === one.hosts), upstream, "Envoy does not tell.");
   fill("credentials", status.credentials, credential, "None are fetched.");
   fill("plugins", status.configurations, plugin, "None are known.");
   if (document.activeElement?.tagName !== "SELECT" && !at("sure").open) fill("levels", status.log_levels, log, "");
