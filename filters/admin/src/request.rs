@@ -1,4 +1,23 @@
 //! What is asked for, by method, path and query.
+//!
+//! | request | does |
+//! |---|---|
+//! | `GET /health`, `/health/live`, `/health/ready` | says how everything is, whether anything answers, and whether requests may come |
+//! | `GET /admin/` | sends the [page](crate::page) |
+//! | `GET /admin/status` | says all of the following at once |
+//! | `GET /admin/rate-limits` | says how all limits stand ([`policy::allowance`]) |
+//! | `POST /admin/rate-limits/{name}/reset` | fills the buckets of a rule, or of an upstream, at once on all workers |
+//! | `GET /admin/queues` | says who waits for tokens: how many requests, of how many callers, and the longest line of one |
+//! | `POST /admin/queues/{name}/drain` | sends them away: each is answered 429 as if it had waited for too long, a tenth of a second later at the latest. None is sent, since the limit is the upstream's |
+//! | `GET /admin/circuit-breakers` | says how all breakers stand ([`policy::health`]) |
+//! | `POST /admin/circuit-breakers/{name}/reset`, `POST /admin/circuit-breakers/reset-all` | closes them, and forgets what they have seen |
+//! | `POST /admin/circuit-breakers/{name}/force?state=forced_open&for=10m` | has one be as an [order](policy::order) says |
+//! | `GET /admin/cache/stats` | says how often caches were asked, and answered, and what they hold |
+//! | `GET /admin/cache/entry?url=https://host/path` | says what is kept under a URL, and since when, and for how long ([`crate::stock`]) |
+//! | `POST /admin/cache/invalidate?provider=…` | purges, as an [order](policy::purge) says |
+//! | `GET /admin/credentials` | says how old the tokens and key sets are that are fetched, and when they end ([`policy::credential`]) |
+//! | `GET /admin/configurations` | says with what each plugin runs, by its digest, and whether that is what was rendered |
+//! | `GET /admin/log-level`, `PUT /admin/log-level?filter=cache&level=debug` | says how much filters log, and changes it a second later at the latest ([`policy::level`]) |
 
 use policy::Period;
 use policy::order::Order;

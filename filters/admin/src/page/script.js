@@ -199,9 +199,9 @@ function leave(why) {
   sessionStorage.removeItem(STORE);
   at("all").hidden = at("leave").hidden = true;
   at("key").hidden = false;
-  at("health").textContent = at("at").textContent = "";
+  // Whoever looks at this tab next is shown nothing.
+  for (const part of [at("health"), at("at"), ...at("all").querySelectorAll("ul, #stock")]) part.replaceChildren();
   at("wrong").textContent = why;
-  at("secret").value = "";
   if (why) at("secret").focus();
 }
 

@@ -85,7 +85,7 @@ impl Tokens {
         }
     }
 
-    /// Begins, where there is anything to look after.
+    /// Begins to look.
     pub(super) fn start(&self) {
         self.wake();
     }
