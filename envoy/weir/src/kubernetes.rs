@@ -110,3 +110,24 @@ pub fn blind<'p>(policy: &'p Policy, filter: &Filter) -> Option<(&'p Route, &'p 
         Some((route, other))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_promised_nothing_that_is_not_there() {
+        let config = json!({
+            "envoy": {"cluster": operation::NAME},
+            "plugins": [{"name": "auth", "sha256": "0"}],
+            "key_sets": [{"name": "a", "cluster": "jwks.https.a.443", "url": "b"}],
+        });
+        let admin = Filter { name: "admin", module: "admin", config, variables: Vec::new() };
+        let adapted = adapted(&admin, &|name| name.strip_prefix("jwks.").map(str::to_owned)).config;
+        let expected = json!({
+            "plugins": [{"name": "auth"}],
+            "key_sets": [{"name": "a", "cluster": "https.a.443", "url": "b"}],
+        });
+        assert_eq!(adapted, expected);
+    }
+}

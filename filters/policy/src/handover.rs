@@ -59,7 +59,7 @@ pub mod shared {
     /// The [`crate::Seed`] of this proxy, made by whichever worker comes first.
     pub const SEED: &str = "weir.seed";
 
-    /// Where the configuration stands with which the plugin of this name runs, as it was read. It holds no secret.
+    /// Where the configuration stands with which the plugin of this name runs, as it was read. Operators are shown its digest.
     pub fn config(plugin: &str) -> String {
         ["weir.config.", plugin].concat()
     }

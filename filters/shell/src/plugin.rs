@@ -31,7 +31,7 @@ pub fn configure<Config>(size: usize, parse: impl FnOnce(&[u8]) -> Result<Config
     }
 }
 
-/// Leaves the configuration where operators are told with what each plugin runs.
+/// Leaves the configuration where it is looked for when an operator asks with what each plugin runs.
 fn show(json: &[u8]) {
     let name = stream::own_property("plugin_name").ok().flatten().unwrap_or_default();
     // An operator who is not shown it is shown that it is missing.

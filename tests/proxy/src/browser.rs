@@ -1,4 +1,4 @@
-//! A real Chromium without a window, driven by its DevTools protocol over two pipes: each message is JSON and ends with a zero byte.
+//! A real Chromium without a window, driven by its `DevTools` protocol over two pipes: each message is JSON and ends with a zero byte.
 
 use std::ffi::OsString;
 use std::fs::{File, OpenOptions};
@@ -16,7 +16,7 @@ use crate::deadline::{Deadline, PATIENCE};
 use crate::folder::Folder;
 
 /// How long one command may take: a browser starts slowly on a machine that is busy.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Gives Chromium its pipes as the descriptors 3 and 4. Nothing of it is worth a sandbox: what it shows is our own.
 const SCRIPT: &str = "exec chromium --headless=new --no-sandbox --disable-gpu --disable-dev-shm-usage --no-first-run \
@@ -36,6 +36,9 @@ pub struct Browser {
 
 impl Browser {
     /// Starts one, with an empty page.
+    ///
+    /// # Panics
+    /// When its pipes cannot be made.
     pub fn start() -> Result<Self, Failure> {
         let folder = Folder::new("browser");
         let pipes = ["to", "from"].map(|name| folder.file(name));
@@ -114,9 +117,8 @@ impl Browser {
     /// When it is not in time; with what the page shows.
     pub fn wait_for(&mut self, expression: &str) {
         let deadline = Deadline::after(PATIENCE);
-        if deadline.wait_for(|| self.evaluate(expression).as_bool().filter(|is_true| *is_true)).is_none() {
-            panic!("{expression}: never so\n{}", self.evaluate("document.body.innerText"));
-        }
+        let is_so = deadline.wait_until(|| self.evaluate(expression) == true);
+        assert!(is_so, "{expression}: never so\n{}", self.evaluate("document.body.innerText"));
     }
 
     /// Presses a key, as in `Tab`, with the text that it types.
