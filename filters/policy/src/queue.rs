@@ -180,7 +180,9 @@ mod tests {
     fn line(written: u64, tickets: &[Ticket]) -> Vec<u8> {
         let mut bytes = b"before".to_vec();
         begin(&mut bytes, Instant::from_unix_seconds(written));
-        tickets.iter().for_each(|ticket| ticket.write(&mut bytes));
+        for ticket in tickets {
+            ticket.write(&mut bytes);
+        }
         bytes
     }
 

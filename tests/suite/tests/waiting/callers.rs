@@ -43,7 +43,7 @@ fn each_caller_has_a_line_of_its_own() {
         finish b1 -> 200
         metric api_gateway_rate_limit_requests_total{provider=users,status=limited} 1
         metric api_gateway_rate_limit_requests_total{provider=users,status=allowed} 6
-        metric api_gateway_rate_limit_wait_seconds{provider=users} 6
+        metric api_gateway_rate_limit_wait_seconds_count{provider=users} 6
     ",
     );
 }
