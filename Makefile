@@ -24,7 +24,7 @@ NATIVE := target/native
 PACKAGE := target/package
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit node one bench lint format wasm package reproducible native tools targets envoy state load prometheus registry bindgen client schema
+.PHONY: help run test unit node one bench lint format wasm package reproducible native tools targets envoy state load prometheus registry browser bindgen client schema
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,7 +79,7 @@ reproducible: package ## Make it once more of a copy of the tree in another fold
 native: ## Build the command line, the sandbox and the benchmark
 	cargo build --profile native --locked -p weir -p sandbox -p bench
 
-tools: targets envoy state load prometheus registry bindgen client schema
+tools: targets envoy state load prometheus registry browser bindgen client schema
 
 targets:
 	@for target in wasm32-wasip1 wasm32-unknown-unknown; do \
@@ -122,6 +122,9 @@ registry:
 # Its package also starts a Prometheus of its own where systemd runs: `systemctl disable --now prometheus` ends that.
 prometheus:
 	@$(call debian,prometheus promtool,prometheus)
+
+browser:
+	@$(call debian,chromium)
 
 # Programs, and the packages that they are in where those are called otherwise.
 define debian

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
+use crate::envoy::{internal, operation};
 use crate::gateway::written;
 use crate::policy::sample;
 use crate::policy::{Policy, Route};
@@ -55,13 +56,19 @@ pub fn named(name: &str) -> String {
 }
 
 /// Gives each cluster that a filter calls the name that it has there. The way back into the proxy is not there, so stale answers
-/// are refreshed by the requests that find them.
+/// are refreshed by the requests that find them; nor is a way to Envoy's administration. What a plugin reads is written anew on its
+/// way, so nobody knows the digest of it.
 pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Filter {
     let mut filter = filter.clone();
     if let Some(members) = filter.config.as_object_mut() {
         members.retain(|key, value| {
-            key != "refresh" || value.get("cluster").is_none_or(|name| name != crate::envoy::internal::NAME)
+            let leads_to = |cluster: &str| value.get("cluster").is_some_and(|name| name == cluster);
+            !(key == "refresh" && leads_to(internal::NAME) || key == "envoy" && leads_to(operation::NAME))
         });
+        let plugins = members.get_mut("plugins").and_then(Json::as_array_mut);
+        for plugin in plugins.into_iter().flatten().filter_map(Json::as_object_mut) {
+            plugin.remove("sha256");
+        }
     }
     rename(&mut filter.config, cluster);
     filter
@@ -126,4 +133,25 @@ pub fn blind<'p>(policy: &'p Policy, filter: &Filter) -> Option<(&'p Route, &'p 
         let other = later.find(|later| !sample::of_both(&route.matcher, &later.matcher, depth).is_empty())?;
         Some((route, other))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_operator_is_promised_nothing_that_is_not_there() {
+        let config = json!({
+            "envoy": {"cluster": operation::NAME},
+            "plugins": [{"name": "auth", "sha256": "0"}],
+            "key_sets": [{"name": "a", "cluster": "jwks.https.a.443", "url": "b"}],
+        });
+        let admin = Filter { name: "admin", module: "admin", config, variables: Vec::new() };
+        let adapted = adapted(&admin, &|name| name.strip_prefix("jwks.").map(str::to_owned)).config;
+        let expected = json!({
+            "plugins": [{"name": "auth"}],
+            "key_sets": [{"name": "a", "cluster": "https.a.443", "url": "b"}],
+        });
+        assert_eq!(adapted, expected);
+    }
 }

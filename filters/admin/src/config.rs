@@ -4,7 +4,10 @@
 //! {
 //!   "operators": {"role": "operator", "key_sha256": ["9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"]},
 //!   "cache": {"name": "weir", "data": [{"provider": "spotify", "data_type": "track_metadata"}]},
-//!   "state": {"env": "STATE_PASSWORD"}
+//!   "state": {"env": "STATE_PASSWORD"},
+//!   "envoy": {"cluster": "weir_admin"},
+//!   "plugins": [{"name": "cache", "sha256": "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"}],
+//!   "key_sets": [{"name": "https://id.example/", "cluster": "jwks", "url": "https://id.example/jwks.json"}]
 //! }
 //! ```
 //!
@@ -12,7 +15,9 @@
 //! `x-admin-key` a key with one of these digests, at most 8. Without it, nobody may. `cache` names the cache that is purged, as
 //! its own configuration does (which hears of it where it has `"orders": true`), and the labels that its routes are counted under; with
 //! `shared`, its purges reach a fleet (where it has an `l2`).
-//! `state` is the store of a fleet (see [`RawStore`]), whose breakers are ordered there.
+//! `state` is the store of a fleet (see [`RawStore`]), whose breakers are ordered there. `envoy` leads to Envoy's administration
+//! interface: it is asked how many hosts of each cluster are healthy, and told how much its component `wasm` logs. `plugins` says
+//! with what the other filters were to run, by the SHA-256 of each's configuration, and `key_sets` which keys `auth` fetches.
 
 use std::fmt;
 
@@ -31,6 +36,32 @@ pub struct Config {
     pub cache: Option<Cache>,
     /// Where a fleet is ordered.
     pub store: Option<Bridge>,
+    /// The cluster that leads to the proxy's own administration.
+    pub envoy: Option<String>,
+    /// What runs beside this filter.
+    pub plugins: Vec<Plugin>,
+    /// What `auth` fetches.
+    pub key_sets: Vec<KeySet>,
+}
+
+/// A plugin, and what it was to read.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Plugin {
+    /// Its name.
+    pub name: String,
+    /// The SHA-256 of its configuration, in hexadecimal digits of lower case, where that is known.
+    pub sha256: Option<String>,
+}
+
+/// Keys that are fetched.
+#[derive(Debug, Eq, PartialEq)]
+pub struct KeySet {
+    /// Whose they are.
+    pub name: String,
+    /// By which cluster.
+    pub cluster: String,
+    /// From where.
+    pub url: String,
 }
 
 /// Who may ask.
@@ -78,6 +109,8 @@ impl fmt::Debug for Bridge {
 const KEYS_MAX: usize = 8;
 /// More labels than this are refused.
 const DATA_MAX: usize = 1024;
+/// More plugins, or key sets, are refused: all are looked for whenever an operator asks.
+const WATCHED_MAX: usize = 64;
 
 impl Config {
     /// Reads a configuration without an environment: what it says is checked, and no secret is read.
@@ -113,8 +146,14 @@ impl Config {
                 Some(Bridge(store.map_err(|mistake| mistake.inside("state"))?))
             }
         };
-        fields.end_of(&["operators", "cache", "state"])?;
-        Ok(Self { operators, cache, store })
+        let envoy = match fields.any("envoy") {
+            None => None,
+            Some(json) => Some(cluster(json).map_err(|mistake| mistake.inside("envoy"))?),
+        };
+        let plugins = watched(&mut fields, "plugins", Plugin::read)?;
+        let key_sets = watched(&mut fields, "key_sets", KeySet::read)?;
+        fields.end_of(&["operators", "cache", "state", "envoy", "plugins", "key_sets"])?;
+        Ok(Self { operators, cache, store, envoy, plugins, key_sets })
     }
 }
 
@@ -160,6 +199,43 @@ impl Cache {
     }
 }
 
+impl Plugin {
+    fn read(json: Json) -> Result<Self, ConfigError> {
+        let mut fields = Fields::of(json)?;
+        let (name, sha256) = (fields.needed("name")?, fields.text("sha256")?);
+        fields.end_of(&["name", "sha256"])?;
+        Ok(Self { name, sha256 })
+    }
+}
+
+impl KeySet {
+    fn read(json: Json) -> Result<Self, ConfigError> {
+        let mut fields = Fields::of(json)?;
+        let (name, cluster, url) = (fields.needed("name")?, fields.needed("cluster")?, fields.needed("url")?);
+        fields.end_of(&["name", "cluster", "url"])?;
+        Ok(Self { name, cluster, url })
+    }
+}
+
+fn cluster(json: Json) -> Result<String, ConfigError> {
+    let mut fields = Fields::of(json)?;
+    let cluster = fields.needed("cluster")?;
+    fields.end_of(&["cluster"]).map(|()| cluster)
+}
+
+/// Reads a list of what is looked at for an operator.
+fn watched<T>(
+    fields: &mut Fields,
+    name: &str,
+    read: fn(Json) -> Result<T, ConfigError>,
+) -> Result<Vec<T>, ConfigError> {
+    let list = fields.list(name)?.unwrap_or_default();
+    if list.len() > WATCHED_MAX {
+        return Err(ConfigError::at(name, format!("must be no more than {WATCHED_MAX}")));
+    }
+    each(name, list, read)
+}
+
 /// Reads a digest as 64 hexadecimal digits. The text is not shown: it may be the key itself.
 fn digest(json: Json) -> Result<Digest, ConfigError> {
     let wrong = || ConfigError::at("", "must be the SHA-256 of a key, in 64 hexadecimal digits");
@@ -182,6 +258,8 @@ mod tests {
     #[test]
     fn a_whole_configuration_is_read() {
         let config = r#"{"operators": {"role": "operator", "key_sha256": "DIGEST"}, "state": {"cluster": "redis"},
+            "envoy": {"cluster": "weir_admin"}, "plugins": [{"name": "cache", "sha256": "x"}, {"name": "quota"}],
+            "key_sets": [{"name": "n", "cluster": "c", "url": "u"}],
             "cache": {"name": "weir", "shared": true, "data": [{"provider": "a", "data_type": "b"}]}}"#;
         let config = Config::from_json(config.replace("DIGEST", DIGEST).as_bytes()).unwrap();
         assert_eq!(config.operators.role.as_deref(), Some("operator"));
@@ -189,6 +267,12 @@ mod tests {
         let data = vec![Data { provider: "a".into(), data_type: "b".into() }];
         assert_eq!(config.cache, Some(Cache { name: "weir".into(), is_shared: true, data }));
         assert_eq!(format!("{:?}", config.store), "Some(redis)");
+        assert_eq!(config.envoy.as_deref(), Some("weir_admin"));
+        let plugins: Vec<_> =
+            config.plugins.iter().map(|plugin| (plugin.name.as_str(), plugin.sha256.as_deref())).collect();
+        assert_eq!(plugins, [("cache", Some("x")), ("quota", None)]);
+        let [name, cluster, url] = ["n", "c", "u"].map(str::to_owned);
+        assert_eq!(config.key_sets, [KeySet { name, cluster, url }]);
         let least = Config::from_json(b"").unwrap();
         assert!(least.operators == Operators::default() && least.cache.is_none() && least.store.is_none());
     }
@@ -217,7 +301,13 @@ mod tests {
             (r#"{"cache": {}}"#, "cache.name: is missing"),
             (r#"{"cache": {"name": "a", "data": [{"provider": "b"}]}}"#, "cache.data[0].data_type: is missing"),
             (r#"{"state": {"dialect": "x"}}"#, "state.dialect: "),
-            (r#"{"a": 1}"#, "unknown field `a`, expected one of `operators`, `cache`, `state`"),
+            (r#"{"envoy": {}}"#, "envoy.cluster: is missing"),
+            (r#"{"plugins": [{"sha256": "a"}]}"#, "plugins[0].name: is missing"),
+            (r#"{"key_sets": [{"name": "a", "url": "b"}]}"#, "key_sets[0].cluster: is missing"),
+            (
+                r#"{"a": 1}"#,
+                "unknown field `a`, expected one of `operators`, `cache`, `state`, `envoy`, `plugins`, `key_sets`",
+            ),
         ] {
             let said = Config::from_json(json.as_bytes()).unwrap_err().to_string();
             assert!(said.contains(expected), "{json}: {said}");

@@ -79,10 +79,19 @@ fn of_key(operators: &Operators, key: &[u8]) -> Access {
         found |= known.ct_eq(&digest);
     }
     if bool::from(found) {
-        let name = digest.iter().take(4).map(|byte| format!("{byte:02x}"));
-        return Access::Granted(Who::Key(name.collect()));
+        return Access::Granted(Who::Key(hexadecimal(&digest, 4)));
     }
     Access::Wrong
+}
+
+/// The SHA-256 of something, in hexadecimal digits.
+pub fn digest(bytes: &[u8]) -> String {
+    hexadecimal(&Sha256::digest(bytes), 32)
+}
+
+fn hexadecimal(bytes: &[u8], length: usize) -> String {
+    let digits = bytes.iter().take(length).flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.filter_map(|digit| char::from_digit(digit.into(), 16)).collect()
 }
 
 /// Whether a browser says that it sends this for another site's page: the operator's own credential may be what `auth` has
@@ -111,6 +120,11 @@ mod tests {
     fn operators(role: Option<&str>, keys: &[&[u8]]) -> Operators {
         let keys = keys.iter().map(|key| Sha256::digest(key).into()).collect();
         Operators { role: role.map(str::to_owned), keys }
+    }
+
+    #[test]
+    fn a_digest_is_written_as_sha256sum_does() {
+        assert_eq!(digest(b"test"), "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08");
     }
 
     type Pairs<'a> = &'a [(&'a [u8], &'a [u8])];

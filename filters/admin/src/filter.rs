@@ -1,6 +1,7 @@
 //! The contexts and callbacks: fetch, ask, act.
 
 mod acting;
+mod looking;
 mod ordering;
 mod telling;
 
@@ -54,7 +55,7 @@ struct Plugin {
 #[derive(Default)]
 struct Filter {
     plugin: Option<Rc<Plugin>>,
-    /// What waits for the store.
+    /// What waits for an answer.
     pending: Option<Pending>,
 }
 
@@ -99,7 +100,7 @@ impl Context for Filter {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
         let Some(plugin) = &self.plugin else { return };
         if let Some(pending) = self.pending.take_if(|pending| pending.token == token) {
-            plugin.ordered(&pending, headers, body_bytes);
+            plugin.answered(pending, headers, body_bytes);
         }
     }
 }
@@ -131,7 +132,7 @@ impl HttpContext for Filter {
 }
 
 impl Filter {
-    /// What waits for the store goes nowhere else, whatever of it still comes.
+    /// What waits for an answer goes nowhere else, whatever of it still comes.
     fn hold(&self) -> Action {
         if self.pending.is_some() { Action::Pause } else { Action::Continue }
     }
@@ -139,6 +140,7 @@ impl Filter {
     fn answer(&mut self, plugin: &Plugin, asked: Result<Ask, Mistake>, headers: &Headers) -> Action {
         let answered = match &asked {
             Ok(ask) if ask.is_open() => plugin.tell(ask),
+            Ok(ask) if ask.is_page() => plugin.page(),
             Err(mistake) if is_open(headers) => Err(reject(mistake)),
             _ => operator(plugin, headers).and_then(|who| match asked {
                 Ok(ask) if ask.is_change() && credential::is_foreign(headers) => {
@@ -146,6 +148,10 @@ impl Filter {
                     Err(Rejection::Forbidden)
                 }
                 Ok(ask) if ask.is_change() => self.change(plugin, ask, &who, headers),
+                Ok(Ask::Status) => plugin.ask_status().map(|(action, pending)| {
+                    self.pending = pending;
+                    action
+                }),
                 Ok(ask) => plugin.tell(&ask),
                 Err(mistake) => Err(reject(&mistake)),
             }),

@@ -1,12 +1,35 @@
 //! What is asked for, by method, path and query.
+//!
+//! | request | does |
+//! |---|---|
+//! | `GET /health`, `/health/live`, `/health/ready` | says how everything is, whether anything answers, and whether requests may come |
+//! | `GET /admin/` | sends the [page](crate::page) |
+//! | `GET /admin/status` | says all of the following at once |
+//! | `GET /admin/rate-limits` | says how all limits stand ([`policy::allowance`]) |
+//! | `POST /admin/rate-limits/{name}/reset` | fills the buckets of a rule, or of an upstream, at once on all workers |
+//! | `GET /admin/queues` | says who waits for tokens: how many requests, of how many callers, and the longest line of one |
+//! | `POST /admin/queues/{name}/drain` | sends them away: each is answered 429 as if it had waited for too long, a tenth of a second later at the latest. None is sent, since the limit is the upstream's |
+//! | `GET /admin/circuit-breakers` | says how all breakers stand ([`policy::health`]) |
+//! | `POST /admin/circuit-breakers/{name}/reset`, `POST /admin/circuit-breakers/reset-all` | closes them, and forgets what they have seen |
+//! | `POST /admin/circuit-breakers/{name}/force?state=forced_open&for=10m` | has one be as an [order](policy::order) says |
+//! | `GET /admin/cache/stats` | says how often caches were asked, and answered, and what they hold |
+//! | `GET /admin/cache/entry?url=https://host/path` | says what is kept under a URL, and since when, and for how long ([`crate::stock`]) |
+//! | `POST /admin/cache/invalidate?provider=…` | purges, as an [order](policy::purge) says |
+//! | `GET /admin/credentials` | says how old the tokens and key sets are that are fetched, and when they end ([`policy::credential`]) |
+//! | `GET /admin/configurations` | says with what each plugin runs, by its digest, and whether that is what was rendered |
+//! | `GET /admin/log-level`, `PUT /admin/log-level?filter=cache&level=debug` | says how much filters log, and changes it a second later at the latest ([`policy::level`]) |
 
 use policy::Period;
 use policy::order::Order;
-use policy::purge;
+use policy::{level, purge};
 
 /// A request that this filter answers.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Ask {
+    /// The page for operators.
+    Page,
+    /// Everything that an operator is told, at once.
+    Status,
     /// How everything is.
     Health,
     /// Whether anything answers.
@@ -17,14 +40,37 @@ pub enum Ask {
     Limits,
     /// That the limits of this rule or upstream begin anew.
     ResetLimits(String),
+    /// Who waits for tokens.
+    Queues,
+    /// That whoever waits for this rule or upstream is sent away.
+    Drain(String),
     /// How all breakers stand.
     Breakers,
     /// That breakers do what is ordered.
     Order(Command),
-    /// What caches were asked.
+    /// What caches were asked, and what they hold.
     Cache,
+    /// What is cached for the URL with this primary key.
+    Entry(Vec<u8>),
     /// That this is purged, as [`purge::Order`] writes it.
     Purge(Vec<u8>),
+    /// How old credentials are.
+    Credentials,
+    /// What filters run with.
+    Configurations,
+    /// How much filters say in the log.
+    Levels,
+    /// That a filter says more, or less.
+    Level(Level),
+}
+
+/// How much a filter is to say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Level {
+    /// One of [`level::FILTERS`].
+    pub filter: &'static str,
+    /// One of [`level::WORDS`].
+    pub word: &'static str,
 }
 
 /// What is ordered of breakers.
@@ -80,9 +126,14 @@ impl Ask {
         matches!(self, Self::Health | Self::Live | Self::Ready)
     }
 
+    /// Whether it is the page, which holds nothing that is anybody's: whoever may not ask for more is shown a form for a key.
+    pub const fn is_page(&self) -> bool {
+        matches!(self, Self::Page)
+    }
+
     /// Whether it changes anything.
     pub const fn is_change(&self) -> bool {
-        matches!(self, Self::ResetLimits(_) | Self::Order(_) | Self::Purge(_))
+        matches!(self, Self::ResetLimits(_) | Self::Drain(_) | Self::Order(_) | Self::Purge(_) | Self::Level(_))
     }
 
     fn named(first: &str, segments: &[&str], query: &[u8]) -> Result<(Self, Wanted), Mistake> {
@@ -90,8 +141,12 @@ impl Ask {
             ("health", []) => (Self::Health, Wanted::Read),
             ("health", ["live"]) => (Self::Live, Wanted::Read),
             ("health", ["ready"]) => (Self::Ready, Wanted::Read),
+            ("admin", [] | [""]) => (Self::Page, Wanted::Read),
+            ("admin", ["status"]) => (Self::Status, Wanted::Read),
             ("admin", ["rate-limits"]) => (Self::Limits, Wanted::Read),
             ("admin", ["rate-limits", name, "reset"]) => (Self::ResetLimits(named(name)?), Wanted::Change),
+            ("admin", ["queues"]) => (Self::Queues, Wanted::Read),
+            ("admin", ["queues", name, "drain"]) => (Self::Drain(named(name)?), Wanted::Change),
             ("admin", ["circuit-breakers"]) => (Self::Breakers, Wanted::Read),
             ("admin", ["circuit-breakers", "reset-all"]) => {
                 (Self::Order(Command::read(None, query, false)?), Wanted::Change)
@@ -103,10 +158,15 @@ impl Ask {
                 (Self::Order(Command::read(Some(named(name)?), query, true)?), Wanted::Change)
             }
             ("admin", ["cache", "stats"]) => (Self::Cache, Wanted::Read),
+            ("admin", ["cache", "entry"]) => (Self::Entry(url(query)?), Wanted::Read),
             ("admin", ["cache", "invalidate"]) => {
                 purge::Order::parse(query).map_err(Mistake::Purge)?;
                 (Self::Purge(query.to_vec()), Wanted::Change)
             }
+            ("admin", ["credentials"]) => (Self::Credentials, Wanted::Read),
+            ("admin", ["configurations"]) => (Self::Configurations, Wanted::Read),
+            ("admin", ["log-level"]) if query.is_empty() => (Self::Levels, Wanted::Read),
+            ("admin", ["log-level"]) => (Self::Level(Level::read(query)?), Wanted::Replacement),
             _ => return Err(Mistake::Unknown),
         };
         Ok(known)
@@ -118,14 +178,16 @@ impl Ask {
 enum Wanted {
     Read,
     Change,
+    Replacement,
 }
 
 impl Wanted {
     fn accept(self, method: &[u8]) -> Result<(), Mistake> {
         match (self, method) {
-            (Self::Read, b"GET" | b"HEAD") | (Self::Change, b"POST") => Ok(()),
+            (Self::Read, b"GET" | b"HEAD") | (Self::Change, b"POST") | (Self::Replacement, b"PUT") => Ok(()),
             (Self::Read, _) => Err(Mistake::Malformed("This is asked for with GET")),
             (Self::Change, _) => Err(Mistake::Malformed("This is asked for with POST")),
+            (Self::Replacement, _) => Err(Mistake::Malformed("This is asked for with PUT")),
         }
     }
 }
@@ -171,6 +233,30 @@ impl Command {
 
 const STATES: &str = "`state` must be automatic, disabled, forced_open or metrics_only";
 const LASTING: &str = "`for` must be a length of time like 10m, from 1s to 31d";
+
+const LEVEL: &str =
+    "The query must be `filter=` and `level=`: a filter by its name, and error, warn, info, debug or trace";
+
+impl Level {
+    fn read(query: &[u8]) -> Result<Self, Mistake> {
+        let said = |wanted: &[u8]| {
+            let mut members = query.split(|&byte| byte == b'&').filter_map(|member| member.strip_prefix(wanted));
+            members.next().filter(|_| members.next().is_none())
+        };
+        let known = |words: &[&'static str], said: &[u8]| words.iter().copied().find(|word| word.as_bytes() == said);
+        let filter = said(b"filter=").and_then(|filter| known(&level::FILTERS, filter));
+        let word = said(b"level=").and_then(|word| known(&level::WORDS, word));
+        filter.zip(word).map(|(filter, word)| Self { filter, word }).ok_or(Mistake::Malformed(LEVEL))
+    }
+}
+
+/// The primary key of the only URL that a query names.
+fn url(query: &[u8]) -> Result<Vec<u8>, Mistake> {
+    match purge::Order::parse(query).map_err(Mistake::Purge)?.scope {
+        purge::Scope::Url(key) => Ok(key),
+        _ => Err(Mistake::Malformed("The query must be `url=` with a whole URL, percent-encoded")),
+    }
+}
 
 /// A name that can be one of an upstream or a rule.
 fn named(name: &str) -> Result<String, Mistake> {
@@ -218,12 +304,25 @@ mod tests {
                     ..command(Some("a"), Some(Order::ForcedOpen))
                 }),
             ),
+            ("GET /admin", Ask::Page),
+            ("GET /admin/?x", Ask::Page),
+            ("GET /admin/status", Ask::Status),
+            ("GET /admin/queues", Ask::Queues),
+            ("POST /admin/queues/spotify/drain", Ask::Drain("spotify".into())),
+            ("GET /admin/credentials", Ask::Credentials),
+            ("GET /admin/configurations", Ask::Configurations),
+            ("GET /admin/log-level", Ask::Levels),
+            ("PUT /admin/log-level?level=debug&filter=cache", Ask::Level(Level { filter: "cache", word: "debug" })),
+            (
+                "GET /admin/cache/entry?url=https://a.example/b%3fc=d",
+                Ask::Entry(b"GET https a.example /b?c=d".to_vec()),
+            ),
             ("GET /admin/cache/stats", Ask::Cache),
             ("POST /admin/cache/invalidate?provider=a&data_type=b", Ask::Purge(b"provider=a&data_type=b".to_vec())),
         ] {
             let ask = read(line).unwrap().unwrap();
             assert_eq!(ask, expected, "{line}");
-            assert_eq!(ask.is_change(), line.starts_with("POST"), "{line}");
+            assert_eq!(ask.is_change(), !(line.starts_with("GET") || line.starts_with("HEAD")), "{line}");
             assert_eq!(ask.is_open(), line.contains("/health"), "{line}");
         }
     }
@@ -242,9 +341,9 @@ mod tests {
         let long = format!("POST /admin/rate-limits/{}/reset", "x".repeat(65));
         for line in [
             "GET /health/",
-            "GET /admin",
-            "GET /admin/",
             "GET /admin/x",
+            "GET /admin//",
+            "POST /admin/queues//drain",
             "GET /admin/circuit-breakers/",
             "POST /admin/circuit-breakers/a/b/reset",
             "POST /admin/circuit-breakers//reset",
@@ -258,6 +357,17 @@ mod tests {
             "POST /health",
             "GET /admin/circuit-breakers/a/reset",
             "DELETE /admin/cache/stats",
+            "POST /admin/",
+            "PUT /admin/status",
+            "GET /admin/queues/a/drain",
+            "POST /admin/log-level?filter=cache&level=debug",
+            "GET /admin/log-level?filter=cache&level=debug",
+            "PUT /admin/log-level?filter=cache",
+            "PUT /admin/log-level?filter=nobody&level=debug",
+            "PUT /admin/log-level?filter=cache&level=loud",
+            "PUT /admin/log-level?filter=cache&level=debug&level=info",
+            "GET /admin/cache/entry?tag=a",
+            "GET /admin/cache/entry?prefix=/a",
             "POST /admin/circuit-breakers/a/force",
             "POST /admin/circuit-breakers/a/force?state=open",
             "POST /admin/circuit-breakers/a/force?state=disabled&state=disabled",
@@ -268,8 +378,12 @@ mod tests {
         ] {
             assert!(matches!(read(line), Some(Err(Mistake::Malformed(_)))), "{line}");
         }
-        for line in ["POST /admin/cache/invalidate", "POST /admin/cache/invalidate?all", "GET /admin/cache/invalidate?"]
-        {
+        for line in [
+            "POST /admin/cache/invalidate",
+            "POST /admin/cache/invalidate?all",
+            "GET /admin/cache/invalidate?",
+            "GET /admin/cache/entry?url=/a",
+        ] {
             assert!(matches!(read(line), Some(Err(Mistake::Purge(_)))), "{line}");
         }
     }

@@ -51,13 +51,12 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let config = shell::configure(size, |json| Config::with_environment(json, &shell::environment));
         self.gate = config.and_then(Gate::new).map(Rc::new);
-        if self.gate.as_ref().is_some_and(|gate| gate.needs_ticks()) {
-            shell::tick(keys::FIRST_TICK);
-        }
+        shell::tick(keys::FIRST_TICK);
         self.gate.is_some()
     }
 
     fn on_tick(&mut self) {
+        shell::level::follow("auth");
         if let Some(gate) = &self.gate {
             if let Some(period) = gate.keys.wake() {
                 shell::tick(period);
@@ -109,6 +108,11 @@ impl Stream {
 
 /// What cannot be read or written is not let through.
 fn undecided(headers: &Headers, error: HostError) -> Action {
-    log::error!("request refused: {error}");
+    complain("request refused", error);
     shell::reject(&Rejection::Internal, headers, &[])
+}
+
+/// Says in the log what the host has failed to do.
+fn complain(what: &str, error: HostError) {
+    log::error!("{what}: {error}");
 }

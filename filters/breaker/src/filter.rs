@@ -99,6 +99,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        shell::level::follow("breaker");
         if let Some(plugin) = &self.plugin {
             plugin.watch();
         }

@@ -9,9 +9,8 @@
 use std::num::NonZeroU32;
 
 use policy::Fingerprint;
-
-/// Slots of one set.
-pub const SLOTS: u8 = 64;
+use policy::stored;
+pub use policy::stored::SLOTS;
 
 /// What a slot costs even when it is empty: its key, the host's node for it, its line in the directory.
 const SLOT_OVERHEAD: u32 = 384;
@@ -22,7 +21,7 @@ const SHARE_MIN: u32 = 128 << 10;
 /// The shape of one cache's storage.
 #[derive(Clone, Debug)]
 pub struct Arena {
-    prefix: String,
+    name: String,
     sets: NonZeroU32,
     share: u32,
 }
@@ -30,7 +29,7 @@ pub struct Arena {
 impl Arena {
     /// An arena of `sets` sets, each of which can hold one object of `object_bytes_max`.
     pub fn new(name: &str, sets: NonZeroU32, object_bytes_max: u32) -> Self {
-        Self { prefix: format!("weir.cache.{name}"), sets, share: Self::share_of(object_bytes_max) }
+        Self { name: name.to_owned(), sets, share: Self::share_of(object_bytes_max) }
     }
 
     /// How many bytes of the budget one set takes.
@@ -62,22 +61,22 @@ impl Arena {
 
     /// The key of a set's directory.
     pub fn directory(&self, set: u32) -> String {
-        format!("{}.{set}", self.prefix)
+        stored::directory(&self.name, set)
     }
 
     /// The key of one object.
     pub fn object(&self, set: u32, slot: u8) -> String {
-        format!("{}.{set}.{slot}", self.prefix)
+        stored::object(&self.name, set, slot)
     }
 
     /// The key of something that the whole cache has once; `part` is no number.
     pub fn own(&self, part: &str) -> String {
-        format!("{}.{part}", self.prefix)
+        format!("weir.cache.{}.{part}", self.name)
     }
 
     /// The key of the number of sets that were ever in use.
     pub fn extent(&self) -> String {
-        format!("{}.sets", self.prefix)
+        stored::extent(&self.name)
     }
 
     /// The sets that an earlier configuration filled and this one never reads: `stored` is what stands under

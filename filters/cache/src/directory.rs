@@ -17,41 +17,11 @@
 //! Every entry weighs its bytes, and at least a slot's share of the set's, so that one sum bounds both bytes and slots. What
 //! gives way when there is no room is for [`crate::eviction`] to say.
 
-use crate::arena::SLOTS;
-use crate::entry::{cut, take};
-use crate::eviction::{GHOSTS_MAX, Order, USES_MAX};
+pub use policy::stored::Record;
+use policy::stored::{FORMAT, HEAD, INVALIDATIONS, RECORD, open};
 
-/// One response's line in the directory.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Record<'a> {
-    /// Of the primary key.
-    pub tag: u64,
-    /// Of what the request said in the varied fields.
-    pub variant: u64,
-    /// The placement's number.
-    pub ticket: u64,
-    /// The number of the placement in the same slot that it takes the place of: until its object is written, that one
-    /// answers. Zero where there is none that may.
-    pub former: u64,
-    /// The object's length.
-    pub bytes: u32,
-    /// When it came in; this and the other moments are in seconds since the epoch.
-    pub received: u32,
-    /// Until when it is of use: fresh, stale within bounds, or to be confirmed.
-    pub expires: u32,
-    /// When it was made, by its `Date`.
-    pub date: u32,
-    /// How often it was used, as far as that counts.
-    pub uses: u8,
-    /// Whether it has proved itself (see [`crate::eviction`]).
-    pub is_main: bool,
-    /// Where its object is.
-    pub slot: u8,
-    /// Whether it counts as stale, since a purge said so.
-    pub is_softened: bool,
-    /// The field names of its `Vary`.
-    pub vary: &'a [u8],
-}
+use crate::arena::SLOTS;
+use crate::eviction::{GHOSTS_MAX, Order, USES_MAX};
 
 /// What the directory says about a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -79,15 +49,6 @@ pub enum Placement {
     /// Something newer is known: a more recent response, or an invalidation.
     Outdated,
 }
-
-const FORMAT: u8 = 3;
-/// The bits beside the number of uses.
-const SOFTENED: u8 = 0x80;
-const MAIN: u8 = 0x40;
-/// How many invalidations a directory remembers.
-const INVALIDATIONS: usize = 8;
-/// As [`crate::freshness`]: a moment this far ahead counts as now.
-const TOLERANCE: u32 = 2;
 
 /// A directory, read from its bytes.
 #[derive(Clone, Debug, Default)]
@@ -126,26 +87,6 @@ pub fn rival(bytes: &[u8], tag: u64, ticket: u64, mut variant: impl FnMut(&[u8])
     records.find(|record| variant(record.vary) == record.variant).map(|record| record.ticket)
 }
 
-impl Record<'_> {
-    const fn recency(&self) -> (u32, u64) {
-        (self.date, self.ticket)
-    }
-
-    /// Whether a use is worth writing down.
-    pub const fn is_use_news(&self) -> bool {
-        self.uses < USES_MAX
-    }
-
-    /// Whether the response is of no use any more: stale, or from before the clock stepped back.
-    pub(crate) const fn is_spent(&self, now: u32) -> bool {
-        self.expires <= now || self.received > now.saturating_add(TOLERANCE)
-    }
-
-    pub(crate) fn weight(&self, share: u32) -> u32 {
-        self.bytes.max(share / u32::from(SLOTS))
-    }
-}
-
 impl<'a> Directory<'a> {
     /// Reads a directory; bytes that are none are an empty one.
     pub fn parse(bytes: &'a [u8]) -> Self {
@@ -167,17 +108,7 @@ impl<'a> Directory<'a> {
         bytes.push(u8::try_from(self.order.ghosts.len()).unwrap_or(0));
         bytes.extend(self.order.ghosts.iter().flat_map(|ghost| ghost.to_le_bytes()));
         for record in &self.order.records {
-            for number in [record.tag, record.variant, record.ticket, record.former] {
-                bytes.extend(number.to_le_bytes());
-            }
-            for number in [record.bytes, record.received, record.expires, record.date] {
-                bytes.extend(number.to_le_bytes());
-            }
-            // A list of names is at most `key::VARY_LENGTH_MAX` long.
-            let softened = if record.is_softened { SOFTENED } else { 0 };
-            let main = if record.is_main { MAIN } else { 0 };
-            bytes.extend([record.slot, record.uses | main | softened, u8::try_from(record.vary.len()).unwrap_or(0)]);
-            bytes.extend_from_slice(record.vary);
+            record.write(&mut bytes);
         }
         bytes
     }
@@ -277,65 +208,11 @@ impl<'a> Directory<'a> {
     }
 }
 
-const HEAD: usize = 1 + 8 + INVALIDATIONS * 16 + 1;
-const RECORD: usize = 4 * 8 + 4 * 4 + 3;
-
-type Opened<'a> = (u64, [(u64, u64); INVALIDATIONS], Records<'a>);
-
-/// Reads a directory's head; its records follow when they are asked for.
-fn open(mut bytes: &[u8]) -> Option<Opened<'_>> {
-    let [format] = take(&mut bytes)?;
-    if format != FORMAT {
-        return None;
-    }
-    let next_ticket = u64::from_le_bytes(take(&mut bytes)?);
-    let mut invalidated = [(0, 0); INVALIDATIONS];
-    for (tag, ticket) in &mut invalidated {
-        (*tag, *ticket) = (u64::from_le_bytes(take(&mut bytes)?), u64::from_le_bytes(take(&mut bytes)?));
-    }
-    let [ghosts] = take(&mut bytes)?;
-    cut(&mut bytes, usize::from(ghosts) * 4)?;
-    Some((next_ticket, invalidated, Records(bytes)))
-}
-
 /// Reads what has given way lately.
 fn ghosts(bytes: &[u8]) -> Option<Vec<u32>> {
     let (count, rest) = bytes.get(HEAD - 1..)?.split_first()?;
     let ghosts = rest.chunks_exact(4).take(usize::from(*count).min(GHOSTS_MAX)).filter_map(|bytes| bytes.first_chunk());
     Some(ghosts.map(|bytes| u32::from_le_bytes(*bytes)).collect())
-}
-
-struct Records<'a>(&'a [u8]);
-
-impl<'a> Iterator for Records<'a> {
-    type Item = Record<'a>;
-
-    fn next(&mut self) -> Option<Record<'a>> {
-        let rest = &mut self.0;
-        let mut long = || take(rest).map(u64::from_le_bytes);
-        let (tag, variant, ticket, former) = (long()?, long()?, long()?, long()?);
-        let mut short = || take(rest).map(u32::from_le_bytes);
-        let (bytes, received, expires, date) = (short()?, short()?, short()?, short()?);
-        let [slot, state, vary_length] = take(rest)?;
-        let vary = cut(rest, usize::from(vary_length))?;
-        let (uses, is_main, is_softened) = (state & USES_MAX, state & MAIN != 0, state & SOFTENED != 0);
-        let record = Record {
-            tag,
-            variant,
-            ticket,
-            former,
-            bytes,
-            received,
-            expires,
-            date,
-            uses,
-            is_main,
-            slot,
-            is_softened,
-            vary,
-        };
-        Some(record)
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@
 //! Numbers are little-endian. `headers` are in the host's own serialisation. The body comes last, so that it is copied
 //! from the stream to its place once, and handed to the host from its place.
 
+use policy::stored::{cut, take};
 use policy::{Headers, Instant};
 
 use crate::freshness::Received;
@@ -193,20 +194,6 @@ impl Terms {
             if_error: 0,
         }
     }
-}
-
-/// Takes `N` bytes off the front.
-pub(crate) fn take<const N: usize>(bytes: &mut &[u8]) -> Option<[u8; N]> {
-    let (first, rest) = bytes.split_first_chunk::<N>()?;
-    *bytes = rest;
-    Some(*first)
-}
-
-/// Takes `length` bytes off the front, without copying them.
-pub(crate) fn cut<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
-    let (first, rest) = bytes.split_at_checked(length)?;
-    *bytes = rest;
-    Some(first)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! ```
 //! It comes last so that an entry begins where its bytes begin, and is read from the end.
 
+use policy::stored::take;
+
 use crate::directory::Record;
 use crate::purge::Stamp;
 use crate::tag::Tags;
@@ -58,12 +60,12 @@ impl Envelope {
     fn read(object: &[u8]) -> Option<(Self, usize)> {
         let (rest, tail) = object.split_at_checked(object.len().checked_sub(TAIL)?)?;
         let mut tail = tail;
-        let mut next = || crate::entry::take(&mut tail).map(u32::from_le_bytes);
+        let mut next = || take(&mut tail).map(u32::from_le_bytes);
         let moments = [next()?, next()?, next()?];
         let (plain, local) = (next()?, next()?);
         let (low, high) = (next()?, next()?);
         let remote = u64::from(high) << 32 | u64::from(low);
-        let [tags, format] = crate::entry::take(&mut tail)?;
+        let [tags, format] = take(&mut tail)?;
         if format != FORMAT {
             return None;
         }
@@ -105,6 +107,28 @@ mod tests {
             assert_eq!(Envelope::split(&mut object), Some(envelope));
             assert_eq!(object, b"entry");
         }
+    }
+
+    #[test]
+    fn what_operators_are_told_of_an_object_is_what_it_says() {
+        use crate::entry::{self, Facts, Parts, Terms};
+        let received = crate::freshness::Received { at: policy::Instant::from_unix_seconds(1000), age: 11 };
+        let facts = Facts { status: 203, terms: Terms::default(), received, lifetime: 60 };
+        let parts = Parts { key: b"GET a b c", vary: b"", values: b"" };
+        let mut object = entry::begin(&facts, &parts, &Headers::from_pairs(&[(b":status", b"203")]), 4);
+        object.extend(b"body");
+        entry::seal(&mut object, 99);
+        sample().append(&mut object);
+        let expected = policy::stored::Object {
+            status: 203,
+            age: 11,
+            lifetime: 60,
+            ticket: 99,
+            is_packed: true,
+            tags: 3,
+            purges: 7,
+        };
+        assert_eq!(policy::stored::Object::read(&object), Some(expected));
     }
 
     #[test]

@@ -25,8 +25,7 @@
 use crate::arena::SLOTS;
 use crate::directory::Record;
 
-/// Uses beyond this are not counted.
-pub const USES_MAX: u8 = 3;
+pub use policy::stored::USES_MAX;
 /// How many are remembered that have given way.
 pub const GHOSTS_MAX: usize = SLOTS as usize;
 /// The part of a set that is always for what is small.

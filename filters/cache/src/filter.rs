@@ -164,6 +164,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        shell::level::follow("cache");
         if let Some(plugin) = &self.plugin {
             plugin.tick(self.id);
         }

@@ -28,9 +28,9 @@ use std::time::Duration;
 use policy::{Fingerprint, Instant};
 
 use crate::config::Route;
-use crate::entry::take;
 use crate::key;
 use crate::request::Inquiry;
+use policy::stored::take;
 
 /// How many tables there are.
 pub const TABLES: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);

@@ -12,7 +12,8 @@
 //! So the URL of every key can be told, and purges of a URL take whatever is kept of it.
 
 pub use policy::purge::key::primary;
-use policy::{Fingerprint, Headers, Seed};
+pub use policy::stored::tag;
+use policy::{Headers, Seed};
 
 use crate::directive::is_token;
 
@@ -66,12 +67,6 @@ pub(crate) fn ordered<'a>(things: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
         sorted.insert(at, *thing);
     }
     Some(sorted)
-}
-
-/// A fingerprint's half that tables store: the other half chose the table.
-pub fn tag(print: Fingerprint) -> u64 {
-    let bytes = print.to_bytes();
-    bytes.first_chunk().map_or(0, |half| u64::from_le_bytes(*half))
 }
 
 /// The field names of a response's `Vary`.

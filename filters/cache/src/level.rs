@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::Instant;
 
-use crate::entry::{cut, take};
+use policy::stored::{cut, take};
 
 /// So many failures in a row, and the level is left alone.
 const FAILURES_MAX: u8 = 3;

@@ -15,10 +15,11 @@
 mod scope;
 
 pub use policy::purge::{Mistake, Mode, Order, Scope};
+use policy::stored::{cut, take};
 
 use policy::Instant;
 
-use crate::entry::{Facts, cut, take};
+use crate::entry::Facts;
 use crate::key;
 use crate::tag::{self, Tags};
 

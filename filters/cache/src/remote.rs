@@ -17,8 +17,8 @@
 
 use policy::state::{Fault, Reply, Store};
 
-use crate::entry::take;
 use crate::tag::FLEET;
+use policy::stored::take;
 
 /// How many orders an answer has at most.
 pub const PAGE: usize = 256;

@@ -68,6 +68,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        shell::level::follow("compose");
         if let Some(plugin) = &self.plugin {
             plugin.tick(self.id);
         }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! `when` in seconds since the Unix epoch. Where all callers of a rule share one bucket, it has no `slots`, holds `most` tokens
-//! when it is full, and `tokens` now; else both are `-`. So many requests are `waiting` for it, and the upstream that it is for
-//! wants to be left alone for so many seconds more (`cooling`). `scope` says who keeps it: this `proxy`, or a `fleet`. A line
+//! when it is full, and `tokens` now; else both are `-`. So many requests are `waiting` for it, or `-` where each caller has a line
+//! of its own ([`crate::queue`]); and the upstream that it is for wants to be left alone for so many seconds more (`cooling`). `scope` says who keeps it: this `proxy`, or a `fleet`. A line
 //! that nobody has written for [`LAPSE_SECONDS`] is of a configuration that is gone.
 //!
 //! **Buckets** are under [`key`] where all callers share one, and under [`slot`] elsewhere. A value without bytes is full
@@ -47,8 +47,8 @@ pub struct Allowance<'a> {
     pub slots: u32,
     /// How many tokens the shared bucket holds when it is full, and now.
     pub shared: Option<[u32; 2]>,
-    /// So many requests wait.
-    pub waiting: u32,
+    /// So many requests wait; `None` where whoever wants to know counts those of every slot.
+    pub waiting: Option<u32>,
     /// For so many seconds its upstream wants to be left alone.
     pub cooling: u32,
     /// Whether a fleet keeps it.
@@ -73,8 +73,8 @@ impl Allowance<'_> {
         let number = |number: Option<u32>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
         let [most, tokens] = self.shared.map_or([None; 2], |both| both.map(Some));
         let (at, slots) = (self.at.to_string(), self.slots.to_string());
-        let [most, tokens] = [number(most), number(tokens)];
-        let [waiting, cooling] = [self.waiting, self.cooling].map(|count| count.to_string());
+        let [most, tokens, waiting] = [number(most), number(tokens), number(self.waiting)];
+        let cooling = self.cooling.to_string();
         let words: [&str; 10] = [
             &at,
             self.rule,
@@ -108,7 +108,11 @@ fn line(line: &str) -> Option<Allowance<'_>> {
         ("-", "-") => None,
         (most, tokens) => Some([most.parse().ok()?, tokens.parse().ok()?]),
     };
-    let (waiting, cooling) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let waiting = match words.next()? {
+        "-" => None,
+        waiting => Some(waiting.parse().ok()?),
+    };
+    let cooling = words.next()?.parse().ok()?;
     let is_fleet = match words.next()? {
         "fleet" => true,
         "proxy" => false,
@@ -169,7 +173,7 @@ mod tests {
         providers: "spotify",
         slots: 0,
         shared: Some([20, 17]),
-        waiting: 3,
+        waiting: Some(3),
         cooling: 12,
         is_fleet: false,
         policy: r#""spotify-second";q=20;w=2, "spotify-minute";q=100;w=60"#,
@@ -179,7 +183,7 @@ mod tests {
         providers: "spotify,sona",
         slots: 2048,
         shared: None,
-        waiting: 0,
+        waiting: None,
         cooling: 0,
         is_fleet: true,
         ..SPOTIFY
@@ -210,7 +214,7 @@ mod tests {
         let mut bytes = Vec::new();
         assert!(write(&mut bytes, SPOTIFY.at, &[SPOTIFY]));
         assert!(write(&mut bytes, CLIENT.at, &[CLIENT]));
-        assert!(!write(&mut bytes, SPOTIFY.at, &[Allowance { waiting: 9, ..SPOTIFY }]));
+        assert!(!write(&mut bytes, SPOTIFY.at, &[Allowance { waiting: Some(9), ..SPOTIFY }]));
         let names = |bytes: &[u8]| read(bytes).map(|line| line.rule.to_owned()).collect::<Vec<_>>();
         assert_eq!(names(&bytes), ["client", "spotify"]);
         let later = SPOTIFY.at + LAPSE_SECONDS + 1;

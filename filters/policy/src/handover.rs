@@ -58,6 +58,11 @@ pub mod state {
 pub mod shared {
     /// The [`crate::Seed`] of this proxy, made by whichever worker comes first.
     pub const SEED: &str = "weir.seed";
+
+    /// Where the configuration stands with which the plugin of this name runs, as it was read. Operators are shown its digest.
+    pub fn config(plugin: &str) -> String {
+        ["weir.config.", plugin].concat()
+    }
 }
 
 /// What the details of every reply that a filter makes begin with (`%RESPONSE_CODE_DETAILS%`): Envoy's own replies are

@@ -14,12 +14,14 @@
 //! 7. [`lease`]: who does what must be done once per proxy.
 //! 8. [`state`]: how the store that a fleet shares is asked, and what it answers.
 //! 9. [`order`] and [`health`]: what an operator tells the breakers of a proxy, and what they tell of themselves;
-//!    [`purge`] and [`allowance`]: the same of caches and of limits.
+//!    [`purge`], [`stored`], [`allowance`] and [`queue`]: the same of caches, of limits, and of who waits for them; [`credential`]: how old
+//!    what they have fetched is, [`level`]: how much they say in the log.
 //! 10. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
 //!     [`metric`]: how a metric with labels is named.
 
 pub mod allowance;
 pub mod config;
+pub mod credential;
 pub mod date;
 pub mod fields;
 pub mod fingerprint;
@@ -30,14 +32,17 @@ pub mod id;
 pub mod instant;
 pub mod json;
 pub mod lease;
+pub mod level;
 pub mod metric;
 pub mod order;
 mod path;
 pub mod period;
 pub mod purge;
+pub mod queue;
 pub mod rejection;
 pub mod route;
 pub mod state;
+pub mod stored;
 
 pub use config::ConfigError;
 pub use fingerprint::{Fingerprint, Seed};

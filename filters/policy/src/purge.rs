@@ -73,6 +73,11 @@ impl Pulse {
         self.number |= RUNG;
     }
 
+    /// How many purges the cache has carried out, of orders to this proxy.
+    pub fn count(self) -> u32 {
+        u32::try_from(self.number & !RUNG).unwrap_or(u32::MAX)
+    }
+
     /// Whether somebody has said so.
     pub const fn is_rung(self) -> bool {
         self.number & RUNG != 0
@@ -110,7 +115,7 @@ mod tests {
         let mut pulse = Pulse { number: 7, heard: Instant::from_nanos(9) };
         assert!(!pulse.is_rung());
         pulse.ring();
-        assert_eq!((pulse.is_rung(), Pulse::from_bytes(&pulse.to_bytes())), (true, pulse));
+        assert_eq!((pulse.is_rung(), pulse.count(), Pulse::from_bytes(&pulse.to_bytes())), (true, 7, pulse));
         assert_eq!(Pulse::from_bytes(b"short"), Pulse::default());
     }
 }

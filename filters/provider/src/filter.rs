@@ -105,6 +105,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        shell::level::follow("provider");
         if let Some(worker) = &self.worker {
             worker.tick(self.id);
         }

@@ -85,6 +85,7 @@ impl RootContext for Root {
     }
 
     fn on_tick(&mut self) {
+        shell::level::follow("ratelimit");
         let Some(limiter) = &self.limiter else { return };
         let late = limiter.tend();
         if !late.is_empty() {

@@ -27,6 +27,9 @@
 //! **Starvation.** Tickets of a high priority keep those of a low one waiting as long as they come. `max_wait` ends that: the
 //! request is answered 429, after that time at the latest. It is not sent before others for having waited.
 //!
+//! **An operator** drains a line: all who wait in it are *dismissed*, and are answered 429 with the time after which they would
+//! have passed, a tenth of a second later at the latest. Whoever comes then finds it empty.
+//!
 //! **Who falls silent.** Each worker shows every [`SHOWN_EVERY`] that its tickets are alive. Those of a worker that died, or
 //! of a machine that was replaced, are dropped after [`SILENT_FOR`]; until then they may be called, and what was paid for them
 //! is lost: at most what the bucket gives in that time. A worker that slept for longer finds its tickets gone and joins
@@ -43,14 +46,13 @@ use std::num::NonZeroU32;
 use std::time::Duration;
 
 use policy::Instant;
+pub use policy::queue::SILENT_FOR;
+use policy::queue::{self as stored, Fate};
 
 use crate::limit::{Outcome, Standing};
 
 /// How often a worker shows that its tickets are alive.
 pub const SHOWN_EVERY: Duration = Duration::from_millis(500);
-
-/// A ticket that was not shown for so long is of nobody any more.
-pub const SILENT_FOR: Duration = Duration::from_secs(2);
 
 /// The most requests that may wait in one value of shared data. Each that joins writes the whole of it.
 pub const REQUESTS_MAX: u32 = 1000;
@@ -63,12 +65,6 @@ pub const WAIT_MAX: Duration = Duration::from_mins(4);
 
 /// The highest priority.
 pub const PRIORITY_MAX: u8 = 9;
-
-/// The first byte of a stored line; what begins otherwise was written by another version, and is not understood.
-const FORMAT: u8 = 2;
-
-/// The bit of a stored ticket that says that it was called; the others are its priority.
-const CALLED: u8 = 0x80;
 
 /// Who may wait, and for how long.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -111,7 +107,7 @@ pub struct Line {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 struct Place {
     ticket: Ticket,
-    is_called: bool,
+    fate: Fate,
     /// When its worker last said that it is alive; of one that was called, when that was.
     shown: Instant,
 }
@@ -129,12 +125,13 @@ impl Line {
     /// Reads what [`Line::write`] wrote, as it is `now`; nothing, or what cannot be understood, is a line of nobody.
     pub fn read(bytes: &[u8], now: Instant) -> Self {
         let mut places = Vec::new();
-        if let Some((written_at, mut rest)) = begun(bytes) {
+        if let Some((written_at, tickets)) = stored::read(bytes) {
             let step = written_at.since(now);
-            while let Some(mut place) = place(&mut rest) {
-                place.shown = place.shown.before(step);
-                if now.since(place.shown) < SILENT_FOR {
-                    places.push(place);
+            for stored::Ticket { holder: (worker, context), caller, priority, fate, cost, shown } in tickets {
+                let shown = shown.before(step);
+                if now.since(shown) < SILENT_FOR {
+                    let ticket = Ticket { holder: Holder { worker, context }, caller, priority, cost };
+                    places.push(Place { ticket, fate, shown });
                 }
             }
         }
@@ -143,22 +140,17 @@ impl Line {
 
     /// Writes the line in place of what `bytes` held.
     pub fn write(&self, bytes: &mut Vec<u8>) {
-        bytes.clear();
-        bytes.push(FORMAT);
-        bytes.extend(self.now.as_nanos().to_le_bytes());
-        for Place { ticket: Ticket { holder, caller, priority, cost }, is_called, shown } in &self.places {
-            bytes.extend(holder.worker.to_le_bytes());
-            bytes.extend(holder.context.to_le_bytes());
-            bytes.extend(caller.to_le_bytes());
-            bytes.push(priority | if *is_called { CALLED } else { 0 });
-            bytes.extend(cost.get().to_le_bytes());
-            bytes.extend(shown.as_nanos().to_le_bytes());
+        stored::begin(bytes, self.now);
+        for Place { ticket: Ticket { holder, caller, priority, cost }, fate, shown } in &self.places {
+            let holder = (holder.worker, holder.context);
+            let (caller, priority, fate, cost, shown) = (*caller, *priority, *fate, *cost, *shown);
+            stored::Ticket { holder, caller, priority, fate, cost, shown }.write(bytes);
         }
     }
 
     /// How many wait, of all callers.
     pub fn len(&self) -> usize {
-        self.places.iter().filter(|place| !place.is_called).count()
+        self.places.iter().filter(|place| place.fate == Fate::Waits).count()
     }
 
     /// Whether nobody does.
@@ -201,17 +193,18 @@ impl Line {
 
     fn place(&mut self, ticket: Ticket) {
         let behind = self.places.iter().position(|place| place.ticket.priority < ticket.priority);
-        let place = Place { ticket, is_called: false, shown: self.now };
+        let place = Place { ticket, fate: Fate::Waits, shown: self.now };
         self.places.insert(behind.unwrap_or(self.places.len()), place);
     }
 
     /// Calls the first in a caller's line, and the next, as long as `pay` says that it has paid for them.
     pub fn call(&mut self, caller: u64, pay: &mut dyn FnMut(NonZeroU32) -> bool) {
-        for place in self.places.iter_mut().filter(|place| !place.is_called && place.ticket.caller == caller) {
+        let waits = |place: &&mut Place| place.fate == Fate::Waits && place.ticket.caller == caller;
+        for place in self.places.iter_mut().filter(waits) {
             if !pay(place.ticket.cost) {
                 return;
             }
-            place.is_called = true;
+            place.fate = Fate::Called;
             place.shown = self.now;
         }
     }
@@ -221,7 +214,7 @@ impl Line {
         let mut collected = Vec::new();
         self.places.retain(|place| {
             let Ticket { holder, caller: whose, .. } = place.ticket;
-            let is_its = place.is_called && holder.worker == worker && whose == caller;
+            let is_its = place.fate == Fate::Called && holder.worker == worker && whose == caller;
             if is_its {
                 collected.push(holder.context);
             }
@@ -234,14 +227,19 @@ impl Line {
     pub fn leave(&mut self, holder: Holder) -> Option<(NonZeroU32, Instant)> {
         let index = self.places.iter().position(|place| place.ticket.holder == holder)?;
         let place = self.places.remove(index);
-        place.is_called.then_some((place.ticket.cost, place.shown))
+        (place.fate == Fate::Called).then_some((place.ticket.cost, place.shown))
+    }
+
+    /// Whether an operator has sent this one away.
+    pub fn is_dismissed(&self, holder: Holder) -> bool {
+        self.places.iter().any(|place| place.fate == Fate::Dismissed && place.ticket.holder == holder)
     }
 
     /// Shows that a worker's tickets are alive. Says whether it was time to.
     pub fn show(&mut self, worker: u64) -> bool {
         let now = self.now;
         let mut any = false;
-        let its = |place: &&mut Place| place.ticket.holder.worker == worker && !place.is_called;
+        let its = |place: &&mut Place| place.ticket.holder.worker == worker && place.fate == Fate::Waits;
         for place in self.places.iter_mut().filter(its) {
             if now.since(place.shown) >= SHOWN_EVERY {
                 place.shown = now;
@@ -251,9 +249,9 @@ impl Line {
         any
     }
 
-    /// Those of a caller who have not been called.
+    /// Those of a caller who wait.
     fn waiting(&self, caller: u64) -> impl Iterator<Item = &Ticket> {
-        let waits = move |place: &&Place| !place.is_called && place.ticket.caller == caller;
+        let waits = move |place: &&Place| place.fate == Fate::Waits && place.ticket.caller == caller;
         self.places.iter().filter(waits).map(|place| &place.ticket)
     }
 }
@@ -267,38 +265,6 @@ pub fn wait(outcome: &Outcome<'_>, ahead: u64, pace: Duration) -> Duration {
         Outcome::Deny(_) => reset_in.saturating_add(tokens(ahead)),
         Outcome::Allow(_) => tokens(ahead.saturating_sub(u64::from(*remaining))),
     }
-}
-
-/// The key of shared data where those wait whose bucket is under `bucket`.
-pub fn key(bucket: &str) -> String {
-    [bucket, " line"].concat()
-}
-
-/// When a line was written, and its places.
-fn begun(bytes: &[u8]) -> Option<(Instant, &[u8])> {
-    let mut rest = bytes;
-    if take::<1>(&mut rest)? != [FORMAT] {
-        return None;
-    }
-    let written_at = Instant::from_nanos(u64::from_le_bytes(take(&mut rest)?));
-    Some((written_at, rest))
-}
-
-fn place(rest: &mut &[u8]) -> Option<Place> {
-    let worker = u64::from_le_bytes(take(rest)?);
-    let context = u32::from_le_bytes(take(rest)?);
-    let caller = u64::from_le_bytes(take(rest)?);
-    let [mark] = take(rest)?;
-    let cost = NonZeroU32::new(u32::from_le_bytes(take(rest)?))?;
-    let shown = Instant::from_nanos(u64::from_le_bytes(take(rest)?));
-    let ticket = Ticket { holder: Holder { worker, context }, caller, priority: mark & !CALLED, cost };
-    Some(Place { ticket, is_called: mark & CALLED != 0, shown })
-}
-
-fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
-    let (taken, after) = rest.split_first_chunk()?;
-    *rest = after;
-    Some(*taken)
 }
 
 #[cfg(test)]

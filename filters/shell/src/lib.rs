@@ -14,6 +14,7 @@
 //! - [`metric`]: counters, gauges and histograms of times, defined once and used by number.
 //! - [`plugin`]: the configuration, the clock, ticks, randomness, the environment.
 //! - [`pulse`]: when a worker is woken next.
+//! - [`level`]: how much is said in the log.
 //! - [`foreign`]: functions that Envoy offers to Wasm filters beyond the ABI.
 
 #[cfg(target_os = "wasi")]
@@ -26,6 +27,8 @@ pub mod foreign;
 pub mod headers;
 #[cfg(target_os = "wasi")]
 pub mod lease;
+#[cfg(target_os = "wasi")]
+pub mod level;
 #[cfg(target_os = "wasi")]
 pub mod metric;
 #[cfg(target_os = "wasi")]

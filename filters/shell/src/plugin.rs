@@ -20,12 +20,22 @@ pub fn configure<Config>(size: usize, parse: impl FnOnce(&[u8]) -> Result<Config
         }
     };
     match parse(&json) {
-        Ok(config) => Some(config),
+        Ok(config) => {
+            show(&json);
+            Some(config)
+        }
         Err(mistake) => {
             log::error!("configuration refused: {mistake}");
             None
         }
     }
+}
+
+/// Leaves the configuration where it is looked for when an operator asks with what each plugin runs.
+fn show(json: &[u8]) {
+    let name = stream::own_property("plugin_name").ok().flatten().unwrap_or_default();
+    // An operator who is not shown it is shown that it is missing.
+    let _ = std::str::from_utf8(&name).map(|name| shared::overwrite(&handover::shared::config(name), json));
 }
 
 /// The host's clock. It may step back.

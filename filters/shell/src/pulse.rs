@@ -10,17 +10,21 @@ use crate::plugin::tick;
 /// The host knows no shorter period, and none at all stops the ticks.
 const SHORTEST: Duration = Duration::from_millis(1);
 
+/// The longest period: so soon a worker follows what it is told of its log (see [`crate::level`]).
+const LONGEST: Duration = Duration::from_secs(1);
+
 /// The worker's ticks.
 pub struct Pulse {
-    /// The period when nothing is due; none where nothing ever is.
+    /// The period when nothing is due.
     idle: Duration,
     period: Cell<Duration>,
     next: Cell<Instant>,
 }
 
 impl Pulse {
-    /// Ticks every `idle`, and never where that is none.
+    /// Ticks every `idle`, and every [`LONGEST`] where that is none.
     pub fn new(idle: Duration) -> Self {
+        let idle = if idle.is_zero() { LONGEST } else { idle };
         Self { idle, period: Cell::new(Duration::ZERO), next: Cell::new(Instant::EPOCH) }
     }
 

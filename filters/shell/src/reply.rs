@@ -27,6 +27,7 @@ pub fn send<V: AsRef<[u8]>>(status: u16, details: &str, headers: &[(&str, V)], b
 
 /// As [`send`], with headers that are serialised already.
 pub fn send_whole(status: u16, details: &str, headers: &Headers, body: &[u8]) -> Action {
+    log::debug!("answered {status} {details}");
     let bytes = headers.as_bytes();
     // -1: not a gRPC status; Envoy makes one of the HTTP status where the request is gRPC.
     // SAFETY: all pointers are valid for the call.

@@ -50,7 +50,14 @@ pub fn replace(buffer: Buffer, bytes: &[u8]) -> Result<(), HostError> {
 /// # Errors
 /// What the host says.
 pub fn property(path: &[&str]) -> Result<Option<Vec<u8>>, HostError> {
-    let path = path.join("\0");
+    own_property(&path.join("\0"))
+}
+
+/// The property of this name, which needs no path.
+///
+/// # Errors
+/// What the host says.
+pub fn own_property(path: &str) -> Result<Option<Vec<u8>>, HostError> {
     // SAFETY: all pointers are valid for the call.
     let answer = abi::fetch("proxy_get_property", |data, size| unsafe {
         abi::proxy_get_property(path.as_ptr(), path.len(), data, size)

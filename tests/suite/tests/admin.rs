@@ -7,6 +7,8 @@
 mod fleet;
 #[path = "admin/hostile.rs"]
 mod hostile;
+#[path = "admin/telling.rs"]
+mod telling;
 mod store;
 
 use suite::{Scenario, check, refuses};

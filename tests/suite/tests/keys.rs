@@ -263,7 +263,7 @@ fn while_the_issuer_is_down_keys_are_kept_for_a_time_and_no_longer() {
         advance 2m
         GET / authorization="Bearer {token}" @1 -> 503 retry-after<=60
         GET / authorization="Bearer {token}" @2 -> 503 retry-after<=60
-        log~"are too old to be used"
+        log~"keys of https://id.example/: too old to be used"
         {good}
         advance 61s
         GET / authorization="Bearer {token}" @1 -> 200

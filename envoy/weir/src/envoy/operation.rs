@@ -7,7 +7,7 @@ use crate::envoy::{Plan, filter, set, socket_address};
 use crate::policy::Policy;
 
 /// The cluster that leads to Envoy's administration interface.
-const NAME: &str = "weir_admin";
+pub const NAME: &str = "weir_admin";
 
 /// The filters that have nothing to do with what is answered here. An operator's role is what `auth` finds.
 const IDLE: [&str; 9] = ["front", "ratelimit", "bodies", "compose", "cache", "quota", "breaker", "provider", "caller"];

@@ -1,8 +1,12 @@
-//! The admin filter: who operates, which cache is purged, and where a fleet is ordered.
+//! The admin filter: who operates, which cache is purged, where a fleet is ordered, and what of the other filters is shown.
+
+use serde_json::{Value as Json, json};
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
+use crate::envoy::{operation, set};
 use crate::policy::{Operation, Policy};
+use crate::translate::Filter;
 
 /// What a cache is called that has no name of its own.
 const CACHE: &str = "weir";
@@ -26,7 +30,34 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
     if let Some(state) = &policy.state {
         draft.set("state", state.draft.clone());
     }
+    let mut envoy = Draft::object(&operation.span);
+    envoy.set("cluster", Draft::leaf(operation::NAME, &operation.span));
+    draft.set("envoy", envoy);
     Some(draft)
+}
+
+/// Tells the admin filter, where there is one, what the others are to run with, and which keys `auth` fetches.
+pub fn watch(filters: &mut [Filter]) {
+    let others = filters.iter().filter(|filter| filter.name != "admin");
+    let plugins: Vec<_> = others.map(|filter| json!({"name": filter.name, "sha256": digest(filter)})).collect();
+    let auth = filters.iter().find(|filter| filter.name == "auth");
+    let issuers = auth.and_then(|auth| auth.config.get("issuers")?.as_array());
+    let key_sets: Vec<_> = issuers.into_iter().flatten().filter_map(key_set).collect();
+    if let Some(admin) = filters.iter_mut().find(|filter| filter.name == "admin") {
+        set(&mut admin.config, "plugins", plugins);
+        set(&mut admin.config, "key_sets", key_sets);
+    }
+}
+
+/// The digest of what a plugin reads.
+fn digest(filter: &Filter) -> String {
+    ::admin::credential::digest(filter.config.to_string().as_bytes())
+}
+
+/// A key set that is fetched.
+fn key_set(issuer: &Json) -> Option<Json> {
+    let jwks = issuer.get("jwks")?;
+    Some(json!({"name": issuer.get("issuer")?, "cluster": jwks.get("cluster")?, "url": jwks.get("url")?}))
 }
 
 /// Whether operators purge.

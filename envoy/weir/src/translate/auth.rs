@@ -33,7 +33,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
         }
         entry
     });
-    let routes = operators(policy).into_iter().chain(routes).collect();
+    let routes = operators(policy).into_iter().flatten().chain(routes).collect();
     if let Some(permissions) = &policy.permissions {
         draft.set("permissions", permissions.clone());
     }
@@ -43,8 +43,9 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     draft
 }
 
-/// What operators ask for, where a role makes them that: before all routes of the policy, as Envoy has it.
-fn operators(policy: &Policy) -> Option<Draft> {
+/// What operators ask for, where a role makes them that: before all routes of the policy, as Envoy has it. Their page asks nobody for
+/// anything: it is what asks them.
+fn operators(policy: &Policy) -> Option<[Draft; 3]> {
     let operation = policy.operation.as_ref().filter(|_| policy.identity.is_some())?;
     let auth = match operation.role()? {
         Exclusive::Yes => Auth::Required,
@@ -52,10 +53,14 @@ fn operators(policy: &Policy) -> Option<Draft> {
         Exclusive::No => Auth::Optional,
     };
     let span = &operation.span;
-    let mut matcher = Draft::object(span);
-    matcher.set("prefix", Draft::leaf("/admin", span));
-    let mut entry = Draft::object(span);
-    entry.set("match", matcher);
-    entry.set("auth", Draft::leaf(auth.word(), span));
-    Some(entry)
+    let entry = |kind: &str, path: &str, auth: Auth| {
+        let mut matcher = Draft::object(span);
+        matcher.set(kind, Draft::leaf(path, span));
+        let mut entry = Draft::object(span);
+        entry.set("match", matcher);
+        entry.set("auth", Draft::leaf(auth.word(), span));
+        entry
+    };
+    let page = |path| entry("path", path, Auth::Off);
+    Some([page("/admin"), page("/admin/"), entry("prefix", "/admin", auth)])
 }

@@ -127,6 +127,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     complaint::read(quota, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
     complaint::read(ratelimit::idle(policy), ::ratelimit::Config::from_json, mistakes);
     complaint::read(breaker, |json| ::breaker::Config::with_environment(json, &environment), mistakes);
+    admin::watch(&mut filters);
     filters
 }
 

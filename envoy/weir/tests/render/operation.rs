@@ -52,13 +52,42 @@ fn the_filter_knows_the_operators_the_cache_and_the_fleet() {
     assert_eq!(admin.variables, ["WEIR_SECRET"]);
     assert_eq!(read_by(&everything, "cache")["orders"], true);
     // A key may be shown by nobody in particular; a role has to be somebody's.
-    let first = |policy: &str| read_by(&read("admin.yaml", policy), "auth")["routes"][0].clone();
-    assert_eq!(first(&both), json!({"match": {"prefix": "/admin"}, "auth": "optional"}));
-    assert_eq!(first(&with("{operators: {role: operator}}"))["auth"], "required");
+    let routes = |policy: &str| read_by(&read("admin.yaml", policy), "auth")["routes"].clone();
+    assert_eq!(routes(&both)[2], json!({"match": {"prefix": "/admin"}, "auth": "optional"}));
+    let by_role = routes(&with("{operators: {role: operator}}"));
+    assert_eq!(by_role[2]["auth"], "required");
+    for (place, path) in [(0, "/admin"), (1, "/admin/")] {
+        assert_eq!(by_role[place], json!({"match": {"path": path}, "auth": "off"}), "the page asks for nothing");
+    }
     let health = with("{}");
-    assert_ne!(first(&health)["match"]["prefix"], "/admin");
+    assert_ne!(routes(&health)[2]["match"]["prefix"], "/admin");
     let health = read("health.yaml", &health);
     assert!(read_by(&health, "admin").get("operators").is_none() && read_by(&health, "cache").get("orders").is_none());
+}
+
+#[test]
+fn the_filter_knows_what_each_other_plugin_is_to_read() {
+    let policy = EVERYTHING.replace(r#"admin: "[::1]:0""#, "admin: {listen: '[::1]:0'}");
+    let document = read("everything.yaml", &policy);
+    let bootstrap = rendered(&document);
+    let chain =
+        bootstrap.pointer("/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters").unwrap();
+    let read = |name: &str| {
+        let filter = chain.as_array().unwrap().iter().find(|filter| filter["name"] == name).unwrap();
+        filter.pointer("/typed_config/config/configuration/value").unwrap().as_str().unwrap().to_owned()
+    };
+    let plugins = read_by(&document, "admin")["plugins"].clone();
+    let names: Vec<_> = plugins.as_array().unwrap().iter().map(|plugin| plugin["name"].as_str().unwrap()).collect();
+    let others = document.filters.iter().map(|filter| filter.name).filter(|name| *name != "admin");
+    assert_eq!(names, others.collect::<Vec<_>>());
+    for plugin in plugins.as_array().unwrap() {
+        let name = plugin["name"].as_str().unwrap();
+        assert_eq!(plugin["sha256"], admin::credential::digest(read(name).as_bytes()), "{name}");
+    }
+    let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
+    for leads in [&read_by(&document, "admin")["envoy"], &read_by(&document, "admin")["key_sets"][0]] {
+        assert!(clusters.iter().any(|cluster| cluster["name"] == leads["cluster"]), "{leads}");
+    }
 }
 
 #[test]

@@ -2,15 +2,16 @@
 
 use policy::allowance::{self, Allowance};
 use policy::purge::{self, Pulse};
-use policy::{Headers, Rejection, RequestId};
+use policy::{Headers, Rejection, RequestId, queue};
 use proxy_wasm::types::Action;
 use shell::shared::{self, Change as Edit, Failure};
 use shell::stream;
 
-use super::telling::{send, stored};
+use super::telling::{send, stored, waits};
 use super::{Filter, Plugin};
 use crate::audit::Change;
 use crate::credential::Who;
+use crate::json::Writer;
 use crate::request::Ask;
 
 /// How often a change is tried again when other workers were faster.
@@ -36,6 +37,12 @@ impl Filter {
         };
         match ask {
             Ask::ResetLimits(name) => reset_limits(&name, &blank),
+            Ask::Drain(name) => drain(&name, &blank),
+            Ask::Level(level) => {
+                let (action, pending) = plugin.level(level, blank)?;
+                self.pending = pending;
+                Ok(action)
+            }
             Ask::Purge(order) => plugin.purge(&order, blank),
             Ask::Order(command) => {
                 let ordered = plugin.order(&command, &blank)?;
@@ -69,6 +76,35 @@ impl Plugin {
         log::warn!("{}", change.line());
         Ok(send(200, &change.body(if cache.is_shared { "fleet" } else { "proxy" })))
     }
+}
+
+/// Sends all away who wait for a rule, or an upstream: they are answered as those who have waited for too long.
+fn drain(name: &str, blank: &Change) -> Result<Action, Rejection> {
+    let (lines, now) = (stored(allowance::KEY)?, shell::now().unix_seconds());
+    let meant: Vec<_> = allowance::read(&lines).filter(|line| line.is_current(now) && line.is_called(name)).collect();
+    if meant.is_empty() {
+        return Err(Rejection::NotFound);
+    }
+    let mut list = Writer::list();
+    for line in &meant {
+        let mut dismissed = 0;
+        for key in waits(line) {
+            dismissed += dismiss(&key).map_err(unchanged)?;
+        }
+        let before = [&dismissed.to_string(), " waiting"].concat();
+        let (target, after) = (line.rule.to_owned(), "drained".to_owned());
+        let change = Change { what: "queue", target, before, after, ..blank.clone() };
+        log::warn!("{}", change.line());
+        list.push(&change.body("proxy"));
+    }
+    Ok(send(200, &Writer::object().raw("queues", &list.end()).end()))
+}
+
+fn dismiss(key: &str) -> Result<u32, Failure> {
+    shared::update(key, ATTEMPTS, |line| match queue::dismiss(line) {
+        0 => Edit::Keep(0),
+        dismissed => Edit::Store(dismissed),
+    })
 }
 
 /// Fills the buckets of a rule, or of an upstream: at once, for all workers.

@@ -1,21 +1,25 @@
-//! Orders to breakers, of this proxy by shared data, of a fleet by its store; and whether that is there.
+//! What others are asked and told by a callout: orders to the breakers of a fleet by its store, and whether that is there; the
+//! proxy's own administration.
 
 use std::time::Duration;
 
 use policy::health::{self, Health};
+use policy::level::{self, FILTERS};
 use policy::{Instant, Rejection, order};
 use proxy_wasm::types::Action;
+use shell::callout;
 use shell::lease::{Role, lead};
 use shell::shared::{self, Failure};
 use shell::state;
 
 use super::Plugin;
 use super::acting::unchanged;
-use super::telling::{send, stored};
+use super::telling::{level_of, send, stored};
 use crate::audit::Change;
 use crate::config::Bridge;
 use crate::contact::{Contact, EVERY, KEY, LEASE};
-use crate::request::Command;
+use crate::host;
+use crate::request::{Command, Level};
 
 /// Keys: the orders of some upstreams. Arguments: the text, and for how many seconds it holds; for ever where that is empty.
 const SCRIPT: &str = "\
@@ -24,14 +28,26 @@ if ARGV[2]=='' then redis.call('SET',k,ARGV[1]) else redis.call('SET',k,ARGV[1],
 end
 return 'ok'";
 
+/// How long Envoy may take to tell of itself.
+const PATIENCE: Duration = Duration::from_secs(2);
+
 /// How long a client waits before it asks again where the store is away.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// A change that the store is to be told of.
+/// A request that waits for an answer.
 pub(super) struct Pending {
     /// The question's.
     pub(super) token: u32,
-    changes: Vec<Change>,
+    what: What,
+}
+
+enum What {
+    /// Whether the store has an order, which makes these changes.
+    Order(Vec<Change>),
+    /// How many hosts upstreams have.
+    Hosts,
+    /// Whether Envoy lets through what a filter is to say from now on.
+    Level(Level, Change),
 }
 
 impl Plugin {
@@ -62,7 +78,7 @@ impl Plugin {
         match self.config.store.as_ref().filter(|_| !command.is_local && !changes.is_empty()) {
             Some(bridge) => {
                 let token = ask(bridge, command, &text, &changes)?;
-                Ok((Action::Pause, Some(Pending { token, changes })))
+                Ok((Action::Pause, Some(Pending { token, what: What::Order(changes) })))
             }
             None if command.lasting.is_some() => {
                 let message = "`for` needs the state store, which counts the time".to_owned();
@@ -78,18 +94,57 @@ impl Plugin {
         }
     }
 
-    /// Takes in whether the store has the order.
-    pub(super) fn ordered(&self, pending: &Pending, headers: usize, body_bytes: usize) {
+    /// Takes in the answer that a request has waited for.
+    pub(super) fn answered(&self, pending: Pending, headers: usize, body_bytes: usize) {
+        match pending.what {
+            What::Order(changes) => self.ordered(&changes, headers, body_bytes),
+            What::Hosts => {
+                let answer = callout::answer(headers, body_bytes, host::ANSWER_BYTES_MAX);
+                let answer = answer.filter(|answer| answer.status == 200);
+                let upstreams = answer.map(|answer| host::upstreams(&answer.body));
+                end(self.status(upstreams.as_deref()).map(|status| send(200, &status)));
+            }
+            What::Level(level, change) => {
+                let answer = callout::answer(headers, body_bytes, host::ANSWER_BYTES_MAX);
+                end(match answer {
+                    Some(answer) if answer.status == 200 => say(level, &change),
+                    _ => {
+                        log::error!("not changed: Envoy's administration does not answer");
+                        Err(Rejection::Unavailable { retry_after: Some(RETRY_AFTER) })
+                    }
+                });
+            }
+        }
+    }
+
+    /// Asks Envoy how many hosts there are, where it can be asked; tells the rest by itself.
+    pub(super) fn ask_status(&self) -> Result<(Action, Option<Pending>), Rejection> {
+        match self.config.envoy.as_deref().map(|cluster| ask_envoy(cluster, "GET", host::HOSTS)) {
+            Some(Ok(token)) => Ok((Action::Pause, Some(Pending { token, what: What::Hosts }))),
+            Some(Err(_)) | None => Ok((send(200, &self.status(None)?), None)),
+        }
+    }
+
+    /// Has a filter say more in the log, or less; and Envoy let it through, which says so first.
+    pub(super) fn level(&self, level: Level, blank: Change) -> Result<(Action, Option<Pending>), Rejection> {
+        let (target, before, after) =
+            (level.filter.to_owned(), level_of(level.filter).to_owned(), level.word.to_owned());
+        let change = Change { what: "log level", target, before, after, ..blank };
+        let Some(cluster) = &self.config.envoy else { return say(level, &change).map(|action| (action, None)) };
+        let others = FILTERS.into_iter().filter(|filter| *filter != level.filter).map(level_of);
+        let token = ask_envoy(cluster, "POST", host::logging(others.chain([level.word])))?;
+        Ok((Action::Pause, Some(Pending { token, what: What::Level(level, change) })))
+    }
+
+    fn ordered(&self, changes: &[Change], headers: usize, body_bytes: usize) {
         let Some(bridge) = &self.config.store else { return };
         match state::reply(&bridge.0, headers, body_bytes) {
             Ok(_) => {
-                done(&pending.changes, "fleet");
+                done(changes, "fleet");
             }
             Err(fault) => {
                 log::error!("not ordered: {} does not answer: {fault}", bridge.0.cluster);
-                let rejection = Rejection::Unavailable { retry_after: Some(RETRY_AFTER) };
-                let headers = shell::headers::read(shell::headers::Map::Request).unwrap_or_default();
-                shell::reject(&rejection, &headers, &[]);
+                end(Err(Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }));
             }
         }
     }
@@ -114,6 +169,31 @@ impl Plugin {
             note(state::reply(&bridge.0, headers, body_bytes).is_ok(), shell::now());
         }
     }
+}
+
+/// Answers a request that has waited, where its answer is a refusal.
+fn end(answered: Result<Action, Rejection>) {
+    if let Err(rejection) = answered {
+        let headers = shell::headers::read(shell::headers::Map::Request).unwrap_or_default();
+        shell::reject(&rejection, &headers, &[]);
+    }
+}
+
+/// Asks Envoy's administration interface.
+fn ask_envoy(cluster: &str, method: &str, path: &str) -> Result<u32, Rejection> {
+    let headers = [(":method", method), (":path", path), (":authority", cluster)];
+    callout::send(cluster, &headers, b"", PATIENCE).map_err(|error| {
+        log::error!("{cluster} cannot be asked: {error}");
+        Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }
+    })
+}
+
+/// Says how much a filter is to say.
+fn say(level: Level, change: &Change) -> Result<Action, Rejection> {
+    let written = shared::overwrite(&level::key(level.filter), level.word.as_bytes());
+    written.map_err(|error| unchanged(Failure::Host(error)))?;
+    log::warn!("{}", change.line());
+    Ok(send(200, &change.body("proxy")))
 }
 
 fn note(is_there: bool, now: Instant) {

@@ -10,7 +10,7 @@ use shell::metric::Counter;
 
 use super::counted::Counted;
 use super::denial::Denials;
-use super::keys::{Keys, fetched};
+use super::keys::Keys;
 use super::revocations::Revocations;
 use crate::config::Config;
 use crate::issuer::Issuer;
@@ -129,11 +129,6 @@ impl Gate {
         self.keys.queue.borrow().has(context)
     }
 
-    /// Whether this worker has anything to look after beside requests.
-    pub(super) fn needs_ticks(&self) -> bool {
-        fetched(&self.config).next().is_some() || self.config.following.is_some()
-    }
-
     /// Looks after the keys, then judges the requests that have waited for them. The root context's number is `root`.
     pub(super) fn tick(&self, root: u32) {
         let changed = self.keys.tick(&self.config);
@@ -167,7 +162,7 @@ impl Gate {
         // Those that still wait keep their places only as long as their clients do.
         self.keys.queue.borrow_mut().retain(|context| shell::stream::select(context).is_ok());
         if let Err(error) = shell::stream::select(root) {
-            log::error!("no way back to the root context: {error}");
+            super::complain("no way back to the root context", error);
         }
     }
 
@@ -180,7 +175,7 @@ impl Gate {
         if action == Action::Continue
             && let Err(error) = shell::stream::resume_request()
         {
-            log::error!("request not resumed: {error}");
+            super::complain("request not resumed", error);
         }
     }
 

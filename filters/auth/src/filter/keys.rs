@@ -1,9 +1,10 @@
 //! Keys that issuers publish: fetched by one worker of the proxy, shared with all, waited for by requests.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::time::Duration;
 
-use policy::{Headers, Instant};
+use policy::{Headers, Instant, credential};
 use shell::callout;
 use shell::lease::Role;
 use shell::metric::Counter;
@@ -40,7 +41,7 @@ pub(super) struct Keys {
 /// The key of shared data under which an issuer's keys are kept up, and with a `suffix` what belongs to them: named after
 /// where they come from, so that they survive a new configuration, and two issuers may share them.
 fn key(fetch: &Fetch, suffix: &str) -> String {
-    ["weir.auth.keys.", &fetch.cluster, " ", &fetch.url, suffix].concat()
+    credential::keys(&fetch.cluster, &fetch.url, suffix)
 }
 
 impl Keys {
@@ -92,7 +93,7 @@ impl Keys {
         let upkeep = match shared::read(&key(fetch, "")) {
             Ok((stored, _)) => Upkeep::read(&stored),
             Err(error) => {
-                log::error!("keys of {}: {error}", issuer.name);
+                complain(issuer, &error);
                 return (Upkeep::default(), false);
             }
         };
@@ -100,14 +101,14 @@ impl Keys {
         match ring.observe(place, fetch, upkeep, now) {
             News::None => (upkeep, false),
             News::Expired => {
-                log::warn!("keys of {} are too old to be used", issuer.name);
+                complain(issuer, &"too old to be used");
                 (upkeep, true)
             }
             News::Changed => {
                 let document = shared::read(&key(fetch, " document")).map(|(document, _)| document).unwrap_or_default();
                 let keys = Published::read(&document, issuer.algorithms).map(|published| published.keys);
                 if let Err(mistake) = &keys {
-                    log::error!("keys of {} cannot be used here: {mistake}", issuer.name);
+                    complain(issuer, mistake);
                 }
                 ring.install(place, upkeep.version, keys.ok());
                 (upkeep, true)
@@ -120,7 +121,7 @@ impl Keys {
         match shell::lease::lead(&key(fetch, " lease"), self.asker, Upkeep::lease(fetch)) {
             Ok(Role::Leader) => {}
             Ok(Role::Follower) => return,
-            Err(error) => return log::error!("keys of {}: {error}", issuer.name),
+            Err(error) => return complain(issuer, &error),
         }
         let begun = update(fetch, &mut |upkeep| {
             let is_due = upkeep.is_due(fetch, now);
@@ -193,7 +194,7 @@ impl Keys {
         if changed {
             log::info!("keys of {}: {} fetched, {} skipped", issuer.name, published.keys.len(), published.skipped);
             if let Some(complaint) = &published.complaint {
-                log::warn!("keys of {}: {complaint}", issuer.name);
+                complain(issuer, complaint);
             }
         }
         let (now, [spread], age) = (shell::now(), shell::random(), max_age(&answer.headers));
@@ -227,8 +228,13 @@ fn update(fetch: &Fetch, change: &mut dyn FnMut(&mut Upkeep) -> bool) -> Result<
 /// What could not be shared is tried again at the next look.
 fn report(issuer: &Issuer, outcome: Result<bool, Failure>) {
     if let Err(failure) = outcome {
-        log::error!("keys of {} not shared: {failure:?}", issuer.name);
+        complain(issuer, &format_args!("not shared: {failure:?}"));
     }
+}
+
+/// What is wrong with an issuer's keys.
+fn complain(issuer: &Issuer, wrong: &dyn Display) {
+    log::error!("keys of {}: {wrong}", issuer.name);
 }
 
 fn max_age(headers: &Headers) -> Option<Duration> {

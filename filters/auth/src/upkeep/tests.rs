@@ -222,3 +222,14 @@ fn a_documents_content_is_its_version() {
     assert_ne!(version(b"a"), version(b"b"));
     assert_ne!(version(b""), 0);
 }
+
+#[test]
+fn what_operators_are_told_of_a_key_set_is_what_is_stored() {
+    use policy::credential::Age;
+    let (at, mut stored) = (Instant::from_unix_seconds(1000), Vec::new());
+    let upkeep = Upkeep { version: 7, fetched: at, failures: 2, ..Upkeep::default() };
+    upkeep.write(&mut stored);
+    assert_eq!(Age::of_keys(&stored), Age { fetched: Some(at), ends: None, failures: 2 });
+    Upkeep { version: 0, ..upkeep }.write(&mut stored);
+    assert_eq!(Age::of_keys(&stored).fetched, None);
+}

@@ -133,11 +133,9 @@ impl Remote {
 }
 
 impl Plugin {
-    /// Has ticks come, where there is anything to be done beside the requests.
+    /// Has ticks come.
     pub(super) fn wake(&self) {
-        if self.remote.is_some() {
-            self.board.pulse.wake_in(FIRST_TICK, shell::now());
-        }
+        self.board.pulse.wake_in(FIRST_TICK, shell::now());
     }
 
     /// Does what is to be done beside the requests; `root` is the context that this is called in.

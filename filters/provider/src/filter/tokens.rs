@@ -4,7 +4,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::Instant;
+use policy::{Instant, credential};
 use shell::callout::{self, Answer};
 use shell::lease::Role;
 use shell::metric::Counter;
@@ -67,6 +67,14 @@ impl Tokens {
             })
         });
         let purses: Vec<_> = purses.collect();
+        let mut lines = String::new();
+        for (purse, provider) in purses.iter().filter_map(|purse| Some((purse, config.providers.get(purse.provider)?)))
+        {
+            credential::say(&mut lines, &provider.name, &purse.key);
+        }
+        if let Err(error) = shared::overwrite(credential::TOKENS, lines.as_bytes()) {
+            log::debug!("{}: {error}", credential::TOKENS);
+        }
         let idle = if purses.is_empty() { Duration::ZERO } else { TICK };
         Self {
             purses: RefCell::new(purses),
@@ -77,11 +85,9 @@ impl Tokens {
         }
     }
 
-    /// Begins, where there is anything to look after.
+    /// Begins to look.
     pub(super) fn start(&self) {
-        if !self.purses.borrow().is_empty() {
-            self.wake();
-        }
+        self.wake();
     }
 
     /// Has this worker look at once.

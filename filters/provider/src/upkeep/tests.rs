@@ -252,3 +252,21 @@ fn proxies_that_started_together_do_not_go_on_together() {
     };
     assert_eq!((pause(0), pause(255)), (1000, 500));
 }
+
+#[test]
+fn what_operators_are_told_of_a_token_is_what_is_stored() {
+    use policy::credential::Age;
+    let (grant, mut stored) = (grant(), Vec::new());
+    let at = Instant::from_unix_seconds(1000);
+    let mut upkeep = Upkeep::default();
+    upkeep.begin(at);
+    upkeep.succeed(&grant, at, Duration::from_hours(1), 0);
+    upkeep.write(&mut stored, Some(b"token"));
+    let age = Age::of_token(&stored);
+    assert_eq!((age.fetched, age.ends, age.failures), (Some(at), Some(upkeep.expires), 0));
+    assert!(age.ends.is_some_and(|ends| ends > at));
+    upkeep.fail(at, None, 0);
+    upkeep.refused = upkeep.generation;
+    upkeep.write(&mut stored, None);
+    assert_eq!(Age::of_token(&stored), Age { fetched: None, ends: None, failures: 1 });
+}

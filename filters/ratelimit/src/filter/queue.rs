@@ -60,7 +60,7 @@ impl Arrived<'_> {
 enum End {
     /// It is sent.
     Called,
-    /// It has waited for long enough, and would have been sent after this long.
+    /// It has waited for long enough, or has to go, and would have been sent after this long.
     Late(Duration),
     /// Nobody knows when it would be.
     Undecided,
@@ -289,7 +289,7 @@ impl Limiter {
         changed
     }
 
-    /// Takes out of a line who was called, and who has waited for too long.
+    /// Takes out of a line who was called, and who has waited for too long or was dismissed.
     fn collect(&self, line: &mut Line, seat: &Seat, terms: Terms, till: &Till<'_, '_>) -> Vec<(u32, End)> {
         let (worker, caller) = (self.lobby.worker, seat.caller());
         let mut ended: Vec<_> =
@@ -298,7 +298,7 @@ impl Limiter {
         let waiting = self.lobby.waiting.borrow();
         for Waiting { ticket: Ticket { holder, .. }, since, .. } in waiting.iter().filter(|other| other.seat == *seat) {
             let is_called = ended.iter().any(|(context, _)| *context == holder.context);
-            if now.since(*since) >= terms.max_wait && !is_called {
+            if (now.since(*since) >= terms.max_wait || line.is_dismissed(*holder)) && !is_called {
                 let refusal = till.said.filter(Outcome::is_denied);
                 let left = refusal.map_or(SOON, |said| wait(&said, line.before(caller, *holder), till.pace));
                 ended.push((holder.context, End::Late(left)));

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use policy::Instant;
 use policy::allowance::{self, Allowance, KEY};
+use policy::queue::{self, Crowd};
 use shell::shared::{self, Change};
 
 use super::limiter::Limiter;
-use crate::queue::{self, Line};
 use crate::rule::{Rule, Scope};
 use crate::set::Set;
 
@@ -38,9 +38,11 @@ impl Limiter {
         if let Some([_, tokens]) = shared {
             self.meters.tokens(rule, tokens);
         }
-        // Where each caller has a line of its own, whoever wants to know looks at their slots.
-        let line = rule.shared_bucket().filter(|_| rule.queues()).map(|(key, _)| stored(&queue::key(&key)));
-        let waiting = line.map_or(0, |line| Line::read(&line, now).len());
+        let mut crowd = Crowd::default();
+        let is_lined = rule.queues() && !rule.is_shared();
+        if let Some((key, _)) = rule.shared_bucket().filter(|_| rule.queues()) {
+            crowd.add(&stored(&queue::key(&key)), now);
+        }
         let cooling = self.cooling(rule).map_or(Duration::ZERO, |left| left + Duration::from_millis(999));
         Allowance {
             at: now.unix_seconds(),
@@ -48,7 +50,7 @@ impl Limiter {
             providers: "",
             slots: rule.slots(),
             shared,
-            waiting: u32::try_from(waiting).unwrap_or(u32::MAX),
+            waiting: (!is_lined).then_some(crowd.requests),
             cooling: u32::try_from(cooling.as_secs()).unwrap_or(u32::MAX),
             is_fleet: rule.scope() == Scope::Fleet,
             policy: "",

@@ -11,7 +11,6 @@ use crate::charge::{self, Charge, Undecided};
 use crate::desk::Bucket;
 use crate::fleet::{self, WhenUnavailable};
 use crate::limit::{Limits, Outcome, Standing};
-use crate::queue;
 use crate::rule::{Plan, Rule, Scope};
 use crate::set::Taker;
 
@@ -44,7 +43,7 @@ impl Seat {
 
     /// Where its line is.
     pub(super) fn line(&self) -> String {
-        queue::key(&self.key)
+        policy::queue::key(&self.key)
     }
 
     /// Whose line it is among those there.

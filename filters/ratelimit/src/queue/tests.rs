@@ -186,3 +186,22 @@ fn callers_in_one_value_have_a_line_each_and_together_no_more_than_fits() {
     assert_eq!(joined.filter(|joined| *joined == Joined::Waits).count(), 1000);
     assert_eq!(full.0.len(), 9 + 1000 * 33);
 }
+
+#[test]
+fn whoever_an_operator_has_dismissed_is_not_called_and_stands_in_nobody_s_way() {
+    let mut line = Shared::default();
+    line.join(0, 1, 10, 0);
+    line.join(0, 1, 11, 0);
+    assert_eq!(policy::queue::dismiss(&mut line.0), 2);
+    let holder = |context| Holder { worker: 1, context };
+    let told = line.at(1, |line| (line.len(), line.ahead(ALICE, 0), line.is_dismissed(holder(10))));
+    assert_eq!(told, (0, None, true));
+    assert_eq!(line.join(2, 2, 20, 0), Joined::Waits);
+    assert!(!line.at(2, |line| line.is_dismissed(Holder { worker: 2, context: 20 })));
+    assert_eq!(line.call(3, 9, 2), [20]);
+    assert_eq!(line.call(3, 9, 1), [] as [u32; 0]);
+    // It goes as one that has not been paid for, and is not taken in again meanwhile.
+    assert!(!line.at(4, |line| line.rejoin(ticket(1, 10, 0))));
+    assert_eq!(line.at(4, |line| line.leave(holder(10))), None);
+    assert!(!line.at(5, |line| line.is_dismissed(holder(10))));
+}
