@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::handover::DETAILS_PREFIX;
 use crate::id::RequestId;
 
@@ -115,27 +113,33 @@ impl Rejection {
         let message = self.message();
         let retry_after = self.retry_after();
         let request_id = request_id.map(RequestId::as_str);
-        let body = match format {
-            Format::Json => {
-                serde_json::to_vec(&Envelope { error: Error { code, message: &message, retry_after, request_id } })
-            }
-            Format::Problem => serde_json::to_vec(&Problem {
-                r#type: "about:blank",
-                title,
-                status,
-                detail: &message,
-                code,
-                retry_after,
-                request_id,
-            }),
-        };
+        let mut body = String::with_capacity(BODY);
+        if format == Format::Json {
+            body.push_str("{\"error\":");
+            member(&mut body, '{', "code", code);
+            member(&mut body, ',', "message", &message);
+        } else {
+            member(&mut body, '{', "type", "about:blank");
+            member(&mut body, ',', "title", title);
+            body.push_str(",\"status\":");
+            body.push_str(&status.to_string());
+            member(&mut body, ',', "detail", &message);
+            member(&mut body, ',', "code", code);
+        }
+        if let Some(seconds) = retry_after {
+            body.push_str(",\"retry_after\":");
+            body.push_str(&seconds.to_string());
+        }
+        if let Some(id) = request_id {
+            member(&mut body, ',', "request_id", id);
+        }
+        body.push_str(if format == Format::Json { "}}" } else { "}" });
         let mut headers = vec![("content-type", format.content_type().to_owned())];
         headers.extend(retry_after.map(|seconds| ("retry-after", seconds.to_string())));
         if let Self::AuthFailed { challenge, .. } | Self::Unauthorized { challenge } = self {
             headers.push(("www-authenticate", challenge.clone()));
         }
-        // Serialising strings and numbers cannot fail; an empty body is the answer if it ever does.
-        Reply { status, headers, body: body.unwrap_or_default(), details: self.details() }
+        Reply { status, headers, body: body.into_bytes(), details: self.details() }
     }
 
     const fn facts(&self) -> (u16, &'static str, &'static str) {
@@ -232,32 +236,27 @@ impl Format {
     }
 }
 
-#[derive(Serialize)]
-struct Envelope<'a> {
-    error: Error<'a>,
-}
+/// About as long as most bodies are.
+const BODY: usize = 192;
 
-#[derive(Serialize)]
-struct Error<'a> {
-    code: &'a str,
-    message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
-}
-
-#[derive(Serialize)]
-struct Problem<'a> {
-    r#type: &'a str,
-    title: &'a str,
-    status: u16,
-    detail: &'a str,
-    code: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    retry_after: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'a str>,
+/// Writes a member of an object whose value is a text (RFC 8259 §7), behind what opens the object or ends the member before.
+fn member(json: &mut String, mark: char, name: &str, value: &str) {
+    json.push(mark);
+    json.push('"');
+    json.push_str(name);
+    json.push_str("\":\"");
+    for char in value.chars() {
+        match char {
+            '"' | '\\' => json.extend(['\\', char]),
+            '\0'..' ' => {
+                json.push_str("\\u00");
+                let digits = [char as u32 >> 4, char as u32 & 15].map(|digit| char::from_digit(digit, 16));
+                json.extend(digits.into_iter().flatten());
+            }
+            _ => json.push(char),
+        }
+    }
+    json.push('"');
 }
 
 #[cfg(test)]
@@ -297,6 +296,17 @@ mod tests {
             assert_eq!(said["error"]["request_id"], "r-1");
             let said: serde_json::Value = serde_json::from_str(&body(&rejection, Format::Problem)).unwrap();
             assert_eq!((said["status"].as_u64(), said["code"].as_str()), (Some(u64::from(status)), Some(code)));
+        }
+    }
+
+    #[test]
+    fn whatever_a_message_says_the_body_is_json() {
+        let message = "a \"b\" \\ \n \u{1f} \u{7f} ü 🎵".to_owned();
+        for format in [Format::Json, Format::Problem] {
+            let said = body(&Rejection::BadRequest { message: message.clone() }, format);
+            let said: serde_json::Value = serde_json::from_str(&said).unwrap();
+            let text = said.pointer("/error/message").or(said.get("detail"));
+            assert_eq!(text.and_then(serde_json::Value::as_str), Some(message.as_str()));
         }
     }
 

@@ -7,9 +7,9 @@
 mod fleet;
 #[path = "admin/hostile.rs"]
 mod hostile;
+mod store;
 #[path = "admin/telling.rs"]
 mod telling;
-mod store;
 
 use suite::{Scenario, check, refuses};
 

@@ -102,7 +102,9 @@ fn an_operator_sees_how_everything_is_and_changes_it() {
     browser.evaluate("location.reload()");
     shows(&mut browser, "health", "healthy");
     click(&mut browser, "Forget the key");
-    browser.wait_for("all.hidden && !key.hidden && !sessionStorage.length && !breakers.textContent && !limits.textContent");
+    browser.wait_for(
+        "all.hidden && !key.hidden && !sessionStorage.length && !breakers.textContent && !limits.textContent",
+    );
 
     let complaints = browser.complaints();
     // A refused key is an answer of 401, of which every browser tells in its console.

@@ -131,7 +131,22 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let (Some((Some(matcher), span)), Some(upstream)) = (matcher, upstream) else { return None };
     let strip = strip.map(|text| stripped(&text, &matcher, mistakes)).unwrap_or_default();
     let limit = limit.unwrap_or(Limit::Tier);
-    Some(Route { matcher, upstream, compose, calls, inside, strip, auth, allow, limit, cost, accepts, cache, timeout, span })
+    Some(Route {
+        matcher,
+        upstream,
+        compose,
+        calls,
+        inside,
+        strip,
+        auth,
+        allow,
+        limit,
+        cost,
+        accepts,
+        cache,
+        timeout,
+        span,
+    })
 }
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {

@@ -49,7 +49,18 @@ pub const MODULES: [&str; 9] =
 
 /// The filters in the order in which they meet a request, those of which a policy may have none included.
 pub const ORDER: [&str; 12] = [
-    "correlation", "front", "guard", "auth", "ratelimit", "admin", "bodies", "compose", "cache", "quota", "breaker", "provider",
+    "correlation",
+    "front",
+    "guard",
+    "auth",
+    "ratelimit",
+    "admin",
+    "bodies",
+    "compose",
+    "cache",
+    "quota",
+    "breaker",
+    "provider",
 ];
 
 /// Translates a policy and reads each result with the filter's own code; what a filter does not accept is noted at the

@@ -65,8 +65,7 @@ impl Rendering {
             }
             listeners.push(listener);
         }
-        let (inward, mut clusters): (Vec<_>, Vec<_>) =
-            cluster::all(plan).into_iter().partition(internal::is_one);
+        let (inward, mut clusters): (Vec<_>, Vec<_>) = cluster::all(plan).into_iter().partition(internal::is_one);
         clusters.extend(inward.iter().flat_map(|cluster| Slot::BOTH.map(|slot| way_back(cluster, slot))));
         let of_kind = |kind: &str, all: Vec<Json>| all.into_iter().map(|one| typed(kind, one)).collect();
         let mut rendering = Self {
@@ -127,7 +126,8 @@ impl Rendering {
         for listener in &self.listeners {
             let name = listener["name"].as_str().unwrap_or_default();
             if internal::is_one(listener) {
-                let names: Vec<_> = names.iter().copied().filter(|filter| !internal::leaves_out(name, filter)).collect();
+                let names: Vec<_> =
+                    names.iter().copied().filter(|filter| !internal::leaves_out(name, filter)).collect();
                 let inner = slotted(listener, &names, folder);
                 let needed = if self.has_inner(there) { &Slot::BOTH[..] } else { &[] };
                 let routes = |slot: &Slot| routed(&inner, &slot.of(name), &slot.of(internal::NAME), folder);
