@@ -146,7 +146,7 @@ mod tests {
             "plugins": [{"name": "auth", "sha256": "0"}],
             "key_sets": [{"name": "a", "cluster": "jwks.https.a.443", "url": "b"}],
         });
-        let admin = Filter { name: "admin", module: "admin", config, variables: Vec::new() };
+        let admin = Filter { name: "admin", root: "admin", module: "admin", config, variables: Vec::new() };
         let adapted = adapted(&admin, &|name| name.strip_prefix("jwks.").map(str::to_owned)).config;
         let expected = json!({
             "plugins": [{"name": "auth"}],

@@ -4,6 +4,7 @@
 //! `kubectl apply -f step-1.json` moves those of the first step, and so on. What goes back is the list of the policy before. What is
 //! called (`ServiceEntry`, `DestinationRule`) is every gateway's at once, so it comes with the first step.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -47,7 +48,11 @@ pub struct Place {
 /// What the operating system says.
 pub fn write(document: &Document, steps: &Steps, place: &Place, folder: &Path) -> io::Result<()> {
     let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: Path::new("") };
-    let at = kubernetes::Place { namespace: place.namespace.clone(), images: place.images.clone() };
+    let at = kubernetes::Place {
+        namespace: place.namespace.clone(),
+        images: place.images.clone(),
+        digests: BTreeMap::new(),
+    };
     let settings = Settings { place: at, selector: place.selector.clone() };
     let objects = istio::objects(&plan, &settings).map_err(io::Error::other)?;
     fs::create_dir_all(folder)?;

@@ -30,7 +30,8 @@ pub fn insert(policy: &Policy, filters: &mut Vec<Filter>, mistakes: &mut Mistake
         return;
     }
     complaint::read(front(policy, entry), ::guard::Config::from_json, mistakes);
-    let of = |name, draft: &Draft| Filter { name, module: NAME, config: draft.to_json(), variables: Vec::new() };
+    let of =
+        |name, draft: &Draft| Filter { name, root: name, module: NAME, config: draft.to_json(), variables: Vec::new() };
     if policy.routes.iter().any(reads) {
         // Whoever is not to be answered has no body read.
         let behind = filters.iter().rposition(|filter| matches!(filter.name, "ratelimit" | "admin")).unwrap_or(0);
