@@ -13,7 +13,10 @@ use serde_json::{Value as Json, json};
 fn a_bill_lists_what_is_in_the_module_with_licence_and_checksum() {
     let workspace = Workspace::read().unwrap();
     let names: Vec<_> = workspace.modules.iter().map(|module| module.name.as_str()).collect();
-    assert_eq!(names, ["admin", "auth", "breaker", "cache", "compose", "correlation", "provider", "ratelimit", "weir"]);
+    assert_eq!(
+        names,
+        ["admin", "auth", "breaker", "cache", "compose", "correlation", "guard", "provider", "ratelimit", "weir"]
+    );
     let auth = &workspace.modules[1];
     let bill = bill::of(&workspace, auth, b"the module").unwrap();
     assert_eq!((&bill["bomFormat"], &bill["specVersion"]), (&json!("CycloneDX"), &json!("1.5")));

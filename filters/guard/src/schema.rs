@@ -25,6 +25,8 @@ use policy::json::Json;
 use crate::schema::format::Format;
 use crate::schema::pattern::Pattern;
 
+pub use crate::schema::part::KEYWORDS;
+
 /// A schema that can be applied.
 #[derive(Clone, Debug)]
 pub struct Schema {

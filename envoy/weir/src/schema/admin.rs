@@ -20,9 +20,22 @@ pub(super) fn whole() -> Json {
         ("shared", flag(), "Whether its purges reach a fleet. Default: false."),
         ("data", list(data), "What its routes are counted under."),
     ]);
+    let envoy = object(&[("cluster!", text(), "The cluster that leads there.")]);
+    let plugin = object(&[
+        ("name!", text(), "Its name."),
+        ("sha256", text(), "The SHA-256 of its configuration, in hexadecimal digits, where that is known."),
+    ]);
+    let keys = object(&[
+        ("name!", text(), "Whose they are."),
+        ("cluster!", text(), "By which cluster."),
+        ("url!", text(), "From where."),
+    ]);
     object(&[
         ("operators", operators(), "Who may ask for more than health. Default: nobody."),
         ("cache", cache, "The cache that is purged."),
         ("state", store(), "The store of a fleet, whose breakers are ordered there."),
+        ("envoy", envoy, "Envoy's own administration, for the health of hosts."),
+        ("plugins", list(plugin), "What runs beside this filter, and what it was to read."),
+        ("key_sets", list(keys), "Which keys `auth` fetches."),
     ])
 }

@@ -2,7 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::shape::{anything, by_name, defined, flag, list, matching, object, period, text, whole, with};
+use super::shape::{
+    Member, any, anything, by_name, defined, flag, list, matching, object, period, put, text, whole, with,
+};
 
 /// What a document defines that has compositions in it.
 pub(super) fn definitions() -> [(&'static str, Json); 2] {
@@ -42,25 +44,38 @@ fn step() -> Json {
     ])
 }
 
-/// A route's `compose` in a policy.
-pub(super) fn of_policy() -> Json {
+/// A route's `compose` in a policy, where a batch names its calls as routes do.
+pub(super) fn of_route() -> Json {
+    let line = json!({"type": "string", "pattern": "^([A-Z]+(\\|[A-Z]+)* +)?/"});
+    composition(any([line, matching()]), &[])
+}
+
+/// A composition; `call` is how a batch names one kind of call.
+fn composition(call: Json, more: &[Member<'_>]) -> Json {
+    let batch = [
+        ("most", whole(1, 100), "So many requests at most. Default: 50."),
+        ("calls!", list(call), "What may be asked for."),
+    ];
     let keys = object(&[
         ("required", flag(), "Whether a request without a key is refused. Default: false."),
         ("lifetime", period(), "How long a key is remembered. Default: 24h."),
         ("wait", period(), "How long a request waits for another with its key; without it, such a request is 409."),
     ]);
-    object(&[
+    let mut composition = object(&[
         ("name!", text(), "Its name, in logs and metrics."),
         ("body", defined("shape"), "What the request's body must be like; without it, the body must be empty."),
         ("body_max", whole(1, 1 << 20), "A longer body, in bytes, is 413. Default: 65536."),
-        ("steps!", list(step()), "Its calls. Those that need not wait run in parallel."),
-        ("answer!", anything(), "The client's answer, a template."),
+        ("steps", list(step()), "Its calls. Those that need not wait run in parallel."),
+        ("answer", anything(), "The client's answer, a template."),
         ("status", whole(200, 299), "Its status. Default: 200."),
         ("needs", whole(0, 100), "How many steps must succeed, beside those that are required. Default: 0."),
         ("at_once", whole(1, 100), "So many calls at a time. Default: 10."),
         ("deadline", period(), "For the whole. Default: 15s."),
+        ("batch", with(object(&batch), more), "In the place of `body`, `steps` and `answer`: the requests of a list."),
         ("idempotency", keys, "How repeated requests are recognised."),
-    ])
+    ]);
+    put(&mut composition, "anyOf", json!([{"required": ["steps", "answer"]}, {"required": ["batch"]}]));
+    composition
 }
 
 /// What a policy says to the filter itself.
@@ -79,7 +94,9 @@ pub(super) fn options() -> Json {
 }
 
 pub(super) fn all() -> Json {
-    let composition = with(of_policy(), &[("match!", matching(), "Which requests it answers.")]);
+    let cluster = ("cluster", text(), "Where they are sent. Default: the `cluster` of all.");
+    let composition = composition(matching(), &[cluster]);
+    let composition = with(composition, &[("match!", matching(), "Which requests it answers.")]);
     with(
         options(),
         &[

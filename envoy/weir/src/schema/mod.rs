@@ -9,6 +9,7 @@ mod breaker;
 mod cache;
 mod compose;
 mod correlation;
+mod guard;
 mod policy;
 mod provider;
 mod ratelimit;
@@ -52,6 +53,7 @@ pub fn of(name: &str) -> Option<Json> {
         "cache" => (cache::all(), Vec::new()),
         "compose" => (compose::all(), compose::definitions().into()),
         "correlation" => (correlation::whole(), Vec::new()),
+        "guard" => (guard::all(), Vec::new()),
         "provider" => (provider::all(), Vec::new()),
         "ratelimit" => (ratelimit::all(), Vec::new()),
         _ => return None,

@@ -5,7 +5,7 @@ use serde_json::{Value as Json, json};
 use super::shape::{
     address, any, by_name, flag, list, matching, memory, object, period, put, text, url, whole, with, words,
 };
-use super::{admin, auth, breaker, cache, compose, correlation, provider, ratelimit};
+use super::{admin, auth, breaker, cache, compose, correlation, guard, provider, ratelimit};
 
 pub(super) fn all() -> Json {
     let fallen = object(&[
@@ -27,6 +27,8 @@ pub(super) fn all() -> Json {
         ),
         ("correlation", correlation::whole(), "Ids, traces and agents."),
         ("ratelimit", ratelimit::options_of_policy(), "How limits are kept."),
+        ("guard", guard::of_policy(), "What stands between strangers and everything else."),
+        ("tracing", guard::tracing(), "Where spans go."),
         ("compose", compose::options(), "How many composed answers are under way."),
         ("cache", cache::options(), "How much is kept, and how."),
         ("breaker", breaker::options(), "How breakers are kept."),
@@ -108,7 +110,7 @@ fn route() -> Json {
     let mut route = object(&[
         ("match!", any([line, matching()]), "Which requests: `GET /things/{id}`, `/api/*`, or an object."),
         ("upstream", text(), "Where they go."),
-        ("compose", compose::of_policy(), "The calls that their answer is made of, in place of `upstream`."),
+        ("compose", compose::of_route(), "The calls that their answer is made of, in place of `upstream`."),
         ("inside", flag(), "Whether only composed answers' calls take it. Default: false."),
         ("strip", text(), "What is taken off the beginning of their paths."),
         ("auth", words(&["required", "optional", "off"]), "Whether they need a credential."),
@@ -119,6 +121,7 @@ fn route() -> Json {
         ),
         ("limit", words(&["tier", "off"]), "Whether callers' limits count here. Default: `tier`."),
         ("cost", whole(1, u64::from(u32::MAX)), "How many tokens a request takes. Default: 1."),
+        ("accepts", guard::accepts(), "What bodies may be."),
         ("cache", cache::of_policy(), "How answers are kept."),
         ("timeout", period(), "How long an answer may take, in place of the upstream's."),
     ]);

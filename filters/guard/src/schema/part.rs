@@ -7,7 +7,7 @@ use crate::schema::compile::{Compiler, unescaped};
 use crate::schema::{Bound, Format, Id, Pattern, Properties, Rule, format};
 
 /// The keywords that are offered, and those that say nothing.
-const KEYWORDS: [&str; 47] = [
+pub const KEYWORDS: [&str; 47] = [
     "$comment",
     "$defs",
     "$ref",
