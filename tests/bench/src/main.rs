@@ -7,6 +7,7 @@
 //! `jwt_authn`, which all others are compared with.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::print_stdout)]
 
+mod composed;
 mod load;
 mod origin;
 mod report;
@@ -42,6 +43,8 @@ const WHOLES: [Budget; 4] = [
     Budget { variant: "hit_1k", against: "proxied_1k", ratio: 0.65 },
     Budget { variant: "hit_64k", against: "proxied_64k", ratio: 0.65 },
 ];
+/// How long an answer of two calls may take, as a multiple of the slower call.
+const COMPOSED: f64 = 1.3;
 /// What all others are compared with.
 const REFERENCES: [&str; 3] = ["none", "noop", "jwt_authn"];
 /// Requests before anything is measured: Envoy's V8 compiles what is hot meanwhile.
@@ -81,6 +84,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     print!("{}\n{}{}", report.table(), report.verdicts(&BUDGETS), report.wholes(&WHOLES));
     print!("{}", report.throughput("leased", "callout", 3.0));
     print!("{}", report.tail("refused", "none", 2.0));
+    if chosen("composed") {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let [slower, both] =
+            composed::waits(&root.join("envoy/policies/products.yaml"), &variant::module("compose").with_file_name(""))?;
+        let ratio = both.as_secs_f64() / slower.as_secs_f64();
+        let verdict = if ratio <= COMPOSED { "kept" } else { "EXCEEDED" };
+        println!("budget {verdict:<9} an answer of two calls takes {ratio:.2} × the slower one (at most {COMPOSED})");
+    }
     for (filter, bytes) in variant::sizes()? {
         let verdict = if bytes <= 400 * 1024 { "kept" } else { "EXCEEDED" };
         println!("budget {verdict:<9} {filter}.wasm has {} KiB (at most 400)", bytes.div_ceil(1024));

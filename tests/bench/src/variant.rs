@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
+use weir::translate::MODULES;
 
 use crate::origin;
 use crate::token::{AUDIENCE, ISSUER, Token, Tokens};
@@ -120,7 +121,7 @@ fn bearer(token: &str) -> String {
 
 /// The size of each filter as it ships, in bytes.
 pub(crate) fn sizes() -> io::Result<Vec<(&'static str, u64)>> {
-    FILTERS.iter().map(|filter| Ok((*filter, fs::metadata(module(filter))?.len()))).collect()
+    MODULES.iter().map(|filter| Ok((*filter, fs::metadata(module(filter))?.len()))).collect()
 }
 
 impl Variant {
@@ -254,7 +255,7 @@ fn typed(name: &str, kind: &str, mut config: Value) -> Value {
     json!({"name": name, "typed_config": config})
 }
 
-fn module(filter: &str) -> PathBuf {
+pub(crate) fn module(filter: &str) -> PathBuf {
     let prepared = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
     let folder = std::env::var_os("WEIR_WASM_DIR").map_or_else(prepared, PathBuf::from);
     folder.join(format!("{filter}.wasm"))

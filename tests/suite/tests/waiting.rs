@@ -321,9 +321,9 @@ fn a_body_waits_with_its_request_and_arrives_whole() {
         GET / -> 200
         saw GET /
         start POST /1 body=one body=two trailer:sum=1 as a
-        start POST /2 body="x"*100000 as b
         finish a -> 200
         saw POST /1 body=onetwo trailer:sum=1
+        start POST /2 body="x"*100000 as b
         finish b -> 200
         saw POST /2
     "#,
