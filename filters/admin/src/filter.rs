@@ -3,6 +3,7 @@
 mod acting;
 mod looking;
 mod ordering;
+mod refilling;
 mod telling;
 
 use std::cell::Cell;

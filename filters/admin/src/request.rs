@@ -6,7 +6,7 @@
 //! | `GET /admin/` | sends the [page](crate::page) |
 //! | `GET /admin/status` | says all of the following at once |
 //! | `GET /admin/rate-limits` | says how all limits stand ([`policy::allowance`]) |
-//! | `POST /admin/rate-limits/{name}/reset` | fills the buckets of a rule, or of an upstream, at once on all workers |
+//! | `POST /admin/rate-limits/{name}/reset` | fills the buckets of a rule, or of an upstream, at once on all workers; those of a fleet for all of its proxies, which hear of it within five seconds |
 //! | `GET /admin/queues` | says who waits for tokens: how many requests, of how many callers, and the longest line of one |
 //! | `POST /admin/queues/{name}/drain` | sends them away: each is answered 429 as if it had waited for too long, a tenth of a second later at the latest. None is sent, since the limit is the upstream's |
 //! | `GET /admin/circuit-breakers` | says how all breakers stand ([`policy::health`]) |

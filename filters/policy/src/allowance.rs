@@ -13,7 +13,8 @@
 //! that nobody has written for [`LAPSE_SECONDS`] is of a configuration that is gone.
 //!
 //! **Buckets** are under [`key`] where all callers share one, and under [`slot`] elsewhere. A value without bytes is full
-//! buckets: that is how they are reset, at once for all workers.
+//! buckets: that is how they are reset, at once for all workers. A fleet's are in its store, under [`in_store`]; what a proxy has of
+//! them is under [`leased`] and [`share`].
 
 /// The key.
 pub const KEY: &str = "weir.ratelimit/allowances";
@@ -32,6 +33,21 @@ pub fn key(rule: &str) -> String {
 /// The key of one slot of the table in which the buckets of a rule's callers are.
 pub fn slot(rule: &str, slot: u32) -> String {
     [&key(rule), "/", &slot.to_string()].concat()
+}
+
+/// The key under which a proxy keeps what it has leased of a bucket of a fleet's, which is under `bucket` where a proxy's own would be.
+pub fn leased(bucket: &str) -> String {
+    [bucket, " lease"].concat()
+}
+
+/// The key of its share of such a bucket while the fleet's store is away.
+pub fn share(bucket: &str) -> String {
+    [bucket, " share"].concat()
+}
+
+/// What the store calls a fleet's bucket that all callers of a rule share; those of its callers have names below that, behind a colon.
+pub fn in_store(rule: &str) -> String {
+    ["limit:", rule].concat()
 }
 
 /// One rule's limits.

@@ -7,6 +7,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use policy::allowance;
 use policy::state::{Fault, Reply};
 use policy::{Fingerprint, Instant};
 
@@ -49,7 +50,7 @@ pub struct Bucket<'a> {
 impl Bucket<'_> {
     /// Its name in Redis.
     fn name(&self) -> String {
-        let shared = ["limit:", self.rule].concat();
+        let shared = allowance::in_store(self.rule);
         if self.is_shared { shared } else { [shared, hex(&self.print.to_bytes())].join(":") }
     }
 }

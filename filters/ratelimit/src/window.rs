@@ -56,6 +56,7 @@ impl Window {
     }
 
     /// The same window for so many.
+    #[must_use]
     pub const fn of(self, count: NonZeroU32) -> Self {
         Self { count, ..self }
     }

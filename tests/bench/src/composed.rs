@@ -25,8 +25,7 @@ pub(crate) fn waits(policy: &Path, wasm: &Path) -> Result<[Duration; 2], Box<dyn
     let text = std::fs::read_to_string(policy)?.trim_end().to_owned() + alone;
     let url = format!("http://{}", sandbox.address());
     let reading = Reading { sandbox: Some(&url), ..Reading::default() };
-    let mut document =
-        document::read(policy, text.as_bytes(), &reading).map_err(|report| report.render(false))?;
+    let mut document = document::read(policy, text.as_bytes(), &reading).map_err(|report| report.render(false))?;
     document.policy.listen.value.set_port(0);
     let plan = Plan { policy: &document.policy, filters: &document.filters, wasm };
     let options = Options { concurrency: 1, log_level: "error,wasm:error".into(), ..Options::default() };

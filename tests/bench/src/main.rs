@@ -86,8 +86,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     print!("{}", report.tail("refused", "none", 2.0));
     if chosen("composed") {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let [slower, both] =
-            composed::waits(&root.join("envoy/policies/products.yaml"), &variant::module("compose").with_file_name(""))?;
+        let [slower, both] = composed::waits(
+            &root.join("envoy/policies/products.yaml"),
+            &variant::module("compose").with_file_name(""),
+        )?;
         let ratio = both.as_secs_f64() / slower.as_secs_f64();
         let verdict = if ratio <= COMPOSED { "kept" } else { "EXCEEDED" };
         println!("budget {verdict:<9} an answer of two calls takes {ratio:.2} × the slower one (at most {COMPOSED})");

@@ -1,6 +1,6 @@
 //! Changes: made in shared data, where the filter that it is about listens, and said in the log.
 
-use policy::allowance::{self, Allowance};
+use policy::allowance;
 use policy::purge::{self, Pulse};
 use policy::{Headers, Rejection, RequestId, queue};
 use proxy_wasm::types::Action;
@@ -15,7 +15,7 @@ use crate::json::Writer;
 use crate::request::Ask;
 
 /// How often a change is tried again when other workers were faster.
-const ATTEMPTS: u32 = 16;
+pub(super) const ATTEMPTS: u32 = 16;
 
 impl Filter {
     /// Makes a change, and answers; or has it wait for the store.
@@ -36,7 +36,11 @@ impl Filter {
             after: String::new(),
         };
         match ask {
-            Ask::ResetLimits(name) => reset_limits(&name, &blank),
+            Ask::ResetLimits(name) => {
+                let (action, pending) = plugin.reset_limits(&name, &blank)?;
+                self.pending = pending;
+                Ok(action)
+            }
             Ask::Drain(name) => drain(&name, &blank),
             Ask::Level(level) => {
                 let (action, pending) = plugin.level(level, blank)?;
@@ -105,51 +109,6 @@ fn dismiss(key: &str) -> Result<u32, Failure> {
         0 => Edit::Keep(0),
         dismissed => Edit::Store(dismissed),
     })
-}
-
-/// Fills the buckets of a rule, or of an upstream: at once, for all workers.
-fn reset_limits(name: &str, blank: &Change) -> Result<Action, Rejection> {
-    let (lines, now) = (stored(allowance::KEY)?, shell::now().unix_seconds());
-    let meant: Vec<_> = allowance::read(&lines).filter(|line| line.is_current(now) && line.is_called(name)).collect();
-    if meant.is_empty() {
-        return Err(Rejection::NotFound);
-    }
-    if meant.iter().any(|line| line.is_fleet) {
-        let message = "This limit is kept by a fleet, and cannot be reset here".to_owned();
-        return Err(Rejection::BadRequest { message });
-    }
-    let mut body = String::new();
-    for line in &meant {
-        fill(line).map_err(unchanged)?;
-        let before = line.shared.map_or("in part".to_owned(), |[most, tokens]| format!("{tokens} of {most}"));
-        let (target, after) = (line.rule.to_owned(), "full".to_owned());
-        let change = Change { what: "rate limit", target, before, after, ..blank.clone() };
-        log::warn!("{}", change.line());
-        body = change.body("proxy");
-    }
-    let told = shared::update(allowance::KEY, ATTEMPTS, |bytes| {
-        allowance::refill(bytes, |line| line.is_called(name));
-        Edit::Store(())
-    });
-    if let Err(failure) = told {
-        log::debug!("told a second later: {failure:?}");
-    }
-    Ok(send(200, &body))
-}
-
-/// Empties what is stored of a rule's buckets, which fills them.
-fn fill(line: &Allowance<'_>) -> Result<(), Failure> {
-    if line.slots == 0 {
-        return shared::overwrite(&allowance::key(line.rule), b"").map_err(Failure::Host);
-    }
-    for slot in 0..line.slots {
-        let key = allowance::slot(line.rule, slot);
-        // A key that nobody has used yet is not made.
-        if !shared::read(&key).map_err(Failure::Host)?.0.is_empty() {
-            shared::overwrite(&key, b"").map_err(Failure::Host)?;
-        }
-    }
-    Ok(())
 }
 
 /// What an operator is told whose change was not made.

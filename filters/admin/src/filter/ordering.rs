@@ -14,6 +14,7 @@ use shell::state;
 
 use super::Plugin;
 use super::acting::unchanged;
+use super::refilling::refill;
 use super::telling::{level_of, send, stored};
 use crate::audit::Change;
 use crate::config::Bridge;
@@ -32,18 +33,27 @@ return 'ok'";
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// How long a client waits before it asks again where the store is away.
-const RETRY_AFTER: Duration = Duration::from_secs(1);
+pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// A request that waits for an answer.
 pub(super) struct Pending {
     /// The question's.
     pub(super) token: u32,
-    what: What,
+    pub(super) what: What,
 }
 
-enum What {
+pub(super) enum What {
     /// Whether the store has an order, which makes these changes.
     Order(Vec<Change>),
+    /// Whether the store has filled the buckets of the rules that are called so, in so many slots here.
+    Refill {
+        /// The rule's name, or the upstream's.
+        name: String,
+        /// What changes, by rule.
+        changes: Vec<Change>,
+        /// In how many slots each has its callers; none where they share one.
+        slots: Vec<u32>,
+    },
     /// How many hosts upstreams have.
     Hosts,
     /// Whether Envoy lets through what a filter is to say from now on.
@@ -97,7 +107,11 @@ impl Plugin {
     /// Takes in the answer that a request has waited for.
     pub(super) fn answered(&self, pending: Pending, headers: usize, body_bytes: usize) {
         match pending.what {
-            What::Order(changes) => self.ordered(&changes, headers, body_bytes),
+            What::Order(changes) => end(self.stored(headers, body_bytes).map(|()| done(&changes, "fleet"))),
+            What::Refill { name, changes, slots } => {
+                let filled = self.stored(headers, body_bytes);
+                end(filled.and_then(|()| refill(&name, &changes, &slots, "fleet")));
+            }
             What::Hosts => {
                 let answer = callout::answer(headers, body_bytes, host::ANSWER_BYTES_MAX);
                 let answer = answer.filter(|answer| answer.status == 200);
@@ -136,17 +150,13 @@ impl Plugin {
         Ok((Action::Pause, Some(Pending { token, what: What::Level(level, change) })))
     }
 
-    fn ordered(&self, changes: &[Change], headers: usize, body_bytes: usize) {
-        let Some(bridge) = &self.config.store else { return };
-        match state::reply(&bridge.0, headers, body_bytes) {
-            Ok(_) => {
-                done(changes, "fleet");
-            }
-            Err(fault) => {
-                log::error!("not ordered: {} does not answer: {fault}", bridge.0.cluster);
-                end(Err(Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }));
-            }
-        }
+    /// Whether the store has done what it was asked to.
+    fn stored(&self, headers: usize, body_bytes: usize) -> Result<(), Rejection> {
+        let Some(bridge) = &self.config.store else { return Err(Rejection::Internal) };
+        state::reply(&bridge.0, headers, body_bytes).map(|_| ()).map_err(|fault| {
+            log::error!("not changed: {} does not answer: {fault}", bridge.0.cluster);
+            Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }
+        })
     }
 
     /// Asks whether the store is there, where that is this worker's part.

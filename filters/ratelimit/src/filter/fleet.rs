@@ -3,6 +3,7 @@
 use std::cell::{Cell, OnceCell, RefCell};
 use std::time::Duration;
 
+use policy::allowance;
 use policy::state::Fault;
 use policy::{Headers, Instant, Seed};
 use shell::lease::{Role, lead};
@@ -292,7 +293,7 @@ impl Limiter {
             match rule.place(account, fleet_seed.as_ref(), headers, || client.get_or_init(downstream)) {
                 None => sorted.is_unknown = true,
                 Some((key, print)) => {
-                    let (slot, cost, is_shared) = ([&key, " lease"].concat(), account.cost.get(), rule.is_shared());
+                    let (slot, cost, is_shared) = (allowance::leased(&key), account.cost.get(), rule.is_shared());
                     let (limits, rule) = (&plan.limits, rule.name());
                     let patience = Duration::ZERO;
                     sorted.leased.push((place, Bucket { slot, print, rule, is_shared, limits, cost, patience }));
@@ -324,7 +325,7 @@ impl Limiter {
             let charge = rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
             let (plan, charge) = charge.ok_or(Undecided)?;
             let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
-            shares.push((place, limits, Charge { key: [&charge.key, " share"].concat(), ..charge }));
+            shares.push((place, limits, Charge { key: allowance::share(&charge.key), ..charge }));
         }
         Ok(shares)
     }

@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use policy::{Fingerprint, Instant};
+use policy::{Fingerprint, Instant, allowance};
 
 use super::limiter::{Host, Limiter};
 use crate::block::{Known, Take, half};
@@ -259,7 +259,7 @@ impl<'a, 's> Till<'a, 's> {
     where
         'a: 'l,
     {
-        let key = if is_share { [&self.seat.key, " share"].concat() } else { self.seat.key.clone() };
+        let key = if is_share { allowance::share(&self.seat.key) } else { self.seat.key.clone() };
         let taker = Taker { print: self.seat.print, limits, longest: &self.rule.longest, cost };
         Charge { key, taker, shadow: false }
     }
@@ -267,7 +267,7 @@ impl<'a, 's> Till<'a, 's> {
     fn bucket(&self, cost: NonZeroU32) -> Bucket<'a> {
         let patience = self.plan.queue.map_or(Duration::ZERO, |terms| terms.max_wait);
         Bucket {
-            slot: [&self.seat.key, " lease"].concat(),
+            slot: allowance::leased(&self.seat.key),
             print: self.seat.print,
             rule: self.rule.name(),
             is_shared: self.rule.is_shared(),

@@ -19,6 +19,49 @@ fn proxy(store: &Store) -> EnvoyStage {
     scenario.envoy_only("the host reaches no Redis").workers(2).envoy().unwrap_or_else(|report| panic!("{report}"))
 }
 
+/// A proxy whose limits are the fleet's: one for all callers, one for each user.
+fn limited(store: &Store) -> EnvoyStage {
+    let state = r#""state": {"env": "STATE_PASSWORD", "timeout": "5s"}"#;
+    let admin = format!(r#"{{"operators": {{"role": "operator"}}, {state}}}"#);
+    let rules = r#"{"name": "all", "key": ["upstream"], "upstream": "all", "match": {"prefix": "/all"}, "limit": {"rate": "2/h"}},
+        {"name": "users", "key": ["user"], "upstream": "users", "match": {"prefix": "/users"}, "limit": {"rate": "1/h"}}"#;
+    let ratelimit =
+        format!(r#"{{{state}, "scope": "fleet", "fleet": {{"budget": "5s"}}, "slots": 16, "rules": [{rules}]}}"#);
+    let scenario = Scenario::new(&[("admin", &admin), ("ratelimit", &ratelimit)]);
+    let scenario = scenario.environment("STATE_PASSWORD", PASSWORD).cluster_at("state", store.webdis.address());
+    scenario.envoy_only("the host reaches no Redis").workers(2).envoy().unwrap_or_else(|report| panic!("{report}"))
+}
+
+#[test]
+fn limits_of_a_fleet_are_filled_for_all_of_its_proxies_or_not_at_all() {
+    let mut store = Store::start();
+    let stages = [limited(&store), limited(&store)];
+    for (path, passes) in [("/all", 2), ("/users", 1)] {
+        for turn in 0..passes {
+            assert_eq!(ask(&stages[turn % 2], "GET", path).0, 200, "{path}");
+        }
+        for stage in &stages {
+            becomes(stage, path, 429, "RATE_LIMITED");
+        }
+    }
+    for (name, path) in [("all", "/all"), ("users", "/users")] {
+        let reset = format!("/admin/rate-limits/{name}/reset");
+        // A rule is told of a second after it is there.
+        becomes(&stages[0], "/admin/rate-limits", 200, &format!(r#""name":"{name}""#));
+        let (status, body) = ask(&stages[0], "POST", &reset);
+        assert!(status == 200 && body.contains(r#""after":"full","reach":"fleet""#), "{status} {body}");
+        assert_eq!(ask(&stages[0], "GET", path).0, 200, "at once here: {path}\n{}", stages[0].envoy.log());
+    }
+    // The other proxy has one token of the first limit left, as soon as it asks again.
+    becomes(&stages[1], "/all", 200, "");
+    becomes(&stages[1], "/users", 429, "");
+    assert!(stages[0].envoy.wait_for_log(r#""what":"rate limit","target":"users""#));
+    store.redis.kill();
+    let (status, body) = ask(&stages[0], "POST", "/admin/rate-limits/all/reset");
+    assert!(status == 503 && body.contains("SERVICE_UNAVAILABLE"), "{status} {body}");
+    assert_eq!(stages[0].envoy.log().matches("audit ").count(), 2, "{}", stages[0].envoy.log());
+}
+
 fn ask(stage: &EnvoyStage, method: &str, path: &str) -> (u16, String) {
     let request = Request::new(method, path).header("x-weir-user", "olga").header("x-weir-roles", "operator");
     let answer = proxy::client::call(stage.envoy.address(), &request).unwrap();
