@@ -270,7 +270,7 @@ fn routed(listener: &Json, name: &str, routes: &str, folder: &Folder) -> Json {
 /// The cluster that leads to this slot's listener. Both count as one.
 fn way_back(cluster: &Json, slot: Slot) -> Json {
     let mut cluster = cluster.clone();
-    let own = cluster["name"].take();
+    let own = cluster.get("name").cloned().unwrap_or_default();
     let name = slot.of(own.as_str().unwrap_or_default());
     let place = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/envoy_internal_address";
     if let Some(address) = cluster.pointer_mut(place) {

@@ -146,7 +146,7 @@ fn fifty_answers_that_are_too_long_together_are_not_all_told() {
 fn a_flood_of_batches_is_turned_away() {
     let few = BATCH.replacen('{', r#"{"running_max": 2, "#, 1);
     Scenario::new(&[("compose", &few)]).workers(1).cluster("weir_internal").check(&format!(
-        r#"
+        r"
         origin 200 hold body='{{}}'
         start POST /api/batch body='{batch}' as one
         start POST /api/batch body='{batch}' as two
@@ -154,7 +154,7 @@ fn a_flood_of_batches_is_turned_away() {
         POST /api/batch body='{batch}' -> 503 retry-after=1 body.error.code=SERVICE_UNAVAILABLE
         saw nothing
         release
-        "#,
+        ",
         batch = of_tracks(0..3)
     ));
 }

@@ -1,5 +1,7 @@
 //! The arithmetic of the script that Redis runs, for one bucket with one limit.
 
+#![allow(clippy::float_cmp, reason = "whole microseconds, as Lua has them")]
+
 use policy::state::Reply;
 
 /// One bucket: when it is full, or what a window has counted, with the microsecond at which each no longer counts.
