@@ -93,7 +93,7 @@ function limit({ name, providers, policy, kept_by, per, tokens, most, waiting, c
   const item = make("li", {}, row(span("name", name), tokens === undefined ? "" :
     span(tokens ? "good" : "bad", `${tokens} of ${count(most, "token")}`), acts(
     waiting ? act("Drain", `Drain the queue of ${name}`, `Send all away who wait for ${name}?`, "POST", `/admin/queues/${name}/drain`) : "",
-    kept_by === "fleet" ? "" : act("Fill", `Fill the buckets of ${name}`, `Fill the buckets of ${name}?`, "POST", `/admin/rate-limits/${name}/reset`))));
+    act("Fill", `Fill the buckets of ${name}`, `Fill the buckets of ${name}?`, "POST", `/admin/rate-limits/${name}/reset`))));
   if (tokens !== undefined) item.append(make("meter", { ariaLabel: `Tokens of ${name}`, max: most, value: tokens, low: most / 4, optimum: most }));
   if (waiting) item.append(make("div", { className: "warn" }, count(waiting, "request") + " waiting" +
     (queue && queue.per === "caller" ? ` of ${count(queue.callers, "caller")}, at most ${queue.longest} of one` : "")));
