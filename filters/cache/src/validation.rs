@@ -62,13 +62,8 @@ pub fn find(
     response: &Headers,
 ) -> Finding {
     match admission::status(response) {
-        Some(304) if is_conditional => match (response.first("etag"), stored.first("etag")) {
-            // §4.3.4: a validator that is not the stored one is of another response.
-            (Some(said), Some(kept)) if !precondition::is_weakly_same(said.trim_ascii(), kept.trim_ascii()) => {
-                Finding::Unchanged
-            }
-            _ => Finding::Confirmed,
-        },
+        Some(304) if is_conditional && confirms(stored, response) => Finding::Confirmed,
+        Some(304) if is_conditional => Finding::Unchanged,
         _ if admission::is_makeshift(response) => Finding::Failed,
         Some(200) if inquiry.is_head => {
             if describes(stored, length, response) {
@@ -81,6 +76,20 @@ pub fn find(
         // No error by RFC 5861, but for a route that says how long to do without an upstream.
         Some(429) if route.if_error > 0 => Finding::Failed,
         _ => Finding::Replaced,
+    }
+}
+
+/// Whether what a 304 says is about what is stored (§4.3.4): a strong validator is the stored one, a weak one corresponds to it, and
+/// where there is none, it is about what was asked for.
+fn confirms(stored: &Headers, response: &Headers) -> bool {
+    let [said, kept] = [response, stored].map(|headers| headers.first("etag").map(<[u8]>::trim_ascii));
+    match (said, kept) {
+        (Some(said), kept) if !said.starts_with(b"W/") => kept == Some(said),
+        (Some(said), Some(kept)) => precondition::is_weakly_same(said, kept),
+        (said, _) => match response.first("last-modified") {
+            Some(date) => stored.first("last-modified") == Some(date),
+            None => said.is_none(),
+        },
     }
 }
 

@@ -36,11 +36,12 @@ pub struct Failure {
 const NOT_ASKED: [&str; 2] = ["CIRCUIT_BREAKER_OPEN", "RATE_LIMITED"];
 
 impl Outcome {
-    /// Whether it is known what the upstream has done. A gateway that failed may have handed the request on before.
+    /// Whether it is known what the upstream has done. One that failed may have done it before, and so may one that waited in vain
+    /// for the rest of a request (RFC 9110 §15.5.9, §15.6); a gateway may have handed it on.
     pub fn is_sure(&self) -> bool {
         match self {
             Self::Lost => false,
-            Self::Answer { status: 502..=504, body, .. } => {
+            Self::Answer { status: 408 | 500..=599, body, .. } => {
                 let code = Value::parse(body).ok();
                 let code = code.as_ref().and_then(|body| body.member("error")).and_then(|error| error.member("code"));
                 code.and_then(Value::as_text).is_some_and(|code| NOT_ASKED.contains(&code))

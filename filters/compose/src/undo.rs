@@ -16,6 +16,8 @@ use crate::value::Value;
 /// The first wait between two tries, and the longest.
 const WAIT: Duration = Duration::from_millis(200);
 const WAIT_MAX: Duration = Duration::from_secs(30);
+/// For so long, a call whose answer was never heard may still be under way at the upstream.
+const UNDER_WAY: Duration = Duration::from_secs(30);
 
 /// A call of a step, and what it was answered, where that is known.
 #[derive(Clone, Debug, PartialEq)]
@@ -160,8 +162,12 @@ impl Undo {
                 }
                 Err(_) => false,
             },
-            // It is refused now, and so it was not done then: the upstream would know its key.
-            (None, false) => matches!(outcome, Outcome::Answer { status: 400 | 404 | 409 | 410 | 422, .. }),
+            // It is refused now, and so it was not done then: the upstream would know its key. A conflict may be with the first
+            // one, as long as that may be under way (draft-ietf-httpapi-idempotency-key-header §2.7).
+            (None, false) => match outcome {
+                Outcome::Answer { status: 409, .. } => now.since(thing.since) >= UNDER_WAY,
+                _ => matches!(outcome, Outcome::Answer { status: 400 | 404 | 410 | 422, .. }),
+            },
         };
         if is_over {
             self.things.remove(at);

@@ -65,7 +65,8 @@ fn an_answer_is_read_as_what_it_means_for_what_is_stored() {
     type Row<'a> = (&'a str, &'a str, bool, Lines<'a>, Lines<'a>, Finding);
     use Finding::{Confirmed, Contradicted, Described, Failed, Replaced, Unchanged};
     let tagged: Lines<'_> = &[("etag", "\"a\""), ("last-modified", DATE)];
-    let rows: [Row<'_>; 22] = [
+    let weak: Lines<'_> = &[("etag", "W/\"a\"")];
+    let rows: [Row<'_>; 27] = [
         ("§4.3.3", "GET", true, tagged, &[(":status", "304")], Confirmed),
         ("§4.3.4", "GET", true, tagged, &[(":status", "304"), ("etag", "\"a\"")], Confirmed),
         ("§4.3.4 weakly", "GET", true, tagged, &[(":status", "304"), ("etag", "W/\"a\"")], Confirmed),
@@ -76,7 +77,26 @@ fn an_answer_is_read_as_what_it_means_for_what_is_stored() {
             true,
             &[("last-modified", DATE)],
             &[(":status", "304"), ("etag", "\"b\"")],
-            Confirmed,
+            Unchanged,
+        ),
+        ("§4.3.4 strong, not stored", "GET", true, weak, &[(":status", "304"), ("etag", "\"a\"")], Unchanged),
+        ("§4.3.4 weak twice", "GET", true, weak, &[(":status", "304"), ("etag", "W/\"a\"")], Confirmed),
+        (
+            "§4.3.4 weak, not stored",
+            "GET",
+            true,
+            &[("last-modified", DATE)],
+            &[(":status", "304"), ("etag", "W/\"a\"")],
+            Unchanged,
+        ),
+        ("§4.3.4 its date", "GET", true, tagged, &[(":status", "304"), ("last-modified", DATE)], Confirmed),
+        (
+            "§4.3.4 another date",
+            "GET",
+            true,
+            tagged,
+            &[(":status", "304"), ("last-modified", "Sun, 06 Nov 1994 08:49:38 GMT")],
+            Unchanged,
         ),
         ("§4.3.3 not asked for", "GET", false, tagged, &[(":status", "304")], Replaced),
         ("§4.3.3 a new one", "GET", true, tagged, &[(":status", "200")], Replaced),
