@@ -187,8 +187,20 @@ fn everywhere(old: &Gateway<'_>, new: &Gateway<'_>) -> Vec<(String, String, Stri
 
 /// What every request meets, by name; what is said of single routes, upstreams and tiers is not in it.
 fn options(gateway: &Gateway<'_>) -> BTreeMap<String, Json> {
-    let elsewhere =
-        ["routes", "rules", "breakers", "providers", "upstreams", "tiers", "permissions", "default", "refresh"];
+    // `plugins` are digests of all the others.
+    let elsewhere = [
+        "routes",
+        "rules",
+        "breakers",
+        "providers",
+        "upstreams",
+        "tiers",
+        "permissions",
+        "default",
+        "refresh",
+        "plugins",
+        "key_sets",
+    ];
     let mut options = BTreeMap::new();
     for filter in gateway.filters {
         for (key, value) in filter.config.as_object().into_iter().flatten() {
