@@ -14,7 +14,8 @@
 //! What is leased ahead may be spent up to a *term* later than it was leased (a tenth of the window, from one to four
 //! intervals). To hold for *every* stretch of time, Redis keeps a reserve of `rate × term` back from the burst: of what is
 //! spent in a stretch `t`, all was leased in `term + t`, so it is at most `burst − rate × term + rate × (term + t)`.
-//! **Over-admission: 0.**
+//! **Over-admission: 0.** Slow limits have no reserve: their tokens are spent when the answer comes, a `budget` later at most, so
+//! one stretch of time may hold `rate × budget` more than the limit, which the next has less; from the beginning on, never.
 //!
 //! Windows ([`crate::window`]) are counted in Redis as they are here. What Redis has counted is spent when its answer comes, which
 //! may take a `budget`, so a sliding window counts for as much longer, up to a sixteenth of its length. Where it is a fixed one, so
@@ -29,7 +30,8 @@
 //! intervals before. A promise is never taken back, since others may stand behind it: each time that a proxy's line ends because its
 //! clients left, one token may lapse unused, and one when a proxy dies. A promise is no further ahead than `max_wait`.
 //!
-//! **Redis is away** when an answer takes longer than `budget` or is no answer. Then, at once and for all workers,
+//! **Redis is away** when an answer takes longer than `budget` or is no answer; so it is for a request that finds no room in its worker's
+//! next question. Then, at once and for all workers,
 //! `when_unavailable` counts: each proxy's share (the limit ÷ the proxies last seen, in a bucket of its own), or all pass, or
 //! none does. What was leased before is still spent, what was refused stays refused. The proxy's leader asks four times a second; its
 //! first answer ends it. Shares add up to one burst more for an outage, and where the burst is smaller than the number of
