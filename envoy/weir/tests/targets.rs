@@ -117,7 +117,9 @@ fn keeps_to_schemas(objects: &[Json], known: &[&str]) {
 fn istio_accepts_what_is_rendered() {
     let known = ["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"];
     keeps_to_schemas(&for_istio(POLICY), &known);
-    keeps_to_schemas(&for_istio(&demo()), &known);
+    let objects = for_istio(&demo());
+    keeps_to_schemas(&objects, &known);
+    assert!(!json!(objects).to_string().contains("weir_admin"), "nothing leads to Envoy's administration");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::envoy::listener::Side;
-use crate::envoy::{Plan, filter, route};
+use crate::envoy::{Plan, filter, operation, route};
 use crate::istio::{Settings, selector};
 use crate::kubernetes::NAME;
 use crate::translate::Filter;
@@ -56,6 +56,8 @@ pub fn routes(
     settings: &Settings,
 ) -> Json {
     let mut routes = route::table(plan, Side::Outer);
+    // Istio shows Envoy's metrics itself; nothing else leads to its administration there.
+    routes.retain(|entry| entry.pointer("/route/cluster").is_none_or(|cluster| cluster != operation::NAME));
     for entry in &mut routes {
         if let Some(found) = entry.pointer_mut("/route/cluster")
             && let Some(renamed) = found.as_str().and_then(cluster)
