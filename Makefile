@@ -37,11 +37,11 @@ run: targets envoy wasm native ## Start Envoy with the filters on the demo polic
 test: tools wasm unit one node ## Install what the tests need and run them all: natively, in Node, in wasmtime, in Envoy
 
 unit: wasm
-	cargo test --workspace --locked
+	tests/run --workspace
 
 # Some of the scenarios once more, with all filters out of one module.
 one: wasm
-	WEIR_ONE_MODULE=1 cargo test --locked -p suite --test chain --test demo
+	WEIR_ONE_MODULE=1 tests/run -p suite --test chain --test demo
 
 node: targets bindgen
 	cargo test --locked --target wasm32-unknown-unknown --lib $(PURE_PACKAGES)
