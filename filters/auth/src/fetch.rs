@@ -2,9 +2,8 @@
 
 use std::time::Duration;
 
-use policy::{ConfigError, Period};
-
 use policy::fields::Fields;
+use policy::{ConfigError, Period, Url};
 
 /// Longer is no request for a small document.
 const TIMEOUT_MAX: Period = Period::of_seconds(30);
@@ -22,8 +21,8 @@ const BYTES_MAX: u32 = 1 << 20;
 /// Where an issuer publishes its keys, and how they are kept up to date.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Fetch {
-    /// The URL, as configured.
-    pub url: String,
+    /// Where they are.
+    pub url: Url,
     /// Envoy's cluster that leads there.
     pub cluster: String,
     /// How old a set may get before it is fetched again; the issuer's `max-age` may shorten it.
@@ -40,18 +39,14 @@ pub struct Fetch {
     pub waiting_max: usize,
     /// A longer document is refused.
     pub bytes_max: usize,
-    /// Where the authority ends in `url`, and where it begins.
-    authority: (usize, usize),
 }
 
 impl Fetch {
     pub(crate) fn read(mut fields: Fields) -> Result<Self, ConfigError> {
-        let url = fields.needed("url")?;
-        let authority = authority(&url).ok_or_else(|| {
-            let reason =
-                format!("must be like https://id.example/jwks.json, without blanks, user and fragment, got {url:?}");
-            ConfigError::at("url", reason)
-        })?;
+        let text = fields.needed("url")?;
+        let reason =
+            format!("must be like https://id.example/jwks.json, without blanks, user and fragment, got {text:?}");
+        let url = Url::new(text).ok_or_else(|| ConfigError::at("url", reason))?;
         let cluster = fields.needed("cluster")?;
         if cluster.is_empty() {
             return Err(ConfigError::at("cluster", "must not be empty"));
@@ -70,7 +65,6 @@ impl Fetch {
             wait: period("wait", WAIT_MAX, 2)?,
             waiting_max: fields.number("waiting_max", 0, WAITING_MAX)?.unwrap_or(256) as usize,
             bytes_max: fields.number("bytes_max", 256, BYTES_MAX)?.unwrap_or(65_536) as usize,
-            authority,
             url,
         };
         if fetch.keep < fetch.refresh {
@@ -79,27 +73,6 @@ impl Fetch {
         fields.end()?;
         Ok(fetch)
     }
-
-    /// The host of the URL, with its port where it names one.
-    pub fn authority(&self) -> &str {
-        self.url.get(self.authority.0..self.authority.1).unwrap_or_default()
-    }
-
-    /// The path of the URL with its query.
-    pub fn path(&self) -> &str {
-        self.url.get(self.authority.1..).filter(|path| !path.is_empty()).unwrap_or("/")
-    }
-}
-
-/// From where to where a URL names its host.
-fn authority(url: &str) -> Option<(usize, usize)> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let start = url.len() - rest.len();
-    let length = rest.find('/').unwrap_or(rest.len());
-    let plain = |byte: u8| matches!(byte, b'!'..=b'~') && byte != b'#';
-    let host = rest.get(..length)?;
-    let good = !host.is_empty() && !host.contains(['@', '?']) && rest.bytes().all(plain);
-    good.then_some((start, start + length))
 }
 
 #[cfg(test)]
@@ -115,12 +88,12 @@ mod tests {
     #[test]
     fn a_url_and_a_cluster_suffice() {
         let fetch = read(r#"{"url": "https://id.example:8443/a/jwks?x=1", "cluster": "id"}"#).unwrap();
-        assert_eq!((fetch.authority(), fetch.path()), ("id.example:8443", "/a/jwks?x=1"));
+        assert_eq!((fetch.url.authority(), fetch.url.path()), ("id.example:8443", "/a/jwks?x=1"));
         assert_eq!((fetch.refresh, fetch.timeout), (Duration::from_mins(10), Duration::from_secs(2)));
         assert_eq!((fetch.keep, fetch.cooldown), (Duration::from_hours(24), Duration::from_secs(30)));
         assert_eq!((fetch.wait, fetch.waiting_max, fetch.bytes_max), (Duration::from_secs(2), 256, 65_536));
         let fetch = read(r#"{"url": "http://10.0.0.1", "cluster": "id"}"#).unwrap();
-        assert_eq!((fetch.authority(), fetch.path()), ("10.0.0.1", "/"));
+        assert_eq!((fetch.url.authority(), fetch.url.path()), ("10.0.0.1", "/"));
     }
 
     #[test]

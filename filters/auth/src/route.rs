@@ -1,13 +1,11 @@
 //! What a route asks of a request's credential.
 
-use std::collections::BTreeMap;
-
-use policy::route::{RawMatch, Target};
+use policy::fields::Fields;
+use policy::json::Json;
+use policy::route::Target;
 use policy::{ConfigError, Match};
 
 use crate::permission::{Demand, Granted, Permissions};
-use policy::fields::Fields;
-use policy::json::Json;
 
 /// Which requests, and what is asked of them.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -56,7 +54,7 @@ impl Route {
         if !fields.has("match") {
             return Err(ConfigError::at("match", "is missing; an empty object matches every request"));
         }
-        let pattern = pattern(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
+        let pattern = Match::read(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
         let mode = Mode::read(&mut fields, "auth")?.ok_or_else(|| ConfigError::at("auth", "is missing"))?;
         let allow = match fields.any("allow") {
             None => Vec::new(),
@@ -83,24 +81,4 @@ impl Mode {
             Some(other) => Err(ConfigError::at(name, format!("must be required, optional or off, got {other:?}"))),
         }
     }
-}
-
-fn pattern(mut fields: Fields) -> Result<Match, ConfigError> {
-    let mut headers = BTreeMap::new();
-    for (name, json) in fields.object("headers")?.rest() {
-        let Json::Text(value) = json else {
-            return Err(ConfigError::at(name, "must be a string").inside("headers"));
-        };
-        headers.insert(name, value);
-    }
-    let raw = RawMatch {
-        path: fields.text("path")?,
-        prefix: fields.text("prefix")?,
-        template: fields.text("template")?,
-        methods: fields.texts("methods")?.unwrap_or_default(),
-        hosts: fields.texts("hosts")?.unwrap_or_default(),
-        headers,
-    };
-    fields.end()?;
-    Match::try_from(raw)
 }

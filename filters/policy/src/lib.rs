@@ -43,6 +43,7 @@ pub mod rejection;
 pub mod route;
 pub mod state;
 pub mod stored;
+pub mod url;
 
 pub use config::ConfigError;
 pub use fingerprint::{Fingerprint, Seed};
@@ -52,3 +53,4 @@ pub use instant::Instant;
 pub use period::Period;
 pub use rejection::{Rejection, Reply};
 pub use route::Match;
+pub use url::Url;

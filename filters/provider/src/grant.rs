@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use policy::fields::Fields;
 use policy::state::{Variables, base64};
-use policy::{ConfigError, Period, Seed};
+use policy::{ConfigError, Period, Seed, Url};
 
 use crate::secret::Secret;
 use crate::target::encoded;
@@ -36,9 +36,7 @@ pub struct Grant {
     pub leeway: Duration,
     /// What proves that we may have a token.
     pub client_secret: Secret,
-    url: String,
-    /// Where the authority ends in `url`, and where it begins.
-    authority: (usize, usize),
+    url: Url,
     authorization: Option<Secret>,
     body: Secret,
 }
@@ -59,12 +57,9 @@ impl Grant {
     /// # Errors
     /// The first mistake, with its place.
     pub fn read(mut fields: Fields, variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
-        let url = fields.needed("token_url")?;
-        let authority = authority(&url).ok_or_else(|| {
-            let reason =
-                format!("must be like https://id.example/token, without blanks, user and fragment, got {url:?}");
-            ConfigError::at("token_url", reason)
-        })?;
+        let text = fields.needed("token_url")?;
+        let reason = format!("must be like https://id.example/token, without blanks, user and fragment, got {text:?}");
+        let url = Url::new(text).ok_or_else(|| ConfigError::at("token_url", reason))?;
         let cluster = fields.needed("cluster")?;
         if cluster.is_empty() {
             return Err(ConfigError::at("cluster", "must not be empty"));
@@ -97,7 +92,6 @@ impl Grant {
             waiting_max: fields.number("waiting_max", 0, WAITING_MAX)?.unwrap_or(256) as usize,
             client_secret: secret,
             url,
-            authority,
             authorization,
             body,
         };
@@ -109,8 +103,8 @@ impl Grant {
     pub fn headers(&self) -> Vec<(&str, &str)> {
         let mut headers = vec![
             (":method", "POST"),
-            (":path", self.url.get(self.authority.1..).filter(|path| !path.is_empty()).unwrap_or("/")),
-            (":authority", self.url.get(self.authority.0..self.authority.1).unwrap_or_default()),
+            (":path", self.url.path()),
+            (":authority", self.url.authority()),
             ("content-type", "application/x-www-form-urlencoded"),
             ("accept", "application/json"),
             ("user-agent", crate::config::USER_AGENT),
@@ -128,7 +122,7 @@ impl Grant {
     /// is said to the endpoint: a token survives a new configuration, and another secret begins anew.
     pub fn key(&self, suffix: &str) -> String {
         let authorization = self.authorization.as_ref().map_or("", Secret::text);
-        let said = [self.cluster.as_str(), &self.url, authorization, self.body.text()].map(str::as_bytes);
+        let said = [self.cluster.as_str(), self.url.text(), authorization, self.body.text()].map(str::as_bytes);
         let print = Seed::from_random([0; 16]).fingerprint(said).to_bytes();
         ["weir.provider.token.", &base64::encode(&print), suffix].concat()
     }
@@ -147,17 +141,6 @@ fn shown(id: &Secret, secret: &Secret, in_form: bool, scope: &str) -> (Option<Se
     }
     let pair = base64::encode([id.as_str(), ":", &secret].concat().as_bytes());
     (Some(Secret::of_parts(&["Basic ", &pair])), Secret::of_parts(&[&body]))
-}
-
-/// From where to where a URL names its host.
-fn authority(url: &str) -> Option<(usize, usize)> {
-    let rest = url.strip_prefix("https://").or_else(|| url.strip_prefix("http://"))?;
-    let start = url.len() - rest.len();
-    let length = rest.find('/').unwrap_or(rest.len());
-    let plain = |byte: u8| matches!(byte, b'!'..=b'~') && byte != b'#';
-    let host = rest.get(..length)?;
-    let good = !host.is_empty() && !host.contains(['@', '?']) && rest.bytes().all(plain);
-    good.then_some((start, start + length))
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ pub(super) struct Keys {
 /// The key of shared data under which an issuer's keys are kept up, and with a `suffix` what belongs to them: named after
 /// where they come from, so that they survive a new configuration, and two issuers may share them.
 fn key(fetch: &Fetch, suffix: &str) -> String {
-    credential::keys(&fetch.cluster, &fetch.url, suffix)
+    credential::keys(&fetch.cluster, fetch.url.text(), suffix)
 }
 
 impl Keys {
@@ -135,8 +135,8 @@ impl Keys {
         }
         let headers = [
             (":method", "GET"),
-            (":path", fetch.path()),
-            (":authority", fetch.authority()),
+            (":path", fetch.url.path()),
+            (":authority", fetch.url.authority()),
             ("accept", "application/jwk-set+json, application/json"),
         ];
         match callout::send(&fetch.cluster, &headers, &[], fetch.timeout) {

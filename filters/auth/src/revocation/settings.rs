@@ -101,7 +101,7 @@ impl Following {
     pub(crate) fn read(fields: &mut Fields, environment: &Environment<'_>) -> Result<Option<Self>, ConfigError> {
         let store = if fields.has("state") {
             let inside = |mistake: ConfigError| mistake.inside("state");
-            let raw = raw_store(fields.object("state")?).map_err(inside)?;
+            let raw = RawStore::read(fields.object("state")?).map_err(inside)?;
             Some(Store::new(raw, environment.variables()).map_err(inside)?)
         } else {
             None
@@ -151,19 +151,4 @@ impl Failing {
             Some(other) => Err(ConfigError::at(name, format!("must be stop or continue, got {other:?}"))),
         }
     }
-}
-
-fn raw_store(mut fields: Fields) -> Result<RawStore, ConfigError> {
-    let raw = RawStore {
-        cluster: fields.text("cluster")?,
-        dialect: fields.text("dialect")?,
-        path: fields.text("path")?,
-        authority: fields.text("authority")?,
-        user: fields.text("user")?,
-        env: fields.text("env")?,
-        timeout: fields.text("timeout")?,
-        prefix: fields.text("prefix")?,
-    };
-    fields.end()?;
-    Ok(raw)
 }
