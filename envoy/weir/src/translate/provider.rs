@@ -54,12 +54,13 @@ const AGAIN_MAX: Period = Period::of_seconds(3600);
 /// earlier by all the time that a request has.
 fn leeway(upstream: &Upstream, draft: &mut Draft, mistakes: &mut Mistakes) {
     let (timeout, span) = (upstream.timeout, &upstream.name.span);
-    if upstream.retry.is_none() || timeout.length() <= LEEWAY {
+    if upstream.retry.is_none() {
         return;
     }
     let json = draft.to_json();
     let said = json.pointer("/credentials/oauth2/leeway").map(|said| said.as_str().and_then(Period::parse));
     match said {
+        None if timeout.length() <= LEEWAY => {}
         None if timeout.length() <= LEEWAY_MAX => {
             let Some(mut credentials) = draft.take("credentials") else { return };
             if let Some(mut grant) = credentials.take("oauth2") {
@@ -72,7 +73,8 @@ fn leeway(upstream: &Upstream, draft: &mut Draft, mistakes: &mut Mistakes) {
         Some(None) => {}
         Some(Some(leeway)) if leeway >= timeout => {}
         Some(Some(_)) => {
-            let expected = format!("expected at least the `timeout` of `{}`, {timeout}, or `retry: off`", upstream.name.value);
+            let expected =
+                format!("expected at least the `timeout` of `{}`, {timeout}, or `retry: off`", upstream.name.value);
             let place = draft.locate("credentials.oauth2.leeway");
             mistakes.add(&place, "a retry could show a token that has ended", expected);
         }

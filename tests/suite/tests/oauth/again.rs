@@ -36,7 +36,8 @@ fn begun(lines: &str) -> String {
 }
 
 /// Ways to say 401, with a body and without.
-const REFUSALS: [&str; 2] = [r#"body='{"error": "token-0000000001 is bad"}' www-authenticate=Bearer trailer:t=1"#, "www-authenticate=Bearer"];
+const REFUSALS: [&str; 2] =
+    [r#"body='{"error": "token-0000000001 is bad"}' www-authenticate=Bearer trailer:t=1"#, "www-authenticate=Bearer"];
 
 #[test]
 fn a_request_is_sent_a_second_time_and_not_a_third() {
