@@ -203,14 +203,14 @@ fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             Code::GenerousLimit,
             "p: {url: https://p.example, profile: musicbrainz, user_agent: a/1 (a@b.c), limit: {rate: 1/s, burst: 2}}",
             to_p,
-            "{rate",
+            "limit: {rate: 1/s, burst: 2",
             "more is sent to `p` than it allows",
         ),
         upstream(
             Code::OtherCredential,
             "p: {url: https://p.example, profile: spotify, limit: {rate: 1/s}, credentials: {bearer: {env: WEIR_SECRET}}}",
             to_p,
-            "{bearer",
+            "credentials: {bearer",
             "`p` does not look for a credential like `bearer`",
         ),
         upstream(
