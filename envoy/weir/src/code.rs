@@ -52,10 +52,13 @@ pub enum Code {
     EarlyIdle,
     UnusedUpstream,
     UnusedPermission,
+    GenerousLimit,
+    OtherCredential,
     SharedAnswers,
     IdleCache,
     StoredDespite,
     LongBody,
+    LongKept,
     LongHold,
     IdleSchema,
 }
@@ -64,7 +67,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 32] = [
+pub const TABLE: [Row; 35] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -177,6 +180,18 @@ pub const TABLE: [Row; 32] = [
     (Code::UnusedUpstream, "W307", "unused-upstream", "What nothing leads to is forgotten, or a route is missing."),
     (Code::UnusedPermission, "W308", "unused-permission", "A permission that no route names protects nothing."),
     (
+        Code::GenerousLimit,
+        "W309",
+        "generous-limit",
+        "What is sent beyond a provider's own limit is refused, and who does it for long is banned.",
+    ),
+    (
+        Code::OtherCredential,
+        "W310",
+        "other-credential",
+        "A provider that is shown something else than it looks for answers nobody.",
+    ),
+    (
         Code::SharedAnswers,
         "W401",
         "shared-answers",
@@ -200,6 +215,7 @@ pub const TABLE: [Row; 32] = [
         "long-body",
         "An answer that is larger than what the cache may hold is never stored, however often it is asked for.",
     ),
+    (Code::LongKept, "W405", "long-kept", "What a provider has corrected meanwhile is answered as it was."),
     (
         Code::LongHold,
         "W501",

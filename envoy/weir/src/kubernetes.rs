@@ -56,7 +56,7 @@ pub fn named(name: &str) -> String {
 }
 
 /// Gives each cluster that a filter calls the name that it has there. The way back into the proxy is not there, so stale answers
-/// are refreshed by the requests that find them; nor is a way to Envoy's administration. What a plugin reads is written anew on its
+/// are refreshed by the requests that find them, and clients come again whose provider refused a token; nor is a way to Envoy's administration. What a plugin reads is written anew on its
 /// way, so nobody knows the digest of it.
 pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Filter {
     let mut filter = filter.clone();
@@ -69,6 +69,10 @@ pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Fil
         for plugin in plugins.into_iter().flatten().filter_map(Json::as_object_mut) {
             plugin.remove("sha256");
         }
+    }
+    let providers = filter.config.get_mut("providers").and_then(Json::as_object_mut);
+    for provider in providers.into_iter().flatten().filter_map(|(_, provider)| provider.as_object_mut()) {
+        provider.remove("again");
     }
     rename(&mut filter.config, cluster);
     filter

@@ -199,6 +199,27 @@ fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "1000000",
             "`p` may answer with 1000000 bytes, of which the cache holds 262144",
         ),
+        upstream(
+            Code::GenerousLimit,
+            "p: {url: https://p.example, profile: musicbrainz, user_agent: a/1 (a@b.c), limit: {rate: 1/s, burst: 2}}",
+            to_p,
+            "limit: {rate: 1/s, burst: 2",
+            "more is sent to `p` than it allows",
+        ),
+        upstream(
+            Code::OtherCredential,
+            "p: {url: https://p.example, profile: spotify, limit: {rate: 1/s}, credentials: {bearer: {env: WEIR_SECRET}}}",
+            to_p,
+            "credentials: {bearer",
+            "`p` does not look for a credential like `bearer`",
+        ),
+        upstream(
+            Code::LongKept,
+            "p: {url: https://p.example, profile: acousticbrainz, limit: {rate: 1/s}, answer_max: 10000}",
+            "- {match: 'GET /p/features/{id}', upstream: p, strip: /p, cache: {ttl: 91d, shared: true}}",
+            "91d",
+            "answers to `GET /p/features/{id}` are kept for 91d, and stay true for 90d",
+        ),
         of(
             Code::OpenOrigin,
             &[("MORE", "guard: {cors: {origins: ['*'], credentials: true}}")],
@@ -239,6 +260,27 @@ fn each_thing_that_can_be_said_is_said_of_a_policy_that_has_it_and_nothing_else(
     // The version of Envoy is no part of a policy.
     let missing: Vec<_> = TABLE.iter().map(|row| row.0).filter(|code| rows.iter().all(|row| row.0 != *code)).collect();
     assert_eq!(missing, [Code::OldEnvoy]);
+}
+
+#[test]
+fn one_low_limit_of_several_keeps_a_providers_terms() {
+    let credentials =
+        "{oauth2: {token_url: https://id.example/, client_id: {env: WEIR_SECRET}, client_secret: {env: WEIR_SECRET}}}";
+    for (limits, expected) in [
+        ("{rate: 10/s, burst: 20}", [].as_slice()),
+        ("[{rate: 10/s, burst: 20}, {count: 1000, window: 30s, algorithm: sliding_window}]", &[]),
+        ("{count: 10, window: 1s, algorithm: sliding_window}", &[]),
+        ("{rate: 11/s, burst: 20}", &[Code::GenerousLimit]),
+        ("{rate: 10/s, burst: 21}", &[Code::GenerousLimit]),
+        ("[{rate: 11/s, burst: 5}, {rate: 5/s, burst: 21}]", &[Code::GenerousLimit]),
+        ("{count: 280, window: 30s, algorithm: sliding_window}", &[Code::GenerousLimit]),
+    ] {
+        let upstream =
+            format!("p: {{url: https://p.example, profile: spotify, limit: {limits}, credentials: {credentials}}}");
+        let said = said(&filled(&[("UPSTREAMS", &upstream), ("ROUTES", "- {match: GET /p, upstream: p}")]));
+        let codes: Vec<_> = said.iter().map(|one| one.code).collect();
+        assert_eq!(codes, expected, "{limits}");
+    }
 }
 
 #[test]

@@ -3,12 +3,15 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ::provider::profile;
 use serde_json::Value as Json;
 use weir::document::{self, Document, Reading};
-use weir::envoy::{Plan, bootstrap};
+use weir::envoy::{Plan, bootstrap, internal};
+use weir::{gateway, translate};
 
 /// What every variable of the environment holds here.
 const SECRET: &str = "hush-of-the-environment";
@@ -86,7 +89,8 @@ fn real_providers_are_spoken_to_over_verified_tls() {
         ("oauth.https.accounts.spotify.com.443", "accounts.spotify.com"),
         ("oauth.https.api.beatport.com.443", "api.beatport.com"),
     ];
-    let found: Vec<_> = clusters(&bootstrap).into_iter().filter(|cluster| cluster["name"] != "weir_internal").collect();
+    let is_inside = |cluster: &&Json| internal::NAMES.iter().any(|name| cluster["name"] == **name);
+    let found: Vec<_> = clusters(&bootstrap).into_iter().filter(|cluster| !is_inside(cluster)).collect();
     assert_eq!(found.len(), hosts.len());
     for (name, host) in hosts {
         let cluster = found.iter().find(|cluster| cluster["name"] == name).unwrap();
@@ -113,7 +117,7 @@ fn one_option_puts_the_sandbox_in_the_place_of_all_real_endpoints() {
     }
     let config = provider(&document);
     assert_eq!(config.pointer("/providers/spotify/base").unwrap(), "/spotify/v1");
-    assert_eq!(config.pointer("/providers/spotify/again/authority").unwrap(), "127.0.0.2:77");
+    assert_eq!(config.pointer("/providers/spotify/again/cluster").unwrap(), "weir_again");
     let url = "/providers/beatport/credentials/oauth2/token_url";
     assert_eq!(config.pointer(url).unwrap(), "http://127.0.0.2:77/beatport/v4/auth/o/token/");
     let endpoints =
@@ -123,12 +127,123 @@ fn one_option_puts_the_sandbox_in_the_place_of_all_real_endpoints() {
 }
 
 #[test]
-fn the_demonstration_has_the_routes_of_the_real_policy() {
+fn a_refused_request_comes_in_again_past_the_cache_and_the_breaker_and_not_past_the_limit() {
+    let bootstrap = rendered(&songnodes(None));
+    let listeners = bootstrap.pointer("/static_resources/listeners").unwrap().as_array().unwrap();
+    let chain = |name: &str| -> Vec<String> {
+        let listener = listeners.iter().find(|listener| listener["name"] == name).unwrap();
+        let filters = listener.pointer("/filter_chains/0/filters/0/typed_config/http_filters").unwrap();
+        filters.as_array().unwrap().iter().map(|filter| filter["name"].as_str().unwrap().to_owned()).collect()
+    };
+    let (inner, again) = (chain("weir_internal"), chain("weir_again"));
+    let expected: Vec<_> =
+        inner.iter().filter(|name| !["cache", "breaker"].contains(&name.as_str())).cloned().collect();
+    assert_eq!(again, expected);
+    assert!(again.iter().any(|name| name == "quota") && again.iter().any(|name| name == "provider"));
+    // Where no tokens are fetched, nothing is ever sent a second time.
+    let without =
+        "version: 1\nupstreams: {a: {url: http://a, profile: acousticbrainz}}\nroutes: [{match: /*, upstream: a}]\n";
+    let without = rendered(&read(Path::new("policy.yaml"), without, None).unwrap()).to_string();
+    assert!(without.contains("weir_internal") && !without.contains("weir_again"));
+}
+
+#[test]
+fn no_retry_shows_a_token_that_has_ended() {
+    let with = |upstream: &str, oauth2: &str| {
+        let policy = format!(
+            "version: 1\nupstreams:\n  a: {{url: http://a, profile: spotify, {upstream} credentials: {{oauth2: {{token_url: 'http://i/', \
+             client_id: {{env: ID}}, client_secret: {{env: ID}}{oauth2}}}}}}}\nclients: {{idle_timeout: 2h}}\nroutes: [{{match: /*, upstream: a}}]\n"
+        );
+        let document = read(Path::new("policy.yaml"), &policy, None)?;
+        let leeway = provider(&document).pointer("/providers/a/credentials/oauth2/leeway").cloned();
+        Ok::<_, Vec<String>>(leeway.map(|leeway| leeway.as_str().unwrap().to_owned()))
+    };
+    for (upstream, oauth2, expected) in [
+        // The filter's own ten seconds will do, or nothing is sent a second time.
+        ("timeout: 10s,", "", None),
+        ("retry: off,", "", None),
+        ("retry: off, timeout: 1h,", ", leeway: 1s", Some("1s")),
+        ("", "", Some("30s")),
+        ("timeout: 5m,", "", Some("5m")),
+        ("", ", leeway: 30s", Some("30s")),
+        ("", ", leeway: 1m", Some("1m")),
+    ] {
+        assert_eq!(with(upstream, oauth2).unwrap().as_deref(), expected, "{upstream} {oauth2}");
+    }
+    let wrong = "a retry could show a token that has ended";
+    for (upstream, oauth2, expected) in [
+        ("", ", leeway: 29s", "expected at least the `timeout` of `a`, 30s, or `retry: off`"),
+        ("timeout: 1s,", ", leeway: 0s", "expected at least the `timeout` of `a`, 1s, or `retry: off`"),
+        ("timeout: 301s,", "", "expected a `timeout` of at most 5m, or `retry: off`"),
+    ] {
+        let said = with(upstream, oauth2).unwrap_err();
+        assert!(said.len() == 1 && said[0].contains(&format!("{wrong} | {expected}")), "{said:?}");
+    }
+    // What is no time at all is refused as that.
+    assert!(with("", ", leeway: soon").unwrap_err().iter().all(|said| !said.contains(wrong)));
+}
+
+/// What a policy says of each provider's answers, by route: their data type, and how long they are kept.
+fn kept(document: &Document) -> BTreeMap<String, Json> {
+    let concerned =
+        document.policy.routes.iter().filter(|route| translate::provider::concerns(&document.policy, route));
+    let kept = concerned.map(|route| {
+        let said = route.cache.as_ref().unwrap().to_json();
+        let members = ["data_type", "ttl", "negative", "shared", "despite", "body"];
+        let said: serde_json::Map<_, _> =
+            members.iter().filter_map(|name| Some(((*name).to_owned(), said.get(name)?.clone()))).collect();
+        (gateway::written(route), Json::Object(said))
+    });
+    kept.collect()
+}
+
+#[test]
+fn the_demonstration_and_the_real_policy_before_the_sandbox_agree_on_the_providers() {
     let file = repository("envoy/policies/demo.yaml");
     let demo = read(&file, &std::fs::read_to_string(&file).unwrap(), None).unwrap();
-    assert_eq!(provider(&demo)["routes"], provider(&songnodes(None))["routes"]);
-    let name = "oauth.http.127.0.0.1.9400";
-    assert!(clusters(&rendered(&demo)).iter().any(|cluster| cluster["name"] == name));
+    let real = songnodes(Some("http://127.0.0.1:9400"));
+    assert_eq!(provider(&demo)["routes"], provider(&real)["routes"]);
+    assert_eq!(kept(&demo), kept(&real));
+    assert_eq!(kept(&demo).len(), 14);
+    // Of each provider: where it is, what it is, by what it is told who asks, and where its tokens are.
+    let said = |document: &Document, name: &str| {
+        let one = provider(document).pointer(&format!("/providers/{name}")).unwrap().clone();
+        let upstream = document.policy.upstream(name).unwrap();
+        let credentials = one["credentials"].as_object().map(|all| all.keys().cloned().collect::<Vec<_>>());
+        let endpoint = upstream.provider.as_ref().unwrap().endpoint.clone();
+        let token_url = one.pointer("/credentials/oauth2/token_url").cloned();
+        (one["profile"].clone(), one["base"].clone(), credentials, endpoint, token_url, upstream.address.clone())
+    };
+    let mut names = BTreeSet::new();
+    for upstream in real.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some()) {
+        let name = &upstream.name.value;
+        assert_eq!(said(&demo, name), said(&real, name));
+        names.insert(name.as_str());
+        let breaker = |document: &Document| document.policy.upstream(name).unwrap().breaker.as_ref().unwrap().to_json();
+        assert_eq!(breaker(&demo), breaker(&real), "{name}");
+        // The demonstration allows what the provider does; the real policy stays below it, and has callers wait.
+        let terms = profile::terms(name).unwrap();
+        let limit = demo.policy.upstream(name).unwrap().limit.as_ref().unwrap().to_json();
+        let expected = (format!("{}/s", terms.per_second), u64::from(terms.burst));
+        assert_eq!(
+            (limit["rate"].as_str().unwrap(), limit["burst"].as_u64().unwrap()),
+            (expected.0.as_str(), expected.1)
+        );
+        let limits = real.policy.upstream(name).unwrap().limit.as_ref().unwrap();
+        assert!(limits.items().iter().any(|limit| limit.has("queue")), "{name}");
+    }
+    assert_eq!(names, BTreeSet::from(["acousticbrainz", "beatport", "discogs", "lastfm", "musicbrainz", "spotify"]));
+}
+
+#[test]
+fn answers_are_kept_as_the_profiles_say() {
+    for (route, said) in kept(&songnodes(None)) {
+        let mut words = route.split([' ', '/']).skip_while(|word| *word != "api").skip(1);
+        let (name, word) = (words.next().unwrap(), words.next().unwrap());
+        let lifetime = profile::terms(name).unwrap().lifetimes.iter().find(|lifetime| lifetime.word == word).unwrap();
+        let expected = (Some(lifetime.data_type), Some(format!("{}d", lifetime.days)));
+        assert_eq!((said["data_type"].as_str(), said["ttl"].as_str().map(str::to_owned)), expected, "{route}");
+    }
 }
 
 const FILES: &str = "\
@@ -156,7 +271,7 @@ fn a_secret_in_a_file_is_handed_on_by_a_variable_and_written_nowhere() {
     assert_eq!(credentials["client_secret"], serde_json::json!({"env": variable}));
     assert_eq!(credentials["cluster"], "oauth.http.127.0.0.1.2");
     let again = provider(&document).pointer("/providers/spot-ify/again").unwrap();
-    assert_eq!(*again, serde_json::json!({"cluster": "spot-ify", "authority": "127.0.0.1:1", "timeout": "7s"}));
+    assert_eq!(*again, serde_json::json!({"cluster": "weir_again", "timeout": "5m"}));
     assert!(!rendered(&document).to_string().contains(FILED));
     accepted(&document);
 }

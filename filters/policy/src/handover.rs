@@ -27,6 +27,9 @@ pub mod header {
     pub const FALLBACK: &str = "x-weir-fallback";
     /// Proves that a request is the cache's own, which refreshes what is stored; the cache takes it off whatever it says.
     pub const REFRESH: &str = "x-weir-refresh";
+    /// On a request that a filter sends once more, since a provider refused the token that it left with: it is sent no third
+    /// time. A client that says it harms nobody but itself.
+    pub const AGAIN: &str = "x-weir-again";
 }
 
 /// Keys of filter state, as a filter sets them. The access log reads `%FILTER_STATE(wasm.<key>:PLAIN)%`.

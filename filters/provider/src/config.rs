@@ -41,12 +41,10 @@ pub struct Provider {
     pub again: Option<Again>,
 }
 
-/// How a request is sent by the filter itself, past Envoy's routes.
+/// How a request is sent once more by the filter itself.
 pub struct Again {
-    /// Envoy's cluster that leads to the provider.
+    /// Envoy's cluster that leads back into the proxy.
     pub cluster: String,
-    /// What the provider is called in `Host`.
-    pub authority: String,
     /// How long an answer may take.
     pub timeout: Duration,
 }
@@ -79,8 +77,9 @@ impl Config {
     ///   - `user_agent`: how it is told which program asks, as in `"name/1.0 (https://contact.example)"`. Needed by
     ///     `MusicBrainz` and Discogs. Default: `"weir/<version>"`.
     ///   - `answer_max`: a longer answer, in bytes, is none: 1,024 to 67,108,864. Default: 2,097,152.
-    ///   - `again`: where a request goes once more whose token was refused, past Envoy's routes: `cluster`, `authority` (what
-    ///     the provider is called in `Host`) and `timeout` (default: `10s`). Without it, the client is asked to come again.
+    ///   - `again`: by which way a request goes once more whose token was refused: `cluster`, which leads back into this proxy
+    ///     and to this filter, and `timeout` (default: `10s`). The provider's limit stands on that way, so the second request is
+    ///     counted as the first was. Without it, the client is asked to come again.
     /// - `routes`: which requests are for which provider; the first that matches counts, and what matches none passes. Each
     ///   has a `match` (see [`policy::route::RawMatch`]), a `provider`, and `strip`: what comes before `/search` or
     ///   `/track/{id}`, as in `"/api/spotify"` (default: nothing).
@@ -172,11 +171,10 @@ impl Again {
     fn read(mut fields: Fields) -> Result<Self, ConfigError> {
         let again = Self {
             cluster: fields.needed("cluster")?,
-            authority: fields.needed("authority")?,
             timeout: fields.period("timeout", TIMEOUT_MAX)?.map_or(TIMEOUT, Period::length),
         };
-        if again.cluster.is_empty() || again.authority.is_empty() || again.timeout.is_zero() {
-            return Err(ConfigError::at("", "must have a cluster, an authority and some time"));
+        if again.cluster.is_empty() || again.timeout.is_zero() {
+            return Err(ConfigError::at("", "must have a cluster and some time"));
         }
         fields.end()?;
         Ok(again)

@@ -81,6 +81,10 @@ struct Sent {
     format: Format,
     /// With which token it was sent, where it needed one and has left.
     showing: Rc<RefCell<Option<Showing>>>,
+    /// Whether it has been sent before, with a token that was refused.
+    is_again: bool,
+    /// Whether the answer that refuses its token ended with its headers.
+    is_bodyless: bool,
 }
 
 impl Context for Root {

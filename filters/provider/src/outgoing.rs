@@ -82,17 +82,54 @@ pub fn request(provider: &Provider, client: &Headers, mut path: String, shown: &
     Headers::from_pairs(&pairs)
 }
 
-/// The headers of a provider's own request that is sent once more, with another token and past Envoy's routes, which would
-/// have said `authority`. What is no text is left out.
-pub fn again<'a>(own: &'a Headers, authority: &'a str, authorization: &'a str) -> Vec<(&'a str, &'a str)> {
-    let mut headers = vec![(":authority", authority), ("authorization", authorization)];
-    for (name, value) in own {
+/// What of a client's headers a second request does not repeat: its credentials, which are judged already, and what is said anew.
+const SAID_ONCE: [&str; 9] = [
+    "authorization",
+    "cookie",
+    "cache-control",
+    "pragma",
+    "content-length",
+    "expect",
+    "te",
+    "transfer-encoding",
+    header::AGAIN,
+];
+
+/// The headers by which a client's request is sent once more: no cache answers it or waits for it, since its first one waits. What is no
+/// text is left out.
+pub fn again(client: &Headers) -> Vec<(&str, &str)> {
+    let mut headers = vec![("cache-control", "no-store"), (header::AGAIN, "1")];
+    for (name, value) in client {
         let (Ok(name), Ok(value)) = (std::str::from_utf8(name), std::str::from_utf8(value)) else { continue };
-        if !["x-forwarded-proto", "content-length", ":authority", "authorization"].contains(&name) {
+        if !SAID_ONCE.contains(&name) && !name.starts_with("x-envoy-") {
             headers.push((name, value));
         }
     }
     headers
+}
+
+/// Whether an answer is in the common shape or a refusal of this proxy's, and no text of whoever could not pass it on.
+pub fn is_dressed(answer: &Headers) -> bool {
+    answer.first("content-type").is_some_and(|kind| kind == b"application/json" || kind == b"application/problem+json")
+}
+
+/// The whole header map of an answer that this filter has dressed before, the second request being the first one's.
+pub fn delivered(answer: &Headers, body_bytes: usize) -> Headers {
+    let length = decimal(body_bytes);
+    let mut pairs: Vec<(&[u8], &[u8])> = vec![(b"content-length", length.as_bytes())];
+    let known = [":status", "content-type", "retry-after"].into_iter().chain(HANDED_BACK);
+    let known: Vec<_> = known.map(str::as_bytes).collect();
+    pairs.extend(answer.iter().filter(|(name, _)| known.contains(name)));
+    Headers::from_pairs(&pairs)
+}
+
+/// The status of an answer, and the other headers of it where it passes no filter: with the ids of its request, which others would add.
+pub fn alone(answer: &Headers, client: Option<&Headers>) -> (u16, Headers) {
+    let status = answer.first(":status").and_then(|status| std::str::from_utf8(status).ok()?.parse().ok());
+    let own = answer.iter().filter(|(name, _)| !matches!(*name, b":status" | b"content-length"));
+    let ids = [header::REQUEST_ID, header::CORRELATION_ID].into_iter();
+    let ids = ids.filter_map(|name| Some((name.as_bytes(), client?.first(name)?)));
+    (status.unwrap_or(502), Headers::from_pairs(&own.chain(ids).collect::<Vec<_>>()))
 }
 
 /// The whole header map of an answer in the common shape, or of a provider's own body; without a length, where the body is

@@ -1,6 +1,7 @@
 //! What is different about each provider: its paths, its ids, its answers and its ways of saying no.
 //!
-//! A profile is data and small functions, one file for each; what happens with them is the same for all.
+//! A profile is data and small functions, one file for each; what happens with them is the same for all. Beside it stand the
+//! provider's [`terms`], for whoever writes a policy.
 
 mod acousticbrainz;
 mod beatport;
@@ -8,10 +9,13 @@ mod discogs;
 mod lastfm;
 mod musicbrainz;
 mod spotify;
+mod terms;
 
 use std::time::Duration;
 
 use policy::json::Json;
+
+pub use terms::{Lifetime, Terms};
 
 use crate::track::Track;
 use crate::view::View;
@@ -170,6 +174,19 @@ static ALL: [&Profile; 6] = [
 /// The profile of this name.
 pub fn find(name: &str) -> Option<&'static Profile> {
     ALL.into_iter().find(|profile| profile.name == name)
+}
+
+/// The terms of the provider of this name.
+pub fn terms(name: &str) -> Option<&'static Terms> {
+    Some(match name {
+        "spotify" => &spotify::TERMS,
+        "musicbrainz" => &musicbrainz::TERMS,
+        "lastfm" => &lastfm::TERMS,
+        "beatport" => &beatport::TERMS,
+        "discogs" => &discogs::TERMS,
+        "acousticbrainz" => &acousticbrainz::TERMS,
+        _ => return None,
+    })
 }
 
 /// The names of all profiles.

@@ -3,7 +3,8 @@
 //! A track has `id`, `name` and `artists` (each with `id` and `name`; an id is `null` where the provider has none), and of
 //! `duration_ms`, `popularity` (0 to 100), `external_ids.isrc`, `album.name`, `release_date`, `bpm`, `key` and `genres` what
 //! the provider says. A search answers `{"provider", "query", "results": [track, …]}`, a look-up by another id than the
-//! track's own likewise, and a look-up of one track `{"provider", …the track}`.
+//! track's own likewise, and a look-up of one track `{"provider", …the track}`. Where results were left out, since all of them would
+//! be too long, `"truncated": true` stands behind them.
 
 use std::fmt::Write;
 
@@ -78,33 +79,40 @@ pub enum Question {
     },
 }
 
-/// The body that answers with several tracks: with so many of them that it is not longer than `bytes_max`.
+/// The body that answers with several tracks: with so many of them that it is not longer than `bytes_max`, and says so where some
+/// are left out.
 pub fn results(provider: &str, question: &Question, tracks: &[Track<'_>], bytes_max: usize) -> String {
     let mut json = Json::opened();
     json.text("provider", provider);
     json.open("query", '{');
-    match question {
-        Question::Search { artist, title, limit } => {
-            json.text("artist", artist);
-            json.text("title", title);
-            json.number("limit", u64::from(*limit));
-        }
-        Question::Id { kind, id } => json.text(kind, id),
-    }
+    json.question(question);
     json.close('}');
     json.open("results", '[');
-    for track in tracks {
-        let (length, is_fresh) = (json.text.len(), json.is_fresh);
+    for (index, track) in tracks.iter().enumerate() {
+        let length = json.text.len();
         json.element('{');
         json.track(track);
         json.close('}');
-        if json.text.len() + "]}".len() > bytes_max {
+        let ending = if index + 1 == tracks.len() { "]}".len() } else { TRUNCATED.len() };
+        if json.text.len() + ending > bytes_max {
+            // What was there before had room for this ending, being no last one.
             json.text.truncate(length);
-            json.is_fresh = is_fresh;
-            break;
+            json.text.push_str(TRUNCATED);
+            return json.text;
         }
     }
     json.close(']');
+    json.closed()
+}
+
+/// How an answer ends of which tracks were left out.
+const TRUNCATED: &str = "],\"truncated\":true}";
+
+/// The body of a search for this; nothing where a path says it all.
+pub fn asked(question: &Question) -> String {
+    let Question::Search { .. } = question else { return String::new() };
+    let mut json = Json::opened();
+    json.question(question);
     json.closed()
 }
 
@@ -184,6 +192,17 @@ impl Json {
     fn number(&mut self, name: &str, value: u64) {
         self.name(name);
         let _ = write!(self.text, "{value}");
+    }
+
+    fn question(&mut self, question: &Question) {
+        match question {
+            Question::Search { artist, title, limit } => {
+                self.text("artist", artist);
+                self.text("title", title);
+                self.number("limit", u64::from(*limit));
+            }
+            Question::Id { kind, id } => self.text(kind, id),
+        }
     }
 
     #[inline(never)]
@@ -290,13 +309,28 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_too_long_has_fewer_results() {
+    fn what_is_asked_again_is_what_was_asked() {
+        let question = Question::Search { artist: "\"a\" é".into(), title: "b\\".into(), limit: 7 };
+        assert_eq!(crate::request::search(asked(&question).as_bytes()), Ok(question));
+        assert_eq!(asked(&Question::Id { kind: "isrc", id: "X".into() }), "");
+    }
+
+    #[test]
+    fn what_would_be_too_long_has_fewer_results_and_says_so() {
         let question = Question::Id { kind: "isrc", id: "X".into() };
         let tracks: Vec<_> = ["a", "b", "c"].map(|name| Track { name, ..Track::default() }).into_iter().collect();
         let all = results("x", &question, &tracks, 4096);
         assert_eq!(results("x", &question, &tracks, all.len()), all);
-        let two = results("x", &question, &tracks[..2], 4096);
+        let cut = |count| {
+            let whole = results("x", &question, &tracks[..count], 4096);
+            [whole.strip_suffix("]}").unwrap(), TRUNCATED].concat()
+        };
+        let two = cut(2);
         assert_eq!(results("x", &question, &tracks, all.len() - 1), two);
-        assert_eq!(results("x", &question, &tracks, 0), results("x", &question, &[], 4096));
+        for bytes_max in two.len() - 1..all.len() {
+            let answer = results("x", &question, &tracks, bytes_max);
+            assert!(answer.len() <= bytes_max && answer.ends_with(TRUNCATED), "{bytes_max} {answer}");
+        }
+        assert_eq!(results("x", &question, &tracks, 0), cut(0));
     }
 }

@@ -1,5 +1,7 @@
 //! Tokens of providers: fetched once per proxy, waited for, dropped where they are refused, and never shown too late.
 
+#[path = "oauth/again.rs"]
+mod again;
 #[path = "oauth/life.rs"]
 mod life;
 
@@ -19,9 +21,6 @@ fn config(grant: &str, provider: &str) -> String {
         "routes": [{{"match": {{"prefix": "/api/spotify/"}}, "provider": "spotify", "strip": "/api/spotify"}}]}}"#
     )
 }
-
-/// Where a request goes once more.
-const AGAIN: &str = r#", "again": {"cluster": "origin", "authority": "api.example", "timeout": "5s"}"#;
 
 fn scenario(grant: &str, provider: &str) -> Scenario {
     Scenario::new(&[("provider", &config(grant, provider))]).cluster("id")
@@ -164,125 +163,6 @@ fn whatever_is_no_token_is_not_shown() {
             "#
         ));
     }
-}
-
-#[test]
-fn a_refused_token_is_dropped_and_the_request_sent_once_more() {
-    scenario("", AGAIN).check(&format!(
-        r#"
-        {}
-        origin {FOUND}
-        eventually {TRACK} -> 200
-        saw {SENT} authorization="Bearer token-0000000001"
-        {}
-        origin /v1/tracks/51Xji81wFy3cM7ggbGczQW 401 body='{{"error": "token-0000000001 is bad"}}' www-authenticate=Bearer trailer:t=1
-        # What refuses every token is not asked for a third.
-        GET /api/spotify/track/51Xji81wFy3cM7ggbGczQW x-request-id=r-1 -> 502 body.error.code=PROXY_ERROR !body~token- !www-authenticate !trailer:t
-        saw GET /v1/tracks/51Xji81wFy3cM7ggbGczQW authorization="Bearer token-0000000002" host=api.example x-request-id=r-1 \
-            accept-encoding=identity !x-forwarded-proto
-        {TRACK} -> 200
-        saw {SENT} authorization="Bearer token-0000000002"
-        GET /api/spotify/track/51Xji81wFy3cM7ggbGczQW -> 502
-        saw GET /v1/tracks/51Xji81wFy3cM7ggbGczQW authorization="Bearer token-0000000002"
-        metric api_gateway_provider_token_fetches_total{{provider=spotify,outcome=fetched}} 2
-        !log~"token-000000000"
-        "#,
-        issues("token-0000000001", 3600),
-        issues("token-0000000002", 3600)
-    ));
-}
-
-#[test]
-fn the_second_answer_is_the_clients() {
-    scenario("", AGAIN).check(&format!(
-        r#"
-        {}
-        origin {FOUND}
-        eventually {TRACK} -> 200
-        saw {SENT}
-        origin /token 500
-        origin 401 hold body=no body=way
-        start {TRACK} as a
-        saw {SENT}
-        start POST /api/spotify/search content-type=application/json body='{{"artist": "a", "title": "b"}}' as b
-        saw GET "/v1/search?q=artist%3A%22a%22%20track%3A%22b%22&type=track&limit=10"
-        start POST "/api/spotify/search?raw=true" content-type=application/json body='{{"artist": "c", "title": "d"}}' as c
-        saw GET "/v1/search?q=artist%3A%22c%22%20track%3A%22d%22&type=track&limit=10"
-        origin 200 cache-control=max-age=7 set-cookie=a=b body='{{"id": "x", "name": "token-0000000002", "artists": [], "tracks": {{"items": []}}}}'
-        release
-        log~"no token from id: status 500"
-        {}
-        finish a -> 200 body.name="***" cache-control=max-age=7 content-type=application/json !set-cookie
-        finish b -> 200 body.provider=spotify body.query.artist=a
-        finish c -> 200 body.name="***"
-        metric api_gateway_provider_token_fetches_total{{provider=spotify,outcome=fetched}} 2
-        "#,
-        issues("token-0000000001", 3600),
-        issues("token-0000000002", 3600)
-    ));
-}
-
-#[test]
-fn an_answer_that_cannot_be_had_in_time_is_503() {
-    let first = issues("token-0000000001", 3600);
-    // Nothing says where it would go once more.
-    scenario("", "").check(&format!(
-        r"
-        {first}
-        origin {FOUND}
-        eventually {TRACK} -> 200
-        origin 401 body=x
-        {TRACK} -> 503 retry-after=1 body.error.code=SERVICE_UNAVAILABLE
-        "
-    ));
-    // A 401 without a body leaves no place for another.
-    scenario("", AGAIN).check(&format!(
-        r"
-        {first}
-        origin {FOUND}
-        eventually {TRACK} -> 200
-        origin 401
-        {TRACK} -> 503 retry-after=1 !body
-        origin {FOUND}
-        eventually {TRACK} -> 200
-        "
-    ));
-    // The endpoint is down.
-    scenario(r#", "wait": "500ms""#, AGAIN).check(&format!(
-        r"
-        {first}
-        origin {FOUND}
-        eventually {TRACK} -> 200
-        origin /token 200 hold
-        origin 401 body=x
-        {TRACK} -> 503 retry-after=1 body.error.code=SERVICE_UNAVAILABLE content-type=application/json
-        "
-    ));
-}
-
-#[test]
-fn whoever_leaves_while_its_request_waits_costs_nothing() {
-    scenario("", AGAIN).check(&format!(
-        r#"
-        {}
-        origin {FOUND}
-        eventually {TRACK} @1 -> 200
-        {TRACK} @2 -> 200
-        saw {SENT}
-        origin /token 500
-        origin 401 body=x
-        start {TRACK} @1 as a
-        log~"no token from id: status 500"
-        leave a
-        origin {FOUND}
-        {}
-        # The other worker does not show the refused one either.
-        eventually {TRACK} @2 -> 200
-        saw {SENT} authorization="Bearer token-0000000002"
-        "#,
-        issues("token-0000000001", 3600),
-        issues("token-0000000002", 3600)
-    ));
 }
 
 #[test]

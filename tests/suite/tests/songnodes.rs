@@ -3,6 +3,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "songnodes/tls.rs"]
+mod tls;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -47,6 +50,39 @@ fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").join(path)
 }
 
+/// The sandbox's, with secrets that are in no source but this one.
+fn settings() -> Settings {
+    let pair = |name: &str, word: &str| {
+        let of = |part| secret(&format!("{name}_{part}")).unwrap();
+        (of(if word.is_empty() { "KEY" } else { "CLIENT_ID" }), of(if word.is_empty() { "SECRET" } else { word }))
+    };
+    Settings {
+        clients: BTreeMap::from([
+            pair("SPOTIFY", "CLIENT_SECRET"),
+            pair("BEATPORT", "CLIENT_SECRET"),
+            pair("DISCOGS", ""),
+        ]),
+        api_keys: BTreeSet::from([secret("LASTFM_API_KEY").unwrap()]),
+        ..Settings::default()
+    }
+}
+
+/// What the policy is rendered to, changed by this, with the sandbox in the place of the real hosts or without.
+fn rendered(sandbox: Option<&str>, change: impl FnOnce(String) -> String) -> serde_json::Value {
+    let text = std::fs::read_to_string(repository("envoy/policies/songnodes.yaml")).expect("it is in the repository");
+    let reading = Reading { sandbox, variable: Some(&secret) };
+    let mut document = document::read(Path::new("songnodes.yaml"), change(text).as_bytes(), &reading)
+        .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
+    document.policy.listen.value.set_port(0);
+    bootstrap::standalone(&Plan { policy: &document.policy, filters: &document.filters, wasm: &module::folder() })
+}
+
+/// How Envoy is started, with what it is told in its environment.
+fn told() -> Options {
+    let environment = SECRETS.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec();
+    Options { environment, log_level: "info,wasm:debug".to_owned(), ..Options::default() }
+}
+
 impl Show {
     fn start() -> Self {
         Self::start_with(|text| text)
@@ -55,34 +91,10 @@ impl Show {
     /// With another policy.
     fn start_with(change: impl FnOnce(String) -> String) -> Self {
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
-        let pair = |name: &str, word: &str| {
-            let of = |part| secret(&format!("{name}_{part}")).unwrap();
-            (of(if word.is_empty() { "KEY" } else { "CLIENT_ID" }), of(if word.is_empty() { "SECRET" } else { word }))
-        };
-        let settings = Settings {
-            clients: BTreeMap::from([
-                pair("SPOTIFY", "CLIENT_SECRET"),
-                pair("BEATPORT", "CLIENT_SECRET"),
-                pair("DISCOGS", ""),
-            ]),
-            api_keys: BTreeSet::from([secret("LASTFM_API_KEY").unwrap()]),
-            ..Settings::default()
-        };
-        let sandbox = Sandbox::start_with(settings, SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+        let sandbox = Sandbox::start_with(settings(), SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
         let url = format!("http://{}", sandbox.address());
-        let text =
-            std::fs::read_to_string(repository("envoy/policies/songnodes.yaml")).expect("it is in the repository");
-        let text = change(text);
-        let reading = Reading { sandbox: Some(&url), variable: Some(&secret) };
-        let mut document = document::read(Path::new("songnodes.yaml"), text.as_bytes(), &reading)
-            .unwrap_or_else(|refused| panic!("{}", refused.render(false)));
-        document.policy.listen.value.set_port(0);
-        let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &module::folder() };
-        let bootstrap = bootstrap::standalone(&plan).to_string();
-        let environment = SECRETS.map(|(name, text)| (name.to_owned(), text.to_owned())).to_vec();
-        let log_level = "info,wasm:debug".to_owned();
-        let options = Options { environment, log_level, ..Options::default() };
-        let envoy = Envoy::start_with(&bootstrap, &options).unwrap_or_else(|failure| panic!("{failure}"));
+        let bootstrap = rendered(Some(&url), change).to_string();
+        let envoy = Envoy::start_with(&bootstrap, &told()).unwrap_or_else(|failure| panic!("{failure}"));
         Self { envoy, sandbox, bootstrap, told: Mutex::default(), _turn: turn }
     }
 
@@ -118,6 +130,16 @@ impl Show {
         let is_refusal = |line: &&str| line.contains("upstream_rq_429:") || line.contains("upstream_rq_503:");
         let stats = self.envoy.stats();
         stats.lines().filter(is_refusal).filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// How many requests its limit has let pass to a provider.
+    fn counted(&self, provider: &str) -> u64 {
+        let line = format!("api_gateway_rate_limit_requests_total_provider_={provider};_status_=allowed;: ");
+        let stats = self.envoy.stats();
+        stats
+            .lines()
+            .find_map(|stat| stat.strip_prefix("wasmcustom.").unwrap_or(stat).strip_prefix(&line)?.parse().ok())
+            .expect(&stats)
     }
 
     /// The tokens that the providers were shown.
@@ -281,7 +303,10 @@ fn an_endpoint_that_is_away_for_a_while_harms_nobody() {
     // All that it has given is revoked: the request is sent once more with another token.
     show.sandbox.token_lifetime(Duration::from_hours(1));
     show.sandbox.revoke_tokens();
+    let (counted, seen) = (show.counted("spotify"), show.sandbox.count(Upstream::Spotify));
     assert_eq!(show.ask("spotify", 1000).status, 200);
+    assert_eq!(show.sandbox.count(Upstream::Spotify) - seen, 2);
+    assert_eq!(show.counted("spotify") - counted, 2, "each time that it was sent is counted");
     show.search();
 }
 

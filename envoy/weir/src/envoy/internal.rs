@@ -12,11 +12,14 @@
 //!
 //! **What a batch asks for** comes in by another such listener, [`CHARGED`], which has `ratelimit`, too: there the client is charged for
 //! each request as if it had sent it alone.
+//!
+//! **What is sent once more**, since a provider refused a token, comes in by a third one, [`AGAIN`], behind the cache and the
+//! breaker: both have let its first request through and wait for its answer, which they hear of once. The upstream's limit is asked.
 
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, filter, listener, typed};
-use crate::translate::compose;
+use crate::translate::{compose, provider};
 
 /// The name of the cluster and of the listener.
 pub const NAME: &str = "weir_internal";
@@ -24,12 +27,15 @@ pub const NAME: &str = "weir_internal";
 /// The name of the cluster and of the listener by which a batch's requests come in, where callers are limited.
 pub const CHARGED: &str = "weir_batch";
 
+/// The name of the cluster and of the listener by which a request comes in that is sent once more, where tokens are fetched.
+pub const AGAIN: &str = "weir_again";
+
 /// The filters that judge a client, and those that a client's request ends at: what they send comes in here.
 const OUTER: [&str; 11] =
     ["secured", "traced", "cors", "front", "guard", "auth", "caller", "ratelimit", "bodies", "compose", "admin"];
 
 /// All such listeners and clusters.
-pub const NAMES: [&str; 2] = [NAME, CHARGED];
+pub const NAMES: [&str; 3] = [NAME, CHARGED, AGAIN];
 
 /// Whether a listener or a cluster is one of them.
 pub fn is_one(listener: &Json) -> bool {
@@ -38,15 +44,24 @@ pub fn is_one(listener: &Json) -> bool {
 
 /// Whether the listener of this name has no filter of that name.
 pub fn leaves_out(listener: &str, filter: &str) -> bool {
-    OUTER.contains(&filter) && !(listener == CHARGED && filter == "ratelimit")
+    match listener {
+        CHARGED if filter == "ratelimit" => false,
+        AGAIN if PASSED.contains(&filter) => true,
+        _ => OUTER.contains(&filter),
+    }
 }
+
+/// The filters that have let the first request through of one that is sent once more.
+const PASSED: [&str; 2] = ["cache", "breaker"];
 
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;
 
 /// Their names: of the listeners, and of the clusters that lead there.
 fn names(plan: &Plan<'_>) -> Vec<&'static str> {
-    [NAME].into_iter().chain(compose::is_charged(plan.policy).then_some(CHARGED)).collect()
+    let charged = compose::is_charged(plan.policy).then_some(CHARGED);
+    let again = provider::fetches_tokens(plan.policy).then_some(AGAIN);
+    [NAME].into_iter().chain(charged).chain(again).collect()
 }
 
 /// The listeners.

@@ -1,7 +1,8 @@
 //! The traps in a policy that is valid: what does not do what it looks like, or does more than was wanted.
 //!
 //! One file for each part of the house that can catch fire: [`reach`] (routes), [`trust`] (who is let in), [`pace`] (limits,
-//! queues, retries and time), [`store`] (what the cache gives to whom), [`guard`] (what it lets in), [`proxy`] (which Envoy). Each looks at the policy, and
+//! queues, retries and time), [`store`] (what the cache gives to whom), [`terms`] (what providers ask),
+//! [`guard`] (what it lets in), [`proxy`] (which Envoy). Each looks at the policy, and
 //! asks the filters' own configurations where those know better; none decides anything that a filter decides.
 
 pub mod guard;
@@ -9,6 +10,7 @@ pub mod pace;
 pub mod proxy;
 pub mod reach;
 pub mod store;
+pub mod terms;
 pub mod trust;
 
 use crate::code::Severity;
@@ -24,6 +26,7 @@ pub fn look(gateway: &Gateway<'_>, envoy: Option<Version>) -> Vec<Mistake> {
     trust::look(gateway, &mut found);
     pace::look(gateway, &mut found);
     store::look(gateway, &mut found);
+    terms::look(gateway, &mut found);
     guard::look(gateway, &mut found);
     proxy::look(gateway, envoy, &mut found);
     found.in_order()

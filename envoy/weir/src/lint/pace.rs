@@ -17,11 +17,6 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     }
     for upstream in &gateway.policy.upstreams {
         retries(upstream, found);
-        if upstream.provider.is_some() && upstream.limit.is_none() {
-            let wrong = format!("nothing limits what is sent to `{}`", upstream.name.value);
-            let fix = "say the `limit` that the provider sets for us";
-            found.add_as(Code::UnlimitedProvider, &upstream.name.span, wrong, fix);
-        }
     }
     early_idle(gateway.policy, found);
 }

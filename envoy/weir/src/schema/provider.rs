@@ -57,8 +57,7 @@ pub(super) fn all() -> Json {
     let secret = [("env!", text(), ENV.2), ("default", text(), DEFAULT)];
     let cluster = [("cluster!", text(), "Envoy's cluster that leads to the token endpoint.")];
     let again = object(&[
-        ("cluster!", text(), "Envoy's cluster that leads to the provider."),
-        ("authority!", text(), "What the provider is called in `Host`."),
+        ("cluster!", text(), "The cluster that leads back into this proxy, and to this filter."),
         ("timeout", period(), "How long an answer may take. Default: 10s."),
     ]);
     let provider = object(&[
@@ -67,7 +66,7 @@ pub(super) fn all() -> Json {
         ("credentials", credentials(&secret, &cluster), "How it is told who asks."),
         ("user_agent", text(), "How it is told which program asks. Default: weir and its version."),
         ("answer_max", whole(1024, 67_108_864), "A longer answer, in bytes, is none. Default: 2097152."),
-        ("again", again, "Where a request goes once more whose token was refused, past Envoy's routes."),
+        ("again", again, "By which way a request goes once more whose token was refused."),
     ]);
     let route = object(&[
         ("match!", matching(), "Which requests."),

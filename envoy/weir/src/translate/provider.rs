@@ -1,7 +1,12 @@
 //! The provider filter: the upstreams that have a profile, and the routes that lead there.
 
-use crate::diagnostic::Mistakes;
+use std::time::Duration;
+
+use policy::Period;
+
+use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
+use crate::envoy::internal;
 use crate::policy::provider::Provider;
 use crate::policy::{Policy, Route, Upstream};
 
@@ -12,7 +17,8 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
         if let Some(Provider { draft, endpoint, .. }) = &upstream.provider {
             let mut draft = draft.clone();
             if endpoint.is_some() {
-                draft.set("again", again(upstream));
+                draft.set("again", again(policy, &upstream.name.span));
+                leeway(upstream, &mut draft, mistakes);
             }
             draft.set("base", Draft::leaf(upstream.address.base.as_str(), &upstream.name.span));
             providers.set(&upstream.name.value, draft);
@@ -31,15 +37,61 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
     })
 }
 
-/// Where a request goes once more whose token was refused: the same place, past the routes.
-fn again(upstream: &Upstream) -> Draft {
-    let span = &upstream.name.span;
-    let timeout = upstream.retry.as_ref().map_or(upstream.timeout, |retry| retry.per_try);
+/// By which way a request goes once more whose token was refused. The line at the limit and the upstream have their own times
+/// there; Envoy keeps the first request, on which nothing moves, for this long.
+fn again(policy: &Policy, span: &Span) -> Draft {
+    let timeout = policy.clients.idle_timeout.min(AGAIN_MAX);
     let mut again = Draft::object(span);
-    again.set("cluster", Draft::leaf(upstream.name.value.as_str(), span));
-    again.set("authority", Draft::leaf(upstream.address.authority(), span));
+    again.set("cluster", Draft::leaf(internal::AGAIN, span));
     again.set("timeout", Draft::leaf(timeout.to_string(), span));
     again
+}
+
+/// The longest that the filter waits.
+const AGAIN_MAX: Period = Period::of_seconds(3600);
+
+/// Envoy's retries show the token that a request left with. None of them may leave after its end, so a token is taken to end
+/// earlier by all the time that a request has.
+fn leeway(upstream: &Upstream, draft: &mut Draft, mistakes: &mut Mistakes) {
+    let (timeout, span) = (upstream.timeout, &upstream.name.span);
+    if upstream.retry.is_none() {
+        return;
+    }
+    let json = draft.to_json();
+    let said = json.pointer("/credentials/oauth2/leeway").map(|said| said.as_str().and_then(Period::parse));
+    match said {
+        None if timeout.length() <= LEEWAY => {}
+        None if timeout.length() <= LEEWAY_MAX => {
+            let Some(mut credentials) = draft.take("credentials") else { return };
+            if let Some(mut grant) = credentials.take("oauth2") {
+                grant.set("leeway", Draft::leaf(timeout.to_string(), span));
+                credentials.set("oauth2", grant);
+            }
+            draft.set("credentials", credentials);
+        }
+        // What is no time, the filter refuses.
+        Some(None) => {}
+        Some(Some(leeway)) if leeway >= timeout => {}
+        Some(Some(_)) => {
+            let expected =
+                format!("expected at least the `timeout` of `{}`, {timeout}, or `retry: off`", upstream.name.value);
+            let place = draft.locate("credentials.oauth2.leeway");
+            mistakes.add(&place, "a retry could show a token that has ended", expected);
+        }
+        None => {
+            let expected = format!("expected a `timeout` of at most {}, or `retry: off`", Period::of(LEEWAY_MAX));
+            mistakes.add(span, "a retry could show a token that has ended", expected);
+        }
+    }
+}
+
+/// What the filter does without being told, and the most that it can be told.
+const LEEWAY: Duration = Duration::from_secs(10);
+const LEEWAY_MAX: Duration = Duration::from_mins(5);
+
+/// Whether any upstream is shown tokens that are fetched.
+pub fn fetches_tokens(policy: &Policy) -> bool {
+    policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()).any(|one| one.endpoint.is_some())
 }
 
 fn entry(route: &Route) -> Draft {

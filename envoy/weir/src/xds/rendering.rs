@@ -138,8 +138,9 @@ impl Rendering {
         }
         // What asks by a way in that is not needed any more may be on it.
         let is_left = |one: &&Json| {
-            let charged = Slot::BOTH.map(|slot| slot.of(internal::CHARGED));
-            charged.iter().any(|name| one["name"] == **name) && listeners.iter().all(|new| new["name"] != one["name"])
+            let ways = [internal::CHARGED, internal::AGAIN].map(|way| Slot::BOTH.map(|slot| slot.of(way)));
+            ways.iter().flatten().any(|name| one["name"] == **name)
+                && listeners.iter().all(|new| new["name"] != one["name"])
         };
         let left: Vec<_> = there.iter().filter(is_left).cloned().collect();
         listeners.extend(left);

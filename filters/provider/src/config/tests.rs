@@ -61,16 +61,13 @@ fn a_mistake_says_where_it_is_and_what_would_be_right() {
         (provider(r#"{"answer_max": 1}"#), "providers.acousticbrainz.answer_max: must be a whole number from 1024"),
         (provider(r#"{"credentials": {}}"#), "providers.acousticbrainz.credentials: must have one of query"),
         (provider(r#"{"again": {}}"#), "providers.acousticbrainz.again.cluster: is missing"),
+        (provider(r#"{"again": {"cluster": ""}}"#), "providers.acousticbrainz.again: must have a cluster"),
         (
-            provider(r#"{"again": {"cluster": "a", "authority": ""}}"#),
+            provider(r#"{"again": {"cluster": "a", "timeout": "0"}}"#),
             "providers.acousticbrainz.again: must have a cluster",
         ),
         (
-            provider(r#"{"again": {"cluster": "a", "authority": "b", "timeout": "0"}}"#),
-            "providers.acousticbrainz.again: must have a cluster",
-        ),
-        (
-            provider(r#"{"again": {"cluster": "a", "authority": "b", "retries": 3}}"#),
+            provider(r#"{"again": {"cluster": "a", "retries": 3}}"#),
             "providers.acousticbrainz.again.retries: is not known here",
         ),
         (

@@ -47,7 +47,7 @@ impl Sent {
 
 impl Filter {
     /// Reads an answer's headers.
-    pub(super) fn receive(&mut self, worker: &Worker, sent: Box<Sent>, is_bodyless: bool) -> Action {
+    pub(super) fn receive(&mut self, worker: &Worker, mut sent: Box<Sent>, is_bodyless: bool) -> Action {
         let headers = match headers::read(Map::Response) {
             Ok(headers) => headers,
             Err(error) => {
@@ -63,14 +63,13 @@ impl Filter {
         }
         let Some(provider) = worker.config.providers.get(sent.expected.provider) else { return Action::Continue };
         if status == 401 && worker.refuse(&sent) {
+            sent.is_bodyless = is_bodyless;
             if is_bodyless {
-                let now = shell::now();
-                // A body cannot be put where there is none, so there is no answer to wait for.
-                worker.concede(provider, sent, now, now);
-                report(headers::set(Map::Response, "content-length", b"0"));
-                return Action::Continue;
+                // It waits, or is answered past the other filters: there is nothing to put in the place of a body.
+                worker.repeat(self.id, sent);
+            } else {
+                self.phase = Phase::Refused(sent);
             }
-            self.phase = Phase::Refused(sent);
             return Action::Pause;
         }
         let length = number("content-length").unwrap_or(0);
@@ -182,14 +181,19 @@ pub(super) fn judge(provider: &Provider, collection: &Collection) -> Verdict {
 }
 
 /// Puts the headers of a verdict in the place of the answer's, and gives its body.
-pub(super) fn conclude(provider: &Provider, collection: &Collection, verdict: Verdict) -> Vec<u8> {
+fn conclude(provider: &Provider, collection: &Collection, verdict: Verdict) -> Vec<u8> {
     let (headers, body) = dressed(provider, collection, verdict, false);
     report(headers::replace_all(Map::Response, &headers));
     body
 }
 
 /// The headers and the body that a verdict is told with.
-fn dressed(provider: &Provider, collection: &Collection, verdict: Verdict, is_bodyless: bool) -> (Headers, Vec<u8>) {
+pub(super) fn dressed(
+    provider: &Provider,
+    collection: &Collection,
+    verdict: Verdict,
+    is_bodyless: bool,
+) -> (Headers, Vec<u8>) {
     let length = |body: &[u8]| if is_bodyless { 0 } else { body.len() };
     match verdict {
         Verdict::Good(body) => {

@@ -107,6 +107,8 @@ impl Filter {
             request_id: client.first(header::REQUEST_ID).and_then(RequestId::parse),
             format: Format::of(client.first("accept")),
             showing: Rc::clone(&showing),
+            is_again: client.first(header::AGAIN).is_some(),
+            is_bodyless: false,
         }));
         if provider.grant().is_some() {
             return worker.leave(self.id, index, Departure { client, path, had_body, showing });

@@ -9,15 +9,16 @@ use shell::callout::{self, Answer};
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 
-use super::collecting::{Collection, conclude, judge};
+use super::collecting::{Collection, dressed, judge};
 use super::tokens::Tokens;
 use super::{Sent, report};
-use crate::answer::{Trouble, Verdict};
+use crate::answer::{RESULT_BYTES_MAX, Trouble, Verdict};
 use crate::config::{Config, Provider};
 use crate::credential::Shown;
 use crate::outgoing;
 use crate::queue::{Queue, Waiting};
 use crate::token::Token;
+use crate::track;
 use crate::upkeep::{Prospect, Refused};
 
 /// What all requests of a worker share.
@@ -33,7 +34,7 @@ pub(super) struct Worker {
 pub(super) enum Errand {
     /// The request leaves.
     Leave(Departure),
-    /// It is sent once more, past Envoy's routes.
+    /// It is sent once more, by the way back into the proxy.
     Again(Box<Sent>),
 }
 
@@ -49,19 +50,21 @@ pub(super) struct Departure {
 /// What a request was sent with.
 pub(super) struct Showing {
     pub(super) token: Rc<Token>,
-    pub(super) headers: Headers,
+    /// The client's own headers.
+    pub(super) client: Headers,
 }
 
 impl Departure {
     /// Puts the provider's own request in the place of the current stream's.
-    fn leave(&self, provider: &Provider, token: Rc<Token>) -> Result<(), Rejection> {
+    fn leave(self, provider: &Provider, token: Rc<Token>) -> Result<(), (Rejection, Headers)> {
+        let Self { client, path, had_body, showing } = self;
         let shown = Shown { parameter: None, header: Some(("authorization", token.value.text())) };
-        let own = outgoing::request(provider, &self.client, self.path.clone(), &shown, self.had_body);
+        let own = outgoing::request(provider, &client, path, &shown, had_body);
         if let Err(error) = headers::replace_all(Map::Request, &own) {
             log::error!("request not rewritten: {error}");
-            return Err(Rejection::Internal);
+            return Err((Rejection::Internal, client));
         }
-        self.showing.replace(Some(Showing { token, headers: own }));
+        showing.replace(Some(Showing { token, client }));
         Ok(())
     }
 }
@@ -78,7 +81,7 @@ impl Worker {
         if let Some(token) = self.tokens.current(&self.config, provider, now) {
             return match departure.leave(of, token) {
                 Ok(()) => Action::Continue,
-                Err(rejection) => shell::reject(&rejection, &departure.client, &[]),
+                Err((rejection, client)) => shell::reject(&rejection, &client, &[]),
             };
         }
         let waiting = Waiting { context, provider, since: now, errand: Errand::Leave(departure) };
@@ -114,26 +117,28 @@ impl Worker {
         let showing = sent.showing.borrow();
         let Some(showing) = showing.as_ref() else { return false };
         let provider = sent.expected.provider;
-        self.tokens.refuse(&self.config, provider, showing.token.generation) != Refused::Kept
+        self.tokens.refuse(&self.config, provider, showing.token.generation) != Refused::Kept && !sent.is_again
     }
 
-    /// Has the current stream's answer wait until its request was sent once more; what it becomes at once otherwise.
+    /// Has the current stream's answer wait until its request was sent once more; otherwise it is answered, but for the
+    /// body that is to be put in the place of its own.
     pub(super) fn repeat(&self, context: u32, sent: Box<Sent>) -> Option<Vec<u8>> {
         let (provider, now) = (sent.expected.provider, shell::now());
         let of = self.config.providers.get(provider)?;
         let waiting = Waiting { context, provider, since: now, errand: Errand::Again(sent) };
         let left = if of.again.is_some() { self.park(waiting) } else { Some(waiting) };
         match left?.errand {
-            Errand::Again(sent) => Some(self.concede(of, sent, now, now)),
+            Errand::Again(sent) => self.concede(of, sent, now, now),
             Errand::Leave(_) => None,
         }
     }
 
-    /// Puts the headers of a refusal in the place of an answer's, and gives its body.
-    pub(super) fn concede(&self, provider: &Provider, sent: Box<Sent>, since: Instant, now: Instant) -> Vec<u8> {
+    /// Answers the current stream, for which there is no token, but for the body that is to be put in the place of its own.
+    fn concede(&self, provider: &Provider, sent: Box<Sent>, since: Instant, now: Instant) -> Option<Vec<u8>> {
         let rejection = self.lacking(sent.expected.provider, since, now);
         let collection = Collection { sent, status: 401, headers: Headers::default(), body: Vec::new() };
-        conclude(provider, &collection, Verdict::Refused(rejection, None))
+        let (headers, body) = dressed(provider, &collection, Verdict::Refused(rejection, None), false);
+        tell(&collection.sent, &headers, body)
     }
 
     /// Looks after the tokens, then goes on with the requests that have waited. The root context's number is `root`.
@@ -189,32 +194,26 @@ impl Worker {
         match (errand, token) {
             (Errand::Leave(departure), Some(token)) => match departure.leave(of, token) {
                 Ok(()) => report(stream::resume_request()),
-                Err(rejection) => _ = shell::reject(&rejection, &departure.client, &[]),
+                Err((rejection, client)) => _ = shell::reject(&rejection, &client, &[]),
             },
             (Errand::Leave(departure), None) => {
                 _ = shell::reject(&self.lacking(provider, since, now), &departure.client, &[]);
             }
-            (Errand::Again(sent), Some(token)) => self.resend(root, context, of, sent, token),
-            (Errand::Again(sent), None) => {
-                let body = self.concede(of, sent, since, now);
-                end(&body);
-            }
+            (Errand::Again(sent), Some(_)) => self.resend(root, context, of, sent),
+            (Errand::Again(sent), None) => end(self.concede(of, sent, since, now)),
         }
     }
 
-    /// Sends a request once more, by a callout of the root context.
-    fn resend(&self, root: u32, context: u32, provider: &Provider, sent: Box<Sent>, token: Rc<Token>) {
+    /// Sends a request once more, as its client did, by a callout of the root context. The filters that it meets on its way
+    /// back in show the token which there is now.
+    fn resend(&self, root: u32, context: u32, provider: &Provider, sent: Box<Sent>) {
         let flight = {
-            let mut showing = sent.showing.borrow_mut();
-            let flight = showing.as_ref().zip(provider.again.as_ref()).and_then(|(showing, again)| {
+            let showing = sent.showing.borrow();
+            showing.as_ref().zip(provider.again.as_ref()).and_then(|(showing, again)| {
                 back(root);
-                let headers = outgoing::again(&showing.headers, &again.authority, token.value.text());
-                callout::send(&again.cluster, &headers, &[], again.timeout).ok()
-            });
-            if let Some(showing) = showing.as_mut() {
-                showing.token = token;
-            }
-            flight
+                let body = sent.expected.question.as_ref().map(track::asked).unwrap_or_default();
+                callout::send(&again.cluster, &outgoing::again(&showing.client), body.as_bytes(), again.timeout).ok()
+            })
         };
         match flight {
             Some(flight) => self.again.borrow_mut().push((flight, context, sent)),
@@ -229,23 +228,44 @@ const SHORTLY: std::time::Duration = std::time::Duration::from_secs(1);
 
 /// Answers the current stream, whose own answer waits, with what its request was answered the second time.
 fn deliver(provider: &Provider, sent: Box<Sent>, answer: Option<Answer>) {
-    let body = match answer {
-        None => {
-            let collection = Collection { sent, status: 0, headers: Headers::default(), body: Vec::new() };
-            conclude(provider, &collection, Verdict::Refused(Rejection::Proxy, Some(Trouble::Unreadable)))
-        }
-        Some(Answer { status, headers, body }) => {
-            let collection = Collection { sent, status, headers, body };
-            conclude(provider, &collection, judge(provider, &collection))
-        }
+    let Some(Answer { status, headers, body }) = answer else {
+        let collection = Collection { sent, status: 0, headers: Headers::default(), body: Vec::new() };
+        let unreadable = Verdict::Refused(Rejection::Proxy, Some(Trouble::Unreadable));
+        let (headers, body) = dressed(provider, &collection, unreadable, false);
+        return end(tell(&collection.sent, &headers, body));
     };
-    end(&body);
+    if (1..=RESULT_BYTES_MAX).contains(&body.len()) && outgoing::is_dressed(&headers) {
+        return end(tell(&sent, &outgoing::delivered(&headers, body.len()), body));
+    }
+    // Nobody was there to dress it, or nothing of it that could be dressed: it was too late, or ended with its headers.
+    let collection = Collection { sent, status, headers, body };
+    let (headers, body) = dressed(provider, &collection, judge(provider, &collection), false);
+    end(tell(&collection.sent, &headers, body));
 }
 
-/// Lets the current stream's answer go on with this body.
-fn end(body: &[u8]) {
-    report(stream::replace(Buffer::ResponseBody, body));
-    report(stream::resume_response());
+/// Puts these headers in the place of the current stream's, and gives the body that is to be put in the place of its own. An
+/// answer that ended with its headers cannot be given one: it is replaced as a whole, past the other filters.
+fn tell(sent: &Sent, headers: &Headers, body: Vec<u8>) -> Option<Vec<u8>> {
+    if !sent.is_bodyless {
+        report(headers::replace_all(Map::Response, headers));
+        return Some(body);
+    }
+    let showing = sent.showing.borrow();
+    let client = showing.as_ref().map(|showing| &showing.client);
+    let (status, own) = outgoing::alone(headers, client);
+    _ = shell::reply::send_whole(status, DETAILS, &own, &body);
+    None
+}
+
+/// What the access log says of an answer that went past the other filters.
+const DETAILS: &str = "weir_token_refused";
+
+/// Lets the current stream's answer go on with this body, where it has one.
+fn end(body: Option<Vec<u8>>) {
+    if let Some(body) = body {
+        report(stream::replace(Buffer::ResponseBody, &body));
+        report(stream::resume_response());
+    }
 }
 
 /// Makes the root context the current one.

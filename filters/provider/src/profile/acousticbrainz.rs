@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Id, Lookup, Profile, Shape, as_the_status_says};
+use super::{Id, Lifetime, Lookup, Profile, Shape, Terms, as_the_status_says};
 use crate::track::{Artist, Track};
 use crate::view::View;
 
@@ -18,6 +18,16 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(2),
     needs_credentials: false,
     needs_user_agent: false,
+};
+
+pub(super) static TERMS: Terms = Terms {
+    per_second: 5,
+    burst: 5,
+    credential: None,
+    lifetimes: &[
+        Lifetime { word: "track", data_type: "features", days: 90 },
+        Lifetime { word: "features", data_type: "features", days: 90 },
+    ],
 };
 
 /// A file's tags are lists of texts, and whatever whoever tagged it has written there.

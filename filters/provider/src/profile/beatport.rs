@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Id, Lookup, Profile, Search, Shape, as_the_status_says, listed, plain};
+use super::{Id, Lifetime, Lookup, Profile, Search, Shape, Terms, as_the_status_says, listed, plain};
 use crate::track::{Artist, Track};
 use crate::view::View;
 
@@ -18,6 +18,16 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(1),
     needs_credentials: true,
     needs_user_agent: false,
+};
+
+pub(super) static TERMS: Terms = Terms {
+    per_second: 2,
+    burst: 2,
+    credential: Some("oauth2"),
+    lifetimes: &[
+        Lifetime { word: "search", data_type: "search_results", days: 7 },
+        Lifetime { word: "track", data_type: "bpm", days: 60 },
+    ],
 };
 
 fn found(answer: View<'_>) -> Option<Vec<Track<'_>>> {

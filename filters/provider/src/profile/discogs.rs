@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::{Id, Lookup, Profile, Search, Shape, as_the_status_says, listed, plain};
+use super::{Id, Lifetime, Lookup, Profile, Search, Shape, Terms, as_the_status_says, listed, plain};
 use crate::track::{Artist, Track};
 use crate::view::View;
 
@@ -19,6 +19,16 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(5),
     needs_credentials: true,
     needs_user_agent: true,
+};
+
+pub(super) static TERMS: Terms = Terms {
+    per_second: 1,
+    burst: 1,
+    credential: Some("discogs"),
+    lifetimes: &[
+        Lifetime { word: "search", data_type: "search_results", days: 7 },
+        Lifetime { word: "release", data_type: "releases", days: 60 },
+    ],
 };
 
 fn found(answer: View<'_>) -> Option<Vec<Track<'_>>> {

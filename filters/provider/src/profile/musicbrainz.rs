@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Id, Lookup, Profile, Refusal, Search, Shape, listed};
+use super::{Id, Lifetime, Lookup, Profile, Refusal, Search, Shape, Terms, listed};
 use crate::track::{Artist, Track};
 use crate::view::View;
 
@@ -31,6 +31,17 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(1),
     needs_credentials: false,
     needs_user_agent: true,
+};
+
+pub(super) static TERMS: Terms = Terms {
+    per_second: 1,
+    burst: 1,
+    credential: None,
+    lifetimes: &[
+        Lifetime { word: "search", data_type: "search_results", days: 7 },
+        Lifetime { word: "track", data_type: "track_metadata", days: 30 },
+        Lifetime { word: "isrc", data_type: "isrc", days: 90 },
+    ],
 };
 
 /// Inside quotes, Lucene reads two characters as anything else than themselves. (The others that are special outside,

@@ -94,6 +94,23 @@ fn each_profile_is_found_by_its_name_and_says_nothing_twice() {
         assert_eq!(words.len(), profile.lookups.len(), "{}", profile.name);
         assert!(profile.lookups.iter().all(|lookup| lookup.target.contains("{id}") && lookup.word != "search"));
     }
-    assert!(find("").is_none() && find("Spotify").is_none());
+    assert!(find("").is_none() && find("Spotify").is_none() && terms("").is_none());
     assert_eq!(names(), "spotify, musicbrainz, lastfm, beatport, discogs, acousticbrainz");
+}
+
+#[test]
+fn each_profile_has_terms_for_all_that_it_can_be_asked() {
+    for profile in ALL {
+        let terms = terms(profile.name).unwrap();
+        let lookups = profile.lookups.iter().map(|lookup| lookup.word);
+        let mut words: Vec<_> = profile.search.iter().map(|_| "search").chain(lookups).collect();
+        let mut known: Vec<_> = terms.lifetimes.iter().map(|lifetime| lifetime.word).collect();
+        words.sort_unstable();
+        known.sort_unstable();
+        assert_eq!(known, words, "{}", profile.name);
+        assert_eq!(terms.credential.is_some(), profile.needs_credentials, "{}", profile.name);
+        assert!(terms.per_second > 0 && terms.burst >= terms.per_second);
+    }
+    assert_eq!(terms("spotify").map(Terms::limit).unwrap(), "{rate: 10/s, burst: 20}");
+    assert_eq!(["search", "track", "none"].map(|word| terms("discogs").unwrap().days(word)), [7, 60, 60]);
 }
