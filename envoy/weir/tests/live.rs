@@ -8,6 +8,8 @@
 mod gateway;
 #[path = "live/modules.rs"]
 mod modules;
+#[path = "live/watched.rs"]
+mod watched;
 
 use std::fs;
 use std::process::{Command, Stdio};

@@ -22,14 +22,27 @@ pub const HOLD: Duration = Duration::from_secs(10);
 pub enum Verdict {
     /// It is the first; it now holds the key.
     First,
-    /// It is to get this answer: status, completeness and body; the status is 0 where the answer was too long to be kept.
-    Again(u16, String, Vec<u8>),
+    /// It is to get this answer.
+    Again(Kept),
     /// Another with this key is under way.
     UnderWay,
     /// The key is that of a request that asked for something else.
     Different,
     /// No more keys can be taken now.
     Full,
+}
+
+/// An answer, as it is kept.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Kept {
+    /// Its status; 0 where it was too long to be kept.
+    pub status: u16,
+    /// Its `content-type`.
+    pub content_type: String,
+    /// What it says of its completeness.
+    pub completeness: String,
+    /// Its body.
+    pub body: Vec<u8>,
 }
 
 /// One request's part in the table.
@@ -51,9 +64,7 @@ struct Entry {
     holder: u64,
     /// When it is forgotten, or given up by its holder.
     until: Instant,
-    status: u16,
-    completeness: String,
-    body: Vec<u8>,
+    answer: Kept,
 }
 
 /// The key's own characters, where the header is one: a text in quotes, as the draft has it (RFC 9651 §3.3.3), or bare, as most send it.
@@ -75,7 +86,7 @@ pub fn claim(set: &mut Vec<u8>, key: &Key, now: Instant, lifetime: Duration) -> 
         return match entry {
             entry if entry.content != key.content.to_bytes() => Verdict::Different,
             entry if entry.holder != 0 => Verdict::UnderWay,
-            entry => Verdict::Again(entry.status, entry.completeness.clone(), entry.body.clone()),
+            entry => Verdict::Again(entry.answer.clone()),
         };
     }
     if entries.len() >= WAYS {
@@ -91,9 +102,7 @@ pub fn claim(set: &mut Vec<u8>, key: &Key, now: Instant, lifetime: Duration) -> 
         content: key.content.to_bytes(),
         holder: key.holder,
         until: now + HOLD,
-        status: 0,
-        completeness: String::new(),
-        body: Vec::new(),
+        answer: Kept::default(),
     });
     *set = written(&entries);
     Verdict::First
@@ -105,18 +114,12 @@ pub fn renew(set: &mut Vec<u8>, key: &Key, now: Instant) -> bool {
 }
 
 /// Keeps what a request was answered; says whether `set` has changed.
-pub fn keep(set: &mut Vec<u8>, key: &Key, answer: (u16, &str, &[u8]), now: Instant, lifetime: Duration) -> bool {
-    let (status, completeness, body) = answer;
+pub fn keep(set: &mut Vec<u8>, key: &Key, answer: Kept, now: Instant, lifetime: Duration) -> bool {
+    let answer = if answer.body.len() > ANSWER_BYTES_MAX { Kept::default() } else { answer };
     change(set, key, |entry| {
         entry.holder = 0;
         entry.until = now + lifetime;
-        entry.status = status;
-        completeness.clone_into(&mut entry.completeness);
-        if body.len() > ANSWER_BYTES_MAX {
-            entry.status = 0;
-        } else {
-            entry.body = body.to_vec();
-        }
+        entry.answer = answer;
     })
 }
 
@@ -153,8 +156,9 @@ fn written(entries: &[Entry]) -> Vec<u8> {
         bytes.extend_from_slice(&entry.content);
         bytes.extend_from_slice(&entry.holder.to_le_bytes());
         bytes.extend_from_slice(&entry.until.as_nanos().to_le_bytes());
-        bytes.extend_from_slice(&entry.status.to_le_bytes());
-        for part in [entry.completeness.as_bytes(), &entry.body] {
+        let Kept { status, content_type, completeness, body } = &entry.answer;
+        bytes.extend_from_slice(&status.to_le_bytes());
+        for part in [content_type.as_bytes(), completeness.as_bytes(), body] {
             bytes.extend_from_slice(&u32::try_from(part.len()).unwrap_or(0).to_le_bytes());
             bytes.extend_from_slice(part);
         }
@@ -177,9 +181,12 @@ fn read_one(rest: &mut &[u8]) -> Option<Entry> {
         content: cut(rest)?,
         holder: u64::from_le_bytes(cut(rest)?),
         until: Instant::from_nanos(u64::from_le_bytes(cut(rest)?)),
-        status: u16::from_le_bytes(cut(rest)?),
-        completeness: String::from_utf8(part(rest)?).ok()?,
-        body: part(rest)?,
+        answer: Kept {
+            status: u16::from_le_bytes(cut(rest)?),
+            content_type: String::from_utf8(part(rest)?).ok()?,
+            completeness: String::from_utf8(part(rest)?).ok()?,
+            body: part(rest)?,
+        },
     })
 }
 
@@ -212,15 +219,20 @@ mod tests {
         Instant::from_unix_seconds(seconds)
     }
 
+    fn answer(status: u16, body: &[u8]) -> Kept {
+        let content_type = if status < 400 { "application/json" } else { "application/problem+json" }.to_owned();
+        Kept { status, content_type, completeness: "complete".to_owned(), body: body.to_vec() }
+    }
+
     #[test]
     fn a_repeated_request_gets_the_first_answer() {
         let mut set = Vec::new();
         assert_eq!(claim(&mut set, &key(1, 1, 5), at(100), DAY), Verdict::First);
         assert_eq!(claim(&mut set, &key(1, 1, 6), at(101), DAY), Verdict::UnderWay);
         assert_eq!(claim(&mut set, &key(1, 2, 6), at(101), DAY), Verdict::Different);
-        assert!(!keep(&mut set, &key(1, 1, 6), (500, "", b""), at(102), DAY));
-        assert!(keep(&mut set, &key(1, 1, 5), (201, "complete", b"{1}"), at(102), DAY));
-        let again = Verdict::Again(201, "complete".to_owned(), b"{1}".to_vec());
+        assert!(!keep(&mut set, &key(1, 1, 6), answer(500, b""), at(102), DAY));
+        assert!(keep(&mut set, &key(1, 1, 5), answer(201, b"{1}"), at(102), DAY));
+        let again = Verdict::Again(answer(201, b"{1}"));
         assert_eq!(claim(&mut set, &key(1, 1, 6), at(103), DAY), again);
         assert_eq!(claim(&mut set, &key(1, 2, 6), at(103), DAY), Verdict::Different);
         assert_eq!(claim(&mut set, &key(1, 1, 6), at(101 + 86_400), DAY), again);
@@ -245,8 +257,8 @@ mod tests {
             assert_eq!(claim(&mut set, &key(id, 1, 5), at(100), DAY), Verdict::First);
         }
         assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::Full);
-        keep(&mut set, &key(3, 1, 5), (200, "", &vec![7; ANSWER_BYTES_MAX + 1]), at(100), DAY);
-        assert_eq!(claim(&mut set, &key(3, 1, 9), at(100), DAY), Verdict::Again(0, String::new(), Vec::new()));
+        keep(&mut set, &key(3, 1, 5), answer(200, &vec![7; ANSWER_BYTES_MAX + 1]), at(100), DAY);
+        assert_eq!(claim(&mut set, &key(3, 1, 9), at(100), DAY), Verdict::Again(Kept::default()));
         assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::First);
         assert_eq!(claim(&mut set, &key(9, 1, 5), at(100), DAY), Verdict::Full);
         assert!(set.len() < 2048);

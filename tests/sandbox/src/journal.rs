@@ -65,10 +65,34 @@ fn readable(value: &[u8]) -> String {
 #[derive(Default)]
 pub(crate) struct Journal {
     counts: [AtomicU64; Upstream::COUNT],
+    /// How many requests are being answered, by all upstreams together, and how many were at most.
+    under_way: AtomicU64,
+    most_at_once: AtomicU64,
     last: [Mutex<VecDeque<Seen>>; Upstream::COUNT],
 }
 
+/// A request that is being answered, until this is dropped.
+pub(crate) struct UnderWay<'a>(&'a AtomicU64);
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl Journal {
+    /// Counts a request among those that are being answered.
+    pub(crate) fn begin(&self) -> UnderWay<'_> {
+        let now = self.under_way.fetch_add(1, Ordering::Relaxed) + 1;
+        self.most_at_once.fetch_max(now, Ordering::Relaxed);
+        UnderWay(&self.under_way)
+    }
+
+    /// How many requests were being answered at a time, at most.
+    pub(crate) fn most_at_once(&self) -> u64 {
+        self.most_at_once.load(Ordering::Relaxed)
+    }
+
     /// Writes down one request.
     pub(crate) fn record(&self, upstream: Upstream, method: &Method, uri: &Uri, headers: &HeaderMap) {
         let seen = Seen::of(method, uri, headers);
@@ -98,6 +122,7 @@ impl Journal {
 
     /// Forgets everything.
     pub(crate) fn reset(&self) {
+        self.most_at_once.store(0, Ordering::Relaxed);
         for upstream in Upstream::ALL {
             let mut last = self.last[upstream.index()].lock().expect("no holder of this lock panics");
             self.counts[upstream.index()].store(0, Ordering::Relaxed);

@@ -125,6 +125,11 @@ impl Sandbox {
         self.world.journal.count(upstream)
     }
 
+    /// How many requests were being answered at a time, at most, by all upstreams together.
+    pub fn most_at_once(&self) -> u64 {
+        self.world.journal.most_at_once()
+    }
+
     /// The last requests that an upstream received (at most 64), oldest first.
     pub fn requests(&self, upstream: Upstream) -> Vec<Seen> {
         self.world.journal.last(upstream, usize::MAX)
@@ -231,6 +236,7 @@ async fn answer(
         return Ok(ask(router, request).await);
     };
     world.journal.record(upstream, request.method(), request.uri(), request.headers());
+    let _under_way = world.journal.begin();
     let target = request.uri().path_and_query().map_or("", |target| target.as_str());
     let fault = world.faults.take(upstream, request.method().as_str(), target);
     if let Some((latency, _)) = &fault

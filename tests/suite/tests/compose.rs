@@ -10,6 +10,8 @@ mod batch;
 mod fate;
 #[path = "compose/hostile.rs"]
 mod hostile;
+#[path = "compose/interleaving.rs"]
+mod interleaving;
 #[path = "compose/key.rs"]
 mod key;
 #[path = "compose/products.rs"]

@@ -39,7 +39,8 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
 /// Tells the admin filter, where there is one, what the others are to run with, and which keys `auth` fetches.
 pub fn watch(filters: &mut [Filter]) {
     let others = filters.iter().filter(|filter| filter.name != "admin");
-    let plugins: Vec<_> = others.map(|filter| json!({"name": filter.name, "sha256": digest(filter)})).collect();
+    let plugins: Vec<_> =
+        others.map(|filter| json!({"name": filter.name, "sha256": digest(&filter.config.to_string())})).collect();
     let auth = filters.iter().find(|filter| filter.name == "auth");
     let issuers = auth.and_then(|auth| auth.config.get("issuers")?.as_array());
     let key_sets: Vec<_> = issuers.into_iter().flatten().filter_map(key_set).collect();
@@ -49,9 +50,20 @@ pub fn watch(filters: &mut [Filter]) {
     }
 }
 
+/// Tells it anew, in its own configuration, where what the others read is not what they were translated to: `read` is that, and
+/// nothing where a plugin does not run.
+pub fn watch_anew(config: &mut Json, read: &dyn Fn(&str) -> Option<String>) {
+    let Some(plugins) = config.get_mut("plugins").and_then(Json::as_array_mut) else { return };
+    plugins.retain_mut(|plugin| {
+        let Some(text) = plugin.get("name").and_then(Json::as_str).and_then(read) else { return false };
+        set(plugin, "sha256", digest(&text));
+        true
+    });
+}
+
 /// The digest of what a plugin reads.
-fn digest(filter: &Filter) -> String {
-    ::admin::credential::digest(filter.config.to_string().as_bytes())
+fn digest(config: &str) -> String {
+    ::admin::credential::digest(config.as_bytes())
 }
 
 /// A key set that is fetched.

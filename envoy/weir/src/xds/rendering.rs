@@ -9,7 +9,7 @@ use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, bootstrap, cluster, internal, listener, set, typed};
 use crate::kubernetes;
-use crate::translate::ORDER;
+use crate::translate::{ORDER, admin};
 use crate::xds::folder::Folder;
 use crate::xds::slot::{self, Slot};
 use crate::xds::{digest, put};
@@ -22,6 +22,8 @@ const CHAIN: &str = "/filter_chains/0/filters/0/typed_config/http_filters";
 const CODE: &str = "/config/vm_config/code/local/filename";
 /// And where its own configuration is, as a text.
 const CONFIG: &str = "/config/configuration/value";
+/// The filter that knows what the others were to read.
+const WATCHER: &str = "admin";
 
 /// Everything of a policy that Envoy reads. Nothing in it says which slot it is for.
 #[derive(Clone, Debug, PartialEq)]
@@ -180,8 +182,19 @@ impl Rendering {
         typed("envoy.config.route.v3.RouteConfiguration", table)
     }
 
-    /// The configuration of a filter in this slot, where the policy has it. Its own requests come in behind this slot's door.
+    /// The configuration of a filter in this slot, where the policy has it. The one that watches the others is told what they read here,
+    /// which is not what they were translated to: clusters have other names.
     pub fn filter(&self, name: &str, slot: Slot) -> Option<Json> {
+        let mut config = self.in_slot(name, slot)?;
+        if name == WATCHER {
+            let text = |name: &str| Some(self.in_slot(name, slot)?.pointer(CONFIG)?.as_str()?.to_owned());
+            change_own(&mut config, &|own| admin::watch_anew(own, &text));
+        }
+        Some(config)
+    }
+
+    /// A filter's own requests come in behind this slot's door.
+    fn in_slot(&self, name: &str, slot: Slot) -> Option<Json> {
         let mut config = self.filters.get(name)?.clone();
         rename(&mut config, &|cluster| internal::NAMES.contains(&cluster).then(|| slot.of(cluster)));
         Some(config)
@@ -232,9 +245,14 @@ impl Rendering {
 
 /// Renames the clusters that a filter's own configuration names.
 fn rename(config: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {
+    change_own(config, &|own| kubernetes::rename(own, cluster));
+}
+
+/// Changes a filter's own configuration, which is a text in what Envoy reads.
+fn change_own(config: &mut Json, change: &dyn Fn(&mut Json)) {
     let Some(own) = config.pointer_mut(CONFIG) else { return };
     let Some(mut read) = own.as_str().and_then(|text| serde_json::from_str(text).ok()) else { return };
-    kubernetes::rename(&mut read, cluster);
+    change(&mut read);
     *own = read.to_string().into();
 }
 

@@ -6,6 +6,7 @@ use policy::rejection::Format;
 use policy::{Headers, Rejection, RequestId};
 use shell::{reply, stream};
 
+use crate::idempotency::Kept;
 use crate::run::Answer;
 
 /// A client who waits. Its stream has one end of this, and the run the other.
@@ -19,21 +20,21 @@ pub(super) struct Client {
 
 /// An answer as it is sent and stored.
 pub(super) struct Written {
-    pub(super) status: u16,
-    pub(super) completeness: String,
-    pub(super) body: Vec<u8>,
+    status: u16,
+    completeness: String,
+    body: Vec<u8>,
     /// Beside `x-weir-completeness`.
     headers: Vec<(&'static str, String)>,
     details: String,
 }
 
+/// What the log says of an answer that was composed.
+const DETAILS: &str = "weir_composed";
 /// The header that says whether all steps succeeded.
 const COMPLETENESS: &str = "x-weir-completeness";
 
-/// What an answer that is made says of itself.
-fn made() -> Vec<(&'static str, String)> {
-    vec![("content-type", "application/json".to_owned())]
-}
+/// What an answer says of what it is.
+const TYPE: &str = "content-type";
 
 impl Client {
     pub(super) fn new(context: u32, headers: &Headers, request_id: Option<RequestId>) -> Self {
@@ -47,8 +48,8 @@ impl Client {
                 status,
                 completeness: completeness(failed),
                 body: value.to_json().into_bytes(),
-                headers: made(),
-                details: "weir_composed".to_owned(),
+                headers: vec![(TYPE, "application/json".to_owned())],
+                details: DETAILS.to_owned(),
             },
             Answer::Failed(failure, step) => self.refusal(&failure.rejection(step.as_deref())),
         }
@@ -77,9 +78,18 @@ impl Client {
 }
 
 impl Written {
-    /// One that was stored.
-    pub(super) fn stored(status: u16, completeness: String, body: Vec<u8>) -> Self {
-        Self { status, completeness, body, headers: made(), details: "weir_composed".to_owned() }
+    /// One that was kept.
+    pub(super) fn stored(kept: Kept) -> Self {
+        let Kept { status, content_type, completeness, body } = kept;
+        Self { status, completeness, body, headers: vec![(TYPE, content_type)], details: DETAILS.to_owned() }
+    }
+
+    /// What is kept of it. A `retry-after` is about then, and no advice to whoever asks again.
+    pub(super) fn kept(&self) -> Kept {
+        let own = self.headers.iter().find(|(name, _)| *name == TYPE);
+        let content_type = own.map(|(_, value)| value.clone()).unwrap_or_default();
+        let (completeness, body) = (self.completeness.clone(), self.body.clone());
+        Kept { status: self.status, content_type, completeness, body }
     }
 
     /// Answers the current stream.

@@ -18,7 +18,7 @@ use super::delivery::{Client, Written};
 use super::keeping::clear_slot;
 use crate::config::Config;
 use crate::failure::{Failure, Outcome};
-use crate::idempotency::{Key, Verdict};
+use crate::idempotency::{Kept, Key, Verdict};
 use crate::plan::Composition;
 use crate::run::{Action, Answer, Inputs, Request, Run};
 
@@ -102,8 +102,10 @@ impl Plugin {
         }
         match self.claim(&prepared, now) {
             Verdict::First => {}
-            Verdict::Again(0, ..) => return refuse(conflict("the first answer is too long to be repeated")),
-            Verdict::Again(status, completeness, body) => return Some(Written::stored(status, completeness, body)),
+            Verdict::Again(Kept { status: 0, .. }) => {
+                return refuse(conflict("the first answer is too long to be repeated"));
+            }
+            Verdict::Again(kept) => return Some(Written::stored(kept)),
             Verdict::Different => {
                 let message = "idempotency-key: was used for another request".to_owned();
                 return refuse(Rejection::Failed { status: 422, message });
@@ -209,9 +211,7 @@ impl Plugin {
                     self.waiting.borrow_mut().push((prepared, until));
                     continue;
                 }
-                Verdict::Again(status, completeness, body) if status != 0 => {
-                    Some(Written::stored(status, completeness, body))
-                }
+                Verdict::Again(kept) if kept.status != 0 => Some(Written::stored(kept)),
                 Verdict::First => self.start(prepared, now),
                 _ => Some(client.refusal(&conflict("a request with this idempotency-key is under way"))),
             };

@@ -135,7 +135,7 @@ impl Plugin {
 
     fn set_key(&self, key: &Key) -> String {
         let sets = self.config.key_slots.div_ceil(u32::try_from(WAYS).unwrap_or(1));
-        format!("weir.compose.keys.{}", key.id.slot(NonZeroU32::new(sets).unwrap_or(NonZeroU32::MIN)))
+        format!("weir.compose.answers.{}", key.id.slot(NonZeroU32::new(sets).unwrap_or(NonZeroU32::MIN)))
     }
 
     /// What a request's key says to it.
@@ -153,8 +153,7 @@ impl Plugin {
     /// Keeps what a request was answered.
     pub(super) fn keep_answer(&self, running: &mut Running, written: &Written, now: Instant) {
         let (Some(key), Some(keys)) = (running.key.take(), running.run.plan().keys) else { return };
-        let answer = (written.status, written.completeness.as_str(), written.body.as_slice());
-        change(&self.set_key(&key), &mut |set| idempotency::keep(set, &key, answer, now, keys.lifetime));
+        change(&self.set_key(&key), &mut |set| idempotency::keep(set, &key, written.kept(), now, keys.lifetime));
     }
 
     /// Gives the key of a request back that has done nothing.

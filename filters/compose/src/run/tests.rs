@@ -198,4 +198,70 @@ fn what_was_reserved_is_released_in_reverse_order() {
     assert_eq!(words(&said), [alarm, "forget".to_owned()]);
 }
 
+/// What the first call of an order of one item comes to, and what the run then asks for, and says.
+fn order_whose_reservation_is_answered(outcome: &Outcome) -> (Run, Vec<String>) {
+    let mut run = begin("order", "{}", r#"{"items":[{"productId":"a","quantity":1}]}"#);
+    let (now, mut actions) = (Instant::from_unix_seconds(100), Vec::new());
+    run.go_on(now, &mut actions);
+    actions.clear();
+    run.hear(1, outcome, now, &mut actions);
+    (run, words(&actions))
+}
+
+#[test]
+fn what_an_upstream_may_have_done_before_it_failed_is_asked_for_and_released() {
+    let again = r#"2 /inventory/reserve {"orderId":"ORDER-01234567","productId":"a","quantity":1}"#;
+    for unsure in [bad(500), bad(502), bad(599), bad(408), Outcome::Lost, good("no JSON")] {
+        let (mut run, said) = order_whose_reservation_is_answered(&unsure);
+        assert_eq!(said, [again], "{unsure:?}");
+        let (now, mut actions) = (Instant::from_unix_seconds(101), Vec::new());
+        run.hear(2, &good(r#"{"reservationId":"R1"}"#), now, &mut actions);
+        run.hear(3, &good("{}"), now, &mut actions);
+        let said = words(&actions);
+        assert_eq!(said[..2], ["keep", r#"3 /inventory/release {"reservationId":"R1"}"#], "{unsure:?}");
+        assert!(run.has_ended() && said.contains(&"forget".to_owned()), "{said:?}");
+    }
+    let refused = |status, code: &str| {
+        let body = format!(r#"{{"error":{{"code":"{code}"}}}}"#).into_bytes();
+        Outcome::Answer { status, body, retry_after: None }
+    };
+    // The proxy's own refusals reach no upstream, and a client's error was found before anything was done.
+    for sure in [bad(409), bad(404), refused(503, "CIRCUIT_BREAKER_OPEN"), refused(503, "RATE_LIMITED")] {
+        let (run, said) = order_whose_reservation_is_answered(&sure);
+        assert!(run.has_ended() && !said.contains(&again.to_owned()), "{sure:?}: {said:?}");
+    }
+    let (run, _) = order_whose_reservation_is_answered(&refused(503, "SERVICE_UNAVAILABLE"));
+    assert!(!run.has_ended(), "an upstream's own words prove nothing");
+}
+
+#[test]
+fn a_conflict_may_be_with_the_first_request_for_thirty_seconds() {
+    let (mut run, _) = order_whose_reservation_is_answered(&bad(500));
+    let (mut token, mut now, mut last) = (2, Instant::from_unix_seconds(100), Instant::EPOCH);
+    while !run.has_ended() {
+        let mut actions = Vec::new();
+        run.hear(token, &bad(409), now, &mut actions);
+        last = now;
+        let Some(due) = run.due().filter(|_| !run.has_ended()) else { break };
+        now = due;
+        run.go_on(now, &mut actions);
+        let sent = actions.iter().rev().find_map(|action| match action {
+            Action::Send(request) => Some(request),
+            _ => None,
+        });
+        let sent = sent.expect("it is asked for again");
+        assert_eq!(sent.path, "/inventory/reserve");
+        token = sent.token;
+    }
+    let waited = last.since(Instant::from_unix_seconds(100));
+    assert!(run.has_ended() && (30..60).contains(&waited.as_secs()), "{waited:?}");
+    // One that is answered meanwhile is released.
+    let (mut run, _) = order_whose_reservation_is_answered(&bad(500));
+    let mut actions = Vec::new();
+    run.hear(2, &bad(409), Instant::from_unix_seconds(100), &mut actions);
+    run.go_on(Instant::from_unix_seconds(101), &mut actions);
+    run.hear(3, &good(r#"{"reservationId":"R1"}"#), Instant::from_unix_seconds(102), &mut actions);
+    assert!(words(&actions).contains(&r#"4 /inventory/release {"reservationId":"R1"}"#.to_owned()), "{actions:?}");
+}
+
 mod exhaustive;

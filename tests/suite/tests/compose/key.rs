@@ -27,6 +27,10 @@ fn a_repeated_order_is_answered_as_the_first_was() {
         saw 3
         POST /api/v1/orders idempotency-key=k1 x-weir-user=bob body='{ORDER}' -> 404 body.error.message="price[0] failed: the upstream answered 404"
         saw nothing
+        # What it was, it is again, whatever the second one asks for.
+        POST /api/v1/orders @1 idempotency-key=k2 accept=application/problem+json x-weir-user=alice body='{ORDER}' \
+            -> 404 content-type=application/problem+json body.status=404
+        POST /api/v1/orders @2 idempotency-key=k2 x-weir-user=alice body='{ORDER}' -> 404 content-type=application/problem+json body.status=404
         "#
     ));
 }

@@ -115,62 +115,98 @@ fn a_fault_at_any_step_of_an_order_leaves_nothing_reserved() {
     assert_eq!((answer.status, gateway.sandbox.reserved()), (200, 3));
 }
 
-#[test]
-fn whatever_orders_meet_and_whoever_leaves_nothing_leaks() {
-    let gateway = Gateway::start(without_breakers);
-    let (mut state, mut confirmed) = (7_u64, 0);
+/// So many clients order at once, each in a thread of its own.
+const CLIENTS: u64 = 16;
+/// All of them order so often: 512 orders.
+const ROUNDS: u64 = 32;
+
+/// What one client does in one round: puts a fault in somebody's way, perhaps; orders, and leaves, perhaps; and asks in the end what became
+/// of its order. Says whether it was confirmed.
+fn order_amid_faults(gateway: &Gateway, number: u64) -> bool {
+    let mut state = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
     let mut draw = |below: u64| {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 33) % below
     };
-    for round in 0..500 {
-        let (upstream, path) = match draw(4) {
-            0 => (Upstream::Pricing, "/prices/calculate"),
-            1 => (Upstream::Inventory, "/stock/release"),
-            _ => (Upstream::Inventory, "/stock/reserve"),
-        };
-        let fault = match draw(6) {
-            0 => Some(Fault::status(503)),
-            1 => Some(Fault::reset()),
-            2 => Some(Fault::cut(draw(40))),
-            3 => Some(Fault::status(500)),
-            _ => None,
-        };
-        if let Some(fault) = fault {
-            gateway.sandbox.fault(upstream, fault.on(path).times(1));
-        }
-        let (key, order) = (format!("key-{round}"), format!("ORDER-{round:08}"));
-        let request = Request::new("POST", "/api/v1/orders")
-            .header("x-correlation-id", format!("{round:08}-0000"))
-            .header("idempotency-key", key.as_str())
-            .body(ORDER);
-        if draw(3) == 0 {
-            // The client leaves when so many calls have been made for it, or none more come.
-            let before = gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
-            let mut stream = std::net::TcpStream::connect(gateway.envoy.address()).expect("a connection");
-            let head = format!(
-                "POST /api/v1/orders HTTP/1.1\r\nhost: test\r\nx-correlation-id: {round:08}-0000\r\nidempotency-key: {key}\r\n\
-                 content-length: {}\r\n\r\n{ORDER}",
-                ORDER.len()
-            );
-            std::io::Write::write_all(&mut stream, head.as_bytes()).expect("a request");
-            let calls = || gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
-            let enough = before + draw(5);
-            Deadline::after(Duration::from_millis(100)).wait_until(|| calls() >= enough);
-        }
-        // Under its key, it finds what became of it; or this is the first to be heard.
-        let answer = gateway.ask(&request);
-        if answer.status == 200 {
-            confirmed += 1;
-            assert_eq!(json(&answer)["orderId"], order);
-        }
-        // The stock is bounded: what is confirmed is what is gone.
-        assert!(gateway.settles_at(confirmed * 3), "round {round}: {} for {confirmed}", gateway.sandbox.reserved());
-        gateway.sandbox.clear_faults(Upstream::Inventory);
-        gateway.sandbox.clear_faults(Upstream::Pricing);
-        if confirmed == 15 {
-            gateway.sandbox.reset();
-            confirmed = 0;
-        }
+    let (upstream, path) = match draw(4) {
+        0 => (Upstream::Pricing, "/prices/calculate"),
+        1 => (Upstream::Inventory, "/stock/release"),
+        _ => (Upstream::Inventory, "/stock/reserve"),
+    };
+    let fault = match draw(6) {
+        0 => Some(Fault::status(503)),
+        1 => Some(Fault::reset()),
+        2 => Some(Fault::cut(draw(40))),
+        3 => Some(Fault::status(500)),
+        _ => None,
+    };
+    if let Some(fault) = fault {
+        gateway.sandbox.fault(upstream, fault.on(path).times(1));
     }
+    let (id, key) = (format!("{number:08}-0000"), format!("key-{number}"));
+    if draw(3) == 0 {
+        // The client leaves after so many calls have been made for anybody, or a while.
+        let calls = || gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
+        let enough = calls() + draw(5 * CLIENTS);
+        let mut stream = std::net::TcpStream::connect(gateway.envoy.address()).expect("a connection");
+        let head = format!(
+            "POST /api/v1/orders HTTP/1.1\r\nhost: test\r\nx-correlation-id: {id}\r\nidempotency-key: {key}\r\n\
+             content-length: {}\r\n\r\n{ORDER}",
+            ORDER.len()
+        );
+        std::io::Write::write_all(&mut stream, head.as_bytes()).expect("a request");
+        Deadline::after(Duration::from_millis(100)).wait_until(|| calls() >= enough);
+    }
+    // Under its key, it finds what became of it; or this is the first to be heard.
+    let request = Request::new("POST", "/api/v1/orders").header("x-correlation-id", id.as_str());
+    let request = request.header("idempotency-key", key.as_str()).body(ORDER);
+    let mut answer = gateway.ask(&request);
+    let is_decided = Deadline::after(PATIENCE).wait_until(|| {
+        let is_open = answer.status == 409 && json(&answer).to_string().contains("idempotency-key");
+        if is_open {
+            answer = gateway.ask(&request);
+        }
+        !is_open
+    });
+    assert!(is_decided, "order {number} has no end");
+    if answer.status == 200 {
+        assert_eq!(json(&answer)["orderId"], format!("ORDER-{number:08}"));
+    }
+    answer.status == 200
+}
+
+#[test]
+fn whatever_orders_meet_at_once_and_whoever_leaves_nothing_leaks() {
+    let gateway = Gateway::start(without_breakers);
+    let mut confirmed_in_all = 0;
+    for round in 0..ROUNDS {
+        let confirmed = std::thread::scope(|scope| {
+            let gateway = &gateway;
+            let clients =
+                (0..CLIENTS).map(|client| scope.spawn(move || order_amid_faults(gateway, round * CLIENTS + client)));
+            let clients: Vec<_> = clients.collect();
+            clients.into_iter().map(|client| u64::from(client.join().expect("it asserts nothing false"))).sum::<u64>()
+        });
+        confirmed_in_all += confirmed;
+        // What is confirmed is what is gone, of a stock that is full again before the next round.
+        assert!(gateway.settles_at(confirmed * 3), "round {round}: {} for {confirmed}", gateway.sandbox.reserved());
+        gateway.sandbox.reset();
+    }
+    // Neither all nor none: the faults have met some of them.
+    assert!((100..500).contains(&confirmed_in_all), "{confirmed_in_all} confirmed");
+}
+
+#[test]
+fn a_check_of_a_hundred_products_asks_ten_at_a_time() {
+    let gateway = Gateway::start(str::to_owned);
+    for upstream in [Upstream::Inventory, Upstream::Pricing] {
+        gateway.sandbox.fault(upstream, Fault::latency(Duration::from_millis(100)));
+    }
+    let ids: Vec<_> = (0..100).map(|number| format!("TEST-{number:03}")).collect();
+    let body = serde_json::json!({"productIds": ids}).to_string();
+    let answer = gateway.ask(&Request::new("POST", "/api/v1/products/check").body(body));
+    assert_eq!(answer.status, 200);
+    let products = json(&answer)["products"].as_array().map(Vec::len);
+    let asked = gateway.sandbox.count(Upstream::Inventory) + gateway.sandbox.count(Upstream::Pricing);
+    assert_eq!((products, asked, gateway.sandbox.most_at_once()), (Some(100), 200, 10));
 }
