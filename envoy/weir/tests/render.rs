@@ -279,14 +279,28 @@ fn an_upstream_that_is_listened_to_is_not_asked_again_at_once() {
         let filter = document.filters.iter().find(|filter| filter.name == name).unwrap();
         assert_eq!(filter.variables, ["WEIR_SECRET"], "{name}");
     }
-    let routes = rendered(&demo());
-    let routes = manager(&routes).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
+    let routes = |document: &Document| {
+        let rendered = rendered(document);
+        manager(&rendered).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap().clone()
+    };
+    let resets = |route: &serde_json::Value| {
+        let headers = route.pointer("/route/retry_policy/rate_limited_retry_back_off/reset_headers").unwrap();
+        let said =
+            headers.as_array().unwrap().iter().map(|one| [&one["name"], &one["format"]].map(ToString::to_string));
+        said.map(|said| said.join(" ").replace('"', "")).collect::<Vec<_>>().join(", ")
+    };
+    let everything = routes(&document);
+    let to_api = everything.iter().find(|route| route["route"]["cluster"] == "api").unwrap();
+    let expected = "retry-after SECONDS, x-ratelimit-reset SECONDS, x-ratelimit-reset UNIX_TIMESTAMP";
+    assert_eq!(resets(to_api), expected, "headers of its own are read, so by retries, too");
+    let routes = routes(&demo());
     for (cluster, statuses, on_gateway_error) in [
         ("spotify", &[500, 502, 503, 504][..], true),
         ("musicbrainz", &[500, 502, 504], false),
         ("discogs", &[500, 502, 503, 504], true),
     ] {
         let route = routes.iter().find(|route| route["route"]["cluster"] == cluster).unwrap();
+        assert_eq!(resets(route), "retry-after SECONDS", "{cluster}");
         let retry = &route["route"]["retry_policy"];
         assert_eq!(retry["retriable_status_codes"], serde_json::json!(statuses), "{cluster}");
         assert_eq!(retry["retry_on"].as_str().unwrap().contains("gateway-error"), on_gateway_error, "{cluster}");

@@ -4,9 +4,10 @@
 //!
 //! 1. it *boards*. The first *leads*: it goes to the upstream. Those that come while it is under way *wait*, held by their own
 //!    workers, for as long as the configuration allows and no longer;
-//! 2. the leader *lands*: its answer has its place in the store, and its line is taken away. Who waited is answered from the
-//!    store. Where the leader's client left, or its machine died, the line is gone too, and nothing is stored: the first of
-//!    those who waited leads the next flight, the others wait for it, [`ROUNDS_MAX`] times at most;
+//! 2. the leader *lands*: its answer has its place in the store, and its line says for [`LANDED_FOR`] that it has. Who waited is
+//!    answered from the store. Where the leader's client left, nothing is stored; where its machine died, the line has lapsed:
+//!    the first of those who waited leads the next flight, the others wait for it, [`ROUNDS_MAX`] times at most. Whoever looked
+//!    into the store just before the landing and boards after it *follows*: it leads, but looks once more before it asks;
 //! 3. or it lands with a *mark*: its answer cannot be stored, or is an error. Whoever waited goes on alone, all at once, and so
 //!    does whoever comes before the mark has ended. A mark keeps nobody's answer from being stored: it only says that to wait
 //!    is of no use.
@@ -38,6 +39,8 @@ pub const TABLES: NonZeroU32 = NonZeroU32::MIN.saturating_add(127);
 pub const LINES_MAX: usize = 32;
 /// A line's bytes.
 const LINE: usize = 24;
+/// The holder of a line that has landed.
+const LANDED: u64 = u64::MAX;
 /// For how long a leader that says nothing is believed to be alive.
 pub const LEASE: Duration = Duration::from_secs(3);
 /// How often it says that it is.
@@ -45,6 +48,8 @@ pub const RENEWED_EVERY: Duration = Duration::from_secs(1);
 /// Who has waited for so many leaders in vain goes on alone.
 pub const ROUNDS_MAX: u8 = 3;
 
+/// How long it is known that a flight has landed: longer than a request takes from its look into the store to its boarding.
+pub const LANDED_FOR: Duration = Duration::from_millis(200);
 /// How long it is known that an answer could not be stored.
 pub const UNSTORED_FOR: Duration = Duration::from_mins(1);
 /// How long it is known that the upstream failed: those that come then find out for themselves.
@@ -73,6 +78,8 @@ impl Id {
 pub enum Boarding {
     /// It asks the upstream, and others wait for it.
     Leads,
+    /// It does so where the store has nothing for it when it looks once more: another has landed meanwhile.
+    Follows,
     /// It waits for one that does.
     Waits,
     /// It asks the upstream by itself.
@@ -88,7 +95,7 @@ pub enum Standing {
     Ended,
 }
 
-/// One line: a flight, or a mark, whose holder is zero.
+/// One line: a flight, a mark, whose holder is zero, or a landing, whose holder is [`LANDED`].
 #[derive(Clone, Copy)]
 struct Line {
     number: u64,
@@ -105,6 +112,11 @@ impl Line {
 
     const fn is_mark(&self) -> bool {
         self.holder == 0
+    }
+
+    /// Whether somebody is under way.
+    const fn is_flight(&self) -> bool {
+        !self.is_mark() && self.holder != LANDED
     }
 }
 
@@ -130,23 +142,29 @@ fn write(table: &mut Vec<u8>, lines: &[Line]) {
     }
 }
 
-/// Takes a request in; the table has changed where it [leads](Boarding::Leads). `holder` is its own number, not zero.
+/// Takes a request in; the table has changed where it [leads](Boarding::Leads) or [follows](Boarding::Follows). `holder` is its
+/// own number, neither the lowest nor the highest.
 pub fn board(table: &mut Vec<u8>, number: u64, holder: u64, now: Instant) -> Boarding {
     let mut lines = read(table, now);
-    match lines.iter().find(|line| line.number == number) {
-        Some(line) if line.is_mark() => return Boarding::Alone,
-        Some(_) => return Boarding::Waits,
+    let mut boarding = Boarding::Leads;
+    match lines.iter().position(|line| line.number == number).and_then(|at| Some((at, lines.get(at)?))) {
+        Some((_, line)) if line.is_flight() => return Boarding::Waits,
+        Some((_, line)) if line.is_mark() => return Boarding::Alone,
+        Some((at, _)) => {
+            lines.swap_remove(at);
+            boarding = Boarding::Follows;
+        }
         None => {}
     }
     if lines.len() >= LINES_MAX {
-        // A flight has more need of the place than what is known about answers that were not stored.
-        let marks = lines.iter().enumerate().filter(|(_, line)| line.is_mark());
-        let Some((first, _)) = marks.min_by_key(|(_, line)| line.until) else { return Boarding::Alone };
+        // A flight has more need of the place than what is known about those that have ended.
+        let ended = lines.iter().enumerate().filter(|(_, line)| !line.is_flight());
+        let Some((first, _)) = ended.min_by_key(|(_, line)| line.until) else { return Boarding::Alone };
         lines.swap_remove(first);
     }
     lines.push(Line { number, holder, until: now + LEASE });
     write(table, &lines);
-    Boarding::Leads
+    boarding
 }
 
 /// What becomes of a flight, by the word of who leads it.
@@ -165,18 +183,19 @@ pub fn report(table: &mut Vec<u8>, number: u64, holder: u64, report: Report, now
     let mut lines = read(table, now);
     let Some(at) = lines.iter().position(|line| (line.number, line.holder) == (number, holder)) else { return false };
     lines.swap_remove(at);
-    match report {
-        Report::Flies => lines.push(Line { number, holder, until: now + LEASE }),
-        Report::Lands => {}
-        Report::Marks(length) => lines.push(Line { number, holder: 0, until: now + length }),
-    }
+    let (holder, length) = match report {
+        Report::Flies => (holder, LEASE),
+        Report::Lands => (LANDED, LANDED_FOR),
+        Report::Marks(length) => (0, length),
+    };
+    lines.push(Line { number, holder, until: now + length });
     write(table, &lines);
     true
 }
 
 /// How a flight stands now.
 pub fn standing(table: &[u8], number: u64, now: Instant) -> Standing {
-    let is_flying = |line: &Line| line.number == number && !line.is_mark();
+    let is_flying = |line: &Line| line.number == number && line.is_flight();
     if read(table, now).iter().any(is_flying) { Standing::Flying } else { Standing::Ended }
 }
 

@@ -24,11 +24,17 @@ pub struct Hit {
 
 impl Hit {
     /// How a stored response stands now; `None` where nobody knows, because the clock stepped back.
-    pub fn reckon(entry: &Entry<'_>, now: Instant) -> Option<Self> {
+    ///
+    /// A lifetime of the route's that was shortened since the response was stored counts at once.
+    pub fn reckon(entry: &Entry<'_>, route: &Route, now: Instant) -> Option<Self> {
         let facts = &entry.facts;
         let age = facts.received.age(now)?;
-        let reckoned = if facts.terms.forced { facts.received.resident(now)? } else { age };
-        Some(Self { age, ttl: i64::from(facts.lifetime) - i64::from(reckoned) })
+        let (mut reckoned, mut lifetime) = (age, facts.lifetime);
+        if facts.terms.forced {
+            reckoned = facts.received.resident(now)?;
+            lifetime = route.forced(facts.status).map_or(lifetime, |forced| forced.lifetime.min(lifetime));
+        }
+        Some(Self { age, ttl: i64::from(lifetime) - i64::from(reckoned) })
     }
 }
 
@@ -62,19 +68,15 @@ pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) 
     let (terms, said) = (&entry.facts.terms, &inquiry.said);
     // A response that is here only because the route once admitted callers whom `auth` knows is of no use without that,
     // nor is one whose lifetime was the route's where the route has none any more.
-    let forced = route.forced(entry.facts.status).filter(|_| terms.forced);
-    if (terms.relies_on_shared && !route.admits_known()) || (terms.forced && forced.is_none()) {
+    let has_lifetime = !terms.forced || route.forced(entry.facts.status).is_some();
+    if (terms.relies_on_shared && !route.admits_known()) || !has_lifetime {
         return Verdict::Ignore(Forward::Bypass);
     }
     // §3.5
     if inquiry.caller.is_particular(route) && !terms.allows_credentials {
         return Verdict::Ignore(Forward::Request);
     }
-    let Some(mut hit) = Hit::reckon(entry, now) else { return Verdict::Validate(Forward::Stale) };
-    if let Some(forced) = forced {
-        // A lifetime that has been shortened since counts at once.
-        hit.ttl -= i64::from(entry.facts.lifetime.saturating_sub(forced.lifetime));
-    }
+    let Some(hit) = Hit::reckon(entry, route, now) else { return Verdict::Validate(Forward::Stale) };
     // §5.2.1.4. Ages are cut to whole seconds, so the bound itself has been passed.
     if said.no_cache || said.max_age.is_some_and(|max_age| hit.age >= max_age) {
         return Verdict::Validate(Forward::Request);

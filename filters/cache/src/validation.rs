@@ -137,13 +137,13 @@ pub fn is_same(before: &Headers, after: &Headers) -> bool {
 }
 
 /// Whether a stored response may answer although the upstream failed (RFC 5861 §4).
-pub fn rescue(entry: &Entry<'_>, inquiry: &Inquiry, now: Instant) -> Option<Hit> {
+pub fn rescue(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) -> Option<Hit> {
     let terms = &entry.facts.terms;
     // §5.2.1.4: a client that asks for validation asks for no answer without it.
     if terms.forbids_stale || terms.needs_validation || inquiry.said.no_cache {
         return None;
     }
-    let hit = Hit::reckon(entry, now)?;
+    let hit = Hit::reckon(entry, route, now)?;
     let bound = terms.if_error.max(inquiry.said.stale_if_error.unwrap_or(0));
     (-hit.ttl <= i64::from(bound)).then_some(hit)
 }

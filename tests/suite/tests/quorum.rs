@@ -14,8 +14,11 @@ use store::{PASSWORD, Store};
 use suite::stage::Stage;
 use suite::{EnvoyStage, HostStage, Scenario, refuses};
 
-/// An order is followed within a second; the rest is what a busy machine may take.
-const BOUND: Duration = Duration::from_secs(2);
+/// An order is followed so soon by all workers of all proxies.
+const BOUND: Duration = Duration::from_secs(1);
+
+/// On a machine that stands still for a while nothing is; that it happens in each of so many rounds is no accident.
+const ROUNDS: usize = 5;
 
 /// The configuration of a breaker for one upstream, `spotify`, which all requests are for.
 fn config(breaker: &str, state: &str) -> String {
@@ -39,11 +42,9 @@ fn status(stage: &EnvoyStage) -> u16 {
 }
 
 /// Waits until so many new connections in a row are all answered so: the kernel spreads them over the workers.
-fn settles(stage: &EnvoyStage, expected: u16) -> Duration {
-    let since = Instant::now();
+fn settles(stage: &EnvoyStage, expected: u16) {
     let settled = Deadline::after(PATIENCE).wait_until(|| (0..10).all(|_| status(stage) == expected));
     assert!(settled, "expected {expected}, got {}\n{}", status(stage), stage.envoy.log());
-    since.elapsed()
 }
 
 /// Has the breaker of one proxy open by what it sees.
@@ -126,28 +127,36 @@ fn an_order_reaches_every_worker_of_every_proxy_and_is_taken_back() {
     let store = Store::start();
     let mut stages = fleet(&store, r#"{"consecutive_failures": 2, "open_for": "1h"}"#);
     counts(&store, "weir:breaker:proxies", 3);
-    for round in 0..2 {
-        order(&store, "forced_open");
-        for stage in &stages {
-            let took = settles(stage, 503);
-            assert!(took <= BOUND, "{took:?} in round {round}\n{}", stage.envoy.log());
+    let mut rounds = 0;
+    let mut least = [Duration::MAX; 3];
+    while rounds < 2 || (rounds < ROUNDS && least.iter().any(|took| *took > BOUND)) {
+        rounds += 1;
+        let forced = follow(&stages, 503, || order(&store, "forced_open"));
+        let released = follow(&stages, 200, || drop(store.redis.call(&["DEL", "weir:breaker:order:spotify"]).unwrap()));
+        for stage in &mut stages {
+            fail(stage);
+            stage.answer(None, Reply::status(200));
         }
-        store.redis.call(&["DEL", "weir:breaker:order:spotify"]).unwrap();
-        for stage in &stages {
-            settles(stage, 200);
-        }
+        let reset = follow(&stages, 200, || order(&store, &format!("reset {rounds}")));
+        let took = [forced, released, reset];
+        least = std::array::from_fn(|order| least[order].min(took[order]));
     }
-    for stage in &mut stages {
-        fail(stage);
-        stage.answer(None, Reply::status(200));
-    }
-    order(&store, "reset 1");
+    assert!(least.iter().all(|took| *took <= BOUND), "forced, released and reset after {least:?} in {rounds} rounds");
     for stage in &stages {
-        settles(stage, 200);
         let log = stage.envoy.log();
-        assert_eq!(log.matches("spotify: forced_open by order, forced_open").count(), 2, "{log}");
-        assert_eq!(log.matches("spotify: closed by order, what the configuration says").count(), 3, "{log}");
+        assert_eq!(log.matches("spotify: forced_open by order, forced_open").count(), rounds, "{log}");
+        assert_eq!(log.matches("spotify: closed by order, what the configuration says").count(), 2 * rounds, "{log}");
     }
+}
+
+/// How long it takes from before an order until every worker of every proxy answers so.
+fn follow(stages: &[EnvoyStage], expected: u16, order: impl FnOnce()) -> Duration {
+    let since = Instant::now();
+    order();
+    for stage in stages {
+        settles(stage, expected);
+    }
+    since.elapsed()
 }
 
 #[test]

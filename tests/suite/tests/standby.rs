@@ -2,6 +2,9 @@
 
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::unwrap_used)]
 
+#[path = "standby/retries.rs"]
+mod retries;
+
 use std::path::Path;
 use std::sync::mpsc;
 use std::thread;
@@ -16,7 +19,7 @@ use weir::envoy::{Plan, bootstrap};
 /// How long something may take that comes about by itself.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A gateway in front of two upstreams, `a` and `b`; routes lead to `a` alone.
+/// A gateway in front of two upstreams, `a` below `/api` and `b` below `/b`.
 struct Gateway {
     envoy: Envoy,
     a: Origin,
@@ -24,13 +27,14 @@ struct Gateway {
 }
 
 impl Gateway {
-    /// `of_a` and `of_b` are what the upstreams say beside their URL, `of_route` what the route says.
+    /// `of_a` and `of_b` are what the upstreams say beside their URL, `of_route` what the routes say.
     fn start(of_a: &str, of_b: &str, of_route: &str) -> Self {
         let (a, b) = (Origin::start(), Origin::start());
         let policy = format!(
             "version: 1\nlisten: 127.0.0.1:0\nadmin: 127.0.0.1:0\nupstreams:\n  \
              a: {{url: http://{}/one, {of_a}}}\n  b: {{url: http://{}/two, {of_b}}}\n\
-             routes:\n  - {{match: /api/*, upstream: a, strip: /api{of_route}}}\n",
+             routes:\n  - {{match: /api/*, upstream: a, strip: /api{of_route}}}\n  \
+             - {{match: /b/*, upstream: b, strip: /b{of_route}}}\n",
             a.address(),
             b.address(),
         );
@@ -146,6 +150,48 @@ fn what_is_stored_stands_in_for_as_long_as_the_policy_says() {
     assert_eq!(gateway.received(), [2, 0]);
     let answer = gateway.ask("/api/z");
     assert_eq!(answer.status, 503, "nothing is stored of it");
+}
+
+/// Has an upstream fail once what is stored of it is stale, and be well after that; asks all the while.
+fn outage(gateway: &Gateway, (path, origin): (&str, &Origin), failure: Reply, refusal: u16) {
+    origin.answer(None, reply(200, "old"));
+    assert_eq!(gateway.ask(path).body, b"old");
+    let status = failure.status;
+    origin.answer(None, failure);
+    let (begun, mut fates) = (Instant::now(), Vec::new());
+    loop {
+        let answer = gateway.ask(path);
+        if answer.body == b"new" {
+            break;
+        }
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"old".as_slice()));
+        fates.extend(answer.text("cache-status").filter(|fate| !fate.contains("hit")));
+        if fates.len() == 1 {
+            origin.answer(None, reply(200, "new"));
+        }
+        assert!(begun.elapsed() < PATIENCE, "it is never fresh: {fates:?}");
+        thread::sleep(Duration::from_millis(20));
+    }
+    let says = |fate: &String, status: u16| {
+        fate.contains(&format!("fwd=stale; fwd-status={status}")) && fate.contains("detail=stale-if-error")
+    };
+    assert!(fates.len() > 1 && says(&fates[0], status), "{fates:?}");
+    assert!(fates[1..].iter().all(|fate| says(fate, refusal)), "{fates:?}");
+    let arrivals = origin.arrivals();
+    assert_eq!(arrivals.len(), 3, "what was stored, what failed, and what is new");
+    let waited = arrivals[2] - arrivals[1];
+    assert!(waited >= Duration::from_secs(2), "{path}: {waited:?}");
+}
+
+#[test]
+fn what_is_stored_stands_in_while_the_upstream_is_left_alone_and_what_is_new_after_that() {
+    let gateway = Gateway::start(
+        "retry: off, slow_down: {learn: [retry_after]}",
+        "retry: off, breaker: {consecutive_failures: 1, open_for: 2s, close_after: 1}",
+        ", cache: {ttl: 1s, shared: true, stale_if_error: 1h}",
+    );
+    outage(&gateway, ("/api/x", &gateway.a), reply(429, "slow").header("retry-after", "2"), 429);
+    outage(&gateway, ("/b/x", &gateway.b), reply(500, "broken"), 503);
 }
 
 /// A third party that is asked four times for one request.

@@ -6,6 +6,7 @@ use serde_json::{Value as Json, json};
 use crate::envoy::listener::Side;
 use crate::envoy::{Plan, duration, filter, guard, literal, operation, set};
 use crate::policy::header::{Content, Header};
+use crate::policy::slowdown::SlowDown;
 use crate::policy::upstream::{Name, Retry};
 use crate::policy::{Address, Matcher, Pattern, Policy, Route, Upstream};
 use crate::translate::{breaker, compose, guard as bodies, provider, ratelimit};
@@ -139,8 +140,7 @@ fn action(upstream: &Upstream, timeout: policy::Period, rewrite: Rewrite) -> Jso
         set(&mut action, "host_rewrite_literal", authority(&upstream.address));
     }
     if let Some(policy) = &upstream.retry {
-        let heeded = upstream.slow_down.as_ref().map(|slow_down| slow_down.statuses.as_slice());
-        set(&mut action, "retry_policy", retry(policy, timeout, heeded.unwrap_or_default()));
+        set(&mut action, "retry_policy", retry(policy, timeout, upstream.slow_down.as_ref()));
     }
     action
 }
@@ -285,9 +285,10 @@ pub(crate) fn expressions(strip: &str, base: &str) -> (String, String) {
     (format!("^{}/?", escaped(strip)), format!("{base}/").replace('\\', r"\\"))
 }
 
-/// `heeded` are the statuses by which the upstream asks to be left alone: to send the same request again would not be that,
+/// No status is retried by which the upstream asks to be left alone: to send the same request again would not be that,
 /// and the filter would hear of it only after the last try.
-fn retry(retry: &Retry, timeout: policy::Period, heeded: &[u64]) -> Json {
+fn retry(retry: &Retry, timeout: policy::Period, slow_down: Option<&SlowDown>) -> Json {
+    let heeded = slow_down.map(|slow_down| slow_down.statuses.as_slice()).unwrap_or_default();
     // To wait for longer than the request may take is to answer 504 instead of what the upstream said.
     let patience = policy::Period::of(timeout.length() / 2);
     let methods = retry.methods.join("|");
@@ -295,6 +296,12 @@ fn retry(retry: &Retry, timeout: policy::Period, heeded: &[u64]) -> Json {
     // The first stands for 502, 503 and 504, which `statuses` names where they are to be tried again.
     let retry_on = "gateway-error,reset,connect-failure,refused-stream,retriable-status-codes";
     let retry_on = if heeded.contains(&503) { retry_on.trim_start_matches("gateway-error,") } else { retry_on };
+    let mut resets = vec![json!({"name": "retry-after", "format": "SECONDS"})];
+    if slow_down.is_some_and(|slow_down| !slow_down.headers.is_empty()) {
+        // Seconds or a moment, it is not said which: a moment is no patience's number of seconds, and seconds are a moment long gone.
+        let formats = ["SECONDS", "UNIX_TIMESTAMP"];
+        resets.extend(formats.map(|format| json!({"name": "x-ratelimit-reset", "format": format})));
+    }
     json!({
         "retry_on": retry_on,
         "num_retries": retry.times,
@@ -303,7 +310,7 @@ fn retry(retry: &Retry, timeout: policy::Period, heeded: &[u64]) -> Json {
         "retriable_request_headers": [regex_header(":method", &methods)],
         "retry_back_off": {"base_interval": duration(retry.wait), "max_interval": duration(retry.longest_wait)},
         "rate_limited_retry_back_off": {
-            "reset_headers": [{"name": "retry-after", "format": "SECONDS"}],
+            "reset_headers": resets,
             "max_interval": duration(retry.longest_wait.min(patience)),
         },
     })

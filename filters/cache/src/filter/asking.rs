@@ -91,6 +91,9 @@ impl Filter {
         if !is_alone && why.is_collapsible() && known.may_answer_others() && flight::is_common(&inquiry, route) {
             match plugin.board.board(id, now) {
                 Boarded::Leads(taken) => claim = Some(taken),
+                Boarded::Follows(taken) => {
+                    return self.decide(plugin, Asking { inquiry, claim: Some(taken), fetched, waited });
+                }
                 Boarded::Waits => match self.wait(plugin, inquiry, (id, why), waited, now) {
                     None => return Action::Pause,
                     Some(given_back) => inquiry = given_back,

@@ -90,6 +90,8 @@ pub(super) struct Waited {
 /// What a request does that boards.
 pub(super) enum Boarded {
     Leads(Claim),
+    /// It leads, and what it asks for may be in the store by now.
+    Follows(Claim),
     Waits,
     Alone,
 }
@@ -123,17 +125,18 @@ impl Board {
         }
         let led = self.led.get();
         self.led.set(led.wrapping_add(1));
-        let holder = self.asker.wrapping_add(led).max(1);
+        let holder = self.asker.wrapping_add(led).clamp(1, u64::MAX - 1);
         let mut boarding = Boarding::Alone;
         let boarded = self.change(id, &mut |table| {
             boarding = flight::board(table, id.number, holder, now);
-            boarding == Boarding::Leads
+            matches!(boarding, Boarding::Leads | Boarding::Follows)
         });
         match boarded.map(|()| boarding) {
-            Ok(Boarding::Leads) => {
+            Ok(Boarding::Leads | Boarding::Follows) => {
                 self.leading.borrow_mut().push(Led { id, holder, renewed: now });
                 self.pulse.wake_in(RENEWAL, now);
-                Boarded::Leads(Claim { board: Rc::clone(self), id, holder, mark: None })
+                let claim = Claim { board: Rc::clone(self), id, holder, mark: None };
+                if boarding == Boarding::Follows { Boarded::Follows(claim) } else { Boarded::Leads(claim) }
             }
             Ok(Boarding::Waits) => Boarded::Waits,
             Ok(Boarding::Alone) => {

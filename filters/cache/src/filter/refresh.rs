@@ -65,14 +65,14 @@ impl Plugin {
         }
         let Some(settings) = self.config.refresh.as_ref().filter(|_| !inquiry.is_search()) else {
             return match self.board.board(id, now) {
-                Boarded::Leads(claim) => Refreshing::ByThisRequest(claim),
+                Boarded::Leads(claim) | Boarded::Follows(claim) => Refreshing::ByThisRequest(claim),
                 Boarded::Waits | Boarded::Alone => Refreshing::Beside,
             };
         };
         let under_way = self.refreshes.due.borrow().len() + self.refreshes.sent.borrow().len();
         if under_way >= settings.max {
             self.refreshes.passed_over.increment();
-        } else if let Boarded::Leads(claim) = self.board.board(id, now) {
+        } else if let Boarded::Leads(claim) | Boarded::Follows(claim) = self.board.board(id, now) {
             self.refreshes.due.borrow_mut().push((self.request_of(inquiry), claim));
             self.board.pulse.wake_in(std::time::Duration::ZERO, now);
         }

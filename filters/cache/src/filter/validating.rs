@@ -133,7 +133,7 @@ impl Filter {
         let entry = Entry::parse(&held.bytes)?;
         let stored = entry.headers()?;
         let kept = Stored { status: entry.facts.status, headers: &stored, body: entry.body };
-        let hit = Hit::reckon(&entry, now);
+        let hit = Hit::reckon(&entry, route, now);
         match validation::find(
             &question.inquiry,
             route,
@@ -153,7 +153,7 @@ impl Filter {
                 Some(Action::Continue)
             }
             Finding::Failed => {
-                let hit = validation::rescue(&entry, &question.inquiry, now)?;
+                let hit = validation::rescue(&entry, &question.inquiry, route, now)?;
                 let failure = admission::status(replaced.response).unwrap_or(503);
                 let name = &plugin.config.name;
                 let member = status::restored(name, question.why, failure, hit.ttl, false, "stale-if-error");

@@ -19,6 +19,7 @@ fn check(story: &[(u64, u64, &str, &str)]) {
         let told = match *deed {
             "boards" => match board(&mut table, 7, *who, now) {
                 Boarding::Leads => "leads",
+                Boarding::Follows => "follows",
                 Boarding::Waits => "waits",
                 Boarding::Alone => "alone",
             },
@@ -64,8 +65,29 @@ fn one_leads_until_it_lands() {
         (101, 2, "looks", "flying"),
         (101, 1, "stores", "done"),
         (101, 2, "looks", "ended"),
-        (101, 2, "boards", "leads"),
+        (102, 2, "boards", "leads"),
     ]);
+}
+
+#[test]
+fn who_boards_just_after_a_landing_leads_and_is_to_look_once_more() {
+    check(&[
+        (100, 1, "boards", "leads"),
+        (101, 1, "stores", "done"),
+        (101, 1, "renews", "lost"),
+        (101, 2, "boards", "follows"),
+        (101, 3, "boards", "waits"),
+        (101, 2, "marks", "done"),
+        (101, 4, "boards", "alone"),
+    ]);
+    let mut table = Vec::new();
+    assert_eq!(board(&mut table, 7, 1, at(100)), Boarding::Leads);
+    assert!(report(&mut table, 7, 1, Report::Lands, at(100)));
+    let nearly = LANDED_FOR - Duration::from_millis(1);
+    assert_eq!(board(&mut table.clone(), 7, 2, at(100) + nearly), Boarding::Follows);
+    assert_eq!(board(&mut table.clone(), 8, 2, at(100)), Boarding::Leads, "another's landing is nothing to it");
+    assert_eq!(board(&mut table, 7, 2, at(100) + LANDED_FOR), Boarding::Leads);
+    assert_eq!(table.len(), LINE, "what has landed leaves nothing");
 }
 
 #[test]
@@ -127,6 +149,9 @@ fn a_table_is_bounded_and_prefers_flights_to_marks() {
     assert_eq!(table.len(), LINES_MAX * LINE);
     assert_eq!(board(&mut table, 3, 1, now), Boarding::Alone, "not this mark gave way");
     assert_eq!(board(&mut table, 5, 1, now), Boarding::Leads, "but the one that ends first");
+    assert!(report(&mut table, 5, 1, Report::Lands, now));
+    assert_eq!(board(&mut table, full + 2, 1, now), Boarding::Leads);
+    assert_eq!(board(&mut table, 9, 1, now), Boarding::Alone, "a landing gives way before a mark");
     // Whatever has ended makes room.
     assert_eq!(board(&mut table, 100, 1, at(104)), Boarding::Leads);
     assert_eq!(table.len() / LINE, 2, "a flight, and what is marked for longest");

@@ -219,12 +219,33 @@ fn a_failure_is_bridged_within_bounds() {
         let config = config("");
         let inquiry = inquiry(&config, "GET", directives);
         let now = Instant::from_unix_seconds(784_111_777 + later);
-        let hit = rescue(&Entry::parse(&bytes).unwrap(), &inquiry, now);
+        let hit = rescue(&Entry::parse(&bytes).unwrap(), &inquiry, &config.routes[0], now);
         assert_eq!(hit.map(|hit| hit.ttl), expected, "{section}: {directives}");
     }
     let early = Instant::from_unix_seconds(784_111_777 - 100);
     let facts = Facts { status: 200, terms: lax, received: Received { at: NOW, age: 10 }, lifetime: 60 };
     let bytes = entry::begin(&facts, &Parts { key: b"k", vary: b"", values: b"" }, &headers(&[]), 0);
-    let hit = rescue(&Entry::parse(&bytes).unwrap(), &inquiry(&config(""), "GET", ""), early);
+    let config = config("");
+    let hit = rescue(&Entry::parse(&bytes).unwrap(), &inquiry(&config, "GET", ""), &config.routes[0], early);
     assert_eq!(hit, None, "a clock that stepped back");
+}
+
+#[test]
+fn a_lifetime_that_was_shortened_since_brings_the_bound_of_a_failure_nearer() {
+    let terms = Terms { if_error: 20, forced: true, ..Terms::default() };
+    let facts = Facts { status: 200, terms, received: Received { at: NOW, age: 0 }, lifetime: 60 };
+    let bytes = entry::begin(&facts, &Parts { key: b"k", vary: b"", values: b"" }, &headers(&[]), 0);
+    for (ttl, later, expected) in [
+        ("60s", 80, Some(-20)),
+        ("60s", 81, None),
+        ("15s", 35, Some(-20)),
+        ("15s", 36, None),
+        ("2h", 80, Some(-20)),
+        ("2h", 81, None),
+    ] {
+        let config = config(&format!(r#", "ttl": "{ttl}""#));
+        let now = Instant::from_unix_seconds(784_111_777 + later);
+        let hit = rescue(&Entry::parse(&bytes).unwrap(), &inquiry(&config, "GET", ""), &config.routes[0], now);
+        assert_eq!(hit.map(|hit| hit.ttl), expected, "{ttl} {later}");
+    }
 }
