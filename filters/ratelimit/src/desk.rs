@@ -15,7 +15,7 @@ use crate::block::{Blocks, Known, Take};
 use crate::charge::{Store, Swap, Undecided};
 use crate::contact::Contact;
 use crate::fields::Fields;
-use crate::fleet::{Fleet, Terms, term};
+use crate::fleet::{Fleet, Terms, lifetime, term};
 use crate::limit::Limits;
 use crate::script::{self, Answer, Grant, Want, hex};
 
@@ -80,7 +80,6 @@ struct Purse {
     want: Want,
     tokens: u32,
     known: Known,
-    asked_at: Instant,
     /// A request waits again, for others, and will come back for these.
     is_held: bool,
 }
@@ -165,16 +164,30 @@ impl Desk {
         Ok(Blocks::read(&bytes, store.now()).try_take(bucket.print, bucket.cost, ahead))
     }
 
-    /// Puts back what a request has taken that does not pass after all.
-    pub fn give_back<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>) {
-        if let Some(purse) = self.purse(bucket) {
-            purse.tokens += bucket.cost;
+    /// Puts back what a request has taken that does not pass after all, and that was good `until` then: into what the proxy holds, or
+    /// into Redis. What has lapsed meanwhile, or cannot be put back, is lost.
+    pub fn give_back<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>, until: Instant) {
+        if let Some(purse) = self.purse(bucket).filter(|purse| purse.known.until <= until) {
+            purse.tokens = purse.tokens.saturating_add(bucket.cost);
             return;
         }
-        // What cannot be put back lapses.
+        let (term, now) = (lifetime(bucket.limits, bucket.cost, fleet, bucket.patience), store.now());
+        if until.since(now) > term {
+            // The clock has stepped back.
+            return;
+        }
+        if term.is_zero() {
+            self.add(Want { back: bucket.cost, held: now.since(until), ..wanted(fleet, bucket) });
+            return;
+        }
+        let _ = update(store, &bucket.slot, |blocks| ((), blocks.give_back(bucket.print, bucket.cost, until)));
+    }
+
+    /// The same of a request that has waited in line, which was sent, or left, after its tokens were taken `at` that moment.
+    pub fn take_back<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>, at: Instant) {
         let _ = update(store, &bucket.slot, |blocks| {
-            blocks.give_back(bucket.print, bucket.cost);
-            ((), true)
+            let until = blocks.good_until(bucket.print, at);
+            ((), until.is_some_and(|until| blocks.give_back(bucket.print, bucket.cost, until)))
         });
     }
 
@@ -184,18 +197,7 @@ impl Desk {
 
     /// Notes that a request needs so many tokens, and that so many more will be needed soon.
     pub fn want(&mut self, fleet: &Fleet, bucket: &Bucket<'_>, need: u32, ahead: u32) {
-        let want = Want {
-            slot: bucket.slot.clone(),
-            print: bucket.print,
-            name: bucket.name(),
-            terms: Terms::of(bucket.limits, bucket.cost, fleet, bucket.patience),
-            least: bucket.cost,
-            need,
-            ahead,
-            back: 0,
-            held: Duration::ZERO,
-        };
-        self.add(want);
+        self.add(Want { need, ahead, ..wanted(fleet, bucket) });
     }
 
     /// What only looks ahead or comes back is left out where there is no room: tokens lapse then.
@@ -321,16 +323,17 @@ impl Desk {
                 tight: usize::from(grant.tight),
                 reset_in: grant.full_in,
                 notice: Duration::ZERO,
+                until: asked_at + terms.term,
             };
             let same = |purse: &&mut Purse| purse.want.print == *print && purse.want.slot == *slot;
             if let Some(purse) = self.purses.iter_mut().find(same) {
                 // Those that came first were held for longer, so less of all comes back.
                 purse.tokens = purse.tokens.saturating_add(kept);
-                purse.known = known;
+                purse.known = Known { until: purse.known.until, ..known };
                 return;
             }
             let want = Want { need: 0, ahead: 0, back: 0, ..want.clone() };
-            self.purses.push(Purse { want, tokens: kept, known, asked_at, is_held: false });
+            self.purses.push(Purse { want, tokens: kept, known, is_held: false });
         }
     }
 
@@ -350,14 +353,11 @@ impl Desk {
                 self.purses.push(Purse { is_held: false, ..purse });
                 continue;
             }
-            let Purse { want, tokens, asked_at, .. } = purse;
+            let Purse { want, tokens, known: Known { until, .. }, .. } = purse;
             if tokens > 0 && want.terms.term.is_zero() {
-                self.add(Want { back: tokens, held: now.since(asked_at), ..want });
+                self.add(Want { back: tokens, held: now.since(until), ..want });
             } else if tokens > 0 {
-                let _ = update(store, &want.slot, |blocks| {
-                    blocks.give_back(want.print, tokens);
-                    ((), true)
-                });
+                let _ = update(store, &want.slot, |blocks| ((), blocks.give_back(want.print, tokens, until)));
             }
         }
     }
@@ -372,6 +372,21 @@ impl Desk {
         let (free, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_free);
         self.parked = parked;
         free
+    }
+}
+
+/// What a request has to do with a bucket in Redis, where it needs nothing of it.
+fn wanted(fleet: &Fleet, bucket: &Bucket<'_>) -> Want {
+    Want {
+        slot: bucket.slot.clone(),
+        print: bucket.print,
+        name: bucket.name(),
+        terms: Terms::of(bucket.limits, bucket.cost, fleet, bucket.patience),
+        least: bucket.cost,
+        need: 0,
+        ahead: 0,
+        back: 0,
+        held: Duration::ZERO,
     }
 }
 

@@ -247,14 +247,14 @@ impl Stream {
         let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), now);
         if waits.is_some() {
             self.fields = fields;
-            self.receipts = limiter.receipts(asked, charges, &outcomes, (now, waits));
+            self.receipts = Some(limiter.receipts(asked, charges, &outcomes, (now, waits)));
             return Action::Pause;
         }
         let enforced = asked.iter().zip(&outcomes).filter(|((rule, _), _)| !rule.is_shadow());
         let Some(Outcome::Deny(worst)) = enforced.map(|(_, outcome)| *outcome).reduce(tighter) else {
             limiter.meters.count_pass(asked, &outcomes);
             self.fields = fields;
-            self.receipts = limiter.receipts(asked, charges, &outcomes, (now, None));
+            self.receipts = Some(limiter.receipts(asked, charges, &outcomes, (now, None)));
             return Action::Continue;
         };
         limiter.meters.count(asked, Status::Limited);

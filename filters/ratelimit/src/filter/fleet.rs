@@ -11,6 +11,7 @@ use shell::metric::{Counter, Gauge};
 use shell::shared;
 
 use super::limiter::{Decided, Host, Limiter, Unsettled, downstream};
+use super::receipt::Payee;
 use crate::block::{Known, Take};
 use crate::charge::{self, Charge, Undecided};
 use crate::contact::Contact;
@@ -48,9 +49,16 @@ struct Sorted<'a> {
     /// Of this proxy: the place of the rule, and what it pays.
     own: Vec<(usize, Charge<'a>)>,
     /// Of the fleet.
-    leased: Vec<(usize, Bucket<'a>)>,
+    leased: Vec<Leased<'a>>,
     /// Some callers are not known before the fleet's seed is.
     is_unknown: bool,
+}
+
+/// A bucket of the fleet, and what is paid there.
+struct Leased<'a> {
+    place: usize,
+    bucket: Bucket<'a>,
+    charge: Charge<'a>,
 }
 
 impl Member {
@@ -199,31 +207,52 @@ impl Limiter {
         headers: &Headers,
         since: Option<Instant>,
     ) -> Result<Decided<'a>, Unsettled> {
+        match self.try_together(asked, headers, since, false) {
+            // Other workers were faster. Where Redis is away, what they have left is not relied on again.
+            Err(Unsettled::Undecided) => self.try_together(asked, headers, since, true),
+            decided => decided,
+        }
+    }
+
+    /// The same; where Redis is away and `is_scarce`, nothing is paid with what was leased before.
+    fn try_together<'a>(
+        &self,
+        asked: &[Asked<'a>],
+        headers: &Headers,
+        since: Option<Instant>,
+        is_scarce: bool,
+    ) -> Result<Decided<'a>, Unsettled> {
         let (fleet, member) = self.fleet().ok_or(Undecided)?;
         let mut host = Host::default();
         let Sorted { plans, own, leased, is_unknown } = self.sort(member, asked, headers)?;
         let mut desk = member.desk.borrow_mut();
         let mut outcomes: Vec<Outcome<'a>> = plans.iter().map(|plan| full(&plan.limits)).collect();
         let mut takes = Vec::with_capacity(leased.len());
-        if let ([(place, bucket)], 1) = (leased.as_slice(), asked.len()) {
+        if let ([Leased { place, bucket, .. }], 1) = (leased.as_slice(), asked.len()) {
             // The usual case, in which nothing has to be given back: one look is enough.
-            takes.push(desk.take(&mut host, fleet, bucket)?);
-            if let Some(take) = takes.first().filter(|take| !matches!(take, Take::Missing(_))) {
-                tell(&mut outcomes, &plans, *place, take);
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
+            let take = desk.take(&mut host, fleet, bucket)?;
+            tell(&mut outcomes, &plans, *place, &take);
+            if !is_missing(&take) {
+                let payees = leased.into_iter().zip(paid(&take));
+                let charges = payees.map(|(leased, payee)| (leased.place, payee, leased.charge)).collect();
+                return Ok(Decided { outcomes, plans, charges, waits: None, now: host.now });
             }
+            takes.push(take);
         } else {
-            for (_, bucket) in &leased {
+            for Leased { bucket, .. } in &leased {
                 takes.push(desk.look(&mut host, fleet, bucket)?);
             }
         }
         let is_late = since.is_some_and(|since| shell::now().since(since) >= fleet.budget);
         let is_away = is_late || member.contact.borrow().is_away || !desk.has_room();
-        for ((place, _), take) in leased.iter().zip(&takes) {
+        for (Leased { place, .. }, take) in leased.iter().zip(&mut takes) {
+            if is_scarce && is_away && paid(take).is_some() {
+                *take = Take::Missing(0);
+            }
             tell(&mut outcomes, &plans, *place, take);
         }
-        let is_missing = is_unknown || takes.iter().any(|take| matches!(take, Take::Missing(_)));
-        if (is_missing && !is_away) || refuses(asked, &outcomes) {
+        let lacks_any = is_unknown || takes.iter().any(is_missing);
+        if (lacks_any && !is_away) || refuses(asked, &outcomes) {
             for (place, charge) in &own {
                 for said in charge::look(&mut host, std::slice::from_ref(charge))? {
                     put(&mut outcomes, &plans, *place, said.untaken(charge.taker.cost));
@@ -232,44 +261,53 @@ impl Limiter {
             if refuses(asked, &outcomes) {
                 return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
             }
-            want_rest(&mut desk, fleet, leased.iter().map(|(_, bucket)| bucket).zip(&takes));
+            want_rest(&mut desk, fleet, leased.iter().map(|leased| &leased.bucket).zip(&takes));
             return Err(Unsettled::Waits);
         }
-        // Redis is away: what is not held here is a share's.
-        let lacks = |place: &usize| !leased.iter().zip(&takes).any(|((held, _), take)| held == place && is_taken(take));
-        let shares = self.shares(asked, headers, &lacks)?;
-        let mut due = own.clone();
-        due.extend(shares.iter().map(|(place, limits, charge)| {
-            let key = charge.key.clone();
-            (*place, Charge { key, taker: Taker { limits, ..charge.taker }, shadow: false })
+        // Redis is away: what it has not said anything about is a share's.
+        let lacks = |place| !leased.iter().zip(&takes).any(|(held, take)| held.place == place && !is_missing(take));
+        let (shares, proxies) = (self.shares(asked, headers, &lacks)?, member.contact.borrow().proxies());
+        let mut charges: Vec<_> = own.iter().map(|(_, charge)| charge.clone()).collect();
+        charges.extend(shares.iter().map(|(_, limits, charge)| {
+            let key = allowance::share(&charge.key);
+            Charge { key, taker: Taker { limits, ..charge.taker }, ..*charge }
         }));
-        let charges: Vec<_> = due.iter().map(|(_, charge)| charge.clone()).collect();
         let settled = charge::settle(&mut host, &charges)?;
         let is_denied = charges.iter().zip(&settled).any(|(charge, said)| charge.refuses(said));
         let taken_at = host.now;
-        for ((place, _), said) in due.iter().zip(settled) {
+        let mut due: Vec<_> = own.into_iter().map(|(place, charge)| (place, Payee::Proxy, charge)).collect();
+        due.extend(shares.iter().map(|(place, _, charge)| (*place, Payee::Share(proxies), charge.clone())));
+        for ((place, ..), said) in due.iter().zip(settled) {
             put(&mut outcomes, &plans, *place, said);
         }
         if is_denied {
             return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
         }
-        let held: Vec<_> = leased.iter().zip(&takes).filter(|(_, take)| is_taken(take)).map(|(held, _)| held).collect();
-        for (index, (place, bucket)) in held.iter().enumerate() {
+        let mut held: Vec<(&Bucket<'_>, Instant)> = Vec::new();
+        for (Leased { place, bucket, charge }, _) in leased.iter().zip(&takes).filter(|(_, take)| paid(take).is_some()) {
             let take = desk.take(&mut host, fleet, bucket).unwrap_or(Take::Missing(0));
             tell(&mut outcomes, &plans, *place, &take);
-            if is_taken(&take) {
+            if let Take::Taken(known, _) = &take {
+                held.push((bucket, known.until));
+                due.push((*place, Payee::Fleet(known.until), charge.clone()));
                 continue;
             }
-            // Another worker was faster.
-            undo(&mut host, &mut desk, &charges, taken_at, held.iter().take(index).map(|(_, bucket)| bucket));
-            if matches!(take, Take::Missing(_)) {
+            // Another worker was faster, and the request does not pass after all.
+            charges.iter().for_each(|charge| charge::give_back(&mut host, charge, taken_at));
+            held.iter().for_each(|(bucket, until)| desk.give_back(&mut host, fleet, bucket, *until));
+            if is_missing(&take) && !is_away {
                 want_rest(&mut desk, fleet, std::iter::once((bucket, &take)));
-                held.iter().take(index).map(|(_, bucket)| bucket).for_each(|bucket| desk.hold(bucket));
-                return Err(if is_away { Unsettled::Undecided } else { Unsettled::Waits });
+                held.iter().for_each(|(bucket, _)| desk.hold(bucket));
+                return Err(Unsettled::Waits);
             }
+            if is_missing(&take) {
+                return Err(Unsettled::Undecided);
+            }
+            due.clear();
             break;
         }
-        Ok(Decided { outcomes, plans, charges: own, waits: None, now: host.now })
+        due.sort_by_key(|(place, ..)| *place);
+        Ok(Decided { outcomes, plans, charges: due, waits: None, now: host.now })
     }
 
     /// Says of each rule whom it has to be paid to.
@@ -294,38 +332,43 @@ impl Limiter {
                 None => sorted.is_unknown = true,
                 Some((key, print)) => {
                     let (slot, cost, is_shared) = (allowance::leased(&key), account.cost.get(), rule.is_shared());
-                    let (limits, rule) = (&plan.limits, rule.name());
-                    let patience = Duration::ZERO;
-                    sorted.leased.push((place, Bucket { slot, print, rule, is_shared, limits, cost, patience }));
+                    let (limits, longest) = (&plan.limits, &rule.longest);
+                    let taker = Taker { print, limits, longest, cost: account.cost };
+                    let charge = Charge { key, taker, shadow: rule.is_shadow() };
+                    let (rule, patience) = (rule.name(), Duration::ZERO);
+                    let bucket = Bucket { slot, print, rule, is_shared, limits, cost, patience };
+                    sorted.leased.push(Leased { place, bucket, charge });
                 }
             }
         }
         Ok(sorted)
     }
 
-    /// What a request pays while Redis is away, for each rule of the fleet that nothing is held of.
+    /// What a request pays while Redis is away, for each rule of the fleet that nothing is held of: its share of the limits.
     fn shares<'a>(
         &self,
         asked: &[Asked<'a>],
         headers: &Headers,
-        lacks: &dyn Fn(&usize) -> bool,
+        lacks: &dyn Fn(usize) -> bool,
     ) -> Result<Vec<(usize, Limits, Charge<'a>)>, Unsettled> {
         let (fleet, member) = self.fleet().ok_or(Undecided)?;
         let (client, proxies) = (OnceCell::new(), member.contact.borrow().proxies());
         let mut shares = Vec::new();
         for (place, (rule, account)) in asked.iter().enumerate() {
-            if rule.scope() == Scope::Proxy || !lacks(&place) {
+            if rule.scope() == Scope::Proxy || !lacks(place) {
                 continue;
             }
             match fleet.when_unavailable {
                 WhenUnavailable::Open => continue,
+                // Who refuses nothing does not do so then, either.
+                WhenUnavailable::Closed if rule.is_shadow() => continue,
                 WhenUnavailable::Closed => return Err(Unsettled::Closed),
                 WhenUnavailable::Share => {}
             }
             let charge = rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
             let (plan, charge) = charge.ok_or(Undecided)?;
             let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
-            shares.push((place, limits, Charge { key: allowance::share(&charge.key), ..charge }));
+            shares.push((place, limits, charge));
         }
         Ok(shares)
     }
@@ -346,24 +389,13 @@ fn want_rest<'b, 't>(desk: &mut Desk, fleet: &Fleet, said: impl Iterator<Item = 
     }
 }
 
-/// Puts back what a request has taken that does not pass after all.
-fn undo<'b>(
-    host: &mut Host,
-    desk: &mut Desk,
-    charges: &[Charge<'_>],
-    taken_at: Instant,
-    buckets: impl Iterator<Item = &'b Bucket<'b>>,
-) {
-    for charge in charges {
-        charge::give_back(host, charge, taken_at);
-    }
-    for bucket in buckets {
-        desk.give_back(host, bucket);
-    }
+fn is_missing(take: &Take) -> bool {
+    matches!(take, Take::Missing(_))
 }
 
-fn is_taken(take: &Take) -> bool {
-    matches!(take, Take::Taken(..))
+/// Who was paid, where a request has taken what it needs.
+fn paid(take: &Take) -> Option<Payee> {
+    if let Take::Taken(known, _) = take { Some(Payee::Fleet(known.until)) } else { None }
 }
 
 /// What is said of limits of which nothing is known.
