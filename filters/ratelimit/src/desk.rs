@@ -3,6 +3,8 @@
 //! No host is known here. Somebody else carries questions ([`Desk::question`]) and answers ([`Desk::receive`]), wakes it in
 //! time, and goes on with the requests that it releases.
 
+mod purse;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,11 +13,12 @@ use policy::allowance;
 use policy::state::{Fault, Reply};
 use policy::{Fingerprint, Instant};
 
+use self::purse::Purse;
 use crate::block::{Blocks, Known, Take};
 use crate::charge::{Store, Swap, Undecided};
 use crate::contact::Contact;
 use crate::fields::Fields;
-use crate::fleet::{Fleet, Terms, lifetime, term};
+use crate::fleet::{Fleet, Terms, term};
 use crate::limit::Limits;
 use crate::script::{self, Answer, Grant, Want, hex};
 
@@ -75,15 +78,6 @@ struct Flight {
     wants: Vec<Want>,
 }
 
-/// Tokens of an answer that belong to the requests which have waited for them.
-struct Purse {
-    want: Want,
-    tokens: u32,
-    known: Known,
-    /// A request waits again, for others, and will come back for these.
-    is_held: bool,
-}
-
 /// One worker's desk.
 #[derive(Default)]
 pub struct Desk {
@@ -111,9 +105,10 @@ impl Desk {
             return Ok(Take::Taken(purse.known, None));
         }
         let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
-        let said = update(store, &bucket.slot, |blocks| {
-            let said = blocks.try_take(bucket.print, bucket.cost, ahead);
-            (said, matches!(said, Take::Taken(..)))
+        let mut said = Take::Missing(0);
+        update(store, &bucket.slot, &mut |blocks| {
+            said = blocks.try_take(bucket.print, bucket.cost, ahead);
+            matches!(said, Take::Taken(..))
         })?;
         if let Take::Taken(_, Some(more)) = said {
             self.want(fleet, bucket, 0, more);
@@ -134,9 +129,10 @@ impl Desk {
         wanted: u32,
     ) -> Result<Take, Undecided> {
         let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
-        let said = update(store, &bucket.slot, |blocks| {
-            let said = blocks.claim(bucket.print, bucket.cost, ahead, fleet.budget);
-            (said, !matches!(said, Take::Refused(_)))
+        let mut said = Take::Missing(0);
+        update(store, &bucket.slot, &mut |blocks| {
+            said = blocks.claim(bucket.print, bucket.cost, ahead, fleet.budget);
+            !matches!(said, Take::Refused(_))
         })?;
         match said {
             Take::Missing(more) => self.want(fleet, bucket, 0, more.max(wanted)),
@@ -162,37 +158,6 @@ impl Desk {
         let (bytes, _) = store.read(&bucket.slot)?;
         let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
         Ok(Blocks::read(&bytes, store.now()).try_take(bucket.print, bucket.cost, ahead))
-    }
-
-    /// Puts back what a request has taken that does not pass after all, and that was good `until` then: into what the proxy holds, or
-    /// into Redis. What has lapsed meanwhile, or cannot be put back, is lost.
-    pub fn give_back<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>, until: Instant) {
-        if let Some(purse) = self.purse(bucket).filter(|purse| purse.known.until <= until) {
-            purse.tokens = purse.tokens.saturating_add(bucket.cost);
-            return;
-        }
-        let (term, now) = (lifetime(bucket.limits, bucket.cost, fleet, bucket.patience), store.now());
-        if until.since(now) > term {
-            // The clock has stepped back.
-            return;
-        }
-        if term.is_zero() {
-            self.add(Want { back: bucket.cost, held: now.since(until), ..wanted(fleet, bucket) });
-            return;
-        }
-        let _ = update(store, &bucket.slot, |blocks| ((), blocks.give_back(bucket.print, bucket.cost, until)));
-    }
-
-    /// The same of a request that has waited in line, which was sent, or left, after its tokens were taken `at` that moment.
-    pub fn take_back<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>, at: Instant) {
-        let _ = update(store, &bucket.slot, |blocks| {
-            let until = blocks.good_until(bucket.print, at);
-            ((), until.is_some_and(|until| blocks.give_back(bucket.print, bucket.cost, until)))
-        });
-    }
-
-    fn purse(&mut self, bucket: &Bucket<'_>) -> Option<&mut Purse> {
-        self.purses.iter_mut().find(|purse| purse.want.print == bucket.print && purse.want.slot == bucket.slot)
     }
 
     /// Notes that a request needs so many tokens, and that so many more will be needed soon.
@@ -313,9 +278,9 @@ impl Desk {
         let kept = grant.granted.min(*need);
         self.heard.push(*print);
         // What cannot be shared is not spent.
-        let _ = update(store, slot, |blocks| {
+        let _ = update(store, slot, &mut |blocks| {
             blocks.receive(*print, grant, kept, asked_at, terms.term);
-            ((), true)
+            true
         });
         if kept > 0 {
             let known = Known {
@@ -334,31 +299,6 @@ impl Desk {
             }
             let want = Want { need: 0, ahead: 0, back: 0, ..want.clone() };
             self.purses.push(Purse { want, tokens: kept, known, is_held: false });
-        }
-    }
-
-    /// Keeps what an answer brought of a bucket for a request that waits again, for the tokens of others that it lacks. Without
-    /// that, two buckets would be asked by turns, and what one gives handed back while the other is asked.
-    pub fn hold(&mut self, bucket: &Bucket<'_>) {
-        if let Some(purse) = self.purse(bucket) {
-            purse.is_held = true;
-        }
-    }
-
-    /// Puts away what those who were released have not taken: it goes to the proxy's block, or back to Redis. What is held
-    /// stays until the next time.
-    pub fn close<S: Store>(&mut self, store: &mut S, now: Instant) {
-        for purse in std::mem::take(&mut self.purses) {
-            if purse.is_held {
-                self.purses.push(Purse { is_held: false, ..purse });
-                continue;
-            }
-            let Purse { want, tokens, known: Known { until, .. }, .. } = purse;
-            if tokens > 0 && want.terms.term.is_zero() {
-                self.add(Want { back: tokens, held: now.since(until), ..want });
-            } else if tokens > 0 {
-                let _ = update(store, &want.slot, |blocks| ((), blocks.give_back(want.print, tokens, until)));
-            }
         }
     }
 
@@ -390,22 +330,17 @@ fn wanted(fleet: &Fleet, bucket: &Bucket<'_>) -> Want {
     }
 }
 
-/// Changes the blocks under `slot` as one step, where `change` says that it has.
-fn update<S: Store, T>(
-    store: &mut S,
-    slot: &str,
-    mut change: impl FnMut(&mut Blocks) -> (T, bool),
-) -> Result<T, Undecided> {
+/// Changes the blocks under `slot` as one step, where `change` says that it has. One piece of code for all who do.
+fn update<S: Store>(store: &mut S, slot: &str, change: &mut dyn FnMut(&mut Blocks) -> bool) -> Result<(), Undecided> {
     for _ in 0..ATTEMPTS {
         let (mut bytes, version) = store.read(slot)?;
         let mut blocks = Blocks::read(&bytes, store.now());
-        let (said, has_changed) = change(&mut blocks);
-        if !has_changed {
-            return Ok(said);
+        if !change(&mut blocks) {
+            return Ok(());
         }
         blocks.write(&mut bytes);
         if store.swap(slot, &bytes, version)? == Swap::Done {
-            return Ok(said);
+            return Ok(());
         }
     }
     Err(Undecided)

@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use policy::Fingerprint;
 
 use super::*;
-use crate::limit::Limits;
 use crate::debt::Longest;
+use crate::limit::Limits;
 use crate::limit::tests::{limits, say};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

@@ -1,26 +1,19 @@
 //! The fleet, as one worker takes part in it: requests that pay from leased blocks, questions to Redis, requests that wait.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use policy::allowance;
 use policy::state::Fault;
-use policy::{Headers, Instant, Seed};
+use policy::{Instant, Seed};
 use shell::lease::{Role, lead};
 use shell::metric::{Counter, Gauge};
 use shell::shared;
 
-use super::limiter::{Decided, Host, Limiter, Unsettled, downstream};
-use super::receipt::Payee;
-use crate::block::{Known, Take};
-use crate::charge::{self, Charge, Undecided};
+use super::limiter::{Host, Limiter};
 use crate::contact::Contact;
-use crate::desk::{Bucket, Desk, Parked};
-use crate::fleet::{self, Fleet, WhenUnavailable};
-use crate::limit::{Limits, Outcome, Standing};
-use crate::rule::{Asked, Plan, Scope};
+use crate::desk::{Desk, Parked};
+use crate::fleet::Fleet;
 use crate::script::hex;
-use crate::set::Taker;
 
 /// Whoever asks for the proxy when it has nothing to ask for holds this office for so long.
 const LEASE: Duration = Duration::from_secs(1);
@@ -40,25 +33,6 @@ pub(super) struct Member {
     failed: Counter,
     away: Gauge,
     proxies: Gauge,
-}
-
-/// A request's buckets, by who keeps them.
-struct Sorted<'a> {
-    /// By which plan each rule's is filled.
-    plans: Vec<&'a Plan>,
-    /// Of this proxy: the place of the rule, and what it pays.
-    own: Vec<(usize, Charge<'a>)>,
-    /// Of the fleet.
-    leased: Vec<Leased<'a>>,
-    /// Some callers are not known before the fleet's seed is.
-    is_unknown: bool,
-}
-
-/// A bucket of the fleet, and what is paid there.
-struct Leased<'a> {
-    place: usize,
-    bucket: Bucket<'a>,
-    charge: Charge<'a>,
 }
 
 impl Member {
@@ -199,230 +173,4 @@ impl Limiter {
             self.pulse.wake_in(member.next(fleet), now);
         }
     }
-
-    /// Asks every rule for this request's tokens, of which some are the fleet's. It came at `since`.
-    pub(super) fn decide_together<'a>(
-        &self,
-        asked: &[Asked<'a>],
-        headers: &Headers,
-        since: Option<Instant>,
-    ) -> Result<Decided<'a>, Unsettled> {
-        match self.try_together(asked, headers, since, false) {
-            // Other workers were faster. Where Redis is away, what they have left is not relied on again.
-            Err(Unsettled::Undecided) => self.try_together(asked, headers, since, true),
-            decided => decided,
-        }
-    }
-
-    /// The same; where Redis is away and `is_scarce`, nothing is paid with what was leased before.
-    fn try_together<'a>(
-        &self,
-        asked: &[Asked<'a>],
-        headers: &Headers,
-        since: Option<Instant>,
-        is_scarce: bool,
-    ) -> Result<Decided<'a>, Unsettled> {
-        let (fleet, member) = self.fleet().ok_or(Undecided)?;
-        let mut host = Host::default();
-        let Sorted { plans, own, leased, is_unknown } = self.sort(member, asked, headers)?;
-        let mut desk = member.desk.borrow_mut();
-        let mut outcomes: Vec<Outcome<'a>> = plans.iter().map(|plan| full(&plan.limits)).collect();
-        let mut takes = Vec::with_capacity(leased.len());
-        if let ([Leased { place, bucket, .. }], 1) = (leased.as_slice(), asked.len()) {
-            // The usual case, in which nothing has to be given back: one look is enough.
-            let take = desk.take(&mut host, fleet, bucket)?;
-            tell(&mut outcomes, &plans, *place, &take);
-            if !is_missing(&take) {
-                let payees = leased.into_iter().zip(paid(&take));
-                let charges = payees.map(|(leased, payee)| (leased.place, payee, leased.charge)).collect();
-                return Ok(Decided { outcomes, plans, charges, waits: None, now: host.now });
-            }
-            takes.push(take);
-        } else {
-            for Leased { bucket, .. } in &leased {
-                takes.push(desk.look(&mut host, fleet, bucket)?);
-            }
-        }
-        let is_late = since.is_some_and(|since| shell::now().since(since) >= fleet.budget);
-        let is_away = is_late || member.contact.borrow().is_away || !desk.has_room();
-        for (Leased { place, .. }, take) in leased.iter().zip(&mut takes) {
-            if is_scarce && is_away && paid(take).is_some() {
-                *take = Take::Missing(0);
-            }
-            tell(&mut outcomes, &plans, *place, take);
-        }
-        let lacks_any = is_unknown || takes.iter().any(is_missing);
-        if (lacks_any && !is_away) || refuses(asked, &outcomes) {
-            for (place, charge) in &own {
-                for said in charge::look(&mut host, std::slice::from_ref(charge))? {
-                    put(&mut outcomes, &plans, *place, said.untaken(charge.taker.cost));
-                }
-            }
-            if refuses(asked, &outcomes) {
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
-            }
-            want_rest(&mut desk, fleet, leased.iter().map(|leased| &leased.bucket).zip(&takes));
-            return Err(Unsettled::Waits);
-        }
-        // Redis is away: what it has not said anything about is a share's.
-        let lacks = |place| !leased.iter().zip(&takes).any(|(held, take)| held.place == place && !is_missing(take));
-        let (shares, proxies) = (self.shares(asked, headers, &lacks)?, member.contact.borrow().proxies());
-        let mut charges: Vec<_> = own.iter().map(|(_, charge)| charge.clone()).collect();
-        charges.extend(shares.iter().map(|(_, limits, charge)| {
-            let key = allowance::share(&charge.key);
-            Charge { key, taker: Taker { limits, ..charge.taker }, ..*charge }
-        }));
-        let settled = charge::settle(&mut host, &charges)?;
-        let is_denied = charges.iter().zip(&settled).any(|(charge, said)| charge.refuses(said));
-        let taken_at = host.now;
-        let mut due: Vec<_> = own.into_iter().map(|(place, charge)| (place, Payee::Proxy, charge)).collect();
-        due.extend(shares.iter().map(|(place, _, charge)| (*place, Payee::Share(proxies), charge.clone())));
-        for ((place, ..), said) in due.iter().zip(settled) {
-            put(&mut outcomes, &plans, *place, said);
-        }
-        if is_denied {
-            return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
-        }
-        let mut held: Vec<(&Bucket<'_>, Instant)> = Vec::new();
-        for (Leased { place, bucket, charge }, _) in leased.iter().zip(&takes).filter(|(_, take)| paid(take).is_some()) {
-            let take = desk.take(&mut host, fleet, bucket).unwrap_or(Take::Missing(0));
-            tell(&mut outcomes, &plans, *place, &take);
-            if let Take::Taken(known, _) = &take {
-                held.push((bucket, known.until));
-                due.push((*place, Payee::Fleet(known.until), charge.clone()));
-                continue;
-            }
-            // Another worker was faster, and the request does not pass after all.
-            charges.iter().for_each(|charge| charge::give_back(&mut host, charge, taken_at));
-            held.iter().for_each(|(bucket, until)| desk.give_back(&mut host, fleet, bucket, *until));
-            if is_missing(&take) && !is_away {
-                want_rest(&mut desk, fleet, std::iter::once((bucket, &take)));
-                held.iter().for_each(|(bucket, _)| desk.hold(bucket));
-                return Err(Unsettled::Waits);
-            }
-            if is_missing(&take) {
-                return Err(Unsettled::Undecided);
-            }
-            due.clear();
-            break;
-        }
-        due.sort_by_key(|(place, ..)| *place);
-        Ok(Decided { outcomes, plans, charges: due, waits: None, now: host.now })
-    }
-
-    /// Says of each rule whom it has to be paid to.
-    fn sort<'a>(&self, member: &Member, asked: &[Asked<'a>], headers: &Headers) -> Result<Sorted<'a>, Undecided> {
-        let client = OnceCell::new();
-        let fleet_seed = member.seed();
-        let mut sorted =
-            Sorted { plans: Vec::with_capacity(asked.len()), own: Vec::new(), leased: Vec::new(), is_unknown: false };
-        for (place, (rule, account)) in asked.iter().enumerate() {
-            let seed = self.seed.as_ref();
-            if rule.scope() == Scope::Proxy {
-                let charge = rule.charge(account, seed, headers, || client.get_or_init(downstream));
-                let (plan, charge) = charge.ok_or(Undecided)?;
-                sorted.plans.push(plan);
-                sorted.own.push((place, charge));
-                continue;
-            }
-            // Who has limits of its own is known under the proxy's seed, and to the fleet under the fleet's.
-            let plan = rule.plan(account, seed, headers, || client.get_or_init(downstream)).ok_or(Undecided)?;
-            sorted.plans.push(plan);
-            match rule.place(account, fleet_seed.as_ref(), headers, || client.get_or_init(downstream)) {
-                None => sorted.is_unknown = true,
-                Some((key, print)) => {
-                    let (slot, cost, is_shared) = (allowance::leased(&key), account.cost.get(), rule.is_shared());
-                    let (limits, longest) = (&plan.limits, &rule.longest);
-                    let taker = Taker { print, limits, longest, cost: account.cost };
-                    let charge = Charge { key, taker, shadow: rule.is_shadow() };
-                    let (rule, patience) = (rule.name(), Duration::ZERO);
-                    let bucket = Bucket { slot, print, rule, is_shared, limits, cost, patience };
-                    sorted.leased.push(Leased { place, bucket, charge });
-                }
-            }
-        }
-        Ok(sorted)
-    }
-
-    /// What a request pays while Redis is away, for each rule of the fleet that nothing is held of: its share of the limits.
-    fn shares<'a>(
-        &self,
-        asked: &[Asked<'a>],
-        headers: &Headers,
-        lacks: &dyn Fn(usize) -> bool,
-    ) -> Result<Vec<(usize, Limits, Charge<'a>)>, Unsettled> {
-        let (fleet, member) = self.fleet().ok_or(Undecided)?;
-        let (client, proxies) = (OnceCell::new(), member.contact.borrow().proxies());
-        let mut shares = Vec::new();
-        for (place, (rule, account)) in asked.iter().enumerate() {
-            if rule.scope() == Scope::Proxy || !lacks(place) {
-                continue;
-            }
-            match fleet.when_unavailable {
-                WhenUnavailable::Open => continue,
-                // Who refuses nothing does not do so then, either.
-                WhenUnavailable::Closed if rule.is_shadow() => continue,
-                WhenUnavailable::Closed => return Err(Unsettled::Closed),
-                WhenUnavailable::Share => {}
-            }
-            let charge = rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
-            let (plan, charge) = charge.ok_or(Undecided)?;
-            let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
-            shares.push((place, limits, charge));
-        }
-        Ok(shares)
-    }
-}
-
-/// Whether a rule that is not in the shadow turns the request away.
-pub(super) fn refuses(asked: &[Asked<'_>], outcomes: &[Outcome<'_>]) -> bool {
-    asked.iter().zip(outcomes).any(|((rule, _), said)| said.is_denied() && !rule.is_shadow())
-}
-
-/// Has Redis asked for what a request lacks, and keeps what it has until it comes back.
-fn want_rest<'b, 't>(desk: &mut Desk, fleet: &Fleet, said: impl Iterator<Item = (&'b Bucket<'b>, &'t Take)>) {
-    for (bucket, take) in said {
-        match take {
-            Take::Missing(ahead) => desk.want(fleet, bucket, bucket.cost, *ahead),
-            Take::Taken(..) | Take::Refused(_) => desk.hold(bucket),
-        }
-    }
-}
-
-fn is_missing(take: &Take) -> bool {
-    matches!(take, Take::Missing(_))
-}
-
-/// Who was paid, where a request has taken what it needs.
-fn paid(take: &Take) -> Option<Payee> {
-    if let Take::Taken(known, _) = take { Some(Payee::Fleet(known.until)) } else { None }
-}
-
-/// What is said of limits of which nothing is known.
-pub(super) fn full(limits: &Limits) -> Outcome<'_> {
-    let limit = limits.first();
-    Outcome::Allow(Standing { limit, remaining: limit.terms.most().get(), reset_in: Duration::ZERO })
-}
-
-/// Writes down what a block says.
-fn tell<'a>(outcomes: &mut [Outcome<'a>], plans: &[&'a Plan], place: usize, take: &Take) {
-    let (Some(slot), Some(plan)) = (outcomes.get_mut(place), plans.get(place)) else { return };
-    let standing = |known: &Known| {
-        let limit = plan.limits.iter().nth(known.tight).unwrap_or_else(|| plan.limits.first());
-        Standing { limit, remaining: known.remaining.min(limit.terms.most().get()), reset_in: known.reset_in }
-    };
-    match take {
-        Take::Taken(known, _) => *slot = Outcome::Allow(standing(known)),
-        Take::Refused(known) => *slot = Outcome::Deny(standing(known)),
-        Take::Missing(_) => {}
-    }
-}
-
-/// Writes down what buckets of this proxy say, in the words of the rule's own limits.
-fn put<'a>(outcomes: &mut [Outcome<'a>], plans: &[&'a Plan], place: usize, said: Outcome<'_>) {
-    let (Some(slot), Some(plan)) = (outcomes.get_mut(place), plans.get(place)) else { return };
-    let Standing { limit, remaining, reset_in } = *said.standing();
-    let limit = plan.limits.iter().find(|own| own.name == limit.name).unwrap_or_else(|| plan.limits.first());
-    let standing = Standing { limit, remaining, reset_in };
-    *slot = if said.is_denied() { Outcome::Deny(standing) } else { Outcome::Allow(standing) };
 }

@@ -11,8 +11,9 @@ use shell::pulse::Pulse;
 use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
+use super::bill::refuses;
 use super::cooldown::Cooldowns;
-use super::fleet::{Member, refuses};
+use super::fleet::Member;
 use super::lobby::Lobby;
 use super::meters::{Meters, Status};
 use super::queue::Arrival;

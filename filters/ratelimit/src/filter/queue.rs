@@ -10,7 +10,7 @@ use proxy_wasm::types::Action;
 use shell::shared::{self, Change, Failure};
 use shell::stream;
 
-use super::fleet::{full, refuses};
+use super::bill::{full, refuses};
 use super::limiter::{Decided, Host, Limiter, Meanwhile, Unsettled, downstream};
 use super::lobby::Waiting;
 use super::meters::Status;

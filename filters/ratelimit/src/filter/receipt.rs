@@ -121,7 +121,8 @@ impl Limiter {
         let mut shown = Vec::with_capacity(all.len());
         let mut is_whole = *is_whole;
         for receipt in all {
-            let (Some(rule), Some(mut till)) = (self.config.rules.get(receipt.seat.rule), Till::new(self, &receipt.seat))
+            let (Some(rule), Some(mut till)) =
+                (self.config.rules.get(receipt.seat.rule), Till::new(self, &receipt.seat))
             else {
                 continue;
             };
@@ -136,7 +137,7 @@ impl Limiter {
             let said = said.filter(|_| rule.is_shown());
             shown.extend(said.map(|said| (said.untaken(receipt.cost), till.policy())));
         }
-        Fields::of(shown.into_iter().filter(|_| is_whole), shell::now())
+        Fields::of(&mut shown.into_iter().filter(|_| is_whole), shell::now())
     }
 }
 

@@ -249,12 +249,8 @@ impl<'a, 's> Till<'a, 's> {
 
     /// Notes what a bucket has said, in the words of the rule's own limits.
     fn note(&mut self, said: Outcome<'_>) {
-        let Standing { limit, remaining, reset_in } = *said.standing();
-        self.pace = limit.terms.pace();
-        let limits = &self.plan.limits;
-        let limit = limits.iter().find(|own| own.name == limit.name).unwrap_or_else(|| limits.first());
-        let standing = Standing { limit, remaining, reset_in };
-        self.said = Some(if said.is_denied() { Outcome::Deny(standing) } else { Outcome::Allow(standing) });
+        self.pace = said.standing().limit.terms.pace();
+        self.said = Some(self.plan.limits.own(said));
     }
 
     /// Notes what is known of the fleet's.
