@@ -64,6 +64,8 @@ pub struct Known {
     pub reset_in: Duration,
     /// How long in advance Redis last promised a token: with others who wait in line, in what time one comes.
     pub notice: Duration,
+    /// For a pass, until when the tokens were good that it took; what is not leased ahead is good for no time after it was asked for.
+    pub until: Instant,
 }
 
 /// What a block says to one request.
@@ -125,6 +127,7 @@ impl Blocks {
         }
         block.spent = block.spent.saturating_add(cost);
         let of_old = cost.min(block.old);
+        let until = if of_old > 0 { block.old_until } else { block.fresh_until };
         (block.old, block.fresh) = (block.old - of_old, block.fresh - (cost - of_old));
         let is_low = block.fresh_from <= now
             && block.tokens() < block.grant / 2
@@ -135,7 +138,7 @@ impl Blocks {
             block.asked_until = now + 2 * interval;
             demand
         });
-        Take::Taken(block.known(now), more)
+        Take::Taken(Known { until, ..block.known(now) }, more)
     }
 
     /// The same for a request that waits in line. Where Redis has to be asked, this caller is to ask, and nobody else is for as
@@ -156,12 +159,25 @@ impl Blocks {
         Take::Refused(Known { reset_in: GLANCE.min(asked), ..block.known(now) })
     }
 
-    /// Puts back what was taken a moment ago; it lapses when it would have.
-    pub fn give_back(&mut self, print: Fingerprint, tokens: u32) {
+    /// Puts back what was taken, which was good `until` then: it lapses no later than it would have. Says whether it has not yet.
+    pub fn give_back(&mut self, print: Fingerprint, tokens: u32, until: Instant) -> bool {
         let now = self.now;
-        if let Some(block) = self.find(print).filter(|block| block.fresh_until > now) {
-            block.fresh = block.fresh.saturating_add(u64::from(tokens));
+        let Some(block) = self.find(print).filter(|_| until > now) else { return false };
+        block.lapse(now);
+        let tokens = u64::from(tokens);
+        if block.fresh_from <= now && block.fresh_until > now && block.fresh_until <= until {
+            block.fresh = block.fresh.saturating_add(tokens);
+        } else {
+            block.old_until = if block.old > 0 { block.old_until.min(until) } else { until };
+            block.old = block.old.saturating_add(tokens);
         }
+        true
+    }
+
+    /// Until when at least those tokens were good that a caller took `at` that moment; where more has come since, nobody knows.
+    pub fn good_until(&mut self, print: Fingerprint, at: Instant) -> Option<Instant> {
+        let block = self.find(print).filter(|block| block.since <= at)?;
+        Some(if block.old_until > at { block.old_until.min(block.fresh_until) } else { block.fresh_until })
     }
 
     /// Takes in what Redis was asked for at `asked_at`, less what is `spent` at once. Tokens are good for `term` from then on.
@@ -254,6 +270,7 @@ impl Block {
             tight: usize::try_from(self.left & 0xff).unwrap_or_default(),
             reset_in: Duration::from_micros(self.full_in.saturating_sub(passed)),
             notice: Duration::from_micros(self.notice),
+            until: Instant::EPOCH,
         }
     }
 

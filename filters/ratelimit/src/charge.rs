@@ -17,12 +17,9 @@
 //! microseconds between two swaps; others may be refused for them meanwhile. If giving back loses every one of its
 //! attempts, these tokens are lost and come back with time: at most the request's own cost.
 
-use std::num::NonZeroU32;
+use policy::Instant;
 
-use policy::{Fingerprint, Instant};
-
-use crate::debt::Longest;
-use crate::limit::{Limits, Outcome};
+use crate::limit::Outcome;
 use crate::set::{Set, Taker, Upkeep};
 
 /// How often a set is read and swapped in before giving up. Each failed attempt means that another worker succeeded, so with
@@ -72,38 +69,6 @@ impl Charge<'_> {
     /// Whether an outcome of it turns the request away.
     pub fn refuses(&self, outcome: &Outcome<'_>) -> bool {
         outcome.is_denied() && !self.shadow
-    }
-}
-
-/// What a request has paid that may want it back later, when its headers are gone.
-#[derive(Clone, Debug)]
-pub struct Paid {
-    key: String,
-    print: Fingerprint,
-    limits: Limits,
-    longest: Longest,
-    cost: NonZeroU32,
-    at: Instant,
-}
-
-impl Paid {
-    /// That `charge` was paid at `at`.
-    pub fn new(charge: &Charge<'_>, at: Instant) -> Self {
-        let Charge { key, taker: Taker { print, limits, longest, cost }, .. } = charge;
-        Self {
-            key: key.clone(),
-            print: *print,
-            limits: (*limits).clone(),
-            longest: (*longest).clone(),
-            cost: *cost,
-            at,
-        }
-    }
-
-    /// Gives it back, if the store lets us.
-    pub fn give_back<S: Store>(&self, store: &mut S) {
-        let taker = Taker { print: self.print, limits: &self.limits, longest: &self.longest, cost: self.cost };
-        give_back(store, &Charge { key: self.key.clone(), taker, shadow: false }, self.at);
     }
 }
 

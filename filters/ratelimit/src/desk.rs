@@ -3,6 +3,8 @@
 //! No host is known here. Somebody else carries questions ([`Desk::question`]) and answers ([`Desk::receive`]), wakes it in
 //! time, and goes on with the requests that it releases.
 
+mod purse;
+
 use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
@@ -11,6 +13,7 @@ use policy::allowance;
 use policy::state::{Fault, Reply};
 use policy::{Fingerprint, Instant};
 
+use self::purse::Purse;
 use crate::block::{Blocks, Known, Take};
 use crate::charge::{Store, Swap, Undecided};
 use crate::contact::Contact;
@@ -75,16 +78,6 @@ struct Flight {
     wants: Vec<Want>,
 }
 
-/// Tokens of an answer that belong to the requests which have waited for them.
-struct Purse {
-    want: Want,
-    tokens: u32,
-    known: Known,
-    asked_at: Instant,
-    /// A request waits again, for others, and will come back for these.
-    is_held: bool,
-}
-
 /// One worker's desk.
 #[derive(Default)]
 pub struct Desk {
@@ -112,9 +105,10 @@ impl Desk {
             return Ok(Take::Taken(purse.known, None));
         }
         let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
-        let said = update(store, &bucket.slot, |blocks| {
-            let said = blocks.try_take(bucket.print, bucket.cost, ahead);
-            (said, matches!(said, Take::Taken(..)))
+        let mut said = Take::Missing(0);
+        update(store, &bucket.slot, &mut |blocks| {
+            said = blocks.try_take(bucket.print, bucket.cost, ahead);
+            matches!(said, Take::Taken(..))
         })?;
         if let Take::Taken(_, Some(more)) = said {
             self.want(fleet, bucket, 0, more);
@@ -135,9 +129,10 @@ impl Desk {
         wanted: u32,
     ) -> Result<Take, Undecided> {
         let ahead = term(bucket.limits, bucket.cost, fleet.interval).map(|_| fleet.interval);
-        let said = update(store, &bucket.slot, |blocks| {
-            let said = blocks.claim(bucket.print, bucket.cost, ahead, fleet.budget);
-            (said, !matches!(said, Take::Refused(_)))
+        let mut said = Take::Missing(0);
+        update(store, &bucket.slot, &mut |blocks| {
+            said = blocks.claim(bucket.print, bucket.cost, ahead, fleet.budget);
+            !matches!(said, Take::Refused(_))
         })?;
         match said {
             Take::Missing(more) => self.want(fleet, bucket, 0, more.max(wanted)),
@@ -165,37 +160,9 @@ impl Desk {
         Ok(Blocks::read(&bytes, store.now()).try_take(bucket.print, bucket.cost, ahead))
     }
 
-    /// Puts back what a request has taken that does not pass after all.
-    pub fn give_back<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>) {
-        if let Some(purse) = self.purse(bucket) {
-            purse.tokens += bucket.cost;
-            return;
-        }
-        // What cannot be put back lapses.
-        let _ = update(store, &bucket.slot, |blocks| {
-            blocks.give_back(bucket.print, bucket.cost);
-            ((), true)
-        });
-    }
-
-    fn purse(&mut self, bucket: &Bucket<'_>) -> Option<&mut Purse> {
-        self.purses.iter_mut().find(|purse| purse.want.print == bucket.print && purse.want.slot == bucket.slot)
-    }
-
     /// Notes that a request needs so many tokens, and that so many more will be needed soon.
     pub fn want(&mut self, fleet: &Fleet, bucket: &Bucket<'_>, need: u32, ahead: u32) {
-        let want = Want {
-            slot: bucket.slot.clone(),
-            print: bucket.print,
-            name: bucket.name(),
-            terms: Terms::of(bucket.limits, bucket.cost, fleet, bucket.patience),
-            least: bucket.cost,
-            need,
-            ahead,
-            back: 0,
-            held: Duration::ZERO,
-        };
-        self.add(want);
+        self.add(Want { need, ahead, ..wanted(fleet, bucket) });
     }
 
     /// What only looks ahead or comes back is left out where there is no room: tokens lapse then.
@@ -311,9 +278,9 @@ impl Desk {
         let kept = grant.granted.min(*need);
         self.heard.push(*print);
         // What cannot be shared is not spent.
-        let _ = update(store, slot, |blocks| {
+        let _ = update(store, slot, &mut |blocks| {
             blocks.receive(*print, grant, kept, asked_at, terms.term);
-            ((), true)
+            true
         });
         if kept > 0 {
             let known = Known {
@@ -321,44 +288,17 @@ impl Desk {
                 tight: usize::from(grant.tight),
                 reset_in: grant.full_in,
                 notice: Duration::ZERO,
+                until: asked_at + terms.term,
             };
             let same = |purse: &&mut Purse| purse.want.print == *print && purse.want.slot == *slot;
             if let Some(purse) = self.purses.iter_mut().find(same) {
                 // Those that came first were held for longer, so less of all comes back.
                 purse.tokens = purse.tokens.saturating_add(kept);
-                purse.known = known;
+                purse.known = Known { until: purse.known.until, ..known };
                 return;
             }
             let want = Want { need: 0, ahead: 0, back: 0, ..want.clone() };
-            self.purses.push(Purse { want, tokens: kept, known, asked_at, is_held: false });
-        }
-    }
-
-    /// Keeps what an answer brought of a bucket for a request that waits again, for the tokens of others that it lacks. Without
-    /// that, two buckets would be asked by turns, and what one gives handed back while the other is asked.
-    pub fn hold(&mut self, bucket: &Bucket<'_>) {
-        if let Some(purse) = self.purse(bucket) {
-            purse.is_held = true;
-        }
-    }
-
-    /// Puts away what those who were released have not taken: it goes to the proxy's block, or back to Redis. What is held
-    /// stays until the next time.
-    pub fn close<S: Store>(&mut self, store: &mut S, now: Instant) {
-        for purse in std::mem::take(&mut self.purses) {
-            if purse.is_held {
-                self.purses.push(Purse { is_held: false, ..purse });
-                continue;
-            }
-            let Purse { want, tokens, asked_at, .. } = purse;
-            if tokens > 0 && want.terms.term.is_zero() {
-                self.add(Want { back: tokens, held: now.since(asked_at), ..want });
-            } else if tokens > 0 {
-                let _ = update(store, &want.slot, |blocks| {
-                    blocks.give_back(want.print, tokens);
-                    ((), true)
-                });
-            }
+            self.purses.push(Purse { want, tokens: kept, known, is_held: false });
         }
     }
 
@@ -375,22 +315,32 @@ impl Desk {
     }
 }
 
-/// Changes the blocks under `slot` as one step, where `change` says that it has.
-fn update<S: Store, T>(
-    store: &mut S,
-    slot: &str,
-    mut change: impl FnMut(&mut Blocks) -> (T, bool),
-) -> Result<T, Undecided> {
+/// What a request has to do with a bucket in Redis, where it needs nothing of it.
+fn wanted(fleet: &Fleet, bucket: &Bucket<'_>) -> Want {
+    Want {
+        slot: bucket.slot.clone(),
+        print: bucket.print,
+        name: bucket.name(),
+        terms: Terms::of(bucket.limits, bucket.cost, fleet, bucket.patience),
+        least: bucket.cost,
+        need: 0,
+        ahead: 0,
+        back: 0,
+        held: Duration::ZERO,
+    }
+}
+
+/// Changes the blocks under `slot` as one step, where `change` says that it has. One piece of code for all who do.
+fn update<S: Store>(store: &mut S, slot: &str, change: &mut dyn FnMut(&mut Blocks) -> bool) -> Result<(), Undecided> {
     for _ in 0..ATTEMPTS {
         let (mut bytes, version) = store.read(slot)?;
         let mut blocks = Blocks::read(&bytes, store.now());
-        let (said, has_changed) = change(&mut blocks);
-        if !has_changed {
-            return Ok(said);
+        if !change(&mut blocks) {
+            return Ok(());
         }
         blocks.write(&mut bytes);
         if store.swap(slot, &bytes, version)? == Swap::Done {
-            return Ok(said);
+            return Ok(());
         }
     }
     Err(Undecided)

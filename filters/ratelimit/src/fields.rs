@@ -33,8 +33,7 @@ pub struct Fields {
 
 impl Fields {
     /// What to say of these outcomes, each with the [`policy`] of its limits; `None` where there is none to show.
-    pub fn of<'a>(shown: impl IntoIterator<Item = (Outcome<'a>, &'a str)>, now: Instant) -> Option<Self> {
-        let mut shown = shown.into_iter();
+    pub fn of<'a>(shown: &mut dyn Iterator<Item = (Outcome<'a>, &'a str)>, now: Instant) -> Option<Self> {
         let (mut tightest, text) = shown.next()?;
         let mut policy = text.to_owned();
         for (outcome, text) in shown {
@@ -93,12 +92,12 @@ mod tests {
     fn check(texts: &[&str], taken: u32, expected: [&str; 5]) {
         let now = Instant::from_nanos(1_000_500_000_000);
         let rules: Vec<_> = texts.iter().map(|text| limits(text)).map(|rule| (policy(&rule), rule)).collect();
-        let outcomes = rules.iter().map(|(policy, rule)| {
+        let mut outcomes = rules.iter().map(|(policy, rule)| {
             let mut buckets = Buckets::default();
             (1..taken).for_each(|_| _ = rule.try_take(&mut buckets, now, NonZeroU32::MIN));
             (rule.try_take(&mut buckets, now, NonZeroU32::MIN), policy.as_str())
         });
-        let pairs = Fields::of(outcomes, now).unwrap().into_pairs();
+        let pairs = Fields::of(&mut outcomes, now).unwrap().into_pairs();
         assert_eq!(pairs.each_ref().map(|(_, value)| value.as_str()), expected, "{texts:?} {taken}");
     }
 
@@ -128,6 +127,6 @@ mod tests {
 
     #[test]
     fn nothing_shown_is_nothing_said() {
-        assert_eq!(Fields::of([], Instant::EPOCH), None);
+        assert_eq!(Fields::of(&mut std::iter::empty(), Instant::EPOCH), None);
     }
 }

@@ -1,5 +1,6 @@
 //! The filter: fetches a request, asks the rules, acts on the answer.
 
+mod bill;
 mod cooldown;
 mod fleet;
 mod limiter;
@@ -244,17 +245,17 @@ impl Stream {
             limiter.meters.tokens(rule, outcome.standing().remaining);
         }
         let shown = asked.iter().zip(&outcomes).zip(plans).filter(|(((rule, _), _), _)| rule.is_shown());
-        let fields = Fields::of(shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), now);
+        let fields = Fields::of(&mut shown.map(|((_, outcome), plan)| (*outcome, plan.policy.as_str())), now);
         if waits.is_some() {
             self.fields = fields;
-            self.receipts = limiter.receipts(asked, charges, &outcomes, (now, waits));
+            self.receipts = Some(limiter.receipts(asked, charges, &outcomes, (now, waits)));
             return Action::Pause;
         }
         let enforced = asked.iter().zip(&outcomes).filter(|((rule, _), _)| !rule.is_shadow());
         let Some(Outcome::Deny(worst)) = enforced.map(|(_, outcome)| *outcome).reduce(tighter) else {
             limiter.meters.count_pass(asked, &outcomes);
             self.fields = fields;
-            self.receipts = limiter.receipts(asked, charges, &outcomes, (now, None));
+            self.receipts = Some(limiter.receipts(asked, charges, &outcomes, (now, None)));
             return Action::Continue;
         };
         limiter.meters.count(asked, Status::Limited);

@@ -126,8 +126,7 @@ pub enum Kind {
 impl Terms {
     /// How these limits are leased, by requests that cost `cost` and may wait in line for as long as `patience` says.
     pub fn of(limits: &Limits, cost: u32, fleet: &Fleet, patience: Duration) -> Self {
-        let ahead = term(limits, cost, fleet.interval);
-        let grace = if patience.is_zero() { Duration::ZERO } else { 2 * fleet.interval };
+        let (ahead, grace) = (term(limits, cost, fleet.interval), grace(fleet, patience));
         let late = fleet.budget.max(grace);
         let listed = |limit: &Limit| {
             let (kind, length) = match &limit.terms {
@@ -146,6 +145,16 @@ impl Terms {
             limits: limits.iter().map(listed).collect(),
         }
     }
+}
+
+/// How long a token is good for that was promised.
+fn grace(fleet: &Fleet, patience: Duration) -> Duration {
+    if patience.is_zero() { Duration::ZERO } else { 2 * fleet.interval }
+}
+
+/// How long tokens are good for, as [`Terms::of`] says; none where they go back to Redis.
+pub fn lifetime(limits: &Limits, cost: u32, fleet: &Fleet, patience: Duration) -> Duration {
+    term(limits, cost, fleet.interval).unwrap_or_else(|| grace(fleet, patience))
 }
 
 /// How long tokens under these limits may be held; `None` where they are not leased ahead.

@@ -173,6 +173,14 @@ impl Limits {
         iter::once(&self.first).chain(&self.others)
     }
 
+    /// What other limits of the same names have said, in the words of these.
+    pub fn own(&self, said: Outcome<'_>) -> Outcome<'_> {
+        let Standing { limit, remaining, reset_in } = *said.standing();
+        let limit = self.iter().find(|own| own.name == limit.name).unwrap_or(&self.first);
+        let standing = Standing { limit, remaining, reset_in };
+        if said.is_denied() { Outcome::Deny(standing) } else { Outcome::Allow(standing) }
+    }
+
     /// Takes `n` tokens under every limit, or none where one does not hold them.
     pub fn try_take(&self, buckets: &mut Buckets, now: Instant, n: NonZeroU32) -> Outcome<'_> {
         let mut after = buckets.clone();

@@ -1,7 +1,12 @@
 //! Rules that are paid together, by workers that race.
 
+use std::num::NonZeroU32;
+
+use policy::Fingerprint;
+
 use super::*;
 use crate::debt::Longest;
+use crate::limit::Limits;
 use crate::limit::tests::{limits, say};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

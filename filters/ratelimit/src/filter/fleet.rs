@@ -1,25 +1,19 @@
 //! The fleet, as one worker takes part in it: requests that pay from leased blocks, questions to Redis, requests that wait.
 
-use std::cell::{Cell, OnceCell, RefCell};
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
-use policy::allowance;
 use policy::state::Fault;
-use policy::{Headers, Instant, Seed};
+use policy::{Instant, Seed};
 use shell::lease::{Role, lead};
 use shell::metric::{Counter, Gauge};
 use shell::shared;
 
-use super::limiter::{Decided, Host, Limiter, Unsettled, downstream};
-use crate::block::{Known, Take};
-use crate::charge::{self, Charge, Undecided};
+use super::limiter::{Host, Limiter};
 use crate::contact::Contact;
-use crate::desk::{Bucket, Desk, Parked};
-use crate::fleet::{self, Fleet, WhenUnavailable};
-use crate::limit::{Limits, Outcome, Standing};
-use crate::rule::{Asked, Plan, Scope};
+use crate::desk::{Desk, Parked};
+use crate::fleet::Fleet;
 use crate::script::hex;
-use crate::set::Taker;
 
 /// Whoever asks for the proxy when it has nothing to ask for holds this office for so long.
 const LEASE: Duration = Duration::from_secs(1);
@@ -39,18 +33,6 @@ pub(super) struct Member {
     failed: Counter,
     away: Gauge,
     proxies: Gauge,
-}
-
-/// A request's buckets, by who keeps them.
-struct Sorted<'a> {
-    /// By which plan each rule's is filled.
-    plans: Vec<&'a Plan>,
-    /// Of this proxy: the place of the rule, and what it pays.
-    own: Vec<(usize, Charge<'a>)>,
-    /// Of the fleet.
-    leased: Vec<(usize, Bucket<'a>)>,
-    /// Some callers are not known before the fleet's seed is.
-    is_unknown: bool,
 }
 
 impl Member {
@@ -191,206 +173,4 @@ impl Limiter {
             self.pulse.wake_in(member.next(fleet), now);
         }
     }
-
-    /// Asks every rule for this request's tokens, of which some are the fleet's. It came at `since`.
-    pub(super) fn decide_together<'a>(
-        &self,
-        asked: &[Asked<'a>],
-        headers: &Headers,
-        since: Option<Instant>,
-    ) -> Result<Decided<'a>, Unsettled> {
-        let (fleet, member) = self.fleet().ok_or(Undecided)?;
-        let mut host = Host::default();
-        let Sorted { plans, own, leased, is_unknown } = self.sort(member, asked, headers)?;
-        let mut desk = member.desk.borrow_mut();
-        let mut outcomes: Vec<Outcome<'a>> = plans.iter().map(|plan| full(&plan.limits)).collect();
-        let mut takes = Vec::with_capacity(leased.len());
-        if let ([(place, bucket)], 1) = (leased.as_slice(), asked.len()) {
-            // The usual case, in which nothing has to be given back: one look is enough.
-            takes.push(desk.take(&mut host, fleet, bucket)?);
-            if let Some(take) = takes.first().filter(|take| !matches!(take, Take::Missing(_))) {
-                tell(&mut outcomes, &plans, *place, take);
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
-            }
-        } else {
-            for (_, bucket) in &leased {
-                takes.push(desk.look(&mut host, fleet, bucket)?);
-            }
-        }
-        let is_late = since.is_some_and(|since| shell::now().since(since) >= fleet.budget);
-        let is_away = is_late || member.contact.borrow().is_away || !desk.has_room();
-        for ((place, _), take) in leased.iter().zip(&takes) {
-            tell(&mut outcomes, &plans, *place, take);
-        }
-        let is_missing = is_unknown || takes.iter().any(|take| matches!(take, Take::Missing(_)));
-        if (is_missing && !is_away) || refuses(asked, &outcomes) {
-            for (place, charge) in &own {
-                for said in charge::look(&mut host, std::slice::from_ref(charge))? {
-                    put(&mut outcomes, &plans, *place, said.untaken(charge.taker.cost));
-                }
-            }
-            if refuses(asked, &outcomes) {
-                return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
-            }
-            want_rest(&mut desk, fleet, leased.iter().map(|(_, bucket)| bucket).zip(&takes));
-            return Err(Unsettled::Waits);
-        }
-        // Redis is away: what is not held here is a share's.
-        let lacks = |place: &usize| !leased.iter().zip(&takes).any(|((held, _), take)| held == place && is_taken(take));
-        let shares = self.shares(asked, headers, &lacks)?;
-        let mut due = own.clone();
-        due.extend(shares.iter().map(|(place, limits, charge)| {
-            let key = charge.key.clone();
-            (*place, Charge { key, taker: Taker { limits, ..charge.taker }, shadow: false })
-        }));
-        let charges: Vec<_> = due.iter().map(|(_, charge)| charge.clone()).collect();
-        let settled = charge::settle(&mut host, &charges)?;
-        let is_denied = charges.iter().zip(&settled).any(|(charge, said)| charge.refuses(said));
-        let taken_at = host.now;
-        for ((place, _), said) in due.iter().zip(settled) {
-            put(&mut outcomes, &plans, *place, said);
-        }
-        if is_denied {
-            return Ok(Decided { outcomes, plans, charges: Vec::new(), waits: None, now: host.now });
-        }
-        let held: Vec<_> = leased.iter().zip(&takes).filter(|(_, take)| is_taken(take)).map(|(held, _)| held).collect();
-        for (index, (place, bucket)) in held.iter().enumerate() {
-            let take = desk.take(&mut host, fleet, bucket).unwrap_or(Take::Missing(0));
-            tell(&mut outcomes, &plans, *place, &take);
-            if is_taken(&take) {
-                continue;
-            }
-            // Another worker was faster.
-            undo(&mut host, &mut desk, &charges, taken_at, held.iter().take(index).map(|(_, bucket)| bucket));
-            if matches!(take, Take::Missing(_)) {
-                want_rest(&mut desk, fleet, std::iter::once((bucket, &take)));
-                held.iter().take(index).map(|(_, bucket)| bucket).for_each(|bucket| desk.hold(bucket));
-                return Err(if is_away { Unsettled::Undecided } else { Unsettled::Waits });
-            }
-            break;
-        }
-        Ok(Decided { outcomes, plans, charges: own, waits: None, now: host.now })
-    }
-
-    /// Says of each rule whom it has to be paid to.
-    fn sort<'a>(&self, member: &Member, asked: &[Asked<'a>], headers: &Headers) -> Result<Sorted<'a>, Undecided> {
-        let client = OnceCell::new();
-        let fleet_seed = member.seed();
-        let mut sorted =
-            Sorted { plans: Vec::with_capacity(asked.len()), own: Vec::new(), leased: Vec::new(), is_unknown: false };
-        for (place, (rule, account)) in asked.iter().enumerate() {
-            let seed = self.seed.as_ref();
-            if rule.scope() == Scope::Proxy {
-                let charge = rule.charge(account, seed, headers, || client.get_or_init(downstream));
-                let (plan, charge) = charge.ok_or(Undecided)?;
-                sorted.plans.push(plan);
-                sorted.own.push((place, charge));
-                continue;
-            }
-            // Who has limits of its own is known under the proxy's seed, and to the fleet under the fleet's.
-            let plan = rule.plan(account, seed, headers, || client.get_or_init(downstream)).ok_or(Undecided)?;
-            sorted.plans.push(plan);
-            match rule.place(account, fleet_seed.as_ref(), headers, || client.get_or_init(downstream)) {
-                None => sorted.is_unknown = true,
-                Some((key, print)) => {
-                    let (slot, cost, is_shared) = (allowance::leased(&key), account.cost.get(), rule.is_shared());
-                    let (limits, rule) = (&plan.limits, rule.name());
-                    let patience = Duration::ZERO;
-                    sorted.leased.push((place, Bucket { slot, print, rule, is_shared, limits, cost, patience }));
-                }
-            }
-        }
-        Ok(sorted)
-    }
-
-    /// What a request pays while Redis is away, for each rule of the fleet that nothing is held of.
-    fn shares<'a>(
-        &self,
-        asked: &[Asked<'a>],
-        headers: &Headers,
-        lacks: &dyn Fn(&usize) -> bool,
-    ) -> Result<Vec<(usize, Limits, Charge<'a>)>, Unsettled> {
-        let (fleet, member) = self.fleet().ok_or(Undecided)?;
-        let (client, proxies) = (OnceCell::new(), member.contact.borrow().proxies());
-        let mut shares = Vec::new();
-        for (place, (rule, account)) in asked.iter().enumerate() {
-            if rule.scope() == Scope::Proxy || !lacks(&place) {
-                continue;
-            }
-            match fleet.when_unavailable {
-                WhenUnavailable::Open => continue,
-                WhenUnavailable::Closed => return Err(Unsettled::Closed),
-                WhenUnavailable::Share => {}
-            }
-            let charge = rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
-            let (plan, charge) = charge.ok_or(Undecided)?;
-            let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
-            shares.push((place, limits, Charge { key: allowance::share(&charge.key), ..charge }));
-        }
-        Ok(shares)
-    }
-}
-
-/// Whether a rule that is not in the shadow turns the request away.
-pub(super) fn refuses(asked: &[Asked<'_>], outcomes: &[Outcome<'_>]) -> bool {
-    asked.iter().zip(outcomes).any(|((rule, _), said)| said.is_denied() && !rule.is_shadow())
-}
-
-/// Has Redis asked for what a request lacks, and keeps what it has until it comes back.
-fn want_rest<'b, 't>(desk: &mut Desk, fleet: &Fleet, said: impl Iterator<Item = (&'b Bucket<'b>, &'t Take)>) {
-    for (bucket, take) in said {
-        match take {
-            Take::Missing(ahead) => desk.want(fleet, bucket, bucket.cost, *ahead),
-            Take::Taken(..) | Take::Refused(_) => desk.hold(bucket),
-        }
-    }
-}
-
-/// Puts back what a request has taken that does not pass after all.
-fn undo<'b>(
-    host: &mut Host,
-    desk: &mut Desk,
-    charges: &[Charge<'_>],
-    taken_at: Instant,
-    buckets: impl Iterator<Item = &'b Bucket<'b>>,
-) {
-    for charge in charges {
-        charge::give_back(host, charge, taken_at);
-    }
-    for bucket in buckets {
-        desk.give_back(host, bucket);
-    }
-}
-
-fn is_taken(take: &Take) -> bool {
-    matches!(take, Take::Taken(..))
-}
-
-/// What is said of limits of which nothing is known.
-pub(super) fn full(limits: &Limits) -> Outcome<'_> {
-    let limit = limits.first();
-    Outcome::Allow(Standing { limit, remaining: limit.terms.most().get(), reset_in: Duration::ZERO })
-}
-
-/// Writes down what a block says.
-fn tell<'a>(outcomes: &mut [Outcome<'a>], plans: &[&'a Plan], place: usize, take: &Take) {
-    let (Some(slot), Some(plan)) = (outcomes.get_mut(place), plans.get(place)) else { return };
-    let standing = |known: &Known| {
-        let limit = plan.limits.iter().nth(known.tight).unwrap_or_else(|| plan.limits.first());
-        Standing { limit, remaining: known.remaining.min(limit.terms.most().get()), reset_in: known.reset_in }
-    };
-    match take {
-        Take::Taken(known, _) => *slot = Outcome::Allow(standing(known)),
-        Take::Refused(known) => *slot = Outcome::Deny(standing(known)),
-        Take::Missing(_) => {}
-    }
-}
-
-/// Writes down what buckets of this proxy say, in the words of the rule's own limits.
-fn put<'a>(outcomes: &mut [Outcome<'a>], plans: &[&'a Plan], place: usize, said: Outcome<'_>) {
-    let (Some(slot), Some(plan)) = (outcomes.get_mut(place), plans.get(place)) else { return };
-    let Standing { limit, remaining, reset_in } = *said.standing();
-    let limit = plan.limits.iter().find(|own| own.name == limit.name).unwrap_or_else(|| plan.limits.first());
-    let standing = Standing { limit, remaining, reset_in };
-    *slot = if said.is_denied() { Outcome::Deny(standing) } else { Outcome::Allow(standing) };
 }

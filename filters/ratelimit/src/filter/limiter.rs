@@ -11,12 +11,13 @@ use shell::pulse::Pulse;
 use shell::shared::{self, Failure, Version};
 use shell::{HostError, stream};
 
+use super::bill::refuses;
 use super::cooldown::Cooldowns;
-use super::fleet::{Member, refuses};
+use super::fleet::Member;
 use super::lobby::Lobby;
 use super::meters::{Meters, Status};
 use super::queue::Arrival;
-use super::receipt::SentAt;
+use super::receipt::{Payee, SentAt};
 use crate::charge::{self, Charge, Store, Swap, Undecided};
 use crate::config::{Config, WhenUndecided};
 use crate::cooldown::REFRESH;
@@ -68,8 +69,8 @@ impl From<Undecided> for Unsettled {
 pub(super) struct Decided<'a> {
     pub(super) outcomes: Vec<Outcome<'a>>,
     pub(super) plans: Vec<&'a Plan>,
-    /// What was paid to this proxy where it passes, each with the place of its rule.
-    pub(super) charges: Vec<(usize, Charge<'a>)>,
+    /// What was paid where it passes, each with the place of its rule and to whom, in the order of the rules.
+    pub(super) charges: Vec<(usize, Payee, Charge<'a>)>,
     /// Where it waits for what was denied: when it is sent.
     pub(super) waits: Option<SentAt>,
     pub(super) now: Instant,
@@ -83,10 +84,10 @@ impl<'a> Decided<'a> {
         }
     }
 
-    /// Writes down what one rule takes, in the order of the rules.
-    pub(super) fn charge(&mut self, place: usize, charge: Option<Charge<'a>>) {
-        let behind = self.charges.partition_point(|(other, _)| *other < place);
-        self.charges.splice(behind..behind, charge.map(|charge| (place, charge)));
+    /// Writes down what one rule takes.
+    pub(super) fn charge(&mut self, place: usize, (payee, charge): (Payee, Charge<'a>)) {
+        let behind = self.charges.partition_point(|(other, ..)| *other < place);
+        self.charges.insert(behind, (place, payee, charge));
     }
 }
 
@@ -206,7 +207,7 @@ impl Limiter {
         let (plans, charges) = paid.ok_or(Undecided)?;
         let mut host = Host::default();
         let outcomes = charge::settle(&mut host, &charges)?;
-        let charges = charges.into_iter().enumerate().collect();
+        let charges = charges.into_iter().enumerate().map(|(place, charge)| (place, Payee::Proxy, charge)).collect();
         Ok(Decided { outcomes, plans, charges, waits: None, now: host.now })
     }
 

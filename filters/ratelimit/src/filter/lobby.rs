@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use policy::{Fingerprint, Instant};
 
-use super::receipt::SentAt;
+use super::receipt::{Receipt, SentAt};
 use super::seat::Seat;
-use crate::charge::Paid;
 use crate::queue::{SILENT_FOR, Terms, Ticket};
 
 /// What of this worker waits.
@@ -29,7 +28,9 @@ pub(super) struct Waiting {
     /// When its line is to be looked at.
     pub(super) look_at: Instant,
     /// What its other rules have taken.
-    pub(super) paid: Vec<Paid>,
+    pub(super) paid: Vec<Receipt>,
+    /// When they have.
+    pub(super) paid_at: Instant,
     pub(super) sent_at: SentAt,
 }
 

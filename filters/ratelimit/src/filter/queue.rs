@@ -10,13 +10,13 @@ use proxy_wasm::types::Action;
 use shell::shared::{self, Change, Failure};
 use shell::stream;
 
-use super::fleet::{full, refuses};
+use super::bill::{full, refuses};
 use super::limiter::{Decided, Host, Limiter, Meanwhile, Unsettled, downstream};
 use super::lobby::Waiting;
 use super::meters::Status;
 use super::receipt::SentAt;
 use super::seat::{Seat, Till};
-use crate::charge::{self, Paid, Store, Undecided};
+use crate::charge::{Store, Undecided};
 use crate::limit::{Outcome, Standing};
 use crate::queue::{Holder, Joined, Line, PARKED_MAX, Terms, Ticket, wait};
 use crate::rule::{Asked, Plan, Scope};
@@ -81,17 +81,17 @@ fn revise(seat: &Seat, change: &mut dyn FnMut(&mut Line) -> bool) -> Result<(), 
     })
 }
 
-/// Gives back what the other rules have taken of a request that does not pass after all.
-fn refund(host: &mut Host, decided: &mut Decided<'_>) {
-    for (place, charge) in std::mem::take(&mut decided.charges) {
-        charge::give_back(host, &charge, decided.now);
-        if let Some(said) = decided.outcomes.get_mut(place) {
-            *said = said.untaken(charge.taker.cost);
+impl Limiter {
+    /// Gives back what the other rules have taken of a request that does not pass after all.
+    fn refund(&self, asked: &[Asked<'_>], decided: &mut Decided<'_>) {
+        for (place, payee, charge) in std::mem::take(&mut decided.charges) {
+            if let Some(said) = decided.outcomes.get_mut(place).filter(|said| !said.is_denied()) {
+                *said = said.untaken(charge.taker.cost);
+                self.pay_back(self.receipt(asked, (place, payee, charge)).as_slice(), decided.now);
+            }
         }
     }
-}
 
-impl Limiter {
     /// Asks all rules, of which the one at `place` lets requests wait; parks the request where it has to.
     pub(super) fn admit<'a>(
         &'a self,
@@ -129,7 +129,7 @@ impl Limiter {
         let is_refused = refuses(&others, &decided.outcomes);
         decided.plans.insert(place, plan);
         decided.outcomes.insert(place, full);
-        decided.charges.iter_mut().filter(|(other, _)| *other >= place).for_each(|(other, _)| *other += 1);
+        decided.charges.iter_mut().filter(|(other, ..)| *other >= place).for_each(|(other, ..)| *other += 1);
         if is_refused {
             return Ok(decided);
         }
@@ -137,7 +137,7 @@ impl Limiter {
         if may_pass && till.pay(account.cost) {
             self.meters.waited(account, Duration::ZERO);
             decided.say(place, till.said.unwrap_or(full));
-            decided.charge(place, till.own(account.cost));
+            decided.charge(place, till.paid(account.cost));
             return Ok(decided);
         }
         if !may_pass {
@@ -147,16 +147,16 @@ impl Limiter {
         match self.line_up(&till, &arrived, cooling) {
             Ok((waits, standing)) => {
                 if waits {
-                    self.park(&arrived, standing.reset_in, &mut decided);
-                    decided.charge(place, till.own(account.cost));
+                    self.park(&arrived, standing.reset_in, asked, &mut decided);
+                    decided.charge(place, till.owed(account.cost));
                 } else {
-                    refund(&mut host, &mut decided);
+                    self.refund(asked, &mut decided);
                 }
                 decided.say(place, Outcome::Deny(standing));
                 Ok(decided)
             }
             Err(unsettled) => {
-                refund(&mut host, &mut decided);
+                self.refund(asked, &mut decided);
                 Err(unsettled)
             }
         }
@@ -188,12 +188,14 @@ impl Limiter {
     }
 
     /// Keeps a request that has a place, which may come to its turn after `due`.
-    fn park(&self, arrived: &Arrived<'_>, due: Duration, decided: &mut Decided<'_>) {
+    fn park(&self, arrived: &Arrived<'_>, due: Duration, asked: &[Asked<'_>], decided: &mut Decided<'_>) {
         let now = shell::now();
         let due = due.min(LOOK_EVERY);
         let sent_at = SentAt::default();
-        let paid = decided.charges.iter().map(|(_, charge)| Paid::new(charge, decided.now)).collect();
-        (decided.waits, decided.now) = (Some(Rc::clone(&sent_at)), now);
+        let is_taken = |place: usize| decided.outcomes.get(place).is_some_and(|said| !said.is_denied());
+        let taken = decided.charges.iter().filter(|(place, ..)| is_taken(*place));
+        let paid = taken.filter_map(|charge| self.receipt(asked, charge.clone())).collect();
+        decided.waits = Some(Rc::clone(&sent_at));
         let mut all = self.lobby.waiting.borrow_mut();
         if all.is_empty() {
             self.lobby.seen.set(now);
@@ -205,6 +207,7 @@ impl Limiter {
             since: now,
             look_at: now + due,
             paid,
+            paid_at: decided.now,
             sent_at,
         });
         let asks = self.fleet().map(|(fleet, member)| member.next(fleet));
@@ -321,7 +324,7 @@ impl Limiter {
     fn end(&self, context: u32, end: End) {
         let Some(waiting) = self.lobby.take(context) else { return };
         if !matches!(end, End::Called) {
-            waiting.paid.iter().for_each(|paid| paid.give_back(&mut Host::default()));
+            self.pay_back(&waiting.paid, waiting.paid_at);
         }
         if stream::select(context).is_err() {
             return;
@@ -358,14 +361,15 @@ impl Limiter {
     /// A stream has ended: if its request waited, it gives up its place and what it has paid.
     pub(super) fn leave(&self, context: u32) {
         let Some(waiting) = self.lobby.take(context) else { return };
-        waiting.paid.iter().for_each(|paid| paid.give_back(&mut Host::default()));
+        self.pay_back(&waiting.paid, waiting.paid_at);
         let mut paid = None;
         let left = revise(&waiting.seat, &mut |line| {
             paid = line.leave(waiting.ticket.holder);
             true
         });
         if let (Ok(()), Some((cost, at)), Some(mut till)) = (left, paid, Till::new(self, &waiting.seat)) {
-            till.return_at(cost, at);
+            let (payee, _) = till.owed(cost);
+            till.put_back(payee, cost, at);
         }
     }
 }

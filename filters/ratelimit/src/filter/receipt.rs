@@ -7,26 +7,38 @@ use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
-use policy::handover::RATE_LIMITED;
-use policy::{Fingerprint, Instant};
+use policy::Instant;
+use policy::handover::{DETAILS_PREFIX, RATE_LIMITED};
 use shell::headers::Map;
 
 use super::Stream;
-use super::limiter::{Host, Limiter};
-use crate::charge::{self, Charge};
+use super::limiter::Limiter;
+use super::seat::{Seat, Till};
+use crate::charge::Charge;
 use crate::fields::Fields;
 use crate::limit::Outcome;
-use crate::rule::Asked;
-use crate::set::Taker;
+use crate::rule::{Asked, Rule};
+
+/// Who was paid for a request, and gets back what it costs to nobody.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Payee {
+    /// A bucket of this proxy.
+    Proxy,
+    /// This proxy's share of the fleet's bucket, of so many proxies, while Redis is away.
+    Share(NonZeroU32),
+    /// The fleet, with tokens that are good until then.
+    Fleet(Instant),
+    /// The fleet, by whichever worker has called the request's ticket.
+    Line,
+    /// Nobody: Redis is away, and all pass.
+    Nobody,
+}
 
 /// What was taken from one caller's bucket.
 pub(super) struct Receipt {
-    key: String,
-    print: Fingerprint,
-    /// The places of the rule in the configuration, and of the plan in the rule.
-    rule: usize,
-    plan: usize,
+    seat: Seat,
     cost: NonZeroU32,
+    payee: Payee,
     /// Whether the request has waited for it, and it was paid when that ended.
     has_waited: bool,
 }
@@ -44,10 +56,34 @@ pub(super) struct Receipts {
     sent_at: Option<SentAt>,
 }
 
+/// What a response gives back of what its request has paid.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Back {
+    Nothing,
+    /// What it has paid for its upstream, which has not heard of it.
+    Upstream,
+    /// All: a limit behind this filter has refused it.
+    All,
+}
+
+impl Back {
+    /// Whether it is about what a rule takes.
+    fn covers(self, rule: &Rule) -> bool {
+        self == Self::All || self == Self::Upstream && rule.is_shared()
+    }
+}
+
 impl Limiter {
-    /// Whether what stands behind this filter may refuse what it has let pass: an upstream's own limit is the last.
-    fn pays_back(&self) -> bool {
-        self.config.rules.iter().any(|rule| !rule.is_shared())
+    /// The receipt for one charge, which has the place of its rule in `asked`.
+    pub(super) fn receipt(
+        &self,
+        asked: &[Asked<'_>],
+        (place, payee, Charge { key, taker, .. }): (usize, Payee, Charge<'_>),
+    ) -> Option<Receipt> {
+        let (rule, _) = asked.get(place)?;
+        let plan = rule.allowance.plans.iter().find(|plan| std::ptr::eq(&raw const plan.limits, taker.limits))?;
+        let seat = Seat::new(self, rule, plan, (key, taker.print))?;
+        Some(Receipt { seat, cost: taker.cost, payee, has_waited: false })
     }
 
     /// What a request has paid `at` that moment; each charge has the place of its rule in `asked` and `outcomes`. What a rule in
@@ -55,51 +91,59 @@ impl Limiter {
     pub(super) fn receipts(
         &self,
         asked: &[Asked<'_>],
-        charges: Vec<(usize, Charge<'_>)>,
+        charges: Vec<(usize, Payee, Charge<'_>)>,
         outcomes: &[Outcome<'_>],
         (at, sent_at): (Instant, Option<SentAt>),
-    ) -> Option<Receipts> {
-        if !self.pays_back() {
-            return None;
-        }
-        let receipt = |(place, Charge { key, taker, .. }): (usize, Charge<'_>)| {
-            let is_denied = outcomes.get(place).is_none_or(Outcome::is_denied);
-            let (asked, _) = asked.get(place).filter(|_| !is_denied || sent_at.is_some())?;
-            let rule = self.config.rules.iter().position(|rule| std::ptr::eq(rule, *asked))?;
-            let plan =
-                asked.allowance.plans.iter().position(|plan| std::ptr::eq(&raw const plan.limits, taker.limits))?;
-            Some(Receipt { key, print: taker.print, rule, plan, cost: taker.cost, has_waited: is_denied })
+    ) -> Receipts {
+        let receipt = |charge: (usize, Payee, Charge<'_>)| {
+            let has_waited = outcomes.get(charge.0).is_none_or(Outcome::is_denied);
+            if has_waited && sent_at.is_none() {
+                return None;
+            }
+            Some(Receipt { has_waited, ..self.receipt(asked, charge)? })
         };
         let all: Vec<_> = charges.into_iter().filter_map(receipt).collect();
         let is_whole = all.len() == asked.len();
-        Some(Receipts { at, all, is_whole, sent_at })
+        Receipts { at, all, is_whole, sent_at }
     }
 
-    /// How the caller stands now, with what it has paid (or had paid, where that is to be put `back`).
-    fn restate(&self, Receipts { at, all, is_whole, sent_at }: &Receipts, back: bool) -> Option<Fields> {
-        let mut host = Host::default();
-        let mut shown = Vec::with_capacity(all.len());
-        for Receipt { key, print, rule, plan, cost, has_waited } in all {
-            let Some(rule) = self.config.rules.get(*rule) else { continue };
-            let Some(plan) = rule.allowance.plans.get(*plan) else { continue };
-            let taker = Taker { print: *print, limits: &plan.limits, longest: &rule.longest, cost: *cost };
-            let charge = Charge { key: key.clone(), taker, shadow: false };
-            if back {
-                let paid_at = sent_at.as_ref().filter(|_| *has_waited).map_or(*at, |sent| sent.get());
-                charge::give_back(&mut host, &charge, paid_at);
-            }
-            if rule.is_shown() && *is_whole {
-                let said = charge::look(&mut host, std::slice::from_ref(&charge)).unwrap_or_default();
-                shown.extend(said.into_iter().map(|said| (said.untaken(*cost), plan.policy.as_str())));
+    /// Puts back what was paid `at` that moment.
+    pub(super) fn pay_back(&self, receipts: &[Receipt], at: Instant) {
+        for Receipt { seat, cost, payee, .. } in receipts {
+            if let Some(mut till) = Till::new(self, seat) {
+                till.put_back(*payee, *cost, at);
             }
         }
-        Fields::of(shown, host.now)
+    }
+
+    /// How the caller stands now, with what it has paid less what it gets `back`.
+    fn restate(&self, Receipts { at, all, is_whole, sent_at }: &Receipts, back: Back) -> Option<Fields> {
+        let mut shown = Vec::with_capacity(all.len());
+        let mut is_whole = *is_whole;
+        for receipt in all {
+            let (Some(rule), Some(mut till)) =
+                (self.config.rules.get(receipt.seat.rule), Till::new(self, &receipt.seat))
+            else {
+                continue;
+            };
+            if back.covers(rule) {
+                let paid_at = sent_at.as_ref().filter(|_| receipt.has_waited).map_or(*at, |sent| sent.get());
+                till.put_back(receipt.payee, receipt.cost, paid_at);
+            }
+            is_whole &= till.look(receipt.cost).is_ok();
+            // What is not held here, Redis alone knows of.
+            let said = till.said.filter(|said| receipt.payee == Payee::Proxy || !said.is_denied());
+            is_whole &= said.is_some();
+            let said = said.filter(|_| rule.is_shown());
+            shown.extend(said.map(|said| (said.untaken(receipt.cost), till.policy())));
+        }
+        Fields::of(&mut shown.into_iter().filter(|_| is_whole), shell::now())
     }
 }
 
 impl Stream {
-    /// Puts back what the request has paid where a limit behind this filter has refused it, and says then how the caller stands.
-    /// `status` is the response's, where it is known.
+    /// Puts back what the request has paid where a limit behind this filter has refused it, or where its upstream has not heard of it,
+    /// and says then how the caller stands. `status` is the response's, where it is known.
     pub(super) fn take_back(&mut self, status: Option<Vec<u8>>) {
         let (Some(receipts), Some(limiter)) = (self.receipts.take(), &self.limiter) else { return };
         let sent_at = receipts.sent_at.as_ref().map(|sent| sent.get());
@@ -107,18 +151,29 @@ impl Stream {
             // It has got everything back when its wait ended.
             return;
         }
+        let rule = |receipt: &Receipt| limiter.config.rules.get(receipt.seat.rule);
+        let of_upstream = receipts.all.iter().filter_map(rule).any(Rule::is_shared);
         let status = status.or_else(|| shell::headers::first(Map::Response, ":status").ok().flatten());
-        let is_refused = status.as_deref() == Some(b"429") && is_limits();
-        if (is_refused || sent_at.is_some())
-            && let Some(fields) = limiter.restate(&receipts, is_refused)
+        let back = back(&status.unwrap_or_default(), of_upstream);
+        if (back != Back::Nothing || sent_at.is_some())
+            && let Some(fields) = limiter.restate(&receipts, back)
         {
             super::tell(fields);
         }
     }
 }
 
-/// Whether a limit of ours has made the current response.
-fn is_limits() -> bool {
-    let details = shell::stream::property(&["response", "code_details"]).ok().flatten();
-    details.as_deref() == Some(RATE_LIMITED.as_bytes())
+/// What the current response gives back. Whoever has made it is a call of the host's, which a success is not worth.
+fn back(status: &[u8], of_upstream: bool) -> Back {
+    if status != b"429" && (!of_upstream || status.starts_with(b"2")) {
+        return Back::Nothing;
+    }
+    let details = shell::stream::property(&["response", "code_details"]).ok().flatten().unwrap_or_default();
+    if status == b"429" && details == RATE_LIMITED.as_bytes() {
+        Back::All
+    } else if of_upstream && details.starts_with(DETAILS_PREFIX.as_bytes()) {
+        Back::Upstream
+    } else {
+        Back::Nothing
+    }
 }

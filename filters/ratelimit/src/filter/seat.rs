@@ -6,6 +6,7 @@ use std::time::Duration;
 use policy::{Fingerprint, Instant, allowance};
 
 use super::limiter::{Host, Limiter};
+use super::receipt::Payee;
 use crate::block::{Known, Take, half};
 use crate::charge::{self, Charge, Undecided};
 use crate::desk::Bucket;
@@ -52,17 +53,6 @@ impl Seat {
     }
 }
 
-/// From where tokens were last taken, and where they go back to.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Source {
-    /// A bucket of this proxy: its own, or what it has as its share of the fleet's.
-    Proxy { is_share: bool },
-    /// What is leased of the fleet's.
-    Fleet,
-    /// Nowhere: all pass.
-    Open,
-}
-
 /// Pays for tickets.
 pub(super) struct Till<'a, 's> {
     pub(super) host: Host,
@@ -75,7 +65,8 @@ pub(super) struct Till<'a, 's> {
     spent: u32,
     /// Paid for tickets that others have called meanwhile.
     spare: u32,
-    source: Source,
+    /// Who was paid.
+    payee: Payee,
     /// What was said last.
     pub(super) said: Option<Outcome<'a>>,
     /// In what time tokens come.
@@ -90,7 +81,7 @@ impl<'a, 's> Till<'a, 's> {
         let rule = limiter.config.rules.get(seat.rule)?;
         let plan = rule.allowance.plans.get(seat.plan)?;
         let pace = plan.limits.first().terms.pace();
-        let source = Source::Proxy { is_share: false };
+        let payee = Payee::Proxy;
         let host = Host::default();
         let till = Self {
             host,
@@ -101,12 +92,17 @@ impl<'a, 's> Till<'a, 's> {
             wanted: 0,
             spent: 0,
             spare: 0,
-            source,
+            payee,
             said: None,
             pace,
             is_closed: false,
         };
         Some(till)
+    }
+
+    /// What clients are told of the limits.
+    pub(super) fn policy(&self) -> &'a str {
+        &self.plan.policy
     }
 
     /// Whether `cost` is paid.
@@ -136,9 +132,15 @@ impl<'a, 's> Till<'a, 's> {
         Ok(())
     }
 
-    /// What a request pays, or will have paid, to this proxy, where a limit behind this filter may give it back.
-    pub(super) fn own(&self, cost: NonZeroU32) -> Option<Charge<'a>> {
-        (self.rule.scope() == Scope::Proxy).then(|| self.charge(&self.plan.limits, cost, false))
+    /// What a request has just paid.
+    pub(super) fn paid(&self, cost: NonZeroU32) -> (Payee, Charge<'a>) {
+        (self.payee, self.charge(&self.plan.limits, cost, false))
+    }
+
+    /// What a request will have paid when it is called, to whom whoever calls it knows.
+    pub(super) fn owed(&self, cost: NonZeroU32) -> (Payee, Charge<'a>) {
+        let payee = if self.rule.scope() == Scope::Fleet { Payee::Line } else { Payee::Proxy };
+        (payee, self.charge(&self.plan.limits, cost, false))
     }
 
     /// What was spent bought nothing.
@@ -154,36 +156,34 @@ impl<'a, 's> Till<'a, 's> {
     /// Puts back into the bucket what is left. When there will be more, where that is known.
     pub(super) fn close(mut self) -> Option<Duration> {
         if let Some(cost) = NonZeroU32::new(self.spare) {
-            let now = shell::now();
-            self.put_back(cost, now);
+            self.put_back(self.payee, cost, shell::now());
         }
         self.said.filter(Outcome::is_denied).map(|said| said.standing().reset_in)
     }
 
-    /// Puts back what was paid at that moment for a ticket that has left.
-    pub(super) fn return_at(&mut self, cost: NonZeroU32, at: Instant) {
-        if self.rule.scope() == Scope::Fleet {
-            let is_away = self.limiter.fleet().is_some_and(|(_, member)| member.contact.borrow().is_away);
+    /// Puts back what was paid `at` that moment.
+    pub(super) fn put_back(&mut self, payee: Payee, cost: NonZeroU32, at: Instant) {
+        let Some((fleet, member)) = self.limiter.fleet().filter(|_| payee != Payee::Proxy) else {
+            return self.give_back(&self.plan.limits, cost, (at, false));
+        };
+        let bucket = self.bucket(cost);
+        match payee {
+            Payee::Share(proxies) => {
+                return self.give_back(&fleet::share(&self.plan.limits, cost, proxies), cost, (at, true));
+            }
+            Payee::Fleet(until) => member.desk.borrow_mut().give_back(&mut self.host, fleet, &bucket, until),
             // Of an outage nobody knows any more whether it was leased or a share's: it comes back with time.
-            self.source = if is_away { Source::Open } else { Source::Fleet };
+            Payee::Line if !member.contact.borrow().is_away => {
+                member.desk.borrow_mut().take_back(&mut self.host, &bucket, at);
+            }
+            Payee::Proxy | Payee::Line | Payee::Nobody => {}
         }
-        self.put_back(cost, at);
+        self.limiter.pulse.wake_in(member.next(fleet), shell::now());
     }
 
-    fn put_back(&mut self, cost: NonZeroU32, at: Instant) {
-        match self.source {
-            Source::Proxy { is_share: false } => {
-                let charge = self.charge(&self.plan.limits, cost, false);
-                charge::give_back(&mut self.host, &charge, at);
-            }
-            Source::Fleet => {
-                if let Some((_, member)) = self.limiter.fleet() {
-                    let bucket = self.bucket(cost);
-                    member.desk.borrow_mut().give_back(&mut self.host, &bucket);
-                }
-            }
-            Source::Proxy { is_share: true } | Source::Open => {}
-        }
+    fn give_back(&mut self, limits: &Limits, cost: NonZeroU32, (at, is_share): (Instant, bool)) {
+        let charge = self.charge(limits, cost, is_share);
+        charge::give_back(&mut self.host, &charge, at);
     }
 
     /// Takes tokens from where they are.
@@ -201,23 +201,42 @@ impl<'a, 's> Till<'a, 's> {
         drop(desk);
         let Ok(said) = said else { return false };
         if !is_away || !matches!(said, Take::Missing(_)) {
-            self.source = Source::Fleet;
             self.hear(&said);
-            return matches!(said, Take::Taken(..));
+            let Take::Taken(known, _) = said else { return false };
+            self.note_payee(Payee::Fleet(known.until));
+            return true;
         }
         match fleet.when_unavailable {
-            WhenUnavailable::Open => self.source = Source::Open,
-            WhenUnavailable::Closed => self.is_closed = true,
+            WhenUnavailable::Open => {
+                self.note_payee(Payee::Nobody);
+                true
+            }
+            WhenUnavailable::Closed => {
+                self.is_closed = true;
+                false
+            }
             WhenUnavailable::Share => {
                 let proxies = member.contact.borrow().proxies();
-                return self.settle(&fleet::share(&self.plan.limits, cost, proxies), cost, true);
+                let passes = self.settle(&fleet::share(&self.plan.limits, cost, proxies), cost, true);
+                if passes {
+                    self.note_payee(Payee::Share(proxies));
+                }
+                passes
             }
         }
-        self.source == Source::Open && !self.is_closed
+    }
+
+    /// Notes who was paid. What was paid to several at once, others having called the ticket that it was for, is lost.
+    fn note_payee(&mut self, payee: Payee) {
+        self.payee = match (self.payee, payee) {
+            _ if self.spent == 0 && self.spare == 0 => payee,
+            (Payee::Fleet(one), Payee::Fleet(other)) => Payee::Fleet(one.min(other)),
+            (one, other) if one == other => one,
+            _ => Payee::Nobody,
+        };
     }
 
     fn settle(&mut self, limits: &Limits, cost: NonZeroU32, is_share: bool) -> bool {
-        self.source = Source::Proxy { is_share };
         let charge = self.charge(limits, cost, is_share);
         let Ok(said) = charge::settle(&mut self.host, std::slice::from_ref(&charge)) else { return false };
         let mut passes = false;
@@ -230,12 +249,8 @@ impl<'a, 's> Till<'a, 's> {
 
     /// Notes what a bucket has said, in the words of the rule's own limits.
     fn note(&mut self, said: Outcome<'_>) {
-        let Standing { limit, remaining, reset_in } = *said.standing();
-        self.pace = limit.terms.pace();
-        let limits = &self.plan.limits;
-        let limit = limits.iter().find(|own| own.name == limit.name).unwrap_or_else(|| limits.first());
-        let standing = Standing { limit, remaining, reset_in };
-        self.said = Some(if said.is_denied() { Outcome::Deny(standing) } else { Outcome::Allow(standing) });
+        self.pace = said.standing().limit.terms.pace();
+        self.said = Some(self.plan.limits.own(said));
     }
 
     /// Notes what is known of the fleet's.
@@ -246,7 +261,7 @@ impl<'a, 's> Till<'a, 's> {
             self.said = Some(Outcome::Deny(standing));
             return;
         };
-        let Known { remaining, tight, reset_in, notice } = *known;
+        let Known { remaining, tight, reset_in, notice, .. } = *known;
         let limit = limits.iter().nth(tight).unwrap_or_else(|| limits.first());
         let standing = Standing { limit, remaining: remaining.min(limit.terms.most().get()), reset_in };
         let is_taken = matches!(said, Take::Taken(..));

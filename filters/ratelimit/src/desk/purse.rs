@@ -1,0 +1,76 @@
+//! What comes back: tokens that an answer brought and nobody took, and those of requests that do not pass after all.
+
+use policy::Instant;
+
+use super::{Bucket, Desk, update, wanted};
+use crate::block::Known;
+use crate::charge::Store;
+use crate::fleet::{Fleet, lifetime};
+use crate::script::Want;
+
+/// Tokens of an answer that belong to the requests which have waited for them.
+pub(super) struct Purse {
+    pub(super) want: Want,
+    pub(super) tokens: u32,
+    pub(super) known: Known,
+    /// A request waits again, for others, and will come back for these.
+    pub(super) is_held: bool,
+}
+
+impl Desk {
+    /// Puts back what a request has taken that does not pass after all, and that was good `until` then: into what the proxy holds, or
+    /// into Redis. What has lapsed meanwhile, or cannot be put back, is lost.
+    pub fn give_back<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>, until: Instant) {
+        if let Some(purse) = self.purse(bucket).filter(|purse| purse.known.until <= until) {
+            purse.tokens = purse.tokens.saturating_add(bucket.cost);
+            return;
+        }
+        let (term, now) = (lifetime(bucket.limits, bucket.cost, fleet, bucket.patience), store.now());
+        if until.since(now) > term {
+            // The clock has stepped back.
+            return;
+        }
+        if term.is_zero() {
+            self.add(Want { back: bucket.cost, held: now.since(until), ..wanted(fleet, bucket) });
+            return;
+        }
+        let _ = update(store, &bucket.slot, &mut |blocks| blocks.give_back(bucket.print, bucket.cost, until));
+    }
+
+    /// The same of a request that has waited in line, which was sent, or left, after its tokens were taken `at` that moment.
+    pub fn take_back<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>, at: Instant) {
+        let _ = update(store, &bucket.slot, &mut |blocks| {
+            let until = blocks.good_until(bucket.print, at);
+            until.is_some_and(|until| blocks.give_back(bucket.print, bucket.cost, until))
+        });
+    }
+
+    pub(super) fn purse(&mut self, bucket: &Bucket<'_>) -> Option<&mut Purse> {
+        self.purses.iter_mut().find(|purse| purse.want.print == bucket.print && purse.want.slot == bucket.slot)
+    }
+
+    /// Keeps what an answer brought of a bucket for a request that waits again, for the tokens of others that it lacks. Without
+    /// that, two buckets would be asked by turns, and what one gives handed back while the other is asked.
+    pub fn hold(&mut self, bucket: &Bucket<'_>) {
+        if let Some(purse) = self.purse(bucket) {
+            purse.is_held = true;
+        }
+    }
+
+    /// Puts away what those who were released have not taken: it goes to the proxy's block, or back to Redis. What is held
+    /// stays until the next time.
+    pub fn close<S: Store>(&mut self, store: &mut S, now: Instant) {
+        for purse in std::mem::take(&mut self.purses) {
+            if purse.is_held {
+                self.purses.push(Purse { is_held: false, ..purse });
+                continue;
+            }
+            let Purse { want, tokens, known: Known { until, .. }, .. } = purse;
+            if tokens > 0 && want.terms.term.is_zero() {
+                self.add(Want { back: tokens, held: now.since(until), ..want });
+            } else if tokens > 0 {
+                let _ = update(store, &want.slot, &mut |blocks| blocks.give_back(want.print, tokens, until));
+            }
+        }
+    }
+}
