@@ -37,23 +37,8 @@ pub const LISTENERS: &str = "listeners.json";
 /// The name of the file of clusters.
 pub const CLUSTERS: &str = "clusters.json";
 
-/// The content of the file of listeners.
-pub fn listeners(plan: &Plan<'_>, version: &str) -> Json {
-    resources(version, "envoy.config.listener.v3.Listener", listener::all(plan))
-}
-
-/// The content of the file of clusters.
-pub fn clusters(clusters: Vec<Json>, version: &str) -> Json {
-    resources(version, "envoy.config.cluster.v3.Cluster", clusters)
-}
-
-fn resources(version: &str, kind: &str, resources: Vec<Json>) -> Json {
-    let resources: Vec<Json> = resources.into_iter().map(|resource| typed(kind, resource)).collect();
-    json!({"version_info": version, "resources": resources})
-}
-
 /// What both forms have in common, and what only a restart can change.
-pub fn frame(plan: &Plan<'_>) -> Json {
+fn frame(plan: &Plan<'_>) -> Json {
     let connections = plan.policy.clients.connections;
     json!({
         "admin": {"address": socket_address(plan.policy.admin.value)},

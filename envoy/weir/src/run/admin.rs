@@ -39,11 +39,6 @@ impl Admin {
         self.number("listener_manager.total_listeners_warming")
     }
 
-    /// How many updates of this kind (`listener_manager.lds`) Envoy has refused.
-    pub fn refused(&self, kind: &str) -> u64 {
-        self.number(&format!("{kind}.update_rejected")) + self.number(&format!("{kind}.update_failure"))
-    }
-
     /// The version of this kind that Envoy has taken over.
     pub fn version(&self, kind: &str) -> Option<String> {
         let name = format!("{kind}.version_text");

@@ -17,10 +17,11 @@ use crate::run::Failure;
 use crate::run::event::Events;
 use crate::run::folder::Folder;
 use crate::run::plan::Launch;
-use crate::run::reload::DRAIN;
 
 /// How long a process may take to end before it is killed.
 const END: Duration = Duration::from_secs(5);
+/// How long Envoy keeps the connections of a listener that another has taken the place of.
+const DRAIN: Duration = Duration::from_secs(30);
 /// How long a command may take until its first line.
 const FIRST_LINE: Duration = Duration::from_secs(30);
 
@@ -44,7 +45,7 @@ impl Child {
         command.args(["--disable-hot-restart", "--log-level", "warning"]);
         // A line of the access log is seen when it is written, not ten seconds later.
         command.args(["--file-flush-interval-msec", "100"]);
-        // The first answer after a change asks its client to close the connection.
+        // Where a change needs another listener, the first answer after it asks its client to close the connection.
         command.args(["--drain-strategy", "immediate", "--drain-time-s"]).arg(DRAIN.as_secs().to_string());
         for secret in launch.document.policy.files() {
             let text = secret

@@ -1,68 +1,74 @@
-//! The files that a running Envoy follows: written whole, and put in place by a rename, so that it never reads half.
+//! The folder that the Envoy of a run follows: as [`crate::xds`] has it, and gone when the run is over.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde_json::Value as Json;
 use tempfile::TempDir;
 
-use crate::envoy::bootstrap::{self, CLUSTERS, LISTENERS};
-use crate::envoy::cluster;
+use crate::apply::{self, Outcome, Target};
+use crate::document::Document;
 use crate::run::Failure;
 use crate::run::admin::Admin;
 use crate::run::plan::Launch;
-use crate::xds::{self, BOOTSTRAP};
+use crate::xds::BOOTSTRAP;
+use crate::xds::rendering::Rendering;
 
 /// A folder that is gone when the run is over.
-pub struct Folder(TempDir);
+pub struct Folder {
+    place: TempDir,
+    target: Target,
+}
 
 impl Folder {
-    /// A new one.
+    /// A new one, with everything that Envoy starts with.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn new() -> Result<Self, Failure> {
-        let folder = tempfile::Builder::new().prefix("weir-").tempdir();
-        folder.map(Self).map_err(|error| Failure::because(format!("no temporary folder: {error}")))
+    pub fn new(launch: &Launch<'_>) -> Result<Self, Failure> {
+        let place = tempfile::Builder::new().prefix("weir-").tempdir();
+        let place = place.map_err(|error| Failure::because(format!("no temporary folder: {error}")))?;
+        let target = Target::new(&place.path().join("xds"), None).map_err(said)?;
+        let folder = Self { place, target };
+        folder.bring(launch, &launch.document).map_err(said)?;
+        Ok(folder)
     }
 
-    /// Writes everything that Envoy starts with.
+    /// Brings a policy to the Envoy that follows the folder, or to the one that is to be started.
     ///
     /// # Errors
-    /// What the operating system says.
-    pub fn write(&self, launch: &Launch<'_>) -> Result<(), Failure> {
-        let plan = launch.plan();
-        self.replace(CLUSTERS, &bootstrap::clusters(cluster::all(&plan), "1"))?;
-        self.replace(LISTENERS, &bootstrap::listeners(&plan, "1"))?;
-        self.replace(BOOTSTRAP, &bootstrap::followed(&plan, self.0.path()))
+    /// Why it does not serve; what served before serves on.
+    pub fn bring(&self, launch: &Launch<'_>, document: &Document) -> Result<Outcome, apply::Failure> {
+        let render = |folder: &_| Rendering::of(&launch.plan_of(document), folder);
+        self.target.apply(&launch.options.file.display().to_string(), render)
     }
 
-    /// Puts a new file in the place of an old one.
+    /// Empties the slot that no policy uses any more.
     ///
     /// # Errors
     /// What the operating system says.
-    pub fn replace(&self, name: &str, content: &Json) -> Result<(), Failure> {
-        let written = xds::replace(self.0.path(), name, content);
-        written.map_err(|error| Failure::because(format!("{}: {error}", self.0.path().join(name).display())))
+    pub fn settle(&self) -> Result<(), apply::Failure> {
+        self.target.settle()
     }
 
     /// The file that Envoy is started with.
     pub fn bootstrap(&self) -> PathBuf {
-        self.0.path().join(BOOTSTRAP)
+        self.target.folder.path().join(BOOTSTRAP)
     }
 
     /// The file in which Envoy says where its administration interface is.
     pub fn admin_file(&self) -> PathBuf {
-        self.0.path().join("admin")
+        self.place.path().join("admin")
     }
 
     /// Envoy's administration interface, once it is there.
     pub fn admin(&self) -> Option<Admin> {
         fs::read_to_string(self.admin_file()).ok()?.trim().parse().ok().map(Admin::at)
     }
+}
 
-    /// Where it is.
-    pub fn path(&self) -> &Path {
-        self.0.path()
+fn said(failure: apply::Failure) -> Failure {
+    match failure {
+        apply::Failure::Mistakes => Failure::Said,
+        apply::Failure::Unable(reason) | apply::Failure::Refused(reason) => Failure::Because(reason),
     }
 }

@@ -103,22 +103,22 @@ fn run(options: &Options) -> Result<(), Failure> {
     // Signals first: one that comes while processes start must still end them.
     let events = event::listen(&options.file)?;
     let mut launch = Launch::new(options)?;
-    let folder = Folder::new()?;
     // Dropped in the reverse order: Envoy ends before what it talks to.
     let mut beside = Vec::new();
     for command in &options.beside {
         beside.push(Child::beside(command, &events)?);
     }
-    folder.write(&launch)?;
+    let folder = Folder::new(&launch)?;
     let mut envoy = Child::envoy(&launch, &folder)?;
     let admin = ready(&mut envoy, &folder, &events)?;
+    launch.served();
     banner::print(&launch, admin.address());
-    let mut reloader = reload::Reloader::new(&folder, &admin);
+    let mut reloader = reload::Reloader::new(&folder);
     loop {
         match events.next(reloader.due())? {
             Event::Stop => break,
             Event::Changed => reloader.reload(&mut launch),
-            Event::Due => reloader.retire(&launch),
+            Event::Due => reloader.settle(),
             Event::ChildEnded => {
                 envoy.check()?;
                 beside.iter_mut().try_for_each(Child::check)?;
@@ -135,9 +135,12 @@ fn ready(envoy: &mut Child, folder: &Folder, events: &event::Events) -> Result<A
     while Instant::now() < deadline {
         envoy.check()?;
         if let Some(admin) = folder.admin().filter(Admin::is_ready) {
-            return match admin.listeners() {
-                0 => Err(Failure::because("Envoy did not accept the configuration; its log says why")),
-                _ => Ok(admin),
+            // A filter that it has refused would leave a listener that answers 500.
+            let refused = admin.refusals().is_none_or(|counts| counts.values().any(|count| *count > 0));
+            return if refused || admin.listeners() == 0 {
+                Err(Failure::because("Envoy did not accept the configuration; its log says why"))
+            } else {
+                Ok(admin)
             };
         }
         events.pause(Duration::from_millis(20))?;

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use crate::command;
 use crate::document::{Document, Reading};
 use crate::envoy::Plan;
-use crate::run::{Failure, Options, port};
+use crate::run::port::{self, Held};
+use crate::run::{Failure, Options};
 use crate::translate;
 
 /// A policy and all that it is run with.
@@ -22,6 +23,8 @@ pub struct Launch<'a> {
     filters: PathBuf,
     listen: SocketAddr,
     admin: SocketAddr,
+    /// The port to serve at, until Envoy has it.
+    held: Option<Held>,
 }
 
 impl<'a> Launch<'a> {
@@ -34,11 +37,16 @@ impl<'a> Launch<'a> {
         let program = program(options)?;
         let filters = filters(&options.filters)?;
         let policy = &document.policy;
-        let listen = port::free(chosen(policy.listen.value, options.port), "--port")?;
+        let (listen, held) = port::hold(chosen(policy.listen.value, options.port), "--port")?;
         let admin = port::free(chosen(policy.admin.value, options.admin_port), "--admin-port")?;
-        let mut launch = Self { options, document, program, filters, listen, admin };
+        let mut launch = Self { options, document, program, filters, listen, admin, held: Some(held) };
         launch.document = launch.placed(launch.document_of()?);
         Ok(launch)
+    }
+
+    /// Lets the port go: Envoy has it.
+    pub fn served(&mut self) {
+        self.held = None;
     }
 
     /// Reads the policy again.
@@ -62,12 +70,7 @@ impl<'a> Launch<'a> {
         document
     }
 
-    /// What is rendered.
-    pub fn plan(&self) -> Plan<'_> {
-        self.plan_of(&self.document)
-    }
-
-    /// What would be rendered of another policy.
+    /// What is rendered of a policy.
     pub fn plan_of<'d>(&'d self, document: &'d Document) -> Plan<'d> {
         Plan { policy: &document.policy, filters: &document.filters, wasm: &self.filters }
     }
