@@ -145,14 +145,14 @@ fn how_much_a_filter_says_is_told_and_changed() {
     four(
         &[("ratelimit", LINES), ("admin", BY_ROLE)],
         r#"
-        GET /admin/log-level OPERATOR -> 200 body.log_levels.0.filter=auth body.log_levels.0.level=info
+        GET /admin/log-level OPERATOR -> 200 body.log_levels.0.filter=guard body.log_levels.1.filter=auth body.log_levels.1.level=info
         PUT /admin/log-level?filter=auth&level=debug -> 401
         PUT /admin/log-level?filter=auth&level=debug OPERATOR sec-fetch-site=cross-site -> 403
         PUT /admin/log-level?filter=nobody&level=debug OPERATOR -> 400
         PUT /admin/log-level?filter=admin&level=error OPERATOR -> 400
-        GET /admin/log-level OPERATOR -> 200 body.log_levels.0.level=info
+        GET /admin/log-level OPERATOR -> 200 body.log_levels.1.level=info
         PUT /admin/log-level?filter=auth&level=debug OPERATOR -> 200 body.changed=auth body.before=info body.after=debug
-        4 times GET /admin/log-level OPERATOR -> 200 body.log_levels.0.level=debug body.log_levels.1.level=info
+        4 times GET /admin/log-level OPERATOR -> 200 body.log_levels.0.level=info body.log_levels.1.level=debug
         log~"\"what\":\"log level\",\"target\":\"auth\",\"before\":\"info\",\"after\":\"debug\"}"
         GET /admin/credentials OPERATOR -> 200 body='{"credentials":[]}'
         saw nothing
