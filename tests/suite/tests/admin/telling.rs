@@ -1,8 +1,8 @@
 //! What an operator is told of lines, caches, credentials, configurations and logs, and how lines are drained.
 
-use suite::check;
+use suite::{Scenario, check};
 
-use super::{BY_KEY, BY_ROLE, CACHE, CACHE_ADMIN, four};
+use super::{BY_KEY, BY_ROLE, CACHE, CACHE_ADMIN, four, operator};
 
 const LINES: &str = r#"{"rules": [
     {"name": "shared", "match": {"prefix": "/shared"}, "key": ["upstream"], "upstream": "shared",
@@ -158,4 +158,21 @@ fn how_much_a_filter_says_is_told_and_changed() {
         saw nothing
     "#,
     );
+}
+
+#[test]
+fn guard_says_more_while_it_runs() {
+    let chain = [("guard", "{}"), ("admin", BY_ROLE)];
+    let scenario =
+        Scenario::new(&chain).workers(1).host_only("Envoy drops what its own component `wasm` is not told to log");
+    scenario.check(&operator(
+        r#"
+        GET /files%2fsecret -> 400
+        !log~"answered 400"
+        PUT /admin/log-level?filter=guard&level=debug OPERATOR -> 200 body.changed=guard body.after=debug
+        advance 2s
+        GET /files%2fsecret -> 400
+        log~"answered 400"
+    "#,
+    ));
 }
