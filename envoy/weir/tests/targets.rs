@@ -119,7 +119,9 @@ fn istio_accepts_what_is_rendered() {
     keeps_to_schemas(&for_istio(POLICY), &known);
     let objects = for_istio(&demo());
     keeps_to_schemas(&objects, &known);
-    assert!(!json!(objects).to_string().contains("weir_admin"), "nothing leads to Envoy's administration");
+    for cluster in ["weir_admin", "weir_metrics"] {
+        assert!(!json!(objects).to_string().contains(cluster), "nothing leads to Envoy's administration");
+    }
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The contexts and callbacks: fetch, ask, act.
 
 mod acting;
+mod admitting;
 mod looking;
 mod ordering;
 mod refilling;
@@ -9,7 +10,7 @@ mod telling;
 use std::cell::Cell;
 use std::rc::Rc;
 
-use policy::{Headers, Rejection};
+use policy::{Headers, Rejection, Seed};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
@@ -17,8 +18,9 @@ use shell::metric::Counter;
 
 use crate::config::Config;
 use crate::contact;
-use crate::credential::{self, Access, Who};
+use crate::credential;
 use crate::request::{Ask, Mistake};
+use admitting::Visits;
 use ordering::Pending;
 
 #[cfg(not(feature = "linked"))]
@@ -32,9 +34,6 @@ pub fn root(_id: u32) -> Box<dyn RootContext> {
     Box::new(Root::default())
 }
 
-/// What a client is told that has no credential, or a wrong one.
-const CHALLENGE: &str = r#"ApiKey realm="admin""#;
-
 /// One worker's plugin.
 #[derive(Default)]
 struct Root {
@@ -44,6 +43,8 @@ struct Root {
 /// What all requests of one worker share.
 struct Plugin {
     config: Config,
+    seed: Seed,
+    visits: Visits,
     /// Hits and misses of each of the cache's labels.
     counters: Vec<[Counter; 2]>,
     /// This worker's number where one of them asks the store.
@@ -72,13 +73,21 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let read = |json: &[u8]| Config::with_environment(json, &shell::environment);
         let Some(config) = shell::configure(size, read) else { return false };
+        let seed = match shell::seed() {
+            Ok(seed) => seed,
+            Err(error) => {
+                log::error!("no seed: {error:?}");
+                return false;
+            }
+        };
         if config.store.is_some() {
             shell::tick(contact::EVERY);
         }
         let data = config.cache.iter().flat_map(|cache| &cache.data);
         let counters = data.map(telling::counters).collect();
         let asker = u64::from_le_bytes(shell::random());
-        self.plugin = Some(Rc::new(Plugin { config, counters, asker, asked: Cell::default() }));
+        let visits = Visits::new();
+        self.plugin = Some(Rc::new(Plugin { config, seed, visits, counters, asker, asked: Cell::default() }));
         true
     }
 
@@ -143,39 +152,41 @@ impl Filter {
             Ok(ask) if ask.is_open() => plugin.tell(ask),
             Ok(ask) if ask.is_page() => plugin.page(),
             Err(mistake) if is_open(headers) => Err(reject(mistake)),
-            _ => operator(plugin, headers).and_then(|who| match asked {
+            _ => plugin.operator(headers).and_then(|who| match asked {
                 Ok(ask) if ask.is_change() && credential::is_foreign(headers) => {
                     log::warn!("not changed for a page of another site: {ask:?}");
+                    plugin.visits.count("forbidden");
                     Err(Rejection::Forbidden)
                 }
-                Ok(ask) if ask.is_change() => self.change(plugin, ask, &who, headers),
-                Ok(Ask::Status) => plugin.ask_status().map(|(action, pending)| {
-                    self.pending = pending;
-                    action
-                }),
-                Ok(ask) => plugin.tell(&ask),
+                Ok(ask) if ask.is_change() => {
+                    plugin.visits.count("ordered");
+                    self.change(plugin, ask, &who, headers)
+                }
+                Ok(ask) => {
+                    plugin.visits.count("asked");
+                    self.look(plugin, &ask)
+                }
                 Err(mistake) => Err(reject(&mistake)),
             }),
         };
         answered.unwrap_or_else(|rejection| shell::reject(&rejection, headers, &[]))
+    }
+
+    /// Answers an operator's question.
+    fn look(&mut self, plugin: &Plugin, ask: &Ask) -> Result<Action, Rejection> {
+        if !matches!(ask, Ask::Status) {
+            return plugin.tell(ask);
+        }
+        plugin.ask_status().map(|(action, pending)| {
+            self.pending = pending;
+            action
+        })
     }
 }
 
 /// Whether it is below `/health`, where nobody needs a credential, whatever it is.
 fn is_open(headers: &Headers) -> bool {
     headers.first(":path").is_some_and(|path| path.starts_with(b"/health"))
-}
-
-/// Which operator this is.
-fn operator(plugin: &Plugin, headers: &Headers) -> Result<Who, Rejection> {
-    let challenge = CHALLENGE.to_owned();
-    match credential::judge(&plugin.config.operators, headers) {
-        Access::Granted(who) => Ok(who),
-        Access::Off => Err(Rejection::NotFound),
-        Access::Missing => Err(Rejection::Unauthorized { challenge }),
-        Access::Wrong => Err(Rejection::AuthFailed { challenge, reason: "admin_key" }),
-        Access::Refused => Err(Rejection::Forbidden),
-    }
 }
 
 fn reject(mistake: &Mistake) -> Rejection {

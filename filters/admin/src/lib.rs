@@ -9,7 +9,8 @@
 //!    other filters go on without it as they are configured to, and a fleet that took itself out with its Redis would be worse.
 //! 3. Where there are operators, the [`page`] is sent to anybody, too: it holds nothing but a form for a key.
 //! 4. Everything else asks for an operator's credential ([`credential`]): a role that `auth` has found, or a key of which the
-//!    configuration knows the digest. Where none is configured, there is nothing here (404).
+//!    configuration knows the digest. Where none is configured, there is nothing here (404). Whoever has shown too many wrong keys of
+//!    late is not let show another (429, [`guess`]).
 //! 5. A change that a browser sends for another site's page is refused (403).
 //! 6. The change is made, said in one line of the log ([`audit`]), and answered.
 //!
@@ -21,7 +22,7 @@
 //! it reads what they tell, and gives orders where they listen. It trusts `x-weir-roles`, which `auth` sets and keeps clients from
 //! setting, so with a `role` it stands behind `auth`.
 //!
-//! Reading order: [`request`], [`credential`], [`config`], [`health`], [`contact`] (whether the store is there), [`report`], [`stock`]
+//! Reading order: [`request`], [`credential`], [`guess`], [`config`], [`health`], [`contact`] (whether the store is there), [`report`], [`stock`]
 //! (what is cached of a URL), [`host`] (what Envoy is asked), [`audit`], [`json`], [`page`], and last `filter`, which talks to the host.
 
 pub mod audit;
@@ -30,6 +31,7 @@ pub mod contact;
 pub mod credential;
 #[cfg(target_os = "wasi")]
 mod filter;
+pub mod guess;
 pub mod health;
 pub mod host;
 pub mod json;

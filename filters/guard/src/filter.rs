@@ -1,6 +1,7 @@
 //! The contexts and callbacks: fetch, ask, act.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use policy::{Headers, Rejection};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -17,6 +18,9 @@ proxy_wasm::main! {{
     proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
     proxy_wasm::set_root_context(root);
 }}
+
+/// How often a worker looks how much it is to say.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// This filter as one worker's plugin.
 pub fn root(_id: u32) -> Box<dyn RootContext> {
@@ -61,7 +65,12 @@ impl RootContext for Root {
         let refused = |outcome| (outcome, Counter::new("api_gateway_guard_refusals_total", &[("outcome", outcome)]));
         self.plugin = shell::configure(size, Config::from_json)
             .map(|config| Rc::new(Plugin { config, refused: ["path", "length", "type", "body"].map(refused) }));
+        shell::tick(LOOK);
         self.plugin.is_some()
+    }
+
+    fn on_tick(&mut self) {
+        shell::level::follow("guard");
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -4,7 +4,7 @@
 //! What Envoy itself drops, a filter says in vain: its component `wasm` must be at this level or below.
 
 /// The filters that follow. `correlation` has nothing to say but errors, and nobody keeps `admin` from saying what was changed.
-pub const FILTERS: [&str; 6] = ["auth", "ratelimit", "compose", "cache", "breaker", "provider"];
+pub const FILTERS: [&str; 7] = ["guard", "auth", "ratelimit", "compose", "cache", "breaker", "provider"];
 
 /// The words, from little to much; each begins with a letter of its own.
 pub const WORDS: [&str; 5] = ["error", "warn", "info", "debug", "trace"];

@@ -244,6 +244,11 @@ impl Host {
         self.world.shared.is_away = fails;
     }
 
+    /// Has shared data take so many more changes of filters, and then no other; reading goes on.
+    pub fn limit_shared_changes(&mut self, changes: usize) {
+        self.world.shared.writes_left = Some(changes);
+    }
+
     /// The keys of shared data, sorted.
     pub fn shared_keys(&self, vm_id: &str) -> Vec<Vec<u8>> {
         self.world.shared.keys(vm_id)

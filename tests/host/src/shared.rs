@@ -14,6 +14,8 @@ pub(crate) struct SharedData {
     changes: u32,
     /// Whether it fails.
     pub(crate) is_away: bool,
+    /// After so many more changes by filters, those fail.
+    pub(crate) writes_left: Option<usize>,
 }
 
 impl SharedData {

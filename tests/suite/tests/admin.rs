@@ -5,8 +5,12 @@
 
 #[path = "admin/fleet.rs"]
 mod fleet;
+#[path = "admin/guess.rs"]
+mod guess;
 #[path = "admin/hostile.rs"]
 mod hostile;
+#[path = "admin/partial.rs"]
+mod partial;
 mod store;
 #[path = "admin/telling.rs"]
 mod telling;

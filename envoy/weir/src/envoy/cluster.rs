@@ -36,7 +36,7 @@ pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     upstreams
         .chain(of_filters(plan))
         .chain(internal::clusters(plan))
-        .chain(operation::cluster(plan))
+        .chain(operation::clusters(plan))
         .chain(guard::cluster(plan.policy))
         .collect()
 }

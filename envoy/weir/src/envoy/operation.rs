@@ -6,8 +6,10 @@ use serde_json::{Value as Json, json};
 use crate::envoy::{Plan, filter, set, socket_address};
 use crate::policy::Policy;
 
-/// The cluster that leads to Envoy's administration interface.
+/// The cluster that leads to Envoy's administration interface, for what operators ask.
 pub const NAME: &str = "weir_admin";
+/// The one that leads there for whoever reads the metrics: however many do, operators are not kept waiting.
+pub const METRICS: &str = "weir_metrics";
 
 /// The filters that have nothing to do with what is answered here. An operator's role is what `auth` finds.
 const IDLE: [&str; 9] = ["front", "ratelimit", "bodies", "compose", "cache", "quota", "breaker", "provider", "caller"];
@@ -27,7 +29,7 @@ pub fn routes(policy: &Policy) -> Vec<Json> {
     };
     let mut metrics = json!({
         "match": {"path": "/metrics", "headers": [{"name": ":method", "string_match": {"safe_regex": {"regex": "GET|HEAD"}}}]},
-        "route": {"cluster": NAME, "prefix_rewrite": "/stats/prometheus", "timeout": "10s"},
+        "route": {"cluster": METRICS, "prefix_rewrite": "/stats/prometheus", "timeout": "10s"},
         // Nothing of a client's is Envoy's own business.
         "request_headers_to_remove": ["authorization", "cookie"],
     });
@@ -36,16 +38,23 @@ pub fn routes(policy: &Policy) -> Vec<Json> {
     vec![answered("/health", false), answered("/admin", operation.role().is_some()), metrics]
 }
 
-/// The cluster, where anything leads there.
-pub fn cluster(plan: &Plan<'_>) -> Option<Json> {
-    plan.policy.operation.as_ref()?;
+/// The clusters, where anything leads there.
+pub fn clusters(plan: &Plan<'_>) -> Vec<Json> {
+    if plan.policy.operation.is_none() {
+        return Vec::new();
+    }
     let endpoint = json!({"endpoint": {"address": socket_address(plan.policy.admin.value)}});
-    Some(json!({
-        "name": NAME,
-        "type": "STATIC",
-        "connect_timeout": "1s",
-        "load_assignment": {"cluster_name": NAME, "endpoints": [{"lb_endpoints": [endpoint]}]},
-        // Each answer is rendered on Envoy's main thread: some at a time, and the rest is told to come again.
-        "circuit_breakers": {"thresholds": [{"max_connections": 2, "max_pending_requests": 4, "max_requests": 2}]},
-    }))
+    let cluster = |name: &str, at_once: u32| {
+        json!({
+            "name": name,
+            "type": "STATIC",
+            "connect_timeout": "1s",
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+            // Each answer is rendered on Envoy's main thread: some at a time, and the rest is told to come again.
+            "circuit_breakers": {
+                "thresholds": [{"max_connections": at_once, "max_pending_requests": 4, "max_requests": at_once}],
+            },
+        })
+    };
+    vec![cluster(NAME, 2), cluster(METRICS, 1)]
 }

@@ -57,7 +57,7 @@ pub fn routes(
 ) -> Json {
     let mut routes = route::table(plan, Side::Outer);
     // Istio shows Envoy's metrics itself; nothing else leads to its administration there.
-    routes.retain(|entry| entry.pointer("/route/cluster").is_none_or(|cluster| cluster != operation::NAME));
+    routes.retain(|entry| entry.pointer("/route/cluster").is_none_or(|cluster| cluster != operation::METRICS));
     for entry in &mut routes {
         if let Some(found) = entry.pointer_mut("/route/cluster")
             && let Some(renamed) = found.as_str().and_then(cluster)

@@ -32,10 +32,13 @@ fn what_operators_ask_for_comes_before_the_policy_s_routes_and_meets_few_filters
     assert!(!first[0] && !first[1] && first[2..].iter().all(|is_off| *is_off), "{first:?}");
     assert_eq!(at("/metrics")["route"]["prefix_rewrite"], "/stats/prometheus");
     let clusters = bootstrap.pointer("/static_resources/clusters").unwrap().as_array().unwrap();
-    let cluster = clusters.iter().find(|cluster| cluster["name"] == "weir_admin").unwrap();
-    let address =
-        cluster.pointer("/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address").unwrap();
-    assert_eq!(*address, json!({"address": "127.0.0.1", "port_value": 9901}));
+    for name in ["weir_admin", "weir_metrics"] {
+        let cluster = clusters.iter().find(|cluster| cluster["name"] == name).unwrap();
+        let address =
+            cluster.pointer("/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address").unwrap();
+        assert_eq!(*address, json!({"address": "127.0.0.1", "port_value": 9901}));
+    }
+    assert_eq!(at("/metrics")["route"]["cluster"], "weir_metrics", "whoever reads them keeps no operator waiting");
 }
 
 #[test]
@@ -97,6 +100,6 @@ fn a_policy_that_names_no_more_than_an_address_answers_nothing_itself() {
         assert!(document.filters.iter().all(|filter| filter.name != "admin"));
         let bootstrap = rendered(&document);
         assert_eq!(routes(&bootstrap).len(), 1);
-        assert!(!bootstrap.to_string().contains("weir_admin"));
+        assert!(!["weir_admin", "weir_metrics"].iter().any(|name| bootstrap.to_string().contains(name)));
     }
 }

@@ -8,7 +8,7 @@ fn a_third_party_learns_nothing_of_the_caller() {
     let routes = manager(&bootstrap).pointer("/route_config/virtual_hosts/0/routes").unwrap().as_array().unwrap();
     // By the others leaves what the provider filter has made, with nothing of the caller's in it.
     let is_own = |route: &&Json| {
-        route["route"]["cluster"].as_str().is_some_and(|cluster| !["weir_admin", "weir_nowhere"].contains(&cluster))
+        route["route"]["cluster"].as_str().is_some_and(|cluster| !["weir_metrics", "weir_nowhere"].contains(&cluster))
     };
     for route in routes.iter().filter(|route| route.pointer("/match/filter_state").is_none()).filter(is_own) {
         let cluster = route["route"]["cluster"].as_str().unwrap();

@@ -5,8 +5,8 @@ use policy::purge::{self, Pulse};
 use policy::{Headers, Rejection, RequestId, queue};
 use proxy_wasm::types::Action;
 use shell::shared::{self, Change as Edit, Failure};
-use shell::stream;
 
+use super::admitting::address;
 use super::telling::{send, stored, waits};
 use super::{Filter, Plugin};
 use crate::audit::Change;
@@ -78,7 +78,9 @@ impl Plugin {
         let after = String::from_utf8_lossy(order).into_owned();
         let change = Change { what: "cache", target: cache.name.clone(), before: "stored".to_owned(), after, ..blank };
         log::warn!("{}", change.line());
-        Ok(send(200, &change.body(if cache.is_shared { "fleet" } else { "proxy" })))
+        // Where the store is away, the fleet hears of it when that is back; nobody can promise it now.
+        let is_heard = cache.is_shared && !self.contact()?.is_missing();
+        Ok(send(200, &change.body(if is_heard { "fleet" } else { "proxy" })))
     }
 }
 
@@ -115,10 +117,4 @@ fn dismiss(key: &str) -> Result<u32, Failure> {
 pub(super) fn unchanged(failure: Failure) -> Rejection {
     log::error!("not changed: {failure:?}");
     Rejection::Unavailable { retry_after: None }
-}
-
-/// The client's address, as the host writes it.
-fn address() -> String {
-    let address = stream::property(&["source", "address"]).ok().flatten().unwrap_or_default();
-    String::from_utf8_lossy(&address).into_owned()
 }

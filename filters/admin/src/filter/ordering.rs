@@ -19,8 +19,9 @@ use super::telling::{level_of, send, stored};
 use crate::audit::Change;
 use crate::config::Bridge;
 use crate::contact::{Contact, EVERY, KEY, LEASE};
-use crate::host;
+use crate::json::Writer;
 use crate::request::{Command, Level};
+use crate::{host, report};
 
 /// Keys: the orders of some upstreams. Arguments: the text, and for how many seconds it holds; for ever where that is empty.
 const SCRIPT: &str = "\
@@ -98,8 +99,10 @@ impl Plugin {
                 for change in &changes {
                     let written = shared::overwrite(&order::key(&change.target), text.as_bytes());
                     written.map_err(|error| unchanged(Failure::Host(error)))?;
+                    // One by one: what was changed is said, whatever becomes of the next.
+                    log::warn!("{}", change.line());
                 }
-                Ok((done(&changes, "proxy"), None))
+                Ok((tell(&changes, "proxy"), None))
             }
         }
     }
@@ -228,10 +231,12 @@ fn ask(bridge: &Bridge, command: &Command, text: &str, changes: &[Change]) -> Re
 
 /// Says in the log what was changed, and answers.
 fn done(changes: &[Change], reach: &str) -> Action {
-    let mut list = crate::json::Writer::list();
-    for change in changes {
-        log::warn!("{}", change.line());
-        list.push(&change.body(reach));
-    }
-    send(200, &crate::json::Writer::object().raw("circuit_breakers", &list.end()).end())
+    changes.iter().for_each(|change| log::warn!("{}", change.line()));
+    tell(changes, reach)
+}
+
+/// Answers what was changed.
+fn tell(changes: &[Change], reach: &str) -> Action {
+    let list = report::list(changes.iter().map(|change| change.body(reach)));
+    send(200, &Writer::object().raw("circuit_breakers", &list).end())
 }

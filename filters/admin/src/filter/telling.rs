@@ -101,7 +101,8 @@ impl Plugin {
         Ok(status.end())
     }
 
-    fn contact(&self) -> Result<Contact, Rejection> {
+    /// Whether the store is there.
+    pub(super) fn contact(&self) -> Result<Contact, Rejection> {
         if self.config.store.is_none() {
             return Ok(Contact::Unused);
         }

@@ -26,8 +26,11 @@ fn write_shared(mut filter: Filter, key: u32, key_length: u32, value: u32, value
     let mut set = || -> Result<(), Refusal> {
         let (key, value) = (read(&filter, key, key_length)?, read(&filter, value, value_length)?);
         let Guest { world, space, .. } = filter.data_mut();
-        if world.shared.is_away {
+        if world.shared.is_away || world.shared.writes_left == Some(0) {
             return Err(Status::InternalFailure.into());
+        }
+        if let Some(left) = &mut world.shared.writes_left {
+            *left -= 1;
         }
         Ok(world.shared.write(space, &key, value, cas)?)
     };

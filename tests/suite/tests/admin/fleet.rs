@@ -10,7 +10,8 @@ use super::store::{PASSWORD, Store};
 const STATE: &str = r#""state": {"env": "STATE_PASSWORD", "timeout": "1s"}"#;
 
 fn proxy(store: &Store) -> EnvoyStage {
-    let admin = format!(r#"{{"operators": {{"role": "operator"}}, {STATE}}}"#);
+    let admin =
+        format!(r#"{{"operators": {{"role": "operator"}}, "cache": {{"name": "weir", "shared": true}}, {STATE}}}"#);
     let breaker = format!(
         r#"{{{STATE}, "breakers": {{"spotify": {{}}}}, "routes": [{{"match": {{"prefix": "/spotify"}}, "upstream": "spotify"}}]}}"#
     );
@@ -100,14 +101,20 @@ fn an_order_reaches_the_whole_fleet_and_none_is_half_given_without_redis() {
         becomes(stage, "/spotify", 200, "");
     }
     assert!(stages[1].envoy.wait_for_log(r#""target":"spotify","before":"forced_open","after":"reset""#));
+    let purge = "/admin/cache/invalidate?tag=t-1";
+    let (status, body) = ask(&stages[0], "POST", purge);
+    assert!(status == 200 && body.contains(r#""reach":"fleet""#), "{status} {body}");
     store.redis.kill();
     becomes(&stages[0], "/health", 503, r#""status":"unhealthy","redis":"away""#);
+    let (status, body) = ask(&stages[0], "POST", purge);
+    assert!(status == 200 && body.contains(r#""reach":"proxy""#), "nobody is promised a fleet: {status} {body}");
     assert_eq!(ask(&stages[0], "GET", "/health/ready").0, 200, "the filters go on without it");
     assert_eq!(ask(&stages[0], "GET", "/health/live").0, 200);
     let (status, body) = ask(&stages[0], "POST", "/admin/circuit-breakers/spotify/force?state=forced_open");
     assert!(status == 503 && body.contains("SERVICE_UNAVAILABLE"), "{status} {body}");
     let log = stages[0].envoy.log();
-    assert_eq!(log.matches("audit ").count(), 1, "{log}");
+    // The order before, and both purges: nothing of the one that failed.
+    assert_eq!(log.matches("audit ").count(), 3, "{log}");
     let local = "/admin/circuit-breakers/spotify/force?state=forced_open&reach=proxy";
     let (status, body) = ask(&stages[0], "POST", local);
     assert!(status == 200 && body.contains(r#""reach":"proxy""#), "{status} {body}");

@@ -1,8 +1,8 @@
 //! What an operator is told of lines, caches, credentials, configurations and logs, and how lines are drained.
 
-use suite::check;
+use suite::{Scenario, check};
 
-use super::{BY_KEY, BY_ROLE, CACHE, CACHE_ADMIN, four};
+use super::{BY_KEY, BY_ROLE, CACHE, CACHE_ADMIN, four, operator};
 
 const LINES: &str = r#"{"rules": [
     {"name": "shared", "match": {"prefix": "/shared"}, "key": ["upstream"], "upstream": "shared",
@@ -145,17 +145,34 @@ fn how_much_a_filter_says_is_told_and_changed() {
     four(
         &[("ratelimit", LINES), ("admin", BY_ROLE)],
         r#"
-        GET /admin/log-level OPERATOR -> 200 body.log_levels.0.filter=auth body.log_levels.0.level=info
+        GET /admin/log-level OPERATOR -> 200 body.log_levels.0.filter=guard body.log_levels.1.filter=auth body.log_levels.1.level=info
         PUT /admin/log-level?filter=auth&level=debug -> 401
         PUT /admin/log-level?filter=auth&level=debug OPERATOR sec-fetch-site=cross-site -> 403
         PUT /admin/log-level?filter=nobody&level=debug OPERATOR -> 400
         PUT /admin/log-level?filter=admin&level=error OPERATOR -> 400
-        GET /admin/log-level OPERATOR -> 200 body.log_levels.0.level=info
+        GET /admin/log-level OPERATOR -> 200 body.log_levels.1.level=info
         PUT /admin/log-level?filter=auth&level=debug OPERATOR -> 200 body.changed=auth body.before=info body.after=debug
-        4 times GET /admin/log-level OPERATOR -> 200 body.log_levels.0.level=debug body.log_levels.1.level=info
+        4 times GET /admin/log-level OPERATOR -> 200 body.log_levels.0.level=info body.log_levels.1.level=debug
         log~"\"what\":\"log level\",\"target\":\"auth\",\"before\":\"info\",\"after\":\"debug\"}"
         GET /admin/credentials OPERATOR -> 200 body='{"credentials":[]}'
         saw nothing
     "#,
     );
+}
+
+#[test]
+fn guard_says_more_while_it_runs() {
+    let chain = [("guard", "{}"), ("admin", BY_ROLE)];
+    let scenario =
+        Scenario::new(&chain).workers(1).host_only("Envoy drops what its own component `wasm` is not told to log");
+    scenario.check(&operator(
+        r#"
+        GET /files%2fsecret -> 400
+        !log~"answered 400"
+        PUT /admin/log-level?filter=guard&level=debug OPERATOR -> 200 body.changed=guard body.after=debug
+        advance 2s
+        GET /files%2fsecret -> 400
+        log~"answered 400"
+    "#,
+    ));
 }

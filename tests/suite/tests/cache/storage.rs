@@ -247,3 +247,25 @@ fn workers_that_store_at_once_mix_nothing_up() {
     assert!(stage.origin.received().len() < 8 * 150, "nothing was ever reused");
     assert!(!stage.envoy.log().contains("not writable"), "{}", stage.envoy.log());
 }
+
+#[test]
+fn shared_data_that_fails_is_counted_and_keeps_nobody_from_an_answer() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).workers(1).host().expect("the host starts");
+    suite::stage::Stage::answer(&mut stage, None, Reply::status(200).header("cache-control", "max-age=60").body("x"));
+    let host = &mut stage.host;
+    let errors = |host: &host::Host, operation: &str| {
+        let all = host.metrics();
+        let is_one = |name: &str| name.starts_with("api_gateway_cache_errors_total") && name.contains(operation);
+        all.iter().filter(|(name, _)| is_one(name)).map(|(_, metric)| metric.value()).sum::<u64>()
+    };
+    let ask = |host: &mut host::Host, path: &str| host.send(0, host::Request::get(path)).status();
+    assert_eq!(ask(host, "/a"), Some(200));
+    assert_eq!((errors(host, "read"), errors(host, "write")), (0, 0));
+    host.fail_shared_data(true);
+    assert_eq!((ask(host, "/a"), errors(host, "read")), (Some(200), 1));
+    host.fail_shared_data(false);
+    // Memory that can be read, and takes nothing more.
+    host.limit_shared_changes(0);
+    assert_eq!(ask(host, "/b"), Some(200));
+    assert!(errors(host, "write") > 0, "{:?}", host.metrics());
+}

@@ -131,6 +131,9 @@ impl Gateway {
             get(format!("/api/spotify/track/again{round:017}")),
             get(format!("/api/discogs/release/{round}")),
             get(format!("/api/acousticbrainz/features/7d357162-6c37-47f4-abcd-c74889a0{:04}", round % 10_000)),
+            // An operator, and one who is none.
+            Request::get("/admin/rate-limits").header("x-admin-key", "sandbox-key-to-operate"),
+            Request::get("/admin/rate-limits"),
             // What is not fit to be asked at all.
             get("/api/v1/%2e%2e%2fgenres".to_owned()),
             write("POST", "/api/v1/search", &reader).body("[]"),

@@ -1,5 +1,8 @@
 //! The demo, whose admin filter finds the Envoy that runs it.
 
+// Each test has use for some of this.
+#![allow(dead_code)]
+
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
