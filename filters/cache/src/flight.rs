@@ -13,7 +13,8 @@
 //!    is of no use.
 //!
 //! **Who falls silent.** A leader's worker renews the line every [`RENEWED_EVERY`]; a line that was not renewed for [`LEASE`]
-//! is of nobody. One that would last longer was written before the clock stepped back, and is of nobody either.
+//! is of nobody. One that would last longer was written before the clock stepped back, and is of nobody either; but for
+//! [`TOLERANCE`], since another worker may have read the clock after this one and written before it reads.
 //!
 //! **Whom to wait for.** A flight has the number of what is asked for: the URL, and what the request says in the varied fields
 //! where these are known. Two that share a number by chance wait for each other and are then answered apart: what is stored is
@@ -43,13 +44,15 @@ const LINE: usize = 24;
 const LANDED: u64 = u64::MAX;
 /// For how long a leader that says nothing is believed to be alive.
 pub const LEASE: Duration = Duration::from_secs(3);
+/// How much longer than it may a line seems to last that was written by a later moment than it is read by.
+const TOLERANCE: Duration = Duration::from_secs(2);
 /// How often it says that it is.
 pub const RENEWED_EVERY: Duration = Duration::from_secs(1);
 /// Who has waited for so many leaders in vain goes on alone.
 pub const ROUNDS_MAX: u8 = 3;
 
 /// How long it is known that a flight has landed: longer than a request takes from its look into the store to its boarding.
-pub const LANDED_FOR: Duration = Duration::from_millis(200);
+pub const LANDED_FOR: Duration = Duration::from_millis(500);
 /// How long it is known that an answer could not be stored.
 pub const UNSTORED_FOR: Duration = Duration::from_mins(1);
 /// How long it is known that the upstream failed: those that come then find out for themselves.
@@ -107,7 +110,7 @@ impl Line {
     /// Whether it still counts.
     fn is_alive(&self, now: Instant) -> bool {
         let longest = if self.is_mark() { UNSTORED_FOR } else { LEASE };
-        !self.until.since(now).is_zero() && self.until.since(now) <= longest
+        !self.until.since(now).is_zero() && self.until.since(now) <= longest + TOLERANCE
     }
 
     const fn is_mark(&self) -> bool {

@@ -180,17 +180,17 @@ fn outage(gateway: &Gateway, (path, origin): (&str, &Origin), failure: Reply, re
     let arrivals = origin.arrivals();
     assert_eq!(arrivals.len(), 3, "what was stored, what failed, and what is new");
     let waited = arrivals[2] - arrivals[1];
-    assert!(waited >= Duration::from_secs(2), "{path}: {waited:?}");
+    assert!(waited >= Duration::from_secs(3), "{path}: {waited:?}");
 }
 
 #[test]
 fn what_is_stored_stands_in_while_the_upstream_is_left_alone_and_what_is_new_after_that() {
     let gateway = Gateway::start(
         "retry: off, slow_down: {learn: [retry_after]}",
-        "retry: off, breaker: {consecutive_failures: 1, open_for: 2s, close_after: 1}",
+        "retry: off, breaker: {consecutive_failures: 1, open_for: 3s, close_after: 1}",
         ", cache: {ttl: 1s, shared: true, stale_if_error: 1h}",
     );
-    outage(&gateway, ("/api/x", &gateway.a), reply(429, "slow").header("retry-after", "2"), 429);
+    outage(&gateway, ("/api/x", &gateway.a), reply(429, "slow").header("retry-after", "3"), 429);
     outage(&gateway, ("/b/x", &gateway.b), reply(500, "broken"), 503);
 }
 

@@ -120,6 +120,17 @@ fn a_leader_that_falls_silent_is_followed_by_one() {
 }
 
 #[test]
+fn who_read_the_clock_before_the_leader_wrote_its_line_waits_all_the_same() {
+    check(&[
+        (100, 1, "boards", "leads"),
+        (99, 2, "looks", "flying"),
+        (99, 2, "boards", "waits"),
+        (100, 1, "marks", "done"),
+        (99, 2, "boards", "alone"),
+    ]);
+}
+
+#[test]
 fn a_clock_that_steps_back_lets_nobody_wait_for_its_return() {
     check(&[
         (1000, 1, "boards", "leads"),

@@ -117,3 +117,45 @@ fn a_flood_of_urls_in_flight_stays_within_its_tables() {
         "start GET /1 as again\nsaw nothing\nrelease /1\nfinish again -> 200 cache-status~collapsed\nsaw nothing",
     );
 }
+
+#[test]
+fn of_those_who_wait_on_all_workers_one_leads_when_the_leader_has_left() {
+    let stage = stage(PLAIN, 4);
+    for round in 0..50 {
+        let path = format!("/{round}");
+        stage.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("x").held());
+        let held = || stage.envoy.stat("wasmcustom.api_gateway_cache_held_total").unwrap_or_default();
+        let (before, seen) = (held(), stage.origin.received().len());
+        let mut leader = send(&stage, &Request::get(&path), 1);
+        assert_eq!(stage.origin.wait_for(seen + 1, PATIENCE), seen + 1);
+        let mut clients = send(&stage, &Request::get(&path), 8);
+        assert!(Deadline::after(PATIENCE).wait_until(|| held() >= before + 8), "{} {before}", held());
+        leader.pop().expect("one").reset();
+        assert_eq!(stage.origin.wait_for(seen + 2, PATIENCE), seen + 2);
+        stage.origin.release(None);
+        for client in &mut clients {
+            assert_eq!(client.receive().expect("Envoy answers").body, b"x");
+        }
+        assert_eq!(stage.origin.received().len(), seen + 2, "in round {round}");
+    }
+}
+
+#[test]
+fn who_comes_as_the_answer_does_asks_nobody() {
+    let stage = stage(PLAIN, 4);
+    stage.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("x"));
+    let mut clients = send(&stage, &Request::get("/"), 12);
+    for client in &mut clients {
+        assert_eq!(client.receive().expect("Envoy answers").body, b"x");
+    }
+    for round in 0..300 {
+        let request = Request::get(&format!("/{round}"));
+        for client in &mut clients {
+            client.send(&request);
+        }
+        for client in &mut clients {
+            assert_eq!(client.receive().expect("Envoy answers").body, b"x");
+        }
+    }
+    assert_eq!(stage.origin.received().len(), 301);
+}

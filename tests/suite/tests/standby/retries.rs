@@ -62,7 +62,7 @@ fn an_upstream_that_dies_under_load_gets_what_was_under_way_as_often_as_it_is_re
 #[test]
 fn a_retry_comes_no_sooner_than_the_upstream_asks_for() {
     let gateway = Gateway::start(
-        "retry: {times: 1, wait: 5ms, longest_wait: 3s}, slow_down: {learn: [ratelimit_headers]}",
+        "retry: {times: 1, wait: 5ms, longest_wait: 5s}, slow_down: {learn: [ratelimit_headers]}",
         "",
         "",
     );
@@ -76,7 +76,7 @@ fn a_retry_comes_no_sooner_than_the_upstream_asks_for() {
         ("x-ratelimit-reset", "a moment", true),
         ("x-ratelimit-reset", "60", false),
     ] {
-        let value = if value == "a moment" { (now() + 3).to_string() } else { value.to_owned() };
+        let value = if value == "a moment" { (now() + 4).to_string() } else { value.to_owned() };
         let before = gateway.a.arrivals().len();
         let counted = |kind: &str| gateway.envoy.stat(&format!("cluster.a.upstream_rq_retry_backoff_{kind}"));
         let counts = || ["ratelimited", "exponential"].map(|kind| counted(kind).unwrap_or_default());
