@@ -165,6 +165,8 @@ impl Blocks {
         let Some(block) = self.find(print).filter(|_| until > now) else { return false };
         block.lapse(now);
         let tokens = u64::from(tokens);
+        // It is no demand that more should be leased for.
+        block.spent = block.spent.saturating_sub(tokens);
         if block.fresh_from <= now && block.fresh_until > now && block.fresh_until <= until {
             block.fresh = block.fresh.saturating_add(tokens);
         } else {

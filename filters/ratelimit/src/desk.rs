@@ -17,7 +17,6 @@ use self::purse::Purse;
 use crate::block::{Blocks, Known, Take};
 use crate::charge::{Store, Swap, Undecided};
 use crate::contact::Contact;
-use crate::fields::Fields;
 use crate::fleet::{Fleet, Terms, term};
 use crate::limit::Limits;
 use crate::script::{self, Answer, Grant, Want, hex};
@@ -58,15 +57,15 @@ impl Bucket<'_> {
     }
 }
 
-/// A request that waits for an answer.
+/// A request that waits for an answer; `T` is what becomes known of it when it goes on.
 #[derive(Clone, Debug)]
-pub struct Parked {
+pub struct Parked<T = ()> {
     /// Its stream's context.
     pub context: u32,
     /// When it came.
     pub since: Instant,
-    /// What its response will say, once it goes on.
-    pub told: Rc<RefCell<Option<Fields>>>,
+    /// Where that is left for it.
+    pub told: Rc<RefCell<Option<T>>>,
     /// The question that it waits for.
     batch: u64,
 }
@@ -79,14 +78,13 @@ struct Flight {
 }
 
 /// One worker's desk.
-#[derive(Default)]
-pub struct Desk {
+pub struct Desk<T = ()> {
     /// The question that is being filled.
     batch: u64,
     wants: Vec<Want>,
     is_asked: bool,
     flight: Option<Flight>,
-    parked: Vec<Parked>,
+    parked: Vec<Parked<T>>,
     purses: Vec<Purse>,
     /// Of whose buckets an answer spoke.
     heard: Vec<Fingerprint>,
@@ -94,7 +92,22 @@ pub struct Desk {
     is_strange: bool,
 }
 
-impl Desk {
+impl<T> Default for Desk<T> {
+    fn default() -> Self {
+        Self {
+            batch: 0,
+            wants: Vec::new(),
+            is_asked: false,
+            flight: None,
+            parked: Vec::new(),
+            purses: Vec::new(),
+            heard: Vec::new(),
+            is_strange: false,
+        }
+    }
+}
+
+impl<T> Desk<T> {
     /// Takes a request's tokens from what its own answer brought, or from what the proxy holds.
     ///
     /// # Errors
@@ -165,7 +178,8 @@ impl Desk {
         self.add(Want { need, ahead, ..wanted(fleet, bucket) });
     }
 
-    /// What only looks ahead or comes back is left out where there is no room: tokens lapse then.
+    /// What only looks ahead or comes back is left out where there is no room: tokens lapse then. What comes back leaves half of it to
+    /// those who need something.
     fn add(&mut self, want: Want) {
         let same = |other: &&mut Want| other.name == want.name;
         if let Some(other) = self.wants.iter_mut().find(same) {
@@ -174,13 +188,13 @@ impl Desk {
             other.least = other.least.min(want.least);
             // Two that were held differently long come back as the one that was held longer.
             (other.back, other.held) = (other.back.saturating_add(want.back), other.held.max(want.held));
-        } else if want.need > 0 || self.wants.len() < BATCH {
+        } else if want.need > 0 || self.wants.len() < if want.ahead > 0 { BATCH } else { BATCH / 2 } {
             self.wants.push(want);
         }
     }
 
     /// Lets a request wait for the answer to what it wants.
-    pub fn park(&mut self, context: u32, since: Instant, told: Rc<RefCell<Option<Fields>>>) {
+    pub fn park(&mut self, context: u32, since: Instant, told: Rc<RefCell<Option<T>>>) {
         self.is_asked = true;
         self.parked.push(Parked { context, since, told, batch: self.batch });
     }
@@ -243,7 +257,7 @@ impl Desk {
         &mut self,
         store: &mut S,
         reply: Result<Reply, Fault>,
-    ) -> (Result<Answer, Fault>, Vec<Parked>) {
+    ) -> (Result<Answer, Fault>, Vec<Parked<T>>) {
         let Some(flight) = self.flight.take() else { return (Err(Fault::Lost), Vec::new()) };
         if reply == Err(Fault::NoScript) && !self.is_strange {
             self.is_strange = true;
@@ -303,12 +317,12 @@ impl Desk {
     }
 
     /// Takes out those who have waited for the whole budget.
-    pub fn late(&mut self, budget: Duration, now: Instant) -> Vec<Parked> {
+    pub fn late(&mut self, budget: Duration, now: Instant) -> Vec<Parked<T>> {
         // A clock that stepped back makes nobody wait for its return.
         self.release(|parked| now.since(parked.since) >= budget || parked.since > now)
     }
 
-    fn release(&mut self, is_free: impl Fn(&Parked) -> bool) -> Vec<Parked> {
+    fn release(&mut self, is_free: impl Fn(&Parked<T>) -> bool) -> Vec<Parked<T>> {
         let (free, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_free);
         self.parked = parked;
         free

@@ -52,7 +52,7 @@ struct Stream {
     limiter: Option<Rc<Limiter>>,
     /// What the response will say.
     fields: Option<Fields>,
-    /// The same, of a request that has waited for Redis.
+    /// Where that is left of a request that waits for Redis.
     told: Option<Told>,
     /// The upstream that is listened to when it answers.
     heeded: Heeded,
@@ -60,8 +60,13 @@ struct Stream {
     receipts: Option<Receipts>,
 }
 
-/// What the response of a request that waits for Redis will say, once it goes on.
-type Told = Rc<RefCell<Option<Fields>>>;
+/// What is left for the response of a request that has waited for Redis, once it goes on.
+struct Passed {
+    fields: Option<Fields>,
+    receipts: Option<Receipts>,
+}
+
+type Told = Rc<RefCell<Option<Passed>>>;
 
 impl Context for Root {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
@@ -107,7 +112,7 @@ impl RootContext for Root {
 
 impl Root {
     /// Goes on with requests that have waited for Redis.
-    fn release(&self, limiter: &Limiter, released: Vec<Parked>) {
+    fn release(&self, limiter: &Limiter, released: Vec<Parked<Passed>>) {
         for Parked { context, since, told, .. } in released {
             // A stream that cannot be selected has ended: its client did not wait.
             if shell::stream::select(context).is_err() {
@@ -119,7 +124,7 @@ impl Root {
                 Stream { id: context, limiter: None, fields: None, told, heeded: Heeded::None, receipts: None };
             let action = stream.pass(limiter, Some(since));
             if let Some(told) = stream.told.take() {
-                told.replace(stream.fields.take());
+                told.replace(Some(Passed { fields: stream.fields.take(), receipts: stream.receipts.take() }));
             }
             if action == Action::Continue
                 && let Err(error) = shell::stream::resume_request()
@@ -152,8 +157,10 @@ impl HttpContext for Stream {
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
         let waits_for_body = self.listen(end_of_stream);
-        let told = self.told.take().and_then(|told| told.take());
-        let status = told.or_else(|| self.fields.take()).map(tell);
+        if let Some(passed) = self.told.take().and_then(|told| told.take()) {
+            (self.fields, self.receipts) = (passed.fields, passed.receipts);
+        }
+        let status = self.fields.take().map(tell);
         self.take_back(status);
         if waits_for_body { Action::Pause } else { Action::Continue }
     }

@@ -95,6 +95,9 @@ pub struct Terms {
     pub reserve: Duration,
     /// How far ahead a token may be promised; none where nobody waits in line.
     pub patience: Duration,
+    /// By how much more than it was held what comes back is said to have been: a window has counted it when the question came, and is
+    /// to find it whichever way took longer.
+    pub grace: Duration,
     /// The limits.
     pub limits: Vec<Kept>,
 }
@@ -138,7 +141,9 @@ impl Terms {
             };
             Kept { name: limit.name.clone(), kind, length, most: limit.terms.most().get() }
         };
+        let is_windowed = limits.iter().any(|limit| limit.terms.bucket().is_none());
         Self {
+            grace: if is_windowed { 2 * fleet.budget } else { Duration::ZERO },
             term: ahead.unwrap_or(grace),
             reserve: ahead.unwrap_or_default(),
             patience,

@@ -118,6 +118,12 @@ impl Child {
         &self.folder
     }
 
+    /// Sends it a signal, by the name that `kill` knows: `STOP`.
+    pub fn signal(&self, name: &str) -> io::Result<()> {
+        let sent = Command::new("kill").args(["-s", name, &self.id().to_string()]).status()?;
+        if sent.success() { Ok(()) } else { Err(io::Error::other(sent.to_string())) }
+    }
+
     /// Ends it at once, and returns when it has ended.
     pub fn kill(&mut self) {
         let _ = self.running.kill();

@@ -67,6 +67,16 @@ impl Redis {
         self.child.kill();
     }
 
+    /// Lets it hang: it answers nobody, and connections to it stay open.
+    pub fn pause(&self) -> std::io::Result<()> {
+        self.child.signal("STOP")
+    }
+
+    /// Lets it go on after [`Redis::pause`].
+    pub fn resume(&self) -> std::io::Result<()> {
+        self.child.signal("CONT")
+    }
+
     /// Starts it again on the same port, empty.
     pub fn restart(&mut self) -> Result<(), Failure> {
         self.child.replace(Path::new("redis-server"), &self.arguments)?;

@@ -262,7 +262,7 @@ fn stand_in_line(limit: &str, proxies: usize, seconds: u64, lost: u64) -> (Vec<u
     let (mut redis, mut dice, contact) = (Redis::default(), Dice(7), Contact::new([1; 16]));
     let (mut passed, mut counts) = (Vec::new(), vec![0; proxies]);
     let mut line: Vec<_> =
-        (0..proxies).map(|_| (Desk::default(), Shared::default(), None::<(u64, u64, Result<Reply, Fault>)>)).collect();
+        (0..proxies).map(|_| (Desk::<()>::default(), Shared::default(), None::<(u64, u64, Result<Reply, Fault>)>)).collect();
     for micros in (1_000..seconds * 1_000_000).step_by(1_000) {
         for (index, (desk, shared, flight)) in line.iter_mut().enumerate() {
             shared.now = Instant::from_nanos(micros * 1_000) + Duration::from_secs(index as u64 * 3600 + 1);

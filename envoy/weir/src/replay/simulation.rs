@@ -12,7 +12,7 @@ use cache::request::Plan;
 use policy::handover::header;
 use policy::route::Target;
 use policy::{Headers, Instant};
-use ratelimit::charge::{self, Charge, Paid, Store, Swap, Undecided};
+use ratelimit::charge::{self, Charge, Store, Swap, Undecided};
 use ratelimit::key::Client;
 use ratelimit::rule::{Asked, Rule};
 
@@ -112,9 +112,8 @@ impl<'g> Simulation<'g> {
                 Answer::Waits => fate = Fate::Waited,
                 Answer::Refused => {
                     // What the second limit refuses costs the first nothing.
-                    for paid in &paid {
-                        paid.give_back(&mut self.memory);
-                    }
+                    let now = self.memory.now;
+                    paid.iter().for_each(|charge| charge::give_back(&mut self.memory, charge, now));
                     return Fate::Limited;
                 }
             }
@@ -143,13 +142,12 @@ impl<'g> Simulation<'g> {
     }
 
     /// Asks rules for a request's tokens; also gives what was paid where it passes.
-    fn charge(&mut self, asked: &[Asked<'g>], headers: &Headers, client: &Client) -> (Answer, Vec<Paid>) {
+    fn charge(&mut self, asked: &[Asked<'g>], headers: &Headers, client: &Client) -> (Answer, Vec<Charge<'g>>) {
         let charge = |(rule, account): &Asked<'g>| {
             let (_, charge) = rule.charge(account, Some(&SEED), headers, || client)?;
             Some((*rule, charge))
         };
         let (rules, charges): (Vec<&'g Rule>, Vec<Charge<'g>>) = asked.iter().filter_map(charge).unzip();
-        let now = self.memory.now;
         let waiting = rules.iter().position(|rule| rule.queue().is_some());
         if let Some(place) = waiting
             && let (Some(rule), Some(own)) = (rules.get(place), charges.get(place))
@@ -162,7 +160,7 @@ impl<'g> Simulation<'g> {
         if is_refused {
             return (Answer::Refused, Vec::new());
         }
-        (Answer::Passes, charges.iter().map(|charge| Paid::new(charge, now)).collect())
+        (Answer::Passes, charges)
     }
 
     /// Puts a request into a rule's line, where it cannot be sent now; `None` where it can.

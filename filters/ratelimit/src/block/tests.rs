@@ -57,6 +57,45 @@ fn an_older_part_is_spent_first_and_lapses_for_itself() {
 }
 
 #[test]
+fn what_comes_back_lapses_no_later_than_it_would_have() {
+    // Of what was leased at 0, two are taken at 10; at 150 more is leased, and they come back into what is older.
+    let grant = Grant { granted: 3, ..Grant::default() };
+    for (back_at, until, held) in [(20, 200, 3), (160, 200, 6), (160, 160, 4), (160, 350, 6), (240, 200, 4)] {
+        let mut blocks = Blocks::read(&[], at(0));
+        blocks.receive(print(1), &grant, 0, at(0), TERM);
+        blocks.now = at(10);
+        let Take::Taken(known, _) = blocks.try_take(print(1), 2, None) else { panic!("three are there") };
+        assert_eq!(known.until, at(200));
+        if back_at > 150 {
+            blocks.now = at(150);
+            blocks.receive(print(1), &grant, 0, at(150), TERM);
+        }
+        blocks.now = at(back_at);
+        let came = blocks.give_back(print(1), 2, at(until));
+        assert_eq!(came, until > back_at, "{back_at} {until}");
+        assert_eq!(blocks.find(print(1)).map(|block| block.tokens()), Some(held), "{back_at} {until}");
+        let mut bytes = Vec::new();
+        blocks.write(&mut bytes);
+        // When the older part has lapsed, all of it has.
+        let mut late = Blocks::read(&bytes, at(200));
+        assert_eq!(matches!(late.try_take(print(1), 4, None), Take::Taken(..)), until == 350, "{back_at} {until}");
+    }
+    assert!(!Blocks::read(&[], at(0)).give_back(print(1), 1, at(100)), "of a caller who was forgotten");
+}
+
+#[test]
+fn what_was_taken_by_whom_nobody_knows_is_good_as_long_as_all_that_was_there() {
+    let mut blocks = Blocks::read(&[], at(0));
+    blocks.receive(print(1), &Grant { granted: 1, ..Grant::default() }, 0, at(0), TERM);
+    assert_eq!(blocks.good_until(print(1), at(10)), Some(at(200)));
+    blocks.now = at(150);
+    blocks.receive(print(1), &Grant { granted: 1, ..Grant::default() }, 0, at(150), TERM);
+    assert_eq!(blocks.good_until(print(1), at(160)), Some(at(200)), "the older part may have been it");
+    assert_eq!(blocks.good_until(print(1), at(210)), Some(at(350)));
+    assert_eq!(blocks.good_until(print(1), at(140)), None, "more has come since");
+}
+
+#[test]
 fn a_refusal_is_remembered_until_it_ends_and_no_longer_than_some_seconds() {
     check("0 refuse 100\n 99 take 1 refused\n 100 take 1 missing");
     check("0 refuse 3600000\n 4999 take 1 refused\n 5000 take 1 missing");

@@ -1,5 +1,7 @@
 //! What comes back: tokens that an answer brought and nobody took, and those of requests that do not pass after all.
 
+use std::time::Duration;
+
 use policy::Instant;
 
 use super::{Bucket, Desk, update, wanted};
@@ -17,7 +19,7 @@ pub(super) struct Purse {
     pub(super) is_held: bool,
 }
 
-impl Desk {
+impl<T> Desk<T> {
     /// Puts back what a request has taken that does not pass after all, and that was good `until` then: into what the proxy holds, or
     /// into Redis. What has lapsed meanwhile, or cannot be put back, is lost.
     pub fn give_back<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>, until: Instant) {
@@ -31,7 +33,7 @@ impl Desk {
             return;
         }
         if term.is_zero() {
-            self.add(Want { back: bucket.cost, held: now.since(until), ..wanted(fleet, bucket) });
+            self.send_back(wanted(fleet, bucket), bucket.cost, now.since(until));
             return;
         }
         let _ = update(store, &bucket.slot, &mut |blocks| blocks.give_back(bucket.print, bucket.cost, until));
@@ -43,6 +45,11 @@ impl Desk {
             let until = blocks.good_until(bucket.print, at);
             until.is_some_and(|until| blocks.give_back(bucket.print, bucket.cost, until))
         });
+    }
+
+    fn send_back(&mut self, want: Want, back: u32, held: Duration) {
+        let held = held.saturating_add(want.terms.grace);
+        self.add(Want { back, held, ..want });
     }
 
     pub(super) fn purse(&mut self, bucket: &Bucket<'_>) -> Option<&mut Purse> {
@@ -67,7 +74,7 @@ impl Desk {
             }
             let Purse { want, tokens, known: Known { until, .. }, .. } = purse;
             if tokens > 0 && want.terms.term.is_zero() {
-                self.add(Want { back: tokens, held: now.since(until), ..want });
+                self.send_back(want, tokens, now.since(until));
             } else if tokens > 0 {
                 let _ = update(store, &want.slot, &mut |blocks| blocks.give_back(want.print, tokens, until));
             }

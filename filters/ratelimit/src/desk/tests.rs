@@ -57,7 +57,7 @@ fn reply(grant: &str) -> Reply {
 
 #[test]
 fn those_who_wait_are_asked_for_together_and_spend_what_comes() {
-    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
     let bucket = bucket(&limits);
     let words = ask(&mut desk, &bucket, 3);
     assert_eq!(words[..6], ["EVALSHA", script::DIGEST, "3", "weir:fleet", "weir:fleet:seed", "weir:limit:rule"]);
@@ -72,7 +72,7 @@ fn those_who_wait_are_asked_for_together_and_spend_what_comes() {
 
 #[test]
 fn what_nobody_waits_for_any_more_goes_back() {
-    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
     ask(&mut desk, &bucket(&limits), 2);
     desk.sent(5, NOW);
     desk.receive(&mut shared, Ok(reply("2 0 0 8 0 0"))).0.unwrap();
@@ -82,8 +82,58 @@ fn what_nobody_waits_for_any_more_goes_back() {
 }
 
 #[test]
+fn what_a_refused_request_has_paid_goes_back_to_redis_where_nothing_is_leased_ahead() {
+    for (text, held) in [("10/h", "3000"), ("10/h sliding", "203000")] {
+        let (limits, mut desk, mut shared) = (limits(text), Desk::<()>::default(), Shared::default());
+        let bucket = bucket(&limits);
+        ask(&mut desk, &bucket, 1);
+        desk.sent(5, NOW.before(Duration::from_millis(3)));
+        desk.receive(&mut shared, Ok(reply("1 0 0 8 0 0"))).0.unwrap();
+        let Ok(Take::Taken(known, None)) = desk.take(&mut shared, &fleet(), &bucket) else { panic!("{text}") };
+        desk.close(&mut shared, NOW);
+        assert_eq!(desk.question(&fleet(), &Contact::new([1; 16]), "p", false), None, "{text}: it was spent");
+        desk.give_back(&mut shared, &fleet(), &bucket, known.until);
+        let words = desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap();
+        assert_eq!(words[9..13], ["1", "0", "1", held], "{text}");
+        assert_eq!(desk.take(&mut shared, &fleet(), &bucket), Ok(Take::Missing(0)), "{text}: Redis gives it");
+    }
+}
+
+#[test]
+fn what_comes_back_leaves_room_for_those_who_need_something() {
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
+    for caller in 0..=u8::try_from(BATCH).unwrap() {
+        let bucket = Bucket { is_shared: false, print: Fingerprint::from_bytes([caller; 16]), ..bucket(&limits) };
+        desk.give_back(&mut shared, &fleet(), &bucket, NOW);
+    }
+    assert!(desk.has_room());
+    let words = desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap();
+    assert_eq!(words[2], (2 + BATCH / 2).to_string());
+}
+
+#[test]
+fn what_a_refused_request_has_paid_is_leased_again_until_it_would_have_lapsed() {
+    let (limits, mut desk, mut shared) = (limits("1000/s"), Desk::<()>::default(), Shared::default());
+    let bucket = bucket(&limits);
+    ask(&mut desk, &bucket, 1);
+    desk.sent(5, NOW);
+    desk.receive(&mut shared, Ok(reply("1 0 0 8 0 0"))).0.unwrap();
+    let Ok(Take::Taken(known, None)) = desk.take(&mut shared, &fleet(), &bucket) else { panic!("nothing taken") };
+    desk.close(&mut shared, NOW);
+    assert_eq!(known.until, NOW + Duration::from_millis(100));
+    desk.give_back(&mut shared, &fleet(), &bucket, NOW);
+    desk.give_back(&mut shared, &fleet(), &bucket, NOW + Duration::from_secs(1));
+    let said = desk.take(&mut shared, &fleet(), &bucket);
+    assert!(matches!(said, Ok(Take::Missing(_))), "one has lapsed, one is of another time: {said:?}");
+    desk.give_back(&mut shared, &fleet(), &bucket, known.until);
+    assert!(
+        matches!(desk.take(&mut shared, &fleet(), &bucket), Ok(Take::Taken(again, None)) if again.until == known.until)
+    );
+}
+
+#[test]
 fn what_a_request_has_is_kept_while_it_waits_for_the_rest() {
-    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
     let bucket = bucket(&limits);
     ask(&mut desk, &bucket, 1);
     desk.sent(5, NOW);
@@ -101,7 +151,7 @@ fn what_a_request_has_is_kept_while_it_waits_for_the_rest() {
 
 #[test]
 fn a_redis_that_does_not_know_the_script_is_told_it() {
-    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
     let bucket = bucket(&limits);
     let first = ask(&mut desk, &bucket, 1);
     desk.sent(5, NOW);
@@ -116,7 +166,7 @@ fn a_redis_that_does_not_know_the_script_is_told_it() {
 
 #[test]
 fn a_fault_releases_everybody_and_so_does_the_budget() {
-    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::default(), Shared::default());
+    let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
     ask(&mut desk, &bucket(&limits), 2);
     desk.sent(5, NOW);
     desk.park(9, NOW, Rc::default());

@@ -9,6 +9,7 @@ use shell::lease::{Role, lead};
 use shell::metric::{Counter, Gauge};
 use shell::shared;
 
+use super::Passed;
 use super::limiter::{Host, Limiter};
 use crate::contact::Contact;
 use crate::desk::{Desk, Parked};
@@ -20,7 +21,7 @@ const LEASE: Duration = Duration::from_secs(1);
 
 /// One worker's part.
 pub(super) struct Member {
-    pub(super) desk: RefCell<Desk>,
+    pub(super) desk: RefCell<Desk<Passed>>,
     pub(super) contact: RefCell<Contact>,
     /// The keys of shared data: the contact, and the lease of who asks when there is nothing to ask for.
     keys: [String; 2],
@@ -115,7 +116,7 @@ impl Member {
     }
 
     /// Takes in an answer, where it is one; says who goes on.
-    fn answered(&self, fleet: &Fleet, token: u32, headers: usize, body_bytes: usize) -> Option<Vec<Parked>> {
+    fn answered(&self, fleet: &Fleet, token: u32, headers: usize, body_bytes: usize) -> Option<Vec<Parked<Passed>>> {
         if !self.desk.borrow().awaits(token) {
             return None;
         }
@@ -138,7 +139,7 @@ impl Member {
     }
 
     /// Those who have waited for long enough. Redis is too slow for them, and so for all.
-    fn late(&self, fleet: &Fleet, now: Instant) -> Vec<Parked> {
+    fn late(&self, fleet: &Fleet, now: Instant) -> Vec<Parked<Passed>> {
         let late = self.desk.borrow_mut().late(fleet.budget, now);
         if !late.is_empty() {
             self.fail(fleet, &Fault::Lost);
@@ -149,7 +150,7 @@ impl Member {
 
 impl Limiter {
     /// Looks after the fleet; says who goes on.
-    pub(super) fn tend(&self) -> Vec<Parked> {
+    pub(super) fn tend(&self) -> Vec<Parked<Passed>> {
         let Some((fleet, member)) = self.fleet() else { return Vec::new() };
         let now = shell::now();
         member.observe();
@@ -159,7 +160,7 @@ impl Limiter {
     }
 
     /// Takes in an answer to a callout, and says who goes on; `None` where it is not for the fleet.
-    pub(super) fn hear(&self, token: u32, headers: usize, body_bytes: usize) -> Option<Vec<Parked>> {
+    pub(super) fn hear(&self, token: u32, headers: usize, body_bytes: usize) -> Option<Vec<Parked<Passed>>> {
         let (fleet, member) = self.fleet()?;
         member.answered(fleet, token, headers, body_bytes)
     }
