@@ -37,6 +37,8 @@ pub struct Shown<'a> {
     pub parameter: Option<(&'a str, &'a str)>,
     /// A header to be added.
     pub header: Option<(&'a str, &'a str)>,
+    /// Whether it may have ended when the request is sent a second time.
+    pub is_brief: bool,
 }
 
 /// The styles, as a configuration names them.
@@ -111,8 +113,10 @@ impl Credential {
     pub fn shown(&self) -> Shown<'_> {
         match self {
             Self::None | Self::Grant(_) => Shown::default(),
-            Self::Query { name, value } => Shown { parameter: Some((name, value.text())), header: None },
-            Self::Header { name, value } => Shown { parameter: None, header: Some((name, value.text())) },
+            Self::Query { name, value } => {
+                Shown { parameter: Some((name, value.text())), header: None, ..Shown::default() }
+            }
+            Self::Header { name, value } => Shown { header: Some((name, value.text())), ..Shown::default() },
         }
     }
 }

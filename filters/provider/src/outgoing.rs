@@ -15,9 +15,13 @@ use crate::track::Question;
 /// Where Envoy's own rewriting leaves the path that a client sent, too; access logs and traces look there first.
 const ORIGINAL_PATH: &str = "x-envoy-original-path";
 
-/// What of a client's headers stays: where the request goes, and by which name it is known. Without `x-forwarded-proto`,
-/// Envoy finds no route for it.
-const HANDED_ON: [&str; 7] = [
+/// Keeps Envoy from sending a request more than once; what a client says of it does not get this far.
+const RETRIES: &str = "x-envoy-max-retries";
+
+/// What of a client's headers stays: where the request goes, by which name it is known, and what a breaker says of its probe. Without
+/// `x-forwarded-proto`, Envoy finds no route for it.
+const HANDED_ON: [&str; 8] = [
+    RETRIES,
     ":scheme",
     ":authority",
     "x-forwarded-proto",
@@ -78,6 +82,9 @@ pub fn request(provider: &Provider, client: &Headers, mut path: String, shown: &
     }
     if let Some((name, value)) = shown.header {
         pairs.push((name.as_bytes(), value.as_bytes()));
+    }
+    if shown.is_brief && client.first(RETRIES).is_none() {
+        pairs.push((RETRIES.as_bytes(), b"0"));
     }
     Headers::from_pairs(&pairs)
 }

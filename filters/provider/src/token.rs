@@ -102,14 +102,16 @@ pub struct Token {
     pub value: Secret,
     /// The forms in which it, or what it was got with, may come back.
     pub forms: Forms,
+    /// Whether a retry of Envoy's could come after its end.
+    pub is_brief: bool,
 }
 
 impl Token {
     /// The token of this generation, from the text of it; `None` where that is none.
-    pub fn new(generation: u64, text: &[u8], client_secret: &Secret) -> Option<Self> {
+    pub fn new(generation: u64, text: &[u8], client_secret: &Secret, is_brief: bool) -> Option<Self> {
         let text = Secret::new(String::from_utf8(text.to_vec()).ok()?).ok()?;
         let forms = Forms::of([&text, client_secret]);
-        Some(Self { generation, value: Secret::of_parts(&["Bearer ", text.text()]), forms })
+        Some(Self { generation, value: Secret::of_parts(&["Bearer ", text.text()]), forms, is_brief })
     }
 }
 

@@ -133,6 +133,12 @@ impl Upkeep {
         self.generation > 0 && self.generation != self.refused && self.issued <= now && now < self.expires
     }
 
+    /// Whether the last token lives for so short a time that it is not taken to end earlier by the whole leeway: what is
+    /// sent with it once may be too late the second time.
+    pub fn is_brief(&self, grant: &Grant) -> bool {
+        self.expires.since(self.issued) < grant.leeway * (PARTS - 1)
+    }
+
     /// Whether a fetch should begin now.
     pub fn is_due(&self, grant: &Grant, now: Instant) -> bool {
         // One that goes on for longer than its lease was made by a worker that is dead.

@@ -311,6 +311,23 @@ fn an_endpoint_that_is_away_for_a_while_harms_nobody() {
 }
 
 #[test]
+fn a_token_that_could_end_before_a_retry_is_shown_once() {
+    let show = Show::start();
+    for (n, life, asked, expected) in [(0, 3600, 2, 200), (10, 60, 1, 502)] {
+        show.sandbox.token_lifetime(Duration::from_secs(life));
+        if n > 0 {
+            // The last token is refused, and the next one lives for so long.
+            show.sandbox.revoke_tokens();
+        }
+        assert_eq!(show.ask("spotify", n).status, 200);
+        let before = show.sandbox.count(Upstream::Spotify);
+        show.sandbox.fault(Upstream::Spotify, Fault::status(502).times(1));
+        assert_eq!(show.ask("spotify", n + 1).status, expected);
+        assert_eq!(show.sandbox.count(Upstream::Spotify) - before, asked);
+    }
+}
+
+#[test]
 fn the_sample_client_finds_tracks_at_all_providers() {
     let show = Show::start();
     let python = repository(".tools/client/bin/python");

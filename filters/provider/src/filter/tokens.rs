@@ -225,7 +225,9 @@ impl Purse {
         };
         self.upkeep = Upkeep::read(&stored);
         if self.token.as_ref().is_none_or(|token| token.generation != self.upkeep.generation) {
-            self.token = Token::new(self.upkeep.generation, Upkeep::token(&stored), &grant.client_secret).map(Rc::new);
+            let is_brief = self.upkeep.is_brief(grant);
+            let token = Token::new(self.upkeep.generation, Upkeep::token(&stored), &grant.client_secret, is_brief);
+            self.token = token.map(Rc::new);
         }
     }
 

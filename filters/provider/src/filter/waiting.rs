@@ -58,7 +58,8 @@ impl Departure {
     /// Puts the provider's own request in the place of the current stream's.
     fn leave(self, provider: &Provider, token: Rc<Token>) -> Result<(), (Rejection, Headers)> {
         let Self { client, path, had_body, showing } = self;
-        let shown = Shown { parameter: None, header: Some(("authorization", token.value.text())) };
+        let shown =
+            Shown { parameter: None, header: Some(("authorization", token.value.text())), is_brief: token.is_brief };
         let own = outgoing::request(provider, &client, path, &shown, had_body);
         if let Err(error) = headers::replace_all(Map::Request, &own) {
             log::error!("request not rewritten: {error}");

@@ -115,10 +115,23 @@ fn nothing_of_a_client_goes_out_but_where_to_and_its_ids() {
         "x-request-id=r",
     ];
     assert_eq!(lines, expected);
-    let shown = Shown { parameter: Some(("key", "a&b")), header: None };
+    let shown = Shown { parameter: Some(("key", "a&b")), ..Shown::default() };
     let sent = request(&provider, &Headers::default(), "/b/x?c=d".into(), &shown, false);
     assert_eq!(sent.first(":path"), Some(b"/b/x?c=d&key=a%26b".as_slice()));
     assert_eq!((sent.first("content-length"), sent.first("x-key")), (None, None));
+}
+
+#[test]
+fn what_may_leave_only_once_is_not_sent_again() {
+    let provider = provider("spotify");
+    let probe = Headers::from_pairs(&[(b"x-envoy-max-retries", b"0")]);
+    for (client, is_brief, expected) in
+        [(Headers::default(), false, 0), (Headers::default(), true, 1), (probe.clone(), false, 1), (probe, true, 1)]
+    {
+        let shown = Shown { is_brief, ..Shown::default() };
+        let sent = request(&provider, &client, "/b/x".into(), &shown, false);
+        assert_eq!(sent.all("x-envoy-max-retries").collect::<Vec<_>>(), vec![b"0"; expected]);
+    }
 }
 
 #[test]

@@ -270,3 +270,17 @@ fn what_operators_are_told_of_a_token_is_what_is_stored() {
     upkeep.write(&mut stored, None);
     assert_eq!(Age::of_token(&stored), Age { fetched: None, ends: None, failures: 1 });
 }
+
+#[test]
+fn a_token_that_cannot_have_all_its_leeway_is_brief() {
+    let grant = grant();
+    let leeway = grant.leeway;
+    assert!(!leeway.is_zero());
+    let (at, instant) = (Instant::from_nanos(1 << 40), Duration::from_nanos(4));
+    for (life, expected) in [(leeway * 4, false), (leeway * 4 - instant, true), (leeway, true), (leeway * 100, false)] {
+        let mut upkeep = Upkeep::default();
+        upkeep.begin(at);
+        upkeep.succeed(&grant, at, life, 0);
+        assert_eq!(upkeep.is_brief(&grant), expected, "{life:?}");
+    }
+}
