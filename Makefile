@@ -4,7 +4,8 @@
 ENVOY_VERSION := 1.40.0
 AIOHTTP_VERSION := 3.14.5
 JSONSCHEMA_VERSION := 4.26.0
-ENVOY_OLDEST := 1.37.0
+# What is rendered is tried with each of these, too. The wheel of 1.38.3 has no Wasm.
+ENVOY_OLDER := 1.37.0 1.38.2 1.39.3
 BINDGEN_VERSION = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
 
 PORT ?= 8080
@@ -86,7 +87,7 @@ targets:
 	  rustup target list --installed | grep -qx "$$target" || rustup target add "$$target" || exit 1; \
 	done
 
-envoy: .tools/envoy-$(ENVOY_VERSION)/bin/envoy .tools/envoy-$(ENVOY_OLDEST)/bin/envoy
+envoy: $(patsubst %,.tools/envoy-%/bin/envoy,$(ENVOY_VERSION) $(ENVOY_OLDER))
 	@ln -sfn envoy-$(ENVOY_VERSION) .tools/envoy
 
 .tools/envoy-%/bin/envoy:

@@ -145,6 +145,15 @@ fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "6}}}",
             "6 may wait for `p`, but only 5",
         ),
+        of(
+            Code::LongQueue,
+            &[(
+                "MORE",
+                "tiers: {anonymous: {per_second: 2, burst: 4}, pro: {per_second: 1, queue: {max_wait: 3s, max_requests: 9}}}",
+            )],
+            "9}}}",
+            "9 may wait for one caller of `pro`, but only 3",
+        ),
         upstream(
             Code::UnlimitedProvider,
             "p: {url: https://p.example, profile: acousticbrainz}",
@@ -285,12 +294,21 @@ fn one_low_limit_of_several_keeps_a_providers_terms() {
 
 #[test]
 fn an_envoy_that_is_too_old_is_said_to_be() {
-    let text = filled(&[]);
-    let document = document::read(Path::new("p"), text.as_bytes(), &Reading::default()).unwrap();
-    let gateway = Gateway::of(&document, &variable).unwrap();
-    for (version, expected) in [("1.36", [Code::OldEnvoy].as_slice()), ("1.37.1", &[]), ("1.40", &[])] {
-        let codes: Vec<_> = lint::look(&gateway, version.parse().ok()).iter().map(|one| one.code).collect();
-        assert_eq!(codes, expected, "{version}");
+    let traced = filled(&[("MORE", "tracing: {otlp: http://127.0.0.1:4318}")]);
+    let older = |version: &str| format!("Envoy {version} is older than any that what is rendered was tried with");
+    let lacks = |version: &str| format!("Envoy {version} refuses what `tracing` is rendered to, which 1.37 brought");
+    for (text, version, expected) in [
+        (&filled(&[]), "1.36", Some(older("1.36"))),
+        (&filled(&[]), "1.37.1", None),
+        (&traced, "1.36", Some(lacks("1.36"))),
+        (&traced, "1.37", None),
+        (&traced, "1.40", None),
+    ] {
+        let document = document::read(Path::new("p"), text.as_bytes(), &Reading::default()).unwrap();
+        let gateway = Gateway::of(&document, &variable).unwrap();
+        let found = lint::look(&gateway, version.parse().ok());
+        let found: Vec<_> = found.iter().map(|one| (one.code, one.wrong.clone())).collect();
+        assert_eq!(found, expected.map(|wrong| (Code::OldEnvoy, wrong)).into_iter().collect::<Vec<_>>(), "{version}");
     }
 }
 

@@ -113,11 +113,26 @@ fn demo() -> Document {
     read("demo.yaml", &std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap())
 }
 
-/// The Envoy that the tests run on, and the oldest one that a bootstrap is for, where it was fetched.
+/// The Envoy that the tests run on, and one of each version before that a bootstrap is for, where they were fetched.
 fn programs() -> Vec<PathBuf> {
-    let oldest = repository().join(format!(".tools/envoy-{}.0/bin/envoy", weir::lint::proxy::OLDEST));
-    assert!(oldest.is_file() || std::env::var_os("CI").is_none(), "`make envoy` fetches {}", oldest.display());
-    [Some(proxy::envoy::program()), oldest.is_file().then_some(oldest)].into_iter().flatten().collect()
+    let (oldest, newest) = (weir::lint::proxy::OLDEST, weir::lint::proxy::NEWEST);
+    let tools = std::fs::read_dir(repository().join(".tools")).into_iter().flatten();
+    let mut found: Vec<(weir::lint::Version, PathBuf)> = tools
+        .filter_map(|entry| {
+            let entry = entry.ok()?;
+            let version = entry.file_name().to_str()?.strip_prefix("envoy-")?.parse().ok()?;
+            Some((version, entry.path().join("bin/envoy")))
+        })
+        .filter(|(version, program)| (oldest..newest).contains(version) && program.is_file())
+        .collect();
+    found.sort();
+    found.dedup_by_key(|(version, _)| *version);
+    let older: Vec<_> = found.iter().map(|(version, _)| version.to_string()).collect();
+    assert!(
+        older == ["1.37", "1.38", "1.39"] || std::env::var_os("CI").is_none(),
+        "`make envoy` fetches more than {older:?}"
+    );
+    found.into_iter().map(|(_, program)| program).chain([proxy::envoy::program()]).collect()
 }
 
 #[track_caller]

@@ -242,6 +242,13 @@ impl Rule {
         self.key.is_shared().then(|| allowance::key(&self.name))
     }
 
+    /// The plan of a tier's callers, unless they have one of their own.
+    pub fn plan_of(&self, tier: &str) -> Option<&Plan> {
+        let tiers = self.allowance.tiers.iter().flatten();
+        let index = tiers.into_iter().find(|(name, _)| name == tier).map_or(0, |(_, index)| *index);
+        self.allowance.plans.get(index)
+    }
+
     /// What clients without a plan of their own are told of it.
     pub fn policy(&self) -> &str {
         self.allowance.plans.first().map_or("", |plan| &plan.policy)

@@ -1,9 +1,12 @@
 //! Limits and the queues behind them, retries, and how long anybody waits.
 
+use ratelimit::limit::Limits;
+use ratelimit::queue::Terms;
 use ratelimit::rule::Rule;
 
 use crate::code::Code;
 use crate::diagnostic::Mistakes;
+use crate::draft::Draft;
 use crate::gateway::{Gateway, written};
 use crate::policy::{Policy, Upstream};
 
@@ -13,35 +16,50 @@ const ONCE: [&str; 2] = ["POST", "PATCH"];
 /// Looks for times and numbers that do not fit together.
 pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     for rule in &gateway.quota.rules {
-        queue(gateway.policy, rule, found);
+        queue_of_upstream(gateway.policy, rule, found);
     }
+    queues_of_tiers(gateway, found);
     for upstream in &gateway.policy.upstreams {
         retries(upstream, found);
     }
     early_idle(gateway.policy, found);
 }
 
-/// A queue of which the last can never be sent in time.
-fn queue(policy: &Policy, rule: &Rule, found: &mut Mistakes) {
+fn queue_of_upstream(policy: &Policy, rule: &Rule, found: &mut Mistakes) {
     let Some(terms) = rule.queue() else { return };
     let Some((_, taker)) = rule.shared_bucket() else { return };
+    let limit = policy.upstream(rule.name()).and_then(|upstream| upstream.limit.as_ref());
+    let Some(limit) = limit.and_then(|limit| limit.items().first()) else { return };
+    queue(&format!("for `{}`", rule.name()), terms, taker.limits, limit, found);
+}
+
+/// Each caller of a tier has a queue of its own.
+fn queues_of_tiers(gateway: &Gateway<'_>, found: &mut Mistakes) {
+    let Some(rule) = gateway.callers.rules.first() else { return };
+    for (name, tier) in &gateway.policy.tiers {
+        let plan = rule.plan_of(&name.value);
+        if let Some((plan, terms)) = plan.and_then(|plan| Some((plan, plan.queue.as_ref()?))) {
+            queue(&format!("for one caller of `{}`", name.value), terms, &plan.limits, tier, found);
+        }
+    }
+}
+
+/// A queue of which the last can never be sent in time; `said` is the limit or the tier that has it.
+fn queue(whose: &str, terms: &Terms, limits: &Limits, said: &Draft, found: &mut Mistakes) {
     // Each waits for those before it, and all limits hold at once: the slowest sets the pace.
-    let pace = taker.limits.iter().map(|limit| limit.terms.pace()).max().unwrap_or_default();
+    let pace = limits.iter().map(|limit| limit.terms.pace()).max().unwrap_or_default();
     let served = terms.max_wait.as_nanos() / pace.as_nanos().max(1);
     if u128::from(terms.max_requests.get()) <= served.max(1) {
         return;
     }
-    let limit = policy.upstream(rule.name()).and_then(|upstream| upstream.limit.as_ref());
-    let Some(limit) = limit.and_then(|limit| limit.items().first()) else { return };
     // A number that nobody has said is nobody's mistake.
-    let said = ["queue", "when_empty.queue"].map(|queue| format!("{queue}.max_requests"));
+    let paths = ["queue", "when_empty.queue"].map(|queue| format!("{queue}.max_requests"));
     let pointer = |path: &String| format!("/{}", path.replace('.', "/"));
-    let Some(path) = said.iter().find(|path| limit.to_json().pointer(&pointer(path)).is_some()) else { return };
-    let (at, most) = (limit.locate(path), served.max(1));
+    let Some(path) = paths.iter().find(|path| said.to_json().pointer(&pointer(path)).is_some()) else { return };
+    let (at, most) = (said.locate(path), served.max(1));
     let wrong = format!(
-        "{} may wait for `{}`, but only {served} can be sent within {} s",
+        "{} may wait {whose}, but only {served} can be sent within {} s",
         terms.max_requests,
-        rule.name(),
         terms.max_wait.as_secs_f32()
     );
     found.add_as(Code::LongQueue, &at, wrong, format!("say `max_requests: {most}`, or let them wait for longer"));

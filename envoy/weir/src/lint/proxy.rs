@@ -4,8 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use crate::code::Code;
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::gateway::Gateway;
+use crate::policy::Policy;
 
 /// A version of Envoy, as far as it matters: `1.40` or `1.40.2`.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -37,11 +38,26 @@ impl fmt::Display for Version {
     }
 }
 
+/// What a policy may ask for that an Envoy before this version refuses: with it, all of the configuration. Whatever is not
+/// here is taken by each from [`OLDEST`] to [`NEWEST`], which the tests of what is rendered show.
+fn needs(policy: &Policy) -> Vec<(&'static str, Version, &Span)> {
+    // Custom tags by a format; 1.36 knows tags of headers, metadata and the environment.
+    let tracing = policy.tracing.as_ref().map(|tracing| ("tracing", Version { major: 1, minor: 37 }, &tracing.span));
+    tracing.into_iter().collect()
+}
+
 /// Looks for what such a proxy would lack.
 pub fn look(gateway: &Gateway<'_>, envoy: Option<Version>, found: &mut Mistakes) {
-    if let Some(version) = envoy.filter(|version| *version < OLDEST) {
-        let wrong = format!("Envoy {version} refuses what this policy is rendered to");
-        let fix = format!("use Envoy {OLDEST} to {NEWEST}");
+    let Some(version) = envoy else { return };
+    let fix = format!("use Envoy {OLDEST} to {NEWEST}");
+    let mut is_known = version >= OLDEST;
+    for (what, since, at) in needs(gateway.policy).into_iter().filter(|(_, since, _)| version < *since) {
+        let wrong = format!("Envoy {version} refuses what `{what}` is rendered to, which {since} brought");
+        found.add_as(Code::OldEnvoy, at, wrong, fix.as_str());
+        is_known = true;
+    }
+    if !is_known {
+        let wrong = format!("Envoy {version} is older than any that what is rendered was tried with");
         found.add_as(Code::OldEnvoy, &gateway.policy.span, wrong, fix);
     }
 }

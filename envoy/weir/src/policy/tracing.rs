@@ -4,7 +4,7 @@
 //! tracing: {otlp: "http://127.0.0.1:4318", sampled: 10%, service: gateway}
 //! ```
 
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::policy::Address;
 use crate::reader::{self, Fields};
 use crate::yaml::Node;
@@ -18,6 +18,8 @@ pub struct Tracing {
     pub sampled: f64,
     /// What the proxy is called in traces.
     pub service: String,
+    /// Where it is said.
+    pub span: Span,
 }
 
 /// Of a hundred requests.
@@ -32,7 +34,7 @@ impl Tracing {
         let service = fields.optional("service").and_then(|node| reader::text(node, mistakes));
         fields.finish(mistakes);
         let service = service.map_or_else(|| "weir".to_owned(), |service| service.value);
-        Some(Self { collector: collector?, sampled: sampled.unwrap_or(SAMPLED), service })
+        Some(Self { collector: collector?, sampled: sampled.unwrap_or(SAMPLED), service, span: node.span.clone() })
     }
 }
 
