@@ -79,7 +79,7 @@ impl Plugin {
         let change = Change { what: "cache", target: cache.name.clone(), before: "stored".to_owned(), after, ..blank };
         log::warn!("{}", change.line());
         // Where the store is away, the fleet hears of it when that is back; nobody can promise it now.
-        let is_heard = cache.is_shared && !self.contact()?.is_missing();
+        let is_heard = cache.is_shared && self.contact().is_ok_and(|contact| !contact.is_missing());
         Ok(send(200, &change.body(if is_heard { "fleet" } else { "proxy" })))
     }
 }

@@ -42,7 +42,7 @@ impl Plugin {
                 return Err(Rejection::RateLimited { retry_after });
             }
             if access == Access::Wrong {
-                self.note_guess(slot)?;
+                note_guess(slot)?;
             }
         }
         let (word, rejection) = match access {
@@ -56,20 +56,20 @@ impl Plugin {
         Err(rejection)
     }
 
-    fn note_guess(&self, slot: u32) -> Result<(), Rejection> {
-        let noted = shared::update(guess::KEY, ATTEMPTS, |table| {
-            guess::charge(table, slot, shell::now());
-            Edit::Store(())
-        });
-        noted.map_err(unchanged)
-    }
-
     /// Where the client's wrong guesses are noted. Nobody can tell which addresses share a slot.
     fn slot(&self) -> u32 {
         let address = address();
         let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
         self.seed.fingerprint([host.as_bytes()]).slot(guess::SLOTS)
     }
+}
+
+fn note_guess(slot: u32) -> Result<(), Rejection> {
+    let noted = shared::update(guess::KEY, ATTEMPTS, |table| {
+        guess::charge(table, slot, shell::now());
+        Edit::Store(())
+    });
+    noted.map_err(unchanged)
 }
 
 /// The client's address, as the host writes it.

@@ -231,7 +231,9 @@ fn ask(bridge: &Bridge, command: &Command, text: &str, changes: &[Change]) -> Re
 
 /// Says in the log what was changed, and answers.
 fn done(changes: &[Change], reach: &str) -> Action {
-    changes.iter().for_each(|change| log::warn!("{}", change.line()));
+    for change in changes {
+        log::warn!("{}", change.line());
+    }
     tell(changes, reach)
 }
 
