@@ -15,21 +15,19 @@
 //!    is longer than 24 KiB, no more is read than its beginning. No header of the provider's goes further that says who it
 //!    is, and no secret, wherever it is repeated.
 //!
-//! A credential may be a token that is fetched (OAuth 2.0, [`grant`]): one for the whole proxy, by the worker that leads, before
-//! anybody asks and again before it ends ([`upkeep`]). A request for which there is none waits, as long and as many as is said,
-//! and is 503 with `Retry-After` then, which the breaker in front counts as any other 503.
+//! A credential may be a token that is fetched (OAuth 2.0, [`grant`]): one for the whole proxy, by the worker that leads,
+//! before anybody asks and again before it ends ([`upkeep`]). A request for which there is none waits, as long and as many as
+//! is said, and is 503 with `Retry-After` then, which the breaker in front counts as any other 503.
 //!
-//! Where a provider refuses a token (401), that one is dropped, and the client's request is sent a second time, and no third: by a
-//! callout that comes back into the proxy (`again`), where the provider's own limit counts it as it did the first, and this
-//! filter shows the next token. Envoy's router, which stands behind, could only send again what it has. All requests to
-//! providers are `GET`s, so that is always safe. The second answer is the first one's, which has waited, and is no longer than
-//! 60 KiB, also where it stays as it is. A 401 that has no body cannot be given one: what takes its place is a local reply, with the ids of its
-//! request, which passes no other filter; so no cache keeps it, and no breaker hears of it. Any *other* refusal without a
-//! body is passed on without one.
+//! Where a provider refuses a token (401), that one is dropped, and the client's request is sent a second time, and no third:
+//! by a callout that comes back into the proxy (`again`), where the provider's own limit counts it as it did the first, and
+//! this filter shows the next token. Envoy's router, behind, could only send again what it has. All requests to providers are
+//! `GET`s, so that is always safe. The second answer is the first one's, which has waited, and is no longer than 60 KiB, also
+//! where it stays as it is. A 401 without a body cannot be given one: what takes its place is a local reply, which passes no
+//! other filter, so no cache keeps it and no breaker hears of it. Any other refusal without a body is passed on without one.
 //!
-//! It counts no requests and retries none but for its token: the filters before it do, and Envoy behind it, which sends the
-//! request again as it is here. Standing behind the cache, what it makes of an answer is what is stored. Standing behind the
-//! provider's own limit, what it refuses has been counted there, too.
+//! It counts no requests and retries none but for its token: the filters before it do, and Envoy behind it, which sends the request again
+//! as it is here. What it makes of an answer is what the cache before it stores; what it refuses, the provider's own limit has counted.
 //!
 //! A further provider is one file in `profile/` with a `PROFILE` in it (paths with their placeholders, functions that find
 //! tracks in an answer, its ways of refusing) and its `TERMS` (limit, kind of credential, lifetimes; for the command line alone),
