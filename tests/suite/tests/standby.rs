@@ -10,6 +10,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use proxy::deadline::Deadline;
 use proxy::origin::{Origin, Reply};
 use proxy::{Answer, Envoy, Request, client};
 use suite::module;
@@ -158,20 +159,20 @@ fn outage(gateway: &Gateway, (path, origin): (&str, &Origin), failure: Reply, re
     assert_eq!(gateway.ask(path).body, b"old");
     let status = failure.status;
     origin.answer(None, failure);
-    let (begun, mut fates) = (Instant::now(), Vec::new());
-    loop {
+    let mut fates = Vec::new();
+    let is_well = Deadline::after(PATIENCE).wait_until(|| {
         let answer = gateway.ask(path);
         if answer.body == b"new" {
-            break;
+            return true;
         }
         assert_eq!((answer.status, answer.body.as_slice()), (200, b"old".as_slice()));
         fates.extend(answer.text("cache-status").filter(|fate| !fate.contains("hit")));
         if fates.len() == 1 {
             origin.answer(None, reply(200, "new"));
         }
-        assert!(begun.elapsed() < PATIENCE, "it is never fresh: {fates:?}");
-        thread::sleep(Duration::from_millis(20));
-    }
+        false
+    });
+    assert!(is_well, "it is never fresh: {fates:?}");
     let says = |fate: &String, status: u16| {
         fate.contains(&format!("fwd=stale; fwd-status={status}")) && fate.contains("detail=stale-if-error")
     };

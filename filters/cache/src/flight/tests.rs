@@ -83,7 +83,7 @@ fn who_boards_just_after_a_landing_leads_and_is_to_look_once_more() {
     let mut table = Vec::new();
     assert_eq!(board(&mut table, 7, 1, at(100)), Boarding::Leads);
     assert!(report(&mut table, 7, 1, Report::Lands, at(100)));
-    let nearly = LANDED_FOR - Duration::from_millis(1);
+    let nearly = LANDED_FOR.saturating_sub(Duration::from_millis(1));
     assert_eq!(board(&mut table.clone(), 7, 2, at(100) + nearly), Boarding::Follows);
     assert_eq!(board(&mut table.clone(), 8, 2, at(100)), Boarding::Leads, "another's landing is nothing to it");
     assert_eq!(board(&mut table, 7, 2, at(100) + LANDED_FOR), Boarding::Leads);
