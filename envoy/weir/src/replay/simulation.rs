@@ -144,7 +144,7 @@ impl<'g> Simulation<'g> {
     /// Asks rules for a request's tokens; also gives what was paid where it passes.
     fn charge(&mut self, asked: &[Asked<'g>], headers: &Headers, client: &Client) -> (Answer, Vec<Charge<'g>>) {
         let charge = |(rule, account): &Asked<'g>| {
-            let (_, charge) = rule.charge(account, Some(&SEED), headers, || client)?;
+            let (_, charge) = rule.charge(account, Some(&SEED), headers, &|| client)?;
             Some((*rule, charge))
         };
         let (rules, charges): (Vec<&'g Rule>, Vec<Charge<'g>>) = asked.iter().filter_map(charge).unzip();

@@ -189,16 +189,16 @@ impl Limiter {
         for (place, (rule, account)) in asked.iter().enumerate() {
             let seed = self.seed.as_ref();
             if rule.scope() == Scope::Proxy {
-                let charge = rule.charge(account, seed, headers, || client.get_or_init(downstream));
+                let charge = rule.charge(account, seed, headers, &|| client.get_or_init(downstream));
                 let (plan, charge) = charge.ok_or(Undecided)?;
                 sorted.decided.plans.push(plan);
                 sorted.decided.charges.push((place, Payee::Proxy, charge));
                 continue;
             }
             // Who has limits of its own is known under the proxy's seed, and to the fleet under the fleet's.
-            let plan = rule.plan(account, seed, headers, || client.get_or_init(downstream)).ok_or(Undecided)?;
+            let plan = rule.plan(account, seed, headers, &|| client.get_or_init(downstream)).ok_or(Undecided)?;
             sorted.decided.plans.push(plan);
-            match rule.place(account, fleet_seed.as_ref(), headers, || client.get_or_init(downstream)) {
+            match rule.place(account, fleet_seed.as_ref(), headers, &|| client.get_or_init(downstream)) {
                 None => sorted.is_unknown = true,
                 Some((key, print)) => {
                     let (slot, cost, is_shared) = (allowance::leased(&key), account.cost.get(), rule.is_shared());
@@ -237,7 +237,7 @@ impl Limiter {
                 WhenUnavailable::Closed => return Err(Unsettled::Closed),
                 WhenUnavailable::Share => {}
             }
-            let charge = rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
+            let charge = rule.charge(account, self.seed.as_ref(), headers, &|| client.get_or_init(downstream));
             let (plan, charge) = charge.ok_or(Undecided)?;
             let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
             shares.insert(0, limits);
