@@ -113,7 +113,9 @@ impl<'g> Simulation<'g> {
                 Answer::Refused => {
                     // What the second limit refuses costs the first nothing.
                     let now = self.memory.now;
-                    paid.iter().for_each(|charge| charge::give_back(&mut self.memory, charge, now));
+                    for charge in &paid {
+                        charge::give_back(&mut self.memory, charge, now);
+                    }
                     return Fate::Limited;
                 }
             }

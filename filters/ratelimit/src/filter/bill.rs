@@ -161,7 +161,9 @@ impl Limiter {
             let is_taken = |place: usize| decided.outcomes.get(place).is_some_and(|said| !said.is_denied());
             let taken = charges.iter().zip(&places).filter(|(_, place)| is_taken(**place));
             taken.for_each(|(charge, _)| charge::give_back(&mut host, charge, decided.now));
-            held.iter().for_each(|(bucket, until)| desk.give_back(&mut host, fleet, bucket, *until));
+            for (bucket, until) in &held {
+                desk.give_back(&mut host, fleet, bucket, *until);
+            }
             is_denied = !leased.is_missing();
             if is_denied {
                 break;
@@ -170,7 +172,9 @@ impl Limiter {
                 return Err(Unsettled::Undecided);
             }
             desk.want(fleet, &leased.bucket, leased.bucket.cost, 0);
-            held.iter().for_each(|(bucket, _)| desk.hold(bucket));
+            for (bucket, _) in &held {
+                desk.hold(bucket);
+            }
             return Err(Unsettled::Waits);
         }
         if is_denied {
