@@ -25,6 +25,11 @@
 //! intervals); slow limits have none. Of the rate, what lapses: at most one block for each time that a proxy's demand ends,
 //! that is two intervals of that demand. A demand that goes on lets nothing lapse.
 //!
+//! **What comes back.** Who is refused by another limit, here or behind this filter, gets back what was paid: what was leased ahead goes
+//! into what the proxy holds, and lapses no later than it would have, so that the bound stays; what was not goes to Redis, less what
+//! has come in since it was asked for (of a window, from the oldest count that it may be). A share's goes back into the share. It is
+//! lost where it has lapsed, where Redis is away by then, and where more comes back at once than half a question has room for.
+//!
 //! **Lines.** Where requests wait ([`crate::queue`]), a slow limit's token is *promised*: it leaves Redis when it is asked for, and is good
 //! from the moment at which it would be there for two intervals, so that of what is spent in a stretch `t`, all was due in `t` and two
 //! intervals before. A promise is never taken back, since others may stand behind it: each time that a proxy's line ends because its
@@ -32,7 +37,7 @@
 //!
 //! **Redis is away** when an answer takes longer than `budget` or is no answer; so it is for a request that finds no room in its worker's
 //! next question. Then, at once and for all workers,
-//! `when_unavailable` counts: each proxy's share (the limit ÷ the proxies last seen, in a bucket of its own), or all pass, or
+//! `when_unavailable` counts, for each of a request's limits that nothing is held of: each proxy's share (the limit ÷ the proxies last seen, in a bucket of its own), or all pass, or
 //! none does. What was leased before is still spent, what was refused stays refused. The proxy's leader asks four times a second; its
 //! first answer ends it. Shares add up to one burst more for an outage, and where the burst is smaller than the number of
 //! proxies, one request each. A Redis that has lost its data begins with full buckets: a burst more, too.

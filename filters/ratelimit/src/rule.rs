@@ -192,7 +192,7 @@ impl Rule {
         account: &Account,
         seed: Option<&Seed>,
         headers: &Headers,
-        client: impl FnOnce() -> &'c Client,
+        client: &dyn Fn() -> &'c Client,
     ) -> Option<(&'a Plan, Charge<'a>)> {
         let (key, print) = self.place(account, seed, headers, client)?;
         let plan = self.allowance.plan(print, headers)?;
@@ -206,7 +206,7 @@ impl Rule {
         account: &Account,
         seed: Option<&Seed>,
         headers: &Headers,
-        client: impl FnOnce() -> &'c Client,
+        client: &dyn Fn() -> &'c Client,
     ) -> Option<&Plan> {
         if self.allowance.overrides.is_empty() {
             return self.allowance.plan(SHARED, headers);
@@ -221,7 +221,7 @@ impl Rule {
         account: &Account,
         seed: Option<&Seed>,
         headers: &Headers,
-        client: impl FnOnce() -> &'c Client,
+        client: &dyn Fn() -> &'c Client,
     ) -> Option<(String, Fingerprint)> {
         if let Some(key) = self.own_key() {
             return Some((key, SHARED));

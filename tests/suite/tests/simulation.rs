@@ -58,10 +58,13 @@ struct Proxy {
     skew: Duration,
     /// What is on its way: when it comes, and what it says.
     flight: Option<(u64, Result<Reply, Fault>)>,
+    /// What is refused behind the limit: when, and until when what it has paid was good.
+    refused: Vec<(u64, Instant)>,
     is_dead: bool,
 }
 
 /// What a run is about.
+#[derive(Clone, Copy)]
 struct Run {
     limit: &'static str,
     proxies: usize,
@@ -70,6 +73,8 @@ struct Run {
     seconds: u64,
     /// One in so many answers is lost after Redis has paid; 0 for none.
     lost: u32,
+    /// So many of a hundred that pass are refused by a limit behind, within a third of a second, and give back what they have paid.
+    refused: u64,
 }
 
 /// A linear congruential generator: the same numbers each time.
@@ -91,6 +96,7 @@ fn play(run: &Run, fleet: &Fleet, limits: &Limits) -> Vec<u64> {
         shared: Shared::default(),
         skew: Duration::from_secs(index as u64 * 3600),
         flight: None,
+        refused: Vec::new(),
         is_dead: false,
     };
     let mut proxies: Vec<_> = (0..run.proxies).map(proxy).collect();
@@ -108,11 +114,22 @@ fn play(run: &Run, fleet: &Fleet, limits: &Limits) -> Vec<u64> {
         for proxy in proxies.iter_mut().filter(|proxy| !proxy.is_dead) {
             let now = Instant::from_nanos(micros * 1_000) + proxy.skew + Duration::from_secs(1);
             proxy.shared.now = now;
+            let mut pass = |proxy: &mut Proxy, dice: &mut Dice, until: Instant| {
+                if dice.roll(100) < run.refused {
+                    proxy.refused.push((micros + dice.roll(2) * dice.roll(300_000), until));
+                } else {
+                    passed.push(micros);
+                }
+            };
+            while let Some(index) = proxy.refused.iter().position(|(at, _)| *at <= micros) {
+                let (_, until) = proxy.refused.swap_remove(index);
+                proxy.desk.give_back(&mut proxy.shared, fleet, &bucket(), until);
+            }
             if let Some((_, reply)) = proxy.flight.take_if(|(at, _)| *at <= micros) {
                 let (_, released) = proxy.desk.receive(&mut proxy.shared, reply);
                 for parked in released {
-                    if let Ok(Take::Taken(..)) = proxy.desk.take(&mut proxy.shared, fleet, &bucket()) {
-                        passed.push(micros);
+                    if let Ok(Take::Taken(known, _)) = proxy.desk.take(&mut proxy.shared, fleet, &bucket()) {
+                        pass(proxy, &mut dice, known.until);
                     }
                     drop(parked);
                 }
@@ -121,7 +138,7 @@ fn play(run: &Run, fleet: &Fleet, limits: &Limits) -> Vec<u64> {
             let chance = (run.demand * STEP as f64 / 1e6 * 1e6) as u64;
             if dice.roll(1_000_000) < chance {
                 match proxy.desk.take(&mut proxy.shared, fleet, &bucket()).unwrap() {
-                    Take::Taken(..) => passed.push(micros),
+                    Take::Taken(known, _) => pass(proxy, &mut dice, known.until),
                     Take::Refused(_) => {}
                     Take::Missing(ahead) => {
                         proxy.desk.want(fleet, &bucket(), 1, ahead);
@@ -187,17 +204,26 @@ fn check(run: &Run, least: f64) {
 
 #[test]
 fn no_stretch_of_time_holds_more_than_a_fast_limit_and_little_is_left_unused() {
-    let busy = Run { limit: r#"{"rate": "1000/s"}"#, proxies: 300, demand: 20.0, seconds: 10, lost: 0 };
+    let busy = Run { limit: r#"{"rate": "1000/s"}"#, proxies: 300, demand: 20.0, seconds: 10, lost: 0, refused: 0 };
     check(&busy, 0.9);
     check(&Run { limit: r#"{"rate": "200/s", "burst": 400}"#, demand: 3.0, ..busy }, 0.9);
-    check(&Run { limit: r#"{"rate": "5000/s"}"#, proxies: 3, demand: 900.0, seconds: 10, lost: 0 }, 0.95);
+    check(&Run { limit: r#"{"rate": "5000/s"}"#, proxies: 3, demand: 900.0, seconds: 10, lost: 0, refused: 0 }, 0.95);
 }
 
 #[test]
 fn a_slow_limit_is_spent_to_the_last_token_and_no_further() {
-    check(&Run { limit: r#"{"rate": "500/d"}"#, proxies: 300, demand: 2.0, seconds: 10, lost: 0 }, 1.0 - 1e-3);
-    check(&Run { limit: r#"{"rate": "10/s", "burst": 20}"#, proxies: 200, demand: 2.0, seconds: 20, lost: 0 }, 0.9);
-    check(&Run { limit: r#"{"rate": "1/s", "burst": 1}"#, proxies: 100, demand: 1.0, seconds: 30, lost: 0 }, 0.9);
+    check(
+        &Run { limit: r#"{"rate": "500/d"}"#, proxies: 300, demand: 2.0, seconds: 10, lost: 0, refused: 0 },
+        1.0 - 1e-3,
+    );
+    check(
+        &Run { limit: r#"{"rate": "10/s", "burst": 20}"#, proxies: 200, demand: 2.0, seconds: 20, lost: 0, refused: 0 },
+        0.9,
+    );
+    check(
+        &Run { limit: r#"{"rate": "1/s", "burst": 1}"#, proxies: 100, demand: 1.0, seconds: 30, lost: 0, refused: 0 },
+        0.9,
+    );
 }
 
 /// The most that a stretch of this many microseconds held.
@@ -214,7 +240,7 @@ fn no_stretch_of_a_sliding_windows_length_holds_more_than_it_takes_and_every_win
         (r#"{"count": 500, "window": "1d", "algorithm": "sliding_window"}"#, 500, 86_400_000_000, 0),
         (r#"{"count": 50, "window": "5s", "algorithm": "sliding_window"}"#, 50, 5_000_000, 4),
     ] {
-        let run = Run { limit, proxies: 200, demand: 2.0, seconds: 20, lost };
+        let run = Run { limit, proxies: 200, demand: 2.0, seconds: 20, lost, refused: 0 };
         let (passed, _) = played(&run);
         assert!(most_within(&passed, length) <= count, "{limit}: {}", most_within(&passed, length));
         // What a window was given is counted for up to a sixteenth longer, and as much longer as an answer may take.
@@ -227,7 +253,7 @@ fn no_stretch_of_a_sliding_windows_length_holds_more_than_it_takes_and_every_win
 #[test]
 fn a_fixed_window_of_redis_clock_takes_what_it_says() {
     let limit = r#"{"count": 50, "window": "5s", "algorithm": "fixed_window"}"#;
-    let (passed, _) = played(&Run { limit, proxies: 200, demand: 2.0, seconds: 20, lost: 0 });
+    let (passed, _) = played(&Run { limit, proxies: 200, demand: 2.0, seconds: 20, lost: 0, refused: 0 });
     // Answers take up to 21 ms: what passed by then was counted in the window before.
     let of_window = |window: u64| passed.iter().filter(|&&at| at.saturating_sub(21_000) / 5_000_000 == window).count();
     assert_eq!(passed.len(), 200);
@@ -237,9 +263,39 @@ fn a_fixed_window_of_redis_clock_takes_what_it_says() {
 #[test]
 fn answers_that_get_lost_and_proxies_that_die_make_nothing_pass_that_was_not_paid() {
     for lost in [2, 10] {
-        check(&Run { limit: r#"{"rate": "1000/s"}"#, proxies: 200, demand: 20.0, seconds: 10, lost }, 0.1);
-        check(&Run { limit: r#"{"rate": "300/h"}"#, proxies: 200, demand: 5.0, seconds: 10, lost }, 0.1);
+        check(&Run { limit: r#"{"rate": "1000/s"}"#, proxies: 200, demand: 20.0, seconds: 10, lost, refused: 0 }, 0.1);
+        check(&Run { limit: r#"{"rate": "300/h"}"#, proxies: 200, demand: 5.0, seconds: 10, lost, refused: 0 }, 0.1);
     }
+}
+
+#[test]
+fn what_is_refused_behind_costs_a_limit_nothing_and_buys_nothing_twice() {
+    // Who is refused late gives back less: what came back meanwhile is not given twice, and what has lapsed is lost.
+    for (refused, least) in [(30, 0.5), (90, 0.1)] {
+        let fast = Run { limit: r#"{"rate": "1000/s"}"#, proxies: 200, demand: 20.0, seconds: 10, lost: 0, refused };
+        check_refunds(&fast, least);
+        check_refunds(&Run { limit: r#"{"rate": "200/s", "burst": 400}"#, lost: 5, ..fast }, 0.0);
+        check_refunds(&Run { limit: r#"{"rate": "500/d"}"#, demand: 2.0, ..fast }, 0.7);
+        check_refunds(&Run { limit: r#"{"rate": "10/s", "burst": 20}"#, demand: 2.0, ..fast }, least);
+    }
+    let limit = r#"{"count": 50, "window": "5s", "algorithm": "sliding_window"}"#;
+    let (passed, _) = played(&Run { limit, proxies: 200, demand: 2.0, seconds: 20, lost: 0, refused: 50 });
+    assert!(most_within(&passed, 5_000_000) <= 50, "{}", most_within(&passed, 5_000_000));
+    assert!(passed.len() >= 100, "{}", passed.len());
+}
+
+/// Plays a run whose requests are refused behind: no stretch holds more than the limit, and so much of it passes at least.
+fn check_refunds(run: &Run, least: f64) {
+    let (passed, config) = played(run);
+    let fleet = config.fleet.as_ref().unwrap();
+    let limits = config.rules[0].shared_bucket().unwrap().1.limits;
+    let quota = *limits.first().terms.bucket().unwrap();
+    let (refill, burst) = (quota.refill().as_nanos() as f64 / 1e3, f64::from(quota.burst().get()));
+    let over = excess(&passed, refill, burst);
+    let way = if term(limits, 1, fleet.interval).is_some() { 0.0 } else { 42_000.0 / refill };
+    let used = passed.len() as f64 / (burst + run.seconds as f64 * 1e6 / refill);
+    assert!(over <= way + 1e-3, "{}: {over} tokens too many, of {}", run.limit, passed.len());
+    assert!(used >= least, "{}: {used} used", run.limit);
 }
 
 /// What passes where every proxy has a line that never ends, and for how many each was sent; one answer in `lost` is lost.
@@ -261,8 +317,9 @@ fn stand_in_line(limit: &str, proxies: usize, seconds: u64, lost: u64) -> (Vec<u
     };
     let (mut redis, mut dice, contact) = (Redis::default(), Dice(7), Contact::new([1; 16]));
     let (mut passed, mut counts) = (Vec::new(), vec![0; proxies]);
-    let mut line: Vec<_> =
-        (0..proxies).map(|_| (Desk::<()>::default(), Shared::default(), None::<(u64, u64, Result<Reply, Fault>)>)).collect();
+    let mut line: Vec<_> = (0..proxies)
+        .map(|_| (Desk::<()>::default(), Shared::default(), None::<(u64, u64, Result<Reply, Fault>)>))
+        .collect();
     for micros in (1_000..seconds * 1_000_000).step_by(1_000) {
         for (index, (desk, shared, flight)) in line.iter_mut().enumerate() {
             shared.now = Instant::from_nanos(micros * 1_000) + Duration::from_secs(index as u64 * 3600 + 1);

@@ -26,7 +26,7 @@ pub fn asked<'c>(config: &'c Config, headers: &Headers) -> Vec<Asked<'c>> {
 
 fn line((rule, account): Asked<'_>, headers: &Headers) -> String {
     let nobody = Client::parse(None);
-    let plan = rule.plan(account, Some(&SEED), headers, || &nobody);
+    let plan = rule.plan(account, Some(&SEED), headers, &|| &nobody);
     let limits = plan.map(|plan| plan.limits.iter().map(terms).collect::<Vec<_>>().join(", and "));
     let mut line = format!("`{}`: {}", rule.name(), limits.unwrap_or_else(|| "none".to_owned()));
     if account.cost.get() > 1 {

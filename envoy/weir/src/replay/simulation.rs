@@ -113,7 +113,9 @@ impl<'g> Simulation<'g> {
                 Answer::Refused => {
                     // What the second limit refuses costs the first nothing.
                     let now = self.memory.now;
-                    paid.iter().for_each(|charge| charge::give_back(&mut self.memory, charge, now));
+                    for charge in &paid {
+                        charge::give_back(&mut self.memory, charge, now);
+                    }
                     return Fate::Limited;
                 }
             }
@@ -144,7 +146,7 @@ impl<'g> Simulation<'g> {
     /// Asks rules for a request's tokens; also gives what was paid where it passes.
     fn charge(&mut self, asked: &[Asked<'g>], headers: &Headers, client: &Client) -> (Answer, Vec<Charge<'g>>) {
         let charge = |(rule, account): &Asked<'g>| {
-            let (_, charge) = rule.charge(account, Some(&SEED), headers, || client)?;
+            let (_, charge) = rule.charge(account, Some(&SEED), headers, &|| client)?;
             Some((*rule, charge))
         };
         let (rules, charges): (Vec<&'g Rule>, Vec<Charge<'g>>) = asked.iter().filter_map(charge).unzip();

@@ -360,7 +360,7 @@ fn who_is_named_has_limits_of_its_own() {
             Headers::from_pairs(&[(b"x-weir-user".as_slice(), user.as_bytes()), (b":method", method.as_bytes())]);
         let client = crate::key::Client::parse(Some(address.as_bytes()));
         let rule = &config.rules[0];
-        let (plan, _) = rule.charge(&rule.routes[0].account, Some(&seed), &headers, || &client).unwrap();
+        let (plan, _) = rule.charge(&rule.routes[0].account, Some(&seed), &headers, &|| &client).unwrap();
         assert_eq!(plan.limits.iter().next().unwrap().terms.most().get(), most, "{user} {address} {method}");
     }
 }

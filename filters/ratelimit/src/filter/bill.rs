@@ -161,7 +161,9 @@ impl Limiter {
             let is_taken = |place: usize| decided.outcomes.get(place).is_some_and(|said| !said.is_denied());
             let taken = charges.iter().zip(&places).filter(|(_, place)| is_taken(**place));
             taken.for_each(|(charge, _)| charge::give_back(&mut host, charge, decided.now));
-            held.iter().for_each(|(bucket, until)| desk.give_back(&mut host, fleet, bucket, *until));
+            for (bucket, until) in &held {
+                desk.give_back(&mut host, fleet, bucket, *until);
+            }
             is_denied = !leased.is_missing();
             if is_denied {
                 break;
@@ -170,7 +172,9 @@ impl Limiter {
                 return Err(Unsettled::Undecided);
             }
             desk.want(fleet, &leased.bucket, leased.bucket.cost, 0);
-            held.iter().for_each(|(bucket, _)| desk.hold(bucket));
+            for (bucket, _) in &held {
+                desk.hold(bucket);
+            }
             return Err(Unsettled::Waits);
         }
         if is_denied {
@@ -189,16 +193,16 @@ impl Limiter {
         for (place, (rule, account)) in asked.iter().enumerate() {
             let seed = self.seed.as_ref();
             if rule.scope() == Scope::Proxy {
-                let charge = rule.charge(account, seed, headers, || client.get_or_init(downstream));
+                let charge = rule.charge(account, seed, headers, &|| client.get_or_init(downstream));
                 let (plan, charge) = charge.ok_or(Undecided)?;
                 sorted.decided.plans.push(plan);
                 sorted.decided.charges.push((place, Payee::Proxy, charge));
                 continue;
             }
             // Who has limits of its own is known under the proxy's seed, and to the fleet under the fleet's.
-            let plan = rule.plan(account, seed, headers, || client.get_or_init(downstream)).ok_or(Undecided)?;
+            let plan = rule.plan(account, seed, headers, &|| client.get_or_init(downstream)).ok_or(Undecided)?;
             sorted.decided.plans.push(plan);
-            match rule.place(account, fleet_seed.as_ref(), headers, || client.get_or_init(downstream)) {
+            match rule.place(account, fleet_seed.as_ref(), headers, &|| client.get_or_init(downstream)) {
                 None => sorted.is_unknown = true,
                 Some((key, print)) => {
                     let (slot, cost, is_shared) = (allowance::leased(&key), account.cost.get(), rule.is_shared());
@@ -237,7 +241,7 @@ impl Limiter {
                 WhenUnavailable::Closed => return Err(Unsettled::Closed),
                 WhenUnavailable::Share => {}
             }
-            let charge = rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
+            let charge = rule.charge(account, self.seed.as_ref(), headers, &|| client.get_or_init(downstream));
             let (plan, charge) = charge.ok_or(Undecided)?;
             let limits = fleet::share(&plan.limits, charge.taker.cost, proxies);
             shares.insert(0, limits);

@@ -175,7 +175,7 @@ impl Limiter {
         let mut decided = None;
         for (place, (rule, account)) in asked.iter().enumerate().filter(|(_, (rule, _))| rule.queues()) {
             let client = OnceCell::new();
-            let plan = rule.plan(account, self.seed.as_ref(), headers, || client.get_or_init(downstream));
+            let plan = rule.plan(account, self.seed.as_ref(), headers, &|| client.get_or_init(downstream));
             let plan = plan.ok_or(Undecided)?;
             let Some(terms) = plan.queue else { continue };
             let arrival = Arrival { context, headers, meanwhile };
@@ -201,7 +201,7 @@ impl Limiter {
         }
         let client = OnceCell::new();
         let each = asked.iter().map(|(rule, account)| {
-            rule.charge(account, self.seed.as_ref(), headers, || client.get_or_init(downstream))
+            rule.charge(account, self.seed.as_ref(), headers, &|| client.get_or_init(downstream))
         });
         let paid: Option<(Vec<&'a Plan>, Vec<Charge<'a>>)> = each.collect();
         let (plans, charges) = paid.ok_or(Undecided)?;

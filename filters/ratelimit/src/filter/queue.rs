@@ -219,7 +219,7 @@ impl Limiter {
         let client = OnceCell::new();
         let fleets = self.fleet().filter(|_| rule.scope() == Scope::Fleet).map(|(_, member)| member.seed());
         let seed = fleets.as_ref().unwrap_or(&self.seed).as_ref();
-        match rule.place(account, seed, headers, || client.get_or_init(downstream)) {
+        match rule.place(account, seed, headers, &|| client.get_or_init(downstream)) {
             Some(place) => Seat::new(self, rule, plan, place).map(Some).ok_or(Undecided),
             None if fleets.is_some() => Ok(None),
             None => Err(Undecided),

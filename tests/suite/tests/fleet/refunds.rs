@@ -47,7 +47,7 @@ fn a_request_that_a_limit_behind_refuses_costs_the_fleet_nothing() {
 fn what_is_refused_behind_is_as_good_as_not_leased() {
     let store = Store::start();
     // A second's burst at an hour's refusals: without what comes back, the fortieth would find nothing.
-    let stage = stage(&store, r#"{"rate": "20/s", "burst": 20}"#, &format!("{PATIENT}"));
+    let stage = stage(&store, r#"{"rate": "20/s", "burst": 20}"#, PATIENT);
     assert_eq!(ask(&stage, "/limited", "alice"), 200, "{}", stage.envoy.log());
     for _ in 0..200 {
         let answer =
@@ -58,4 +58,21 @@ fn what_is_refused_behind_is_as_good_as_not_leased() {
         let after: u64 = answer.text("retry-after").unwrap().parse().unwrap();
         assert!(after > 3000, "{after}: {answer:?}\n{}", stage.envoy.log());
     }
+}
+
+#[test]
+fn what_is_refused_behind_costs_nothing_of_a_share_either() {
+    let users =
+        r#"{"state": {}, "scope": "fleet", "rules": [{"name": "users", "key": ["user"], "limit": {"rate": "3/h"}}]}"#;
+    let chain = Scenario::new(&[("ratelimit", users), ("ratelimit", UPSTREAM)]).workers(1).cluster("state");
+    chain.check(
+        "
+        # What is to be the bridge to Redis.
+        origin / 503
+        GET /limited x-weir-user=a -> 200
+        5 times GET /limited x-weir-user=a -> 429 retry-after>=3000
+        2 times GET /other x-weir-user=a -> 200
+        GET /other x-weir-user=a -> 429 retry-after<=1200
+        ",
+    );
 }

@@ -63,3 +63,54 @@ fn a_provider_that_is_asked_too_often_is_left_alone_however_it_says_so() {
         .replace("TRACK", track),
     );
 }
+
+#[test]
+fn what_never_leaves_costs_an_upstreams_limit_nothing() {
+    let search = "POST /api/spotify/search content-type=application/json";
+    let track = "GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW";
+    for when_empty in ["", r#", "when_empty": {"queue": {"max_wait": "1s"}}"#] {
+        let quota = format!(
+            r#"{{"rules": [{{"name": "spotify", "key": ["upstream"], "upstream": "spotify",
+                "limit": {{"rate": "3/h"{when_empty}}}}}]}}"#
+        );
+        check_chain(
+            &[("ratelimit", &quota), ("breaker", BREAKER), ("provider", ALL)],
+            &r#"
+            origin 200 body='{"id": "x", "name": "y", "artists": []}'
+            20 times SEARCH body='{"artist": 7}' -> 400 body.error.code=BAD_REQUEST
+            5 times GET /api/spotify/track/short -> 400
+            saw nothing
+            TRACK -> 200
+            # What has left was paid for, however it was answered: too often, and by a mistake twice.
+            origin 429 body=x
+            TRACK -> 429
+            SEARCH body=x -> 400
+            origin 500 body=x
+            TRACK -> 502
+            saw 3
+            TRACK -> 429 body.error.code=RATE_LIMITED retry-after>=1000
+            SEARCH body='{"artist": 7}' -> 429
+            saw nothing
+            "#
+            .replace("SEARCH", search)
+            .replace("TRACK", track),
+        );
+    }
+}
+
+#[test]
+fn what_an_open_breaker_answers_costs_an_upstreams_limit_nothing() {
+    let quota =
+        r#"{"rules": [{"name": "spotify", "key": ["upstream"], "upstream": "spotify", "limit": {"rate": "3/h"}}]}"#;
+    check_chain(
+        &[("ratelimit", quota), ("breaker", BREAKER)],
+        r"
+        origin 500
+        2 times GET /api/spotify/x -> 500
+        9 times GET /api/spotify/x -> 503 body.error.code=CIRCUIT_BREAKER_OPEN
+        saw 2
+        metric api_gateway_rate_limit_tokens{provider=spotify} 1
+        metric api_gateway_rate_limit_requests_total{provider=spotify,status=limited} 0
+        ",
+    );
+}
