@@ -4,6 +4,9 @@
 ENVOY_VERSION := 1.40.0
 AIOHTTP_VERSION := 3.14.5
 JSONSCHEMA_VERSION := 4.26.0
+# Validators of what is rendered for Istio and for the Gateway API.
+ISTIO_MODELS_VERSION := 3.0.1
+GATEWAY_MODELS_VERSION := 2.0.0
 # What is rendered is tried with each of these, too. The wheel of 1.38.3 has no Wasm.
 ENVOY_OLDER := 1.37.0 1.38.2 1.39.3
 BINDGEN_VERSION = $(shell sed -n '/^name = "wasm-bindgen"$$/{n;s/version = "\(.*\)"/\1/p;}' Cargo.lock)
@@ -25,7 +28,7 @@ NATIVE := target/native
 PACKAGE := target/package
 
 .DEFAULT_GOAL := help
-.PHONY: help run test unit node one bench lint format wasm package reproducible native tools targets envoy state load prometheus registry browser bindgen client schema
+.PHONY: help run test unit node one bench lint format wasm package reproducible native tools targets envoy state load prometheus registry browser bindgen client schema crds
 
 help: ## List these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -80,7 +83,7 @@ reproducible: package ## Make it once more of a copy of the tree in another fold
 native: ## Build the command line, the sandbox and the benchmark
 	cargo build --profile native --locked -p weir -p sandbox -p bench
 
-tools: targets envoy state load prometheus registry browser bindgen client schema
+tools: targets envoy state load prometheus registry browser bindgen client schema crds
 
 targets:
 	@for target in wasm32-wasip1 wasm32-unknown-unknown; do \
@@ -109,6 +112,16 @@ schema: .tools/schema-$(JSONSCHEMA_VERSION)/ready
 .tools/schema-$(JSONSCHEMA_VERSION)/ready:
 	python3 -m venv $(@D)
 	$(@D)/bin/pip install --quiet jsonschema==$(JSONSCHEMA_VERSION)
+	@touch $@
+
+# What objects of Istio and of the Gateway API are held against.
+CRDS := .tools/crds-$(ISTIO_MODELS_VERSION)-$(GATEWAY_MODELS_VERSION)
+crds: $(CRDS)/ready
+	@ln -sfn $(notdir $(CRDS)) .tools/crds
+
+$(CRDS)/ready:
+	npm install --silent --no-audit --no-fund --ignore-scripts --prefix $(@D) \
+	  @kubernetes-models/istio@$(ISTIO_MODELS_VERSION) @kubernetes-models/gateway-api@$(GATEWAY_MODELS_VERSION)
 	@touch $@
 
 state:

@@ -10,6 +10,7 @@ mod modules;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::process::Command;
 use std::thread;
@@ -59,7 +60,12 @@ fn policy(origin: SocketAddr, more: &str) -> String {
 
 /// How many of the requests since were answered so, at each proxy.
 fn statuses(seen: &[Seen], status: u16) -> Vec<usize> {
-    seen.iter().map(|seen| seen.statuses.iter().filter(|found| **found == status).count()).collect()
+    within(seen, &(status..=status))
+}
+
+/// How many were answered by any of these.
+fn within(seen: &[Seen], statuses: &RangeInclusive<u16>) -> Vec<usize> {
+    seen.iter().map(|seen| seen.statuses.iter().filter(|found| statuses.contains(found)).count()).collect()
 }
 
 #[test]
@@ -95,6 +101,18 @@ fn a_good_policy_reaches_all_and_a_bad_one_harms_the_first_step_and_is_gone() {
     assert!(code == Some(3) && said.contains(" requests are slow, and "), "{said}");
     assert!(started.elapsed() < GONE, "{:?}", started.elapsed());
     assert!(!fleet.state().exists());
+
+    // Nothing is where every request is sent to.
+    fleet.forget();
+    let (code, said) = fleet.roll(&policy("127.0.0.1:1".parse().unwrap(), ""), &[]);
+    assert!(
+        code == Some(3) && said.contains("edge-0: 100.0 % of ") && said.contains(" requests are errors, and "),
+        "{said}"
+    );
+    let seen = fleet.seen();
+    let errors = within(&seen, &(500..=599));
+    assert!(errors[0] >= 30 && errors[1..].iter().all(|count| *count == 0), "{errors:?}");
+    assert!(seen[0].harmed < GONE, "{:?}", seen[0].harmed);
 
     // The command dies, and another policy must wait for whoever goes on.
     fleet.forget();

@@ -7,7 +7,7 @@
 #[path = "targets/schema.rs"]
 mod schema;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use proxy::{Envoy, Origin, Reply, Request, client};
@@ -96,29 +96,33 @@ fn of_kind<'o>(objects: &'o [Json], kind: &str) -> Vec<&'o Json> {
     objects.iter().filter(|object| object["kind"] == kind).collect()
 }
 
-/// Keeps to the schemas; `known` are the kinds whose definitions there are.
+/// Keeps to the schemas, of which there is one for each of these kinds.
 #[track_caller]
-fn keeps_to_schemas(objects: &[Json], known: &[&str]) {
-    let Some(schemas) = Schemas::read() else { return };
-    let mut checked: Vec<&str> = Vec::new();
-    for object in objects {
-        let kind = object["kind"].as_str().unwrap();
-        let Some(mistakes) = schemas.mistakes(object) else { continue };
-        assert_eq!(mistakes, [""; 0], "{object:#}");
-        if !checked.contains(&kind) {
-            checked.push(kind);
+fn keeps_to_schemas(objects: &[Json], kinds: &[&str]) {
+    let schemas = Schemas::read();
+    let mut checked = BTreeSet::new();
+    for (object, mistakes) in objects.iter().zip(schemas.mistakes(objects)) {
+        if let Some(mistakes) = mistakes {
+            assert_eq!(mistakes, [""; 0], "{object:#}");
+            checked.insert(object["kind"].as_str().unwrap());
+        } else {
+            assert!(!schemas.is_whole(), "there is no schema of {}", object["kind"]);
         }
     }
-    checked.sort_unstable();
-    assert_eq!(checked, known);
+    assert!(!schemas.is_whole() || checked.iter().eq(kinds), "{checked:?}");
 }
+
+/// The kinds that are rendered for Istio.
+const OF_ISTIO: [&str; 5] = ["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"];
+/// And for Envoy Gateway, the last where paths are rewritten.
+const OF_ENVOY_GATEWAY: [&str; 6] =
+    ["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy", "HTTPRoute", "HTTPRouteFilter"];
 
 #[test]
 fn istio_accepts_what_is_rendered() {
-    let known = ["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"];
-    keeps_to_schemas(&for_istio(POLICY), &known);
+    keeps_to_schemas(&for_istio(POLICY), &OF_ISTIO);
     let objects = for_istio(&demo());
-    keeps_to_schemas(&objects, &known);
+    keeps_to_schemas(&objects, &OF_ISTIO);
     for cluster in ["weir_admin", "weir_metrics"] {
         assert!(!json!(objects).to_string().contains(cluster), "nothing leads to Envoy's administration");
     }
@@ -126,10 +130,9 @@ fn istio_accepts_what_is_rendered() {
 
 #[test]
 fn envoy_gateway_accepts_what_is_rendered() {
-    let known = ["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy"];
-    keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &known);
+    keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &OF_ENVOY_GATEWAY[..5]);
     let demo = for_envoy_gateway(&demo()).unwrap();
-    keeps_to_schemas(&demo, &known);
+    keeps_to_schemas(&demo, &OF_ENVOY_GATEWAY);
     let price = of_kind(&demo, "HTTPRouteFilter").into_iter().find(|one| one["metadata"]["name"] == "weir-pricing-1-1");
     let replaced = &price.unwrap()["spec"]["urlRewrite"]["path"]["replaceRegexMatch"];
     assert_eq!(*replaced, json!({"pattern": "^/?", "substitution": "/pricing/"}));
@@ -148,17 +151,35 @@ fn compositions_are_refused_where_there_is_no_way_back_into_the_proxy() {
 
 #[test]
 fn a_schema_refuses_what_is_not_in_it() {
-    let Some(schemas) = Schemas::read() else { return };
-    let of = |spec: Json| {
-        let object = json!({"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "spec": spec});
-        schemas.mistakes(&object).unwrap()
+    let described = Schemas::described();
+    let of = |kind: &str, spec: Json| {
+        let object = json!({"apiVersion": "gateway.envoyproxy.io/v1alpha1", "kind": kind, "spec": spec});
+        described.mistakes(&[object])[0].clone().unwrap()
     };
-    assert_eq!(of(json!({"url": "oci://x", "pluginConfig": {"anything": [1]}})), [""; 0]);
-    assert_eq!(of(json!({"url": 1})), ["spec.url: is no \"string\": 1"]);
-    assert_eq!(of(json!({"url": "x", "uri": "x"})), ["spec.uri: is not known"]);
-    assert_eq!(of(json!({"phase": "AUTHN"})), ["spec: \"url\" is missing"]);
-    assert!(of(json!({"url": "x", "phase": "LATE"}))[0].starts_with("spec.phase: \"LATE\" is none of"));
-    assert_eq!(of(json!({"url": ""})), ["spec.url: has 0"]);
+    let backend = |endpoint: Json| of("Backend", json!({"endpoints": [endpoint]}));
+    assert_eq!(backend(json!({"fqdn": {"hostname": "x", "port": 1}})), [""; 0]);
+    assert_eq!(
+        backend(json!({"fqdn": {"hostname": "x", "port": "1"}})),
+        ["spec.endpoints[0].fqdn.port: is no \"integer\": \"1\""]
+    );
+    assert_eq!(backend(json!({"name": "x"})), ["spec.endpoints[0].name: is not known"]);
+    assert_eq!(backend(json!({"fqdn": {"hostname": "x"}})), ["spec.endpoints[0].fqdn: \"port\" is missing"]);
+    assert_eq!(of("Backend", json!({"endpoints": []})), ["spec.endpoints: has 0"]);
+    let target = json!({"group": "x", "kind": "x", "name": "x"});
+    let merged = of("EnvoyPatchPolicy", json!({"type": "Merge", "targetRef": target}));
+    assert!(merged[0].starts_with("spec.type: \"Merge\" is none of"), "{merged:?}");
+    let config = json!({"wasm": [{"code": {"type": "Image"}, "config": {"anything": [1]}}]});
+    assert_eq!(of("EnvoyExtensionPolicy", config), [""; 0]);
+
+    let schemas = Schemas::read();
+    let rule = json!({"matches": [{"path": {"type": "Near", "value": "/"}}]});
+    let objects = [
+        json!({"apiVersion": "gateway.networking.k8s.io/v1", "kind": "HTTPRoute", "spec": {"rules": [rule]}}),
+        json!({"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "spec": {"phase": "LATE"}}),
+        json!({"apiVersion": "networking.istio.io/v1alpha3", "kind": "EnvoyFilter", "spec": {"configPatches": 1}}),
+    ];
+    let mistakes = schemas.mistakes(&objects);
+    assert!(!schemas.is_whole() || mistakes.iter().all(|found| !found.as_ref().unwrap().is_empty()), "{mistakes:?}");
 }
 
 #[test]
@@ -266,7 +287,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let extensions = extensions.map(|patch| &patch["patch"]["value"]["typed_config"]["config"]);
     let roots: Vec<_> = extensions.map(|config| (&config["name"], &config["root_id"])).collect();
     assert_eq!(roots[1], (&json!("quota"), &json!("ratelimit")), "a plugin's name is not its filter's");
-    keeps_to_schemas(&objects, &["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"]);
+    keeps_to_schemas(&objects, &OF_ISTIO);
 
     let settings = envoygateway::Settings { place, gateway: "eg".to_owned(), listener: "http".to_owned() };
     let objects = envoygateway::objects(&plan, &settings).unwrap();
@@ -277,7 +298,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let shared = operations.iter().map(|patch| &patch["operation"]).filter(|operation| operation["path"] == "vm_id");
     let shared: Vec<_> = shared.map(|operation| &operation["value"]).collect();
     assert_eq!(shared, [&json!("weir"); 7]);
-    keeps_to_schemas(&objects, &["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy"]);
+    keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY[..5]);
 }
 
 #[test]

@@ -142,7 +142,7 @@ impl Change<'_> {
             // not answer for a while.
             let now = refusals(kinds);
             let late: Vec<_> = kinds.iter().filter(|kind| versions.get(*kind) != Some(&text)).collect();
-            if late.is_empty() && now.as_ref() == Some(&known) && self.admin.warming() == 0 {
+            if late.is_empty() && now.as_ref() == Some(&known) && self.admin.warming() == Some(0) {
                 return Ok(());
             }
             let counts = known.iter().zip(now.iter().flatten());

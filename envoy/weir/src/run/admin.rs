@@ -29,13 +29,13 @@ impl Admin {
         self.ask("/ready").is_some_and(|body| body.trim() == "LIVE")
     }
 
-    /// How many listeners serve.
-    pub fn listeners(&self) -> u64 {
+    /// How many listeners serve; `None` where it does not answer.
+    pub fn listeners(&self) -> Option<u64> {
         self.number("listener_manager.total_listeners_active")
     }
 
-    /// How many listeners wait for something before they can serve.
-    pub fn warming(&self) -> u64 {
+    /// How many listeners wait for something before they can serve; `None` where it does not answer.
+    pub fn warming(&self) -> Option<u64> {
         self.number("listener_manager.total_listeners_warming")
     }
 
@@ -81,10 +81,9 @@ impl Admin {
         self.ask(&format!("/stats/prometheus?filter={filter}"))
     }
 
-    fn number(&self, name: &str) -> u64 {
-        let body = self.ask(&format!("/stats?filter=^{name}$")).unwrap_or_default();
-        let value = body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.trim().parse().ok());
-        value.unwrap_or_default()
+    fn number(&self, name: &str) -> Option<u64> {
+        let body = self.ask(&format!("/stats?filter=^{name}$"))?;
+        body.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")?.trim().parse().ok())
     }
 
     /// The body of an answer with status 200.

@@ -30,8 +30,8 @@ use crate::run::plan::Launch;
 /// Where `make wasm` puts the filters.
 pub const FILTERS: &str = "target/wasm";
 
-/// How long Envoy may take to start: it compiles five modules for each worker, perhaps on a busy machine.
-const START: Duration = Duration::from_mins(1);
+/// How long Envoy may take to start: it compiles nine modules, perhaps on a busy machine.
+const START: Duration = Duration::from_mins(2);
 
 /// What `weir run` is told.
 #[derive(Args, Debug)]
@@ -134,10 +134,11 @@ fn ready(envoy: &mut Child, folder: &Folder, events: &event::Events) -> Result<A
     let deadline = Instant::now() + START;
     while Instant::now() < deadline {
         envoy.check()?;
-        if let Some(admin) = folder.admin().filter(Admin::is_ready) {
-            // A filter that it has refused would leave a listener that answers 500.
-            let refused = admin.refusals().is_none_or(|counts| counts.values().any(|count| *count > 0));
-            return if refused || admin.listeners() == 0 {
+        if let Some(admin) = folder.admin().filter(Admin::is_ready)
+            && let (Some(refusals), Some(listeners)) = (admin.refusals(), admin.listeners())
+        {
+            // A filter that it has refused would leave a listener that answers 500; a listener, nobody at the port.
+            return if listeners == 0 || refusals.values().any(|count| *count > 0) {
                 Err(Failure::because("Envoy did not accept the configuration; its log says why"))
             } else {
                 Ok(admin)

@@ -1,16 +1,26 @@
 //! The projects' own schemas of their objects: read from their resource definitions, and kept to as strictly as by an API server
-//! that warns of nothing and refuses. What is written in the common expression language is not evaluated.
+//! that warns of nothing and refuses. What is written in the common expression language is not evaluated. Where the definitions are
+//! not at hand, and for what they have no word on, there are packages: validators of Istio's and the Gateway API's objects
+//! (`make crds`), and a description of what is rendered for Envoy Gateway beside this file.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 use serde_json::{Map, Value as Json};
 
-/// Schemas by kind and version.
-pub(crate) struct Schemas(HashMap<(String, String), Json>);
+/// Schemas by kind and version, and the folder of the packages.
+pub(crate) struct Schemas {
+    definitions: HashMap<(String, String), Vec<Json>>,
+    packages: Option<PathBuf>,
+}
+
+/// The version of what is described beside this file.
+const ENVOY_GATEWAY: &str = "gateway.envoyproxy.io/v1alpha1";
 
 /// The folder of resource definitions, which lies beside the project: `WEIR_CRDS`, or `shared/crds` in a folder above.
 fn folder() -> Option<PathBuf> {
@@ -22,13 +32,31 @@ fn folder() -> Option<PathBuf> {
 }
 
 impl Schemas {
-    /// All that are there; `None`, and a line that says so, where there is no such folder.
-    pub(crate) fn read() -> Option<Self> {
-        let Some(folder) = folder() else {
-            eprintln!("nothing is held against resource definitions: there are none; name their folder in WEIR_CRDS");
-            return None;
+    /// All that are there.
+    pub(crate) fn read() -> Self {
+        let mut schemas = Self::described();
+        if let Some(folder) = folder() {
+            schemas.add(&folder);
+        }
+        let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.tools/crds");
+        schemas.packages = packages.join("ready").is_file().then_some(packages);
+        let is_whole = schemas.packages.is_some();
+        assert!(is_whole || std::env::var_os("CI").is_none(), "`make crds` fetches the packages");
+        schemas
+    }
+
+    /// Those that are described beside this file.
+    pub(crate) fn described() -> Self {
+        let Json::Object(kinds) = yaml(include_str!("envoy-gateway.yaml")) else {
+            panic!("it has a schema for each kind")
         };
-        let mut schemas = HashMap::new();
+        let of_kind = |(kind, spec): (String, Json)| {
+            ((ENVOY_GATEWAY.to_owned(), kind), vec![serde_json::json!({"properties": {"spec": spec}})])
+        };
+        Self { definitions: kinds.into_iter().map(of_kind).collect(), packages: None }
+    }
+
+    fn add(&mut self, folder: &Path) {
         for entry in fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();
             if path.extension().is_none_or(|ending| ending != "yaml") {
@@ -39,22 +67,48 @@ impl Schemas {
             for version in definition["spec"]["versions"].as_array().unwrap() {
                 let name = format!("{}/{}", group.as_str().unwrap(), version["name"].as_str().unwrap());
                 let schema = version["schema"]["openAPIV3Schema"].clone();
-                schemas.insert((name, kind.as_str().unwrap().to_owned()), schema);
+                self.definitions.entry((name, kind.as_str().unwrap().to_owned())).or_default().push(schema);
             }
         }
-        assert!(!schemas.is_empty(), "there are no resource definitions in that folder");
-        Some(Self(schemas))
     }
 
-    /// What is wrong with an object; `None` where there is no schema of its kind.
-    pub(crate) fn mistakes(&self, object: &Json) -> Option<Vec<String>> {
+    /// What is wrong with each object; `None` where there is no schema of its kind.
+    pub(crate) fn mistakes(&self, objects: &[Json]) -> Vec<Option<Vec<String>>> {
+        let packages =
+            self.packages.as_ref().map_or_else(|| vec![None; objects.len()], |place| by_packages(place, objects));
+        let both = |(object, by_package): (&Json, Option<Vec<String>>)| {
+            let by_definition = self.by_definition(object);
+            let known = by_package.is_some() || by_definition.is_some();
+            known.then(|| [by_package, by_definition].into_iter().flatten().flatten().collect())
+        };
+        objects.iter().zip(packages).map(both).collect()
+    }
+
+    /// Whether there is a schema of every kind that is rendered.
+    pub(crate) fn is_whole(&self) -> bool {
+        self.packages.is_some()
+    }
+
+    fn by_definition(&self, object: &Json) -> Option<Vec<String>> {
         let name = |key: &str| object[key].as_str().unwrap().to_owned();
-        let schema = self.0.get(&(name("apiVersion"), name("kind")))?;
+        let schemas = self.definitions.get(&(name("apiVersion"), name("kind")))?;
         let mut mistakes = Vec::new();
-        // What every object has is the API server's own.
-        check(&object["spec"], &schema["properties"]["spec"], "spec", &mut mistakes);
+        for schema in schemas {
+            // What every object has is the API server's own.
+            check(&object["spec"], &schema["properties"]["spec"], "spec", &mut mistakes);
+        }
         Some(mistakes)
     }
+}
+
+/// What the packages' validators say.
+fn by_packages(place: &Path, objects: &[Json]) -> Vec<Option<Vec<String>>> {
+    let mut node = Command::new("node");
+    node.current_dir(place).args(["--input-type=module", "--eval", include_str!("models.mjs")]);
+    let mut node = node.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("node");
+    node.stdin.take().unwrap().write_all(Json::from(objects).to_string().as_bytes()).unwrap();
+    let output = node.wait_with_output().unwrap();
+    serde_json::from_slice(&output.stdout).expect("a list of what is wrong with each")
 }
 
 fn check(value: &Json, schema: &Json, path: &str, mistakes: &mut Vec<String>) {
