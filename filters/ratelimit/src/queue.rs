@@ -209,14 +209,14 @@ impl Line {
         }
     }
 
-    /// Takes out a caller's tickets of a worker that were called, in their order.
-    pub fn collect(&mut self, caller: u64, worker: u64) -> Vec<u32> {
+    /// Takes out a caller's tickets of a worker that were called, in their order, each with when that was.
+    pub fn collect(&mut self, caller: u64, worker: u64) -> Vec<(u32, Instant)> {
         let mut collected = Vec::new();
         self.places.retain(|place| {
             let Ticket { holder, caller: whose, .. } = place.ticket;
             let is_its = place.fate == Fate::Called && holder.worker == worker && whose == caller;
             if is_its {
-                collected.push(holder.context);
+                collected.push((holder.context, place.shown));
             }
             !is_its
         });

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use std::rc::Rc;
 use std::time::Duration;
 
-use policy::{Headers, Rejection};
+use policy::{Headers, Instant, Rejection};
 use proxy_wasm::types::Action;
 use shell::shared::{self, Change, Failure};
 use shell::stream;
@@ -58,8 +58,8 @@ impl Arrived<'_> {
 /// How a request's wait ends.
 #[derive(Clone, Copy)]
 enum End {
-    /// It is sent.
-    Called,
+    /// It is sent, which was paid for at that moment.
+    Called(Instant),
     /// It has waited for long enough, or has to go, and would have been sent after this long.
     Late(Duration),
     /// Nobody knows when it would be.
@@ -296,7 +296,7 @@ impl Limiter {
     fn collect(&self, line: &mut Line, seat: &Seat, terms: Terms, till: &Till<'_, '_>) -> Vec<(u32, End)> {
         let (worker, caller) = (self.lobby.worker, seat.caller());
         let mut ended: Vec<_> =
-            line.collect(caller, worker).into_iter().map(|context| (context, End::Called)).collect();
+            line.collect(caller, worker).into_iter().map(|(context, at)| (context, End::Called(at))).collect();
         let (now, count) = (self.lobby.seen.get(), ended.len());
         let waiting = self.lobby.waiting.borrow();
         for Waiting { ticket: Ticket { holder, .. }, since, .. } in waiting.iter().filter(|other| other.seat == *seat) {
@@ -323,7 +323,7 @@ impl Limiter {
     /// Ends a request's wait. A stream that cannot be selected has ended.
     fn end(&self, context: u32, end: End) {
         let Some(waiting) = self.lobby.take(context) else { return };
-        if !matches!(end, End::Called) {
+        if !matches!(end, End::Called(_)) {
             self.pay_back(&waiting.paid, waiting.paid_at);
         }
         if stream::select(context).is_err() {
@@ -332,9 +332,9 @@ impl Limiter {
         let headers = self.headers().unwrap_or_default();
         let asked = self.asked(&headers);
         let action = match end {
-            End::Called => {
+            End::Called(at) => {
                 let now = self.lobby.seen.get();
-                waiting.sent_at.set(now);
+                waiting.sent_at.set(at);
                 let wait = now.since(waiting.since);
                 let rule = self.config.rules.get(waiting.seat.rule);
                 let its = |(other, _): &&Asked<'_>| rule.is_some_and(|rule| std::ptr::eq(rule, *other));

@@ -43,7 +43,7 @@ pub(super) struct Receipt {
     has_waited: bool,
 }
 
-/// When the wait of a request has ended: the epoch while it has not, and where it ended unsent.
+/// When was paid what a request has waited for: the epoch while it has not, and where it ended unsent.
 pub(super) type SentAt = Rc<Cell<Instant>>;
 
 /// Everything that a request has paid, and when.

@@ -42,9 +42,13 @@ impl Shared {
                 tokens = pays.unwrap_or(tokens);
                 pays.is_some()
             });
-            line.collect(ALICE, worker)
+            contexts(line.collect(ALICE, worker))
         })
     }
+}
+
+fn contexts(collected: Vec<(u32, Instant)>) -> Vec<u32> {
+    collected.into_iter().map(|(context, _)| context).collect()
 }
 
 #[test]
@@ -178,7 +182,7 @@ fn callers_in_one_value_have_a_line_each_and_together_no_more_than_fits() {
     let mut tokens = 1;
     let called = line.at(1, |line| {
         line.call(2, &mut |_| std::mem::take(&mut tokens) > 0);
-        (line.collect(1, 1), line.collect(2, 1))
+        (contexts(line.collect(1, 1)), contexts(line.collect(2, 1)))
     });
     assert_eq!(called, (vec![], vec![20]));
     let mut full = Shared::default();
