@@ -45,7 +45,7 @@ unit: wasm
 
 # Some of the scenarios once more, with all filters out of one module.
 one: wasm
-	WEIR_ONE_MODULE=1 tests/run -p suite --test chain --test demo
+	WEIR_ONE_MODULE=1 tests/run -p suite --test chain --test demo --test breaker --test compose --test provider
 
 node: targets bindgen
 	cargo test --locked --target wasm32-unknown-unknown --lib $(PURE_PACKAGES)

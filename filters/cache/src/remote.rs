@@ -12,7 +12,8 @@
 //! with all its variants, and nothing is ever looked for.
 //!
 //! Keys expire when their object has been stale for as long as is configured; how much Redis holds is for Redis
-//! to bound (`maxmemory`, `allkeys-lru`). An object is an entry with its [envelope](crate::envelope): plain bytes for
+//! to bound (`maxmemory`). Where it keeps limits, too, it must be `noeviction`, and a full Redis takes no more objects
+//! until some expire; `allkeys-lru` is for one that keeps nothing else. An object is an entry with its [envelope](crate::envelope): plain bytes for
 //! webdis, base64 for Upstash.
 
 use policy::state::{Fault, Reply, Store};

@@ -42,6 +42,10 @@
 //! first answer ends it. Shares add up to one burst more for an outage, and where the burst is smaller than the number of
 //! proxies, one request each. A Redis that has lost its data begins with full buckets: a burst more, too.
 //!
+//! **How much Redis holds.** A caller's key ends when its debt does, so there are as many as callers were seen in the time that a full
+//! bucket takes to come back. Redis must not evict them (`maxmemory-policy noeviction`, which is its default): one that did would let
+//! who is over its limit begin anew. A full Redis then refuses the script, which is an answer like none: Redis is away.
+//!
 //! **Clocks.** Redis counts on its own clock; answers name lengths of time, which each proxy counts on its own.
 
 use std::fmt;

@@ -1,4 +1,5 @@
-//! The module of all filters: what it makes of a plugin that it does not know. All else is played with `WEIR_ONE_MODULE` set.
+//! The module of all filters: what it makes of a plugin that it does not know. Every scenario can be played with it: with
+//! `WEIR_ONE_MODULE` set, all filters come out of it.
 
 use suite::refuses;
 
