@@ -77,6 +77,8 @@ fn callers_are_limited_by_what_their_tier_holds() {
     check(&many, Counts { requests: 8, sent: 6, limited: 2, ..Counts::default() });
     let was = json!({"status": 429, "details": "weir_rate_limited"});
     check(&[at(0, &was)], Counts { requests: 1, sent: 1, was_limited: 1, ..Counts::default() });
+    let inside = [at(0, &nobody), at(1, &json!({"inside": true})), at(2, &json!({"inside": false}))];
+    check(&inside, Counts { requests: 2, sent: 2, ..Counts::default() });
 }
 
 #[test]

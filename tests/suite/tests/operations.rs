@@ -94,6 +94,9 @@ fn what_runs_is_documented_shown_and_watched() {
         questions.extend(dashboard::questions(WINDOW));
         questions.extend(alerts.iter().flat_map(|(name, asks)| inputs(asks).map(|input| (name.clone(), input))));
         assert_eq!(unanswered(&prometheus, &questions), Vec::<String>::new());
+        let recorded = documented.iter().filter(|metric| metric.is_recorded()).map(|metric| metric.name.clone());
+        let asked: Vec<_> = recorded.chain(dashboard::questions(WINDOW).into_iter().map(|(_, asked)| asked)).collect();
+        assert_eq!(strangers(&prometheus, &asked, &gateway.upstreams()), Vec::<String>::new(), "nobody's provider");
     });
     let wrong = table::compare(&documented, &gateway.envoy.prometheus(), &gateway.upstreams());
     assert_eq!(wrong, Vec::<String>::new(), "envoy/prometheus/README.md and Envoy disagree");
@@ -104,6 +107,19 @@ fn what_runs_is_documented_shown_and_watched() {
     down.push(("the store fails".to_owned(), failing.to_owned()));
     down.extend(AWAY.iter().map(|name| ("it moves".to_owned(), format!("{name} > 0"))));
     assert_eq!(unanswered(&prometheus, &down), Vec::<String>::new());
+}
+
+/// What is shown as a provider's, and is none's.
+fn strangers(prometheus: &Prometheus, asked: &[String], upstreams: &BTreeSet<String>) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for asked in asked {
+        for (labels, _) in prometheus.query(asked).unwrap_or_else(|why| panic!("{asked}: {why}")) {
+            let shown = ["provider", "envoy_cluster_name"].map(|label| labels[label].as_str().map(str::to_owned));
+            let strange = shown.into_iter().flatten().filter(|name| !upstreams.contains(name));
+            wrong.extend(strange.map(|name| format!("{name}: {asked}")));
+        }
+    }
+    wrong
 }
 
 /// The alerts that Prometheus has loaded, by their names, with what they ask.

@@ -72,7 +72,7 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
         "stream_idle_timeout": duration(clients.idle_timeout),
         "request_timeout": duration(clients.request_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
-        "access_log": log::loggers(plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
+        "access_log": log::loggers(side, plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
         "local_reply_config": reply::config(&guard::headers(plan.policy)),
         "http_filters": filters,
         "route_config": {

@@ -1,9 +1,11 @@
-//! The access log: one JSON object a line on standard output.
+//! The access log: one JSON object a line on standard output, for each request of a client. What filters ask for on their own has
+//! lines, too: which upstream failed behind a composed answer is said nowhere else. Those say `inside`, and no other line does.
 
 use policy::handover::state;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::typed;
+use crate::envoy::listener::Side;
+use crate::envoy::{set, typed};
 use crate::xds::rendering::MARK;
 
 /// One logger for each level, each with the requests of its level alone: a filter by status costs nothing, while a
@@ -11,7 +13,7 @@ use crate::xds::rendering::MARK;
 ///
 /// Where credentials are read from queries, the query is the one that the auth filter leaves without them. What is sent to
 /// one of `providers` has a query of ours, with a credential perhaps; it is not the client's, and is left out.
-pub fn loggers(reads_queries: bool, providers: &[&str]) -> Vec<Json> {
+pub fn loggers(side: Side, reads_queries: bool, providers: &[&str]) -> Vec<Json> {
     let query = match providers {
         _ if reads_queries => left(state::QUERY),
         [] => "%CEL(request.query)%".to_owned(),
@@ -23,7 +25,13 @@ pub fn loggers(reads_queries: bool, providers: &[&str]) -> Vec<Json> {
             format!("%CEL({} ? '' : request.query)%", any.join(" || "))
         }
     };
-    let logger = |level, filter: &Json, ids| logger(level, filter, ids, &query);
+    let logger = |level, filter: &Json, ids| {
+        let mut line = line(level, ids, &query);
+        if side == Side::Inner {
+            set(&mut line, "inside", true);
+        }
+        logger(filter, &line)
+    };
     let answered = ["%RESP(X-REQUEST-ID)%".to_owned(), "%RESP(X-CORRELATION-ID)%".to_owned()];
     let unanswered = [left(state::REQUEST_ID), left(state::CORRELATION_ID)];
     vec![
@@ -35,9 +43,9 @@ pub fn loggers(reads_queries: bool, providers: &[&str]) -> Vec<Json> {
     ]
 }
 
-fn logger(level: &str, filter: &Json, ids: &[String; 2], query: &str) -> Json {
+fn logger(filter: &Json, line: &Json) -> Json {
     let kind = "envoy.extensions.access_loggers.stream.v3.StdoutAccessLog";
-    let config = typed(kind, json!({"log_format": {"json_format": line(level, ids, query)}}));
+    let config = typed(kind, json!({"log_format": {"json_format": line}}));
     json!({"name": "envoy.access_loggers.stdout", "filter": filter, "typed_config": config})
 }
 

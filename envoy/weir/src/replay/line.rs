@@ -24,6 +24,8 @@ pub struct Line {
     pub was_cached: bool,
     /// Whether a filter refused it, so that nobody knows what the upstream would have said.
     pub was_refused: bool,
+    /// Whether a filter asked for it on its own, and no client did: a part of a composed answer, a refresh.
+    pub is_inside: bool,
 }
 
 impl Line {
@@ -48,6 +50,7 @@ impl Line {
             status: json.get("status")?.as_u64()?.try_into().ok()?,
             was_cached: text("cache").is_some_and(|said| said.split(';').any(|part| part.trim() == "hit")),
             was_refused: text("details").is_some_and(|details| details.starts_with(policy::handover::DETAILS_PREFIX)),
+            is_inside: json.get("inside").and_then(Json::as_bool) == Some(true),
         })
     }
 }

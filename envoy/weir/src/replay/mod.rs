@@ -56,7 +56,7 @@ const WINDOW: usize = 8192;
 pub struct Replayed {
     /// Who would have met what.
     pub tally: Tally,
-    /// Lines that were read.
+    /// Lines that were read, but for those of requests that no client sent.
     pub lines: u64,
     /// Those of them that were no line of an access log.
     pub broken: u64,
@@ -114,8 +114,12 @@ pub fn replay(gateway: &Gateway<'_>, mut log: impl BufRead) -> io::Result<Replay
         if bytes.trim_ascii().is_empty() {
             continue;
         }
+        let line = Line::parse(&bytes);
+        if line.as_ref().is_some_and(|line| line.is_inside) {
+            continue;
+        }
         replayed.lines += 1;
-        match Line::parse(&bytes) {
+        match line {
             Some(line) => window.push(Reverse((line.at, replayed.lines, Entry(line)))),
             None => replayed.broken += 1,
         }

@@ -62,6 +62,19 @@ fn the_dashboard_has_the_expected_panels_and_a_row_for_each_filter() {
 }
 
 #[test]
+fn each_panel_stands_below_the_row_that_it_is_listed_in() {
+    // Grafana takes a panel for one of the row before it in the list, wherever it is drawn.
+    let dashboard = read();
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let places = panels.iter().map(|panel| (panel["gridPos"]["y"].as_u64().expect("a number"), &panel["title"]));
+    let places: Vec<_> = places.collect();
+    assert!(places.is_sorted_by_key(|(y, _)| *y), "{places:?}");
+    let row = panels.iter().position(|panel| panel["title"] == "What Could Not Be Undone").expect("the panel");
+    let row = panels[..row].iter().rfind(|panel| panel["type"] == "row").expect("a row");
+    assert_eq!(row["title"], "compose");
+}
+
+#[test]
 fn no_panel_lies_on_another() {
     let dashboard = read();
     let panels = dashboard["panels"].as_array().expect("panels");

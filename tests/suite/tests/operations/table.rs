@@ -44,6 +44,11 @@ impl Metric {
         }
     }
 
+    /// Whether Prometheus makes it of others.
+    pub(crate) fn is_recorded(&self) -> bool {
+        self.kind == "recorded"
+    }
+
     /// The types of the names under which Envoy announces it.
     fn announced(&self) -> Vec<(String, String)> {
         match self.kind.as_str() {
