@@ -34,6 +34,7 @@
 //! | `issuers[].max_age` | how long after `iat`, which there must be then, a token is believed, at most 366 days | – |
 //! | `issuers[].require_expiry` | whether there must be an `exp`; `false` needs a `max_age` | `true` |
 //! | `issuers[].required_claims` | claims that there must be besides | `[]` |
+//! | `issuers[].user_prefix` | what stands before this issuer's users in `x-weir-user`: where there are several issuers, one's `alice` need not be the other's | – |
 //! | `permissions` | rules by name: what a caller must be, see below | `{}` |
 //! | `routes` | the first that matches says `required`, `optional` or `off` in `auth`, and what its callers must be in `allow`: a rule, the name of a permission, or a list of which all must hold | `[]` |
 //! | `default` | what holds where none matches | `required` |

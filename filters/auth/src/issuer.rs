@@ -5,6 +5,7 @@ use policy::ConfigError;
 use crate::algorithm::Algorithms;
 use crate::expectation::Expectation;
 use crate::fetch::Fetch;
+use crate::identity::is_safe;
 use crate::key::Environment;
 use crate::keyset::KeySet;
 use policy::fields::Fields;
@@ -14,6 +15,8 @@ use policy::json::Json;
 pub struct Issuer {
     /// What `iss` must be, byte for byte.
     pub name: String,
+    /// What is put before its users, so that they are told apart from another issuer's of the same name.
+    pub user_prefix: String,
     /// What its tokens must say besides.
     pub expectation: Expectation,
     /// What it signs with: its keys are for nothing else.
@@ -45,12 +48,16 @@ impl Issuer {
         if name.is_empty() {
             return Err(ConfigError::at("issuer", "must not be empty"));
         }
+        let user_prefix = fields.text("user_prefix")?.unwrap_or_default();
+        if !user_prefix.is_empty() && !is_safe(&user_prefix) {
+            return Err(ConfigError::at("user_prefix", "must be text that a header can carry"));
+        }
         let expectation = Expectation::read(&mut fields)?;
         let algorithms = algorithms(&mut fields)?;
         let keys =
             Keys::read(fields.object("jwks")?, algorithms, environment).map_err(|mistake| mistake.inside("jwks"))?;
         fields.end()?;
-        Ok(Self { name, expectation, algorithms, keys })
+        Ok(Self { name, user_prefix, expectation, algorithms, keys })
     }
 }
 

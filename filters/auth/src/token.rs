@@ -119,7 +119,7 @@ fn read(
     times: Times,
 ) -> Result<Verified, Refusal> {
     let window = issuer.expectation.check(members, times)?;
-    let identity = Identity::read(&config.claims, &config.default_tier, &config.attributes, members)?;
+    let mut identity = Identity::read(&config.claims, &config.default_tier, &config.attributes, members)?;
     let granted = config.permissions.decide(&Subject {
         kind: Some(Kind::Token),
         issuer: &issuer.name,
@@ -136,6 +136,8 @@ fn read(
     };
     let named = Named { token: jti, subject: Some(&identity.user), key };
     let marks = Marks::of_token(&config.seed, &issuer.name, &named, window.issued);
+    // Revocations name an issuer's users as the issuer does.
+    identity.user.insert_str(0, &issuer.user_prefix);
     Ok(Verified { identity, granted, marks, key: None, window })
 }
 

@@ -22,8 +22,8 @@ pub mod header {
     /// The id of the caller's API key, as `auth` found; absent where it showed something else. Removed from whatever a
     /// client sends.
     pub const API_KEY: &str = "x-weir-api-key";
-    /// On a response: what answered in the place of an upstream that is not asked, `static` or `upstream`. The cache stores
-    /// no such answer, and sends what it has stored instead where it may.
+    /// On a response: what answered in the place of an upstream that is not asked, `static`, `upstream` or, while it is to be
+    /// left alone, `cooldown`. The cache stores no such answer, and sends what it has stored instead where it may.
     pub const FALLBACK: &str = "x-weir-fallback";
     /// Proves that a request is the cache's own, which refreshes what is stored; the cache takes it off whatever it says.
     pub const REFRESH: &str = "x-weir-refresh";

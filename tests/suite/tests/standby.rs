@@ -195,6 +195,29 @@ fn what_is_stored_stands_in_while_the_upstream_is_left_alone_and_what_is_new_aft
     outage(&gateway, ("/b/x", &gateway.b), reply(500, "broken"), 503);
 }
 
+#[test]
+fn what_may_be_stale_by_its_own_word_stands_in_while_the_upstream_is_left_alone() {
+    let gateway = Gateway::start("retry: off, slow_down: {learn: [retry_after]}", "", ", cache: {shared: true}");
+    let stored = "max-age=1, stale-if-error=3600";
+    gateway.a.answer(None, reply(200, "old").header("cache-control", stored));
+    assert_eq!(gateway.ask("/api/x").body, b"old");
+    gateway.a.answer(None, reply(429, "slow").header("retry-after", "60"));
+    assert_eq!(gateway.ask("/api/y").status, 429);
+    let is_stale = Deadline::after(PATIENCE).wait_until(|| {
+        let answer = gateway.ask("/api/x");
+        assert_eq!((answer.status, answer.body.as_slice()), (200, b"old".as_slice()));
+        answer.text("cache-status").is_some_and(|said| said.contains("stale-if-error"))
+    });
+    assert!(is_stale, "it is never stale");
+    let answer = gateway.ask("/api/z");
+    assert_eq!(
+        (answer.status, answer.text("x-weir-fallback").as_deref()),
+        (429, Some("cooldown")),
+        "nothing is stored"
+    );
+    assert_eq!(gateway.received(), [2, 0]);
+}
+
 /// A third party that is asked four times for one request.
 const RETRIED: &str = "retry: {times: 3, wait: 5ms, longest_wait: 10ms}, \
                        breaker: {consecutive_failures: 1, open_for: 300ms, close_after: 1}";

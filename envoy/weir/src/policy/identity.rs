@@ -111,7 +111,7 @@ impl Identity {
                 issuer.set(key, Draft::of(node));
             }
         }
-        for key in ["algorithms", "typ", "max_age", "require_expiry", "required_claims"] {
+        for key in ["algorithms", "typ", "max_age", "require_expiry", "required_claims", "user_prefix"] {
             if let Some(node) = fields.optional(key) {
                 issuer.set(key, Draft::of(node));
             }

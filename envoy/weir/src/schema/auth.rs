@@ -84,6 +84,7 @@ fn issuer(key_sets: Json) -> Json {
         ("max_age", period(), "How long after `iat` a token is believed."),
         ("require_expiry", flag(), "Whether there must be an `exp`. Default: true."),
         ("required_claims", list(text()), "Claims that there must be besides."),
+        ("user_prefix", text(), "What stands before its users in `x-weir-user`."),
     ])
 }
 

@@ -1,10 +1,12 @@
 //! The cache filter: the routes whose answers are kept.
 
+use serde_json::Value as Json;
+
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::envoy::internal;
 use crate::policy::route::Auth;
-use crate::policy::{Policy, Route};
+use crate::policy::{Identity, Policy, Route};
 use crate::translate::{admin, options};
 
 /// The filter's configuration.
@@ -56,10 +58,27 @@ fn isolation(policy: &Policy, route: &Route, cache: &Draft, mistakes: &mut Mista
     let Some(word) = word.filter(|word| matches!(*word, "user" | "tier")) else { return };
     let expected = if policy.identity.is_none() {
         "an `identity`, by which callers are told apart"
+    } else if word == "user" && policy.identity.as_ref().is_some_and(shares_names) {
+        let wrong = "`isolate: user` takes users of several issuers for one, where they are called alike";
+        let expected = "a `user_prefix` of each issuer, none of which begins with another";
+        mistakes.add(&cache.locate("isolate"), wrong, expected);
+        return;
     } else if route.auth == Some(Auth::Off) {
         "`auth: required` or `auth: optional` on this route"
     } else {
         return;
     };
     mistakes.add(&cache.locate("isolate"), format!("`isolate: {word}` has nobody to tell apart"), expected);
+}
+
+/// Whether two issuers can hand on the same user.
+fn shares_names(identity: &Identity) -> bool {
+    let json = identity.draft.to_json();
+    let issuers = json.get("issuers").and_then(Json::as_array).map_or([].as_slice(), Vec::as_slice);
+    let prefix = |issuer: &Json| issuer.get("user_prefix").and_then(Json::as_str).unwrap_or_default().to_owned();
+    let prefixes: Vec<_> = issuers.iter().map(prefix).collect();
+    let begins = |(index, prefix): (usize, &String)| {
+        prefixes.iter().enumerate().any(|(other, name)| other != index && name.starts_with(prefix.as_str()))
+    };
+    prefixes.iter().enumerate().any(begins)
 }

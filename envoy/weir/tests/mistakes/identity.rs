@@ -146,3 +146,28 @@ fn whoever_is_told_apart_must_have_been_judged() {
         ),
     ]);
 }
+
+#[test]
+fn a_cache_for_users_needs_issuers_whose_users_have_names_of_their_own() {
+    let policy = |word: &str, issuers: &[(&str, &str)]| {
+        let key = "jwks: {keys: [{kty: OKP, crv: Ed25519, x: 11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo}]}";
+        let issuers: Vec<_> =
+            issuers.iter().map(|(name, more)| format!("{{issuer: {name}, audiences: [a], {key}{more}}}")).collect();
+        let route = format!("{{match: GET /a, upstream: a, cache: {{isolate: {word}}}}}");
+        let identity = format!("identity: {{jwt: [{}]}}\n", issuers.join(", "));
+        GOOD.replace("{match: GET /a, upstream: a}", &route) + &identity
+    };
+    let expected: &[&str] =
+        &["5:49 `isolate: user` takes users of several issuers for one, where they are called alike | \
+                              a `user_prefix` of each issuer, none of which begins with another"];
+    let (a, ab, b) = (", user_prefix: a", ", user_prefix: ab", ", user_prefix: b");
+    check(&[
+        (&policy("user", &[("i", "")]), &[]),
+        (&policy("user", &[("i", a), ("j", b)]), &[]),
+        (&policy("user", &[("i", ""), ("j", "")]), expected),
+        (&policy("user", &[("i", a), ("j", "")]), expected),
+        (&policy("user", &[("i", a), ("j", a)]), expected),
+        (&policy("user", &[("i", ab), ("j", b), ("k", a)]), expected),
+        (&policy("tier", &[("i", ""), ("j", "")]), &[]),
+    ]);
+}

@@ -323,6 +323,10 @@ fn a_mistake_in_a_list_is_said_with_its_index() {
             "issuers[0].audiences: is missing; an empty list accepts tokens that are for anybody",
         ),
         (r#"{"issuers": [{"issuer": "", "audiences": []}]}"#.into(), "issuers[0].issuer: must not be empty"),
+        (
+            r#"{"issuers": [{"issuer": "i", "user_prefix": " a", "audiences": []}]}"#.into(),
+            "issuers[0].user_prefix: must be text that a header can carry",
+        ),
         (r#"{"issuers": [{"issuer": "i", "audiences": [7]}]}"#.into(), "issuers[0].audiences[0]: must be a string"),
         (r#"{"issuers": [{"issuer": "i", "audiences": []}]}"#.into(), "issuers[0].jwks.keys: must have 1 to 64 keys"),
         (

@@ -54,6 +54,20 @@ fn an_audience_may_stand_among_others() {
 }
 
 #[test]
+fn the_users_of_two_issuers_are_not_each_other() {
+    let issuer = |name: &str, prefix: &str| {
+        let issuer = sample::issuer(name, "[]", &[sample::jwk(Algorithm::Hs256)]);
+        issuer.replacen('{', &format!(r#"{{"user_prefix":"{prefix}","#), 1)
+    };
+    let config = sample::read(&format!(r#"{{"issuers":[{},{}]}}"#, issuer("i", "one|"), issuer("j", "two|")));
+    let of = |name: &str| token(Algorithm::Hs256, &CLAIMS.replace(r#""i""#, &format!("{name:?}")));
+    let opened = |name: &str| open(&config, &Keyring::default(), &of(name), &Crates).unwrap();
+    assert_eq!(["i", "j"].map(|name| opened(name).identity.user), ["one|alice", "two|alice"]);
+    let plain = open(&sample::config(""), &Keyring::default(), &of("i"), &Crates).unwrap();
+    assert!(opened("i").marks == plain.marks, "it is revoked by the name that its issuer knows");
+}
+
+#[test]
 fn a_bad_header_is_refused_by_name() {
     let rows = [
         (r#"{"alg":"none","kid":"HS256"}"#, Refusal::Algorithm),

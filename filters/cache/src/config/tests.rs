@@ -24,6 +24,17 @@ fn a_configuration_has_defaults() {
 }
 
 #[test]
+fn a_request_waits_briefly_for_the_second_level() {
+    let level = |l2: &str| {
+        let json = format!(r#"{{"state": {{}}, "l2": {l2}}}"#);
+        let level = Config::from_json(json.as_bytes()).unwrap().level.unwrap();
+        [level.budget, level.refresh].map(|length| length.as_millis())
+    };
+    assert_eq!(level("{}"), [20, 500]);
+    assert_eq!(level(r#"{"budget": "50ms", "refresh": "1s"}"#), [50, 1000]);
+}
+
+#[test]
 fn bytes_are_a_number_or_a_text() {
     for (json, sets) in [
         (r#"{"budget_bytes": 67108864}"#, 233),

@@ -156,7 +156,11 @@ impl Stream {
             if let Some(meter) = limiter.cooldowns.meters.get(index) {
                 meter.refused.increment();
             }
-            return Err(limiter.reject(&Rejection::RateLimited { retry_after }, headers, &[]));
+            return Err(limiter.reject(
+                &Rejection::RateLimited { retry_after },
+                headers,
+                &[(header::FALLBACK, "cooldown")],
+            ));
         }
         self.heeded = Heeded::Headers(index);
         if upstream.learn.has(Learn::LASTFM)

@@ -14,7 +14,7 @@ use crate::store::Store;
 /// A cache whose second level speaks this dialect.
 fn config(dialect: &str) -> String {
     format!(
-        r#"{{"state": {{"env": "STATE_PASSWORD", "dialect": "{dialect}", "timeout": "1s"}},
+        r#"{{"state": {{"env": "STATE_PASSWORD", "dialect": "{dialect}", "timeout": "10s"}},
             "l2": {{"budget": "500ms", "refresh": "200ms"}},
             "routes": [{{"match": {{"prefix": "/alone/"}}, "l2": false}},
                 {{"match": {{"prefix": "/search"}}, "isolate": "tier", "body": {{"key": "json"}}}}, {{"match": {{}}, "purge_key_sha256": "{KEY}"}}]}}"#

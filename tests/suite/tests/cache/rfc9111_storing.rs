@@ -28,6 +28,20 @@ fn a_status_is_stored_where_its_meaning_allows_it() {
 }
 
 #[test]
+fn what_is_immutable_is_fresh_for_as_long_as_it_says() {
+    // RFC 8246 §2
+    plain(
+        r#"
+        origin /a 200 cache-control="max-age=60, immutable" body=x
+        GET /a -> 200 cache-status~stored
+        GET /a -> 200 body=x cache-status~hit
+        origin /b 200 cache-control=immutable body=x
+        2 times GET /b -> 200 cache-status~fwd=uri-miss !cache-status~stored
+    "#,
+    );
+}
+
+#[test]
 fn a_guess_is_made_for_the_statuses_that_allow_it() {
     // §4.2.2; cache-tests: heuristic-*
     let mut lines = String::new();

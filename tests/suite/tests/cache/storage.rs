@@ -58,6 +58,11 @@ fn a_broken_or_oversized_body_is_not_stored() {
         origin /cut 200 cache-control=max-age=60 body=abcdef
         GET /cut -> 200 body=abcdef cache-status="weir; fwd=uri-miss; stored"
         GET /cut -> 200 body=abcdef cache-status~hit
+        origin /half 200 cache-control=max-age=60 body=abc body=def cut
+        GET /half -> cut
+        origin /half 200 cache-control=max-age=60 body=abc body=def
+        GET /half -> 200 body=abcdef cache-status="weir; fwd=uri-miss; stored"
+        GET /half -> 200 body=abcdef cache-status~hit
         origin /large 200 cache-control=max-age=60 body="x"*2000
         2 times GET /large -> 200 cache-status="weir; fwd=uri-miss; detail=size"
         origin /long 200 cache-control=max-age=60 body="x"*600 body="y"*600
