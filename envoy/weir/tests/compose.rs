@@ -58,6 +58,35 @@ fn a_mistake_in_a_composition_is_shown_where_it_stands() {
     }
 }
 
+#[test]
+fn each_call_of_a_composition_has_a_route_that_is_not_composed() {
+    for (call, is_taken) in [
+        ("GET /x/${path/id}", true),
+        ("GET /x/a", true),
+        ("GET /x/a-${path/id}?q=/z/${path/id}", true),
+        ("GET /y?z", true),
+        ("GET /${path/id}", true),
+        ("GET /y/$$/${path/id?\"/?\"}", false),
+        ("POST /x/${path/id}", false),
+        ("GET /x/", false),
+        ("GET /x/a/", false),
+        ("GET /y/", false),
+        ("GET /z/${path/id}", false),
+        ("GET /of/a", true),
+        ("GET /composed", false),
+    ] {
+        let more = "  - {match: {prefix: /of, hosts: ['*.a'], headers: {x-k: v}}, upstream: a}
+  - {match: GET /composed, compose: {name: y, steps: [{name: s, call: GET /y}], answer: '${s}'}}\n";
+        for step in ["call: 'CALL'", "call: GET /y, undo: {call: 'CALL'}"] {
+            let step = step.replace("CALL", call);
+            let routes = GOOD.replacen("call: 'GET /x/${path/id}'", &step, 1) + more;
+            let report = read(&routes).err().unwrap_or_default();
+            let expected = if is_taken { String::new() } else { format!("no route takes the call `{call}`") };
+            assert!(report.contains(&expected) && report.is_empty() == is_taken, "{step}: {report}");
+        }
+    }
+}
+
 /// How an order of two products ends by a policy that is shipped, where each price is answered like this.
 fn ordered(policy: &str, prices: [&str; 2]) -> Result<compose::value::Value, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(policy);
