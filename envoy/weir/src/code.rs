@@ -33,6 +33,7 @@ pub enum Code {
     UnknownUpstream,
     UnknownVariable,
     OpenBatch,
+    UnroutedCall,
     UnreachableRoute,
     MissingCluster,
     OldEnvoy,
@@ -67,7 +68,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 35] = [
+pub const TABLE: [Row; 36] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -94,6 +95,12 @@ pub const TABLE: [Row; 35] = [
         "E007",
         "open-batch",
         "What a batch asks for is not judged again, so its callers would reach what they may not ask for alone.",
+    ),
+    (
+        Code::UnroutedCall,
+        "E008",
+        "unrouted-call",
+        "The proxy itself answers such a call with 404, by which an `undo` looks as if there were nothing left to take back.",
     ),
     (
         Code::UnreachableRoute,

@@ -4,7 +4,10 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use std::path::Path;
+use std::time::Duration;
 
+use compose::failure::Outcome;
+use compose::run::{Action, Answer, Inputs, Run};
 use serde_json::Value;
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, bootstrap};
@@ -52,6 +55,98 @@ fn a_mistake_in_a_composition_is_shown_where_it_stands() {
     ] {
         let report = read(&GOOD.replacen(right, wrong, 1)).err().unwrap_or_else(|| panic!("{wrong} is good"));
         assert!(report.contains(said), "{wrong}: {report}");
+    }
+}
+
+#[test]
+fn each_call_of_a_composition_has_a_route_that_is_not_composed() {
+    for (call, is_taken) in [
+        ("GET /x/${path/id}", true),
+        ("GET /x/a", true),
+        ("GET /x/a-${path/id}?q=/z/${path/id}", true),
+        ("GET /y?z", true),
+        ("GET /${path/id}", true),
+        ("GET /y/$$/${path/id?\"/?\"}", false),
+        ("POST /x/${path/id}", false),
+        ("GET /x/", false),
+        ("GET /x/a/", false),
+        ("GET /y/", false),
+        ("GET /z/${path/id}", false),
+        ("GET /of/a", true),
+        ("GET /composed", false),
+    ] {
+        let more = "  - {match: {prefix: /of, hosts: ['*.a'], headers: {x-k: v}}, upstream: a}
+  - {match: GET /composed, compose: {name: y, steps: [{name: s, call: GET /y}], answer: '${s}'}}\n";
+        for step in ["call: 'CALL'", "call: GET /y, undo: {call: 'CALL'}"] {
+            let step = step.replace("CALL", call);
+            let routes = GOOD.replacen("call: 'GET /x/${path/id}'", &step, 1) + more;
+            let report = read(&routes).err().unwrap_or_default();
+            let expected = if is_taken { String::new() } else { format!("no route takes the call `{call}`") };
+            assert!(report.contains(&expected) && report.is_empty() == is_taken, "{step}: {report}");
+        }
+    }
+}
+
+/// How an order of two products ends by a policy that is shipped, where each price is answered like this.
+fn ordered(policy: &str, prices: [&str; 2]) -> Result<compose::value::Value, String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(policy);
+    let variable = |_: &str| Some("dGhlIHNlY3JldCBvZiB0aGUgdGVzdHMsIGluIGJhc2U2NHVybA".to_owned());
+    let reading = Reading { variable: Some(&variable), ..Reading::default() };
+    let document = document::read(&path, &std::fs::read(&path).unwrap(), &reading);
+    let document = document.map_err(|refused| refused.render(false)).unwrap();
+    let filter = document.filters.iter().find(|filter| filter.name == "compose").unwrap();
+    let config = compose::Config::from_json(filter.config.to_string().as_bytes()).unwrap();
+    let value = |json: &str| compose::value::Value::parse(json.as_bytes()).unwrap();
+    let inputs = Inputs {
+        request: value(r#"{"correlation_id": "0123456789"}"#),
+        path: value("{}"),
+        body: value(r#"{"items": [{"productId": "a", "quantity": 1}, {"productId": "b", "quantity": 1}]}"#),
+    };
+    let now = policy::Instant::from_unix_seconds(100);
+    let plan = config.named("order").unwrap();
+    let mut run = Run::new(plan, inputs, "run".to_owned(), now, Duration::from_mins(1));
+    let (mut actions, mut prices) = (Vec::new(), prices.into_iter());
+    run.go_on(now, &mut actions);
+    loop {
+        let mut more = Vec::new();
+        for action in actions {
+            match action {
+                Action::Send(request) => {
+                    let is_price = request.path == "/api/v1/prices/calculate";
+                    let body = if is_price { prices.next().unwrap() } else { r#"{"reservationId": "R"}"# };
+                    let outcome = Outcome::Answer { status: 200, body: body.into(), retry_after: None };
+                    run.hear(request.token, &outcome, now, &mut more);
+                }
+                Action::Answer(Answer::Made(answer, _)) => return Ok(answer),
+                Action::Answer(Answer::Failed(failure, _)) => return Err(failure.reason),
+                Action::Keep | Action::Forget | Action::Alarm(_) => {}
+            }
+        }
+        assert!(!more.is_empty(), "nothing more is done");
+        actions = more;
+    }
+}
+
+#[test]
+fn a_price_without_a_currency_is_in_dollars_and_those_of_one_order_are_in_the_same() {
+    for policy in ["demo.yaml", "products.yaml"] {
+        for (prices, expected) in [
+            ([r#"{"finalPrice": 1.1}"#, r#"{"finalPrice": 2}"#], Some(("3.1", "USD"))),
+            (
+                [r#"{"finalPrice": 1, "currency": "EUR"}"#, r#"{"finalPrice": 2, "currency": "EUR"}"#],
+                Some(("3", "EUR")),
+            ),
+            ([r#"{"finalPrice": 1}"#, r#"{"finalPrice": 2, "currency": "USD"}"#], Some(("3", "USD"))),
+            ([r#"{"finalPrice": 1}"#, r#"{"finalPrice": 2, "currency": "EUR"}"#], None),
+            ([r#"{"finalPrice": 1}"#, r#"{"price": 2}"#], None),
+        ] {
+            let answer = ordered(policy, prices).map(|answer| {
+                let json = |name: &str| answer.member(name).unwrap().to_json();
+                (json("totalPrice"), json("currency"))
+            });
+            let expected = expected.map(|(total, currency)| (total.to_owned(), format!("{currency:?}")));
+            assert_eq!(answer.clone().ok(), expected, "{policy} {prices:?}: {answer:?}");
+        }
     }
 }
 

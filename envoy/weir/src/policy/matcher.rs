@@ -61,6 +61,11 @@ impl Matcher {
             }
             Draft::of(node)
         };
+        Self::of_draft(draft, mistakes)
+    }
+
+    /// Reads what `match` stands for, written out.
+    pub fn of_draft(draft: Draft, mistakes: &mut Mistakes) -> Option<Self> {
         let parse = |json: &[u8]| {
             let raw: RawMatch = policy::config::read(json)?;
             Ok((raw.clone(), policy::Match::try_from(raw)?))

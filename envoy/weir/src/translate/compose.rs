@@ -1,13 +1,15 @@
 //! The compose filter: the routes whose answers are made of several calls.
 
+use serde_json::Value as Json;
+
 use crate::code::Code;
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::envoy::internal;
 use crate::gateway::written;
 use crate::policy::batch::Call;
 use crate::policy::route::Auth;
-use crate::policy::{Policy, Route, sample};
+use crate::policy::{Matcher, Policy, Route, sample};
 use crate::translate::{options, ratelimit};
 
 /// The filter's name in the chain.
@@ -42,8 +44,58 @@ fn entry(policy: &Policy, route: &Route, mistakes: &mut Mistakes) -> Option<Draf
         entry.set("batch", batch);
         route.calls.iter().for_each(|call| note_reach(policy, route, call, mistakes));
     }
+    note_unrouted(policy, &entry, mistakes);
     entry.set("match", route.matcher.draft.clone());
     Some(entry)
+}
+
+/// Notes the calls of a composition that no route takes. Composed routes take none: they answer clients alone.
+fn note_unrouted(policy: &Policy, composition: &Draft, mistakes: &mut Mistakes) {
+    let routes = policy.routes.iter().filter(|route| route.compose.is_none()).map(|route| &route.matcher);
+    let routes: Vec<_> = routes.collect();
+    let steps = composition.clone().take("steps");
+    for mut step in steps.iter().flat_map(Draft::items).cloned() {
+        let undo = step.take("undo").and_then(|mut undo| undo.take("call"));
+        for call in step.take("call").into_iter().chain(undo) {
+            let Json::String(line) = call.to_json() else { continue };
+            // What is no call is left to the filter to say.
+            let Some(asked) = asked(&line, call.span()) else { continue };
+            let depth = sample::depth(routes.iter().copied().chain([&asked]));
+            if routes.iter().all(|route| sample::of_both(&asked, route, depth).is_empty()) {
+                let wrong = format!("no route takes the call `{line}`");
+                let expected = "calls take the policy's own routes; one for calls alone has `inside: true`";
+                mistakes.add_as(Code::UnroutedCall, call.span(), wrong, expected);
+            }
+        }
+    }
+}
+
+/// What a call asks for, as a route would say it: a segment with a place in it may be any.
+fn asked(line: &str, span: &Span) -> Option<Matcher> {
+    const PLACE: char = ' ';
+    let (method, mut rest) = line.split_once(' ')?;
+    let mut target = String::new();
+    while let Some((before, after)) = rest.split_once('$') {
+        target.push_str(before);
+        let (read, after) = match after.strip_prefix('{') {
+            Some(place) => (PLACE, place.split_once('}')?.1),
+            None => ('$', after.strip_prefix('$')?),
+        };
+        target.push(read);
+        rest = after;
+    }
+    target.push_str(rest);
+    let path = target.split_once('?').map_or(target.as_str(), |(path, _)| path);
+    let segment = |segment| if str::contains(segment, PLACE) { "{place}" } else { segment };
+    let (key, path) = if path.contains(PLACE) {
+        ("template", path.split('/').map(segment).collect::<Vec<_>>().join("/"))
+    } else {
+        ("path", path.to_owned())
+    };
+    let mut draft = Draft::object(span);
+    draft.set("methods", Draft::list(vec![Draft::leaf(method, span)], span));
+    draft.set(key, Draft::leaf(path, span));
+    Matcher::of_draft(draft, &mut Mistakes::default())
 }
 
 /// Whether what a batch asks for has to pass its caller's own limit: one request may not be a way to send fifty.

@@ -67,6 +67,12 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "a batch could ask for `GET /used` by `GET /used`, which asks for more",
         ),
         route(
+            Code::UnroutedCall,
+            "- {match: GET /b, compose: {name: b, answer: 1, steps: [{name: s, call: GET /used, undo: {call: GET /unused}}]}}",
+            "GET /unused",
+            "no route takes the call `GET /unused`",
+        ),
+        route(
             Code::OpenWrite,
             "- {match: GET|PUT /b, upstream: a, auth: off}",
             "GET|PUT",

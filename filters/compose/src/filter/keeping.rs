@@ -53,33 +53,28 @@ impl Plugin {
         })
     }
 
-    /// Writes a run down as it is now; `Err` where another worker has taken it over.
+    /// Writes a run down as it is now; `Err` where it is not, since another worker has taken the run over or the store failed.
     pub(super) fn write_down(&self, running: &Running, now: Instant) -> Result<(), ()> {
         let Some(slot) = running.slot else { return Ok(()) };
-        let bytes = journal::held(&entry(running).to_bytes(), self.asker, now);
-        let mut is_own = false;
-        change(&slot_key(slot), &mut |stored| {
-            is_own = journal::is_own(stored, self.asker);
-            if is_own {
-                stored.clone_from(&bytes);
-            }
-            is_own
-        });
-        if is_own { Ok(()) } else { Err(()) }
+        self.replace(slot, &journal::held(&entry(running).to_bytes(), self.asker, now))
     }
 
-    /// Strikes a run out: it is done, or taken back. `Err` where another worker has taken it over.
+    /// Strikes a run out: it is done, or taken back. `Err` where it still stands there, for another worker to take it back.
     pub(super) fn strike_out(&self, running: &mut Running) -> Result<(), ()> {
         let Some(slot) = running.slot.take() else { return Ok(()) };
-        let mut is_own = false;
-        change(&slot_key(slot), &mut |stored| {
-            is_own = journal::is_own(stored, self.asker);
+        self.replace(slot, b"")
+    }
+
+    /// Puts this in the place of what stands in a slot of this worker's; `Err` where that did not happen.
+    fn replace(&self, slot: u32, bytes: &[u8]) -> Result<(), ()> {
+        let has_changed = change(&slot_key(slot), &mut |stored| {
+            let is_own = journal::is_own(stored, self.asker);
             if is_own {
-                stored.clear();
+                bytes.clone_into(stored);
             }
             is_own
         });
-        if is_own { Ok(()) } else { Err(()) }
+        if has_changed { Ok(()) } else { Err(()) }
     }
 
     /// Says that this worker's runs have a worker, and that their keys are theirs.

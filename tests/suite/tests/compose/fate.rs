@@ -1,5 +1,6 @@
 //! What becomes of an order whose client leaves, whose upstream is silent, or whose worker dies.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::scenario;
@@ -87,6 +88,43 @@ fn another_worker_takes_back_what_a_dead_one_did() {
     let keys: Vec<_> =
         host.arrivals().iter().map(|arrival| arrival.headers.first("idempotency-key").map(<[u8]>::to_vec)).collect();
     assert_eq!(keys[0], keys[1], "the same request again");
+}
+
+/// Memory that fails in the middle of an order: what is not written down is not done, and what is not struck out is not confirmed.
+#[test]
+fn an_order_that_cannot_be_written_down_is_taken_back_whole() {
+    let (mut confirmed, mut released_at_most) = (Vec::new(), 0);
+    for changes in 0..12 {
+        let mut stage = scenario().host().expect("the host starts");
+        let reserved = whole(201, r#"{"reservationId":"RES-1"}"#);
+        suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), reserved);
+        suite::stage::Stage::answer(&mut stage, Some("/pricing/calculate"), whole(200, r#"{"finalPrice":1}"#));
+        suite::stage::Stage::answer(&mut stage, Some("/inventory/release"), whole(200, "{}"));
+        let host = &mut stage.host;
+        host.limit_shared_changes(changes);
+        let order = host.send(0, Request::new("POST", "/api/v1/orders").body(ORDER)).stream;
+        host.advance(Duration::from_millis(10));
+        let status = host.exchange(order).status();
+        let done = |host: &host::Host, path: &str| -> BTreeSet<String> {
+            let calls = host.arrivals().iter().filter(|arrival| arrival.path() == path);
+            let keys = calls.filter_map(|arrival| arrival.header("idempotency-key"));
+            keys.filter_map(|key| Some(key.rsplit_once('-')?.0.to_owned())).collect()
+        };
+        let before = done(host, "/inventory/reserve");
+        host.limit_shared_changes(usize::MAX);
+        for _ in 0..20 {
+            host.advance(Duration::from_secs(1));
+        }
+        let released = done(host, "/inventory/release");
+        match status {
+            Some(200) => assert!(released.is_empty(), "{changes}: a confirmed order is released"),
+            status => assert_eq!((status, &released), (Some(503), &before), "{changes}: {:?}", host.log()),
+        }
+        confirmed.push(status == Some(200));
+        released_at_most = released_at_most.max(released.len());
+    }
+    assert_eq!((confirmed[0], confirmed[11], released_at_most), (false, true, 2));
+    assert!(confirmed.is_sorted(), "{confirmed:?}");
 }
 
 fn text(bytes: &[u8]) -> String {
