@@ -54,6 +54,7 @@ pub enum Code {
     UnusedPermission,
     GenerousLimit,
     OtherCredential,
+    LongWait,
     SharedAnswers,
     IdleCache,
     StoredDespite,
@@ -67,7 +68,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 35] = [
+pub const TABLE: [Row; 36] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -190,6 +191,12 @@ pub const TABLE: [Row; 35] = [
         "W310",
         "other-credential",
         "A provider that is shown something else than it looks for answers nobody.",
+    ),
+    (
+        Code::LongWait,
+        "W311",
+        "long-wait",
+        "To Envoy, a request without a body that waits in line is still arriving, and it has so long and no longer for that.",
     ),
     (
         Code::SharedAnswers,
