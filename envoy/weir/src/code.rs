@@ -55,6 +55,7 @@ pub enum Code {
     UnusedPermission,
     GenerousLimit,
     OtherCredential,
+    LongWait,
     SharedAnswers,
     IdleCache,
     StoredDespite,
@@ -197,6 +198,12 @@ pub const TABLE: [Row; 36] = [
         "W310",
         "other-credential",
         "A provider that is shown something else than it looks for answers nobody.",
+    ),
+    (
+        Code::LongWait,
+        "W311",
+        "long-wait",
+        "To Envoy, a request without a body that waits in line is still arriving, and it has so long and no longer for that.",
     ),
     (
         Code::SharedAnswers,

@@ -5,6 +5,8 @@
 
 #[path = "render/acceptance.rs"]
 mod acceptance;
+#[path = "render/breaker.rs"]
+mod breaker;
 #[path = "render/guard.rs"]
 mod guard;
 #[path = "render/limits.rs"]

@@ -4,6 +4,7 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use proxy::{Answer, Client, Envoy, Origin, Reply, Request, client};
 use serde_json::{Value as Json, json};
@@ -29,6 +30,10 @@ routes:
 ",
         origin.address()
     );
+    run(&policy)
+}
+
+fn run(policy: &str) -> Envoy {
     let document = document::read(Path::new("p"), policy.as_bytes(), &Reading::default()).unwrap();
     let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
     let wasm = std::env::var_os("WEIR_WASM_DIR").map_or_else(built, PathBuf::from);
@@ -168,5 +173,50 @@ fn every_line_of_the_access_log_has_the_contracts_fields() {
     }
     for field in ["timestamp", "tier", "duration_ms", "cache", "breaker", "trace_id"] {
         assert!(line.get(field).is_some(), "{field} of {line}");
+    }
+}
+
+/// An Envoy whose clients have `period` for their requests, in front of an upstream that is asked every other second.
+fn paced(origin: &Origin, period: &str) -> Envoy {
+    run(&format!(
+        "
+version: 1
+listen: 127.0.0.1:0
+clients: {{request_timeout: {period}}}
+upstreams:
+  up: {{url: 'http://{}', internal: true, limit: {{rate: 30/m, burst: 1, queue: {{max_wait: 10s, max_requests: 5}}}}}}
+routes:
+  - {{match: GET|PUT /up/*, upstream: up, auth: off}}
+  - {{match: POST /batch, auth: off, compose: {{name: batch, deadline: 10s, batch: {{calls: ['GET /up/*']}}}}}}
+",
+        origin.address()
+    ))
+}
+
+#[test]
+fn envoy_cuts_off_who_has_no_body_and_waits_in_line_but_nobody_within_the_proxy() {
+    let origin = Origin::start();
+    let ask = |envoy: &Envoy, request: &Request| client::call(envoy.address(), request).unwrap();
+    let batch = Request::new("POST", "/batch").header("content-type", "application/json");
+    let batch = batch.body(r#"{"requests": [{"method": "GET", "path": "/up/x"}]}"#);
+    for (period, request, is_cut_off) in [
+        ("1s", Request::get("/up/x"), true),
+        ("5s", Request::get("/up/x"), false),
+        ("1s", Request::new("PUT", "/up/x").body("some"), false),
+        ("1s", batch, false),
+    ] {
+        let envoy = paced(&origin, period);
+        assert_eq!(ask(&envoy, &Request::get("/up/first")).status, 200);
+        let answer = ask(&envoy, &request);
+        if is_cut_off {
+            check(&answer, 504, "TIMEOUT");
+            assert!(envoy.wait_for_log(r#""details":"request_overall_timeout""#), "{}", envoy.log());
+            continue;
+        }
+        let body = String::from_utf8_lossy(&answer.body);
+        assert_eq!((answer.status, body.contains("TIMEOUT")), (200, false), "{period}: {body}");
+        let arrivals = origin.arrivals();
+        let [.., first, last] = arrivals.as_slice() else { panic!("{arrivals:?}") };
+        assert!(*last - *first > Duration::from_secs(1), "it has not waited: {arrivals:?}");
     }
 }

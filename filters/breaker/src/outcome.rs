@@ -108,12 +108,13 @@ impl Author {
 /// `now`, in seconds since the Unix epoch. What cannot be read says nothing.
 pub fn retry_after(value: &[u8], now: u64) -> Duration {
     let value = value.trim_ascii();
-    let number = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
-    let seconds = match number.map(str::parse) {
-        Some(Ok(seconds)) => seconds,
-        _ => date::parse(value, now).unwrap_or(now).saturating_sub(now),
-    };
-    Duration::from_secs(seconds)
+    let is_number = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
+    Duration::from_secs(if is_number {
+        // More than fits is still a long time.
+        std::str::from_utf8(value).ok().and_then(|digits| digits.parse().ok()).unwrap_or(u64::MAX)
+    } else {
+        date::parse(value, now).unwrap_or(now).saturating_sub(now)
+    })
 }
 
 /// What a stream that has ended says, by Envoy's `response.flags`: a failure where Envoy says that the upstream let it down,
@@ -242,7 +243,8 @@ mod tests {
             ("1.5", 0),
             ("", 0),
             ("soon", 0),
-            ("99999999999999999999999", 0),
+            ("18446744073709551616", u64::MAX),
+            ("99999999999999999999999", u64::MAX),
         ] {
             assert_eq!(retry_after(value.as_bytes(), NOW), Duration::from_secs(expected), "{value}");
         }

@@ -135,6 +135,43 @@ fn a_breaker_that_is_stuck_open_is_reset_for_all_workers() {
 }
 
 #[test]
+fn a_reset_closes_each_of_an_upstream_s_breakers() {
+    let breakers = r#"{"breakers": {"s": {"consecutive_failures": 1, "open_for": "1h", "per": "route"},
+                                    "t": {"consecutive_failures": 1, "open_for": "1h", "per": {"header": "x-tenant"}}},
+        "routes": [{"match": {"prefix": "/t"}, "upstream": "t"}, {"match": {"prefix": "/a"}, "upstream": "s", "name": "a"},
+                   {"match": {"prefix": "/b"}, "upstream": "s", "name": "b"}]}"#;
+    four(
+        &[("admin", BY_ROLE), ("breaker", breakers)],
+        r"
+        origin 500
+        GET /a -> 500
+        GET /b -> 500
+        GET /t x-tenant=a -> 500
+        GET /t x-tenant=b -> 500
+        GET /t -> 500
+        origin 200
+        2 times GET /a -> 503
+        2 times GET /b -> 503
+        2 times GET /t x-tenant=a -> 503
+        eventually GET /health -> 200 body.circuit_breakers.s.state=open body.circuit_breakers.t.state=open
+        POST /admin/circuit-breakers/s/reset OPERATOR -> 200
+        eventually GET /a -> 200
+        4 times GET /a -> 200
+        4 times GET /b -> 200
+        GET /t x-tenant=a -> 503 body.error.code=CIRCUIT_BREAKER_OPEN
+        GET /t x-tenant=b -> 503
+        GET /t -> 503
+        POST /admin/circuit-breakers/t/reset OPERATOR -> 200
+        eventually GET /t x-tenant=a -> 200
+        eventually GET /t x-tenant=b -> 200
+        eventually GET /t -> 200
+        4 times GET /t x-tenant=b -> 200
+        4 times GET /t -> 200
+    ",
+    );
+}
+
+#[test]
 fn a_breaker_is_forced_and_all_are_reset() {
     four(
         &[("admin", BY_ROLE), ("breaker", BREAKERS)],

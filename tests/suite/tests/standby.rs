@@ -218,6 +218,20 @@ fn what_may_be_stale_by_its_own_word_stands_in_while_the_upstream_is_left_alone(
     assert_eq!(gateway.received(), [2, 0]);
 }
 
+#[test]
+fn an_upstream_that_never_answers_opens_its_breaker_once_its_time_is_over() {
+    let gateway =
+        Gateway::start("timeout: 300ms, retry: off, breaker: {consecutive_failures: 1, open_for: 1h}", "", "");
+    gateway.a.answer(None, reply(200, "late").held());
+    for (status, code) in [(504, "TIMEOUT"), (503, "CIRCUIT_BREAKER_OPEN"), (503, "CIRCUIT_BREAKER_OPEN")] {
+        let answer = gateway.ask("/api/x");
+        let body = String::from_utf8_lossy(&answer.body);
+        assert!(answer.status == status && body.contains(&format!(r#""code":"{code}""#)), "{} {body}", answer.status);
+    }
+    assert_eq!(gateway.received(), [1, 0]);
+    gateway.a.release(None);
+}
+
 /// A third party that is asked four times for one request.
 const RETRIED: &str = "retry: {times: 3, wait: 5ms, longest_wait: 10ms}, \
                        breaker: {consecutive_failures: 1, open_for: 300ms, close_after: 1}";
@@ -252,6 +266,18 @@ fn a_client_cannot_say_how_often_its_request_is_retried() {
     let request = Request::get("/api/x").header("x-envoy-max-retries", "0").header("x-envoy-retry-on", "5xx");
     assert_eq!(gateway.send(&request).status, 503);
     assert_eq!(gateway.received(), [3, 0]);
+}
+
+#[test]
+fn what_another_try_would_not_change_is_sent_once() {
+    let gateway = Gateway::start("retry: {times: 2, wait: 5ms, longest_wait: 10ms}", "", "");
+    let mut received = 0;
+    for (method, status, tries) in [("GET", 404, 1), ("GET", 400, 1), ("POST", 503, 1), ("GET", 503, 3)] {
+        gateway.a.answer(None, reply(status, "no"));
+        assert_eq!(gateway.send(&Request::new(method, "/api/x")).status, status);
+        received += tries;
+        assert_eq!(gateway.received(), [received, 0], "{method} {status}");
+    }
 }
 
 #[test]

@@ -70,7 +70,6 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
             "initial_connection_window_size": 1 << 20,
         },
         "stream_idle_timeout": duration(clients.idle_timeout),
-        "request_timeout": duration(clients.request_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
         "access_log": log::loggers(side, plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
         "local_reply_config": reply::config(&guard::headers(plan.policy)),
@@ -82,6 +81,10 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
             "response_headers_to_remove": guard::removed(plan.policy),
         },
     });
+    if side == Side::Outer {
+        // A request without a body that waits in a filter is "not received" until it is let go. Inside, nobody sends slowly.
+        set(&mut manager, "request_timeout", duration(clients.request_timeout));
+    }
     if let Some(tracing) = tracing::config(plan.policy) {
         set(&mut manager, "tracing", tracing);
         set(&mut manager, "request_id_extension", tracing::apart());

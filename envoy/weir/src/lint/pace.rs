@@ -1,5 +1,6 @@
 //! Limits and the queues behind them, retries, and how long anybody waits.
 
+use policy::Period;
 use ratelimit::limit::Limits;
 use ratelimit::queue::Terms;
 use ratelimit::rule::Rule;
@@ -30,7 +31,9 @@ fn queue_of_upstream(policy: &Policy, rule: &Rule, found: &mut Mistakes) {
     let Some((_, taker)) = rule.shared_bucket() else { return };
     let limit = policy.upstream(rule.name()).and_then(|upstream| upstream.limit.as_ref());
     let Some(limit) = limit.and_then(|limit| limit.items().first()) else { return };
-    queue(&format!("for `{}`", rule.name()), terms, taker.limits, limit, found);
+    let whose = format!("for `{}`", rule.name());
+    queue(&whose, terms, taker.limits, limit, found);
+    wait(&whose, terms, limit, policy, found);
 }
 
 /// Each caller of a tier has a queue of its own.
@@ -39,7 +42,9 @@ fn queues_of_tiers(gateway: &Gateway<'_>, found: &mut Mistakes) {
     for (name, tier) in &gateway.policy.tiers {
         let plan = rule.plan_of(&name.value);
         if let Some((plan, terms)) = plan.and_then(|plan| Some((plan, plan.queue.as_ref()?))) {
-            queue(&format!("for one caller of `{}`", name.value), terms, &plan.limits, tier, found);
+            let whose = format!("for one caller of `{}`", name.value);
+            queue(&whose, terms, &plan.limits, tier, found);
+            wait(&whose, terms, tier, gateway.policy, found);
         }
     }
 }
@@ -53,16 +58,34 @@ fn queue(whose: &str, terms: &Terms, limits: &Limits, said: &Draft, found: &mut 
         return;
     }
     // A number that nobody has said is nobody's mistake.
-    let paths = ["queue", "when_empty.queue"].map(|queue| format!("{queue}.max_requests"));
-    let pointer = |path: &String| format!("/{}", path.replace('.', "/"));
-    let Some(path) = paths.iter().find(|path| said.to_json().pointer(&pointer(path)).is_some()) else { return };
-    let (at, most) = (said.locate(path), served.max(1));
+    let Some(path) = paths(said, "max_requests").next() else { return };
+    let (at, most) = (said.locate(&path), served.max(1));
     let wrong = format!(
         "{} may wait {whose}, but only {served} can be sent within {} s",
         terms.max_requests,
         terms.max_wait.as_secs_f32()
     );
     found.add_as(Code::LongQueue, &at, wrong, format!("say `max_requests: {most}`, or let them wait for longer"));
+}
+
+/// A queue in which a request may wait for longer than Envoy lets it arrive.
+fn wait(whose: &str, terms: &Terms, said: &Draft, policy: &Policy, found: &mut Mistakes) {
+    let most = policy.clients.request_timeout;
+    if terms.max_wait < most.length() {
+        return;
+    }
+    let path = paths(said, "max_wait").chain(paths(said, "max_requests")).next().unwrap_or_default();
+    let longest = Period::of(terms.max_wait);
+    let wrong = format!("a request may wait {whose} for {longest}, but one without a body is cut off after {most}");
+    let fix = format!("say `clients: {{request_timeout: …}}` of more than {longest}, or a shorter `max_wait`");
+    found.add_as(Code::LongWait, &said.locate(&path), wrong, fix);
+}
+
+/// Where a limit or a tier says this of its queue.
+fn paths(said: &Draft, key: &'static str) -> impl Iterator<Item = String> {
+    let json = said.to_json();
+    let is_said = move |path: &String| json.pointer(&format!("/{}", path.replace('.', "/"))).is_some();
+    ["queue", "when_empty.queue"].into_iter().map(move |queue| format!("{queue}.{key}")).filter(is_said)
 }
 
 fn retries(upstream: &Upstream, found: &mut Mistakes) {

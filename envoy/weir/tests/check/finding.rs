@@ -108,6 +108,22 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "9 may wait for one caller of `pro`, but only 3",
         ),
         upstream(
+            Code::LongWait,
+            "p: {url: https://p.example, limit: {rate: 60/m, queue: {max_wait: 1m, max_requests: 6}}}",
+            to_p,
+            "1m, max_requests",
+            "a request may wait for `p` for 1m, but one without a body is cut off after 1m",
+        ),
+        of(
+            Code::LongWait,
+            &[(
+                "MORE",
+                "clients: {request_timeout: 2s}\ntiers: {anonymous: {per_second: 2, burst: 4}, pro: {per_second: 1, queue: {max_wait: 3s, max_requests: 2}}}",
+            )],
+            "3s, max_requests",
+            "a request may wait for one caller of `pro` for 3s, but one without",
+        ),
+        upstream(
             Code::UnlimitedProvider,
             "p: {url: https://p.example, profile: acousticbrainz}",
             to_p,
