@@ -17,12 +17,13 @@ use super::text;
 /// What the demo does without, and is to be counted.
 fn with_all(policy: &str, store: &str) -> String {
     let state = format!("state: {{store: redis, url: \"http://{store}\", password: {{env: STATE_PASSWORD}}}}");
-    let issuer = "  jwt:\n    - {issuer: https://other.example/, audiences: [gateway], \
+    let issuer = "  jwt:\n    - {issuer: https://other.example/, audiences: [gateway], user_prefix: \"other:\", \
                   jwks: {url: \"http://127.0.0.1:9400/id/jwks.json\"}}\n";
     let changes = [
         ("state: {store: memory}", state.as_str()),
         ("  realm: gateway\n", "  realm: gateway\n  revocation: {unavailable_after: 5s}\n"),
         ("  jwt:\n", issuer),
+        ("issuer: https://id.weir.example/\n", "issuer: https://id.weir.example/\n      user_prefix: \"id:\"\n"),
         ("cache: {budget_bytes: 64MiB}", "cache: {budget_bytes: 64MiB, l2: {}}"),
         ("limit: {rate: 10/s, burst: 20}", "limit: {rate: 10/s, burst: 20, scope: fleet}"),
         ("close_after: 3}", "close_after: 3, fallback: {static: {status: 200, body: \"{}\"}}}"),
