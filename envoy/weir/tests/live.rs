@@ -8,10 +8,13 @@
 mod gateway;
 #[path = "live/modules.rs"]
 mod modules;
+#[path = "render/older.rs"]
+mod older;
 #[path = "live/watched.rs"]
 mod watched;
 
 use std::fs;
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -20,7 +23,7 @@ use std::time::Duration;
 
 use gateway::Gateway;
 use modules::{filters, only, with_other_code};
-use proxy::{Client, Origin, Reply, Request};
+use proxy::{Client, Options, Origin, Reply, Request};
 
 /// How long a load keeps its connections, in seconds: changes come while they are open.
 const LOAD: &str = "4";
@@ -233,6 +236,37 @@ fn what_is_refused_leaves_the_policy_that_serves_and_says_why() {
     gateway.rollback().serves();
     assert_eq!(statuses(), old);
     gateway.rollback().ended(2, "there is nothing to go back to");
+}
+
+#[test]
+fn older_envoys_follow_a_folder_as_the_newest_does() {
+    let origin = Origin::start();
+    origin.answer(None, Reply::status(200).body("x"));
+    let filters = only(&["auth", "ratelimit"]);
+    let policy = |timeout: &str, path: &str| {
+        format!(
+            "version: 1\nlisten: 127.0.0.1:0\ntiers: {{anonymous: {{per_day: 10}}}}\n\
+             upstreams: {{up: {{url: 'http://{}', internal: true, timeout: {timeout}}}}}\n\
+             routes: [{{match: /plain/*, upstream: up, limit: off}}, {{match: {path}, upstream: up}}]\n",
+            origin.address()
+        )
+    };
+    let follows = |program: PathBuf| {
+        let options = Options { program, ..Options::default() };
+        let gateway = Gateway::start_with(&policy("5s", "/one"), filters.path(), &options);
+        let left = |path: &str| gateway.get(path).text("x-ratelimit-remaining");
+        assert_eq!(left("/one").as_deref(), Some("9"));
+        let load = Load::start(&gateway, &["-c", "2", "-m", "2"], "/plain/x");
+        gateway.apply(&policy("6s", "/two"), &[]).serves();
+        assert_eq!((gateway.get("/one").status, left("/two").as_deref()), (404, Some("8")));
+        gateway.apply(&secret(&origin), &[]).ended(3, "Envoy has refused the filter `auth` with its configuration");
+        assert_eq!(left("/two").as_deref(), Some("7"));
+        gateway.rollback().serves();
+        assert_eq!((left("/one").as_deref(), gateway.get("/two").status), (Some("6"), 404));
+        let (good, lost) = load.counted();
+        assert!(lost.is_empty() && good > 100, "{good} are good: {lost}\n{}", gateway.log());
+    };
+    thread::scope(|scope| older::older().into_iter().for_each(|program| drop(scope.spawn(|| follows(program)))));
 }
 
 #[test]

@@ -11,6 +11,8 @@ mod breaker;
 mod guard;
 #[path = "render/limits.rs"]
 mod limits;
+#[path = "render/older.rs"]
+mod older;
 #[path = "render/operation.rs"]
 mod operation;
 #[path = "render/parties.rs"]

@@ -24,6 +24,8 @@ const START: Duration = Duration::from_mins(1);
 /// How Envoy is started.
 #[derive(Clone, Debug)]
 pub struct Options {
+    /// Which Envoy: [`program`], where nothing else is said.
+    pub program: PathBuf,
     /// The number of workers.
     pub concurrency: usize,
     /// As in `warning,wasm:info`: the general level, then levels of components.
@@ -37,7 +39,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let log_level = "warning,wasm:info,main:error".to_owned();
-        Self { concurrency: 2, log_level, environment: Vec::new(), arguments: Vec::new() }
+        Self { program: program(), concurrency: 2, log_level, environment: Vec::new(), arguments: Vec::new() }
     }
 }
 
@@ -59,7 +61,7 @@ impl Envoy {
 
     /// Starts Envoy as the options say.
     pub fn start_with(bootstrap: &str, options: &Options) -> Result<Self, Failure> {
-        let program = program();
+        let program = &options.program;
         if !program.is_file() {
             let reason = format!("Envoy is not at {}: run `make test`, or set WEIR_ENVOY", program.display());
             return Err(Failure { reason, log: String::new() });
@@ -76,7 +78,7 @@ impl Envoy {
         // Access logs are read by tests; the default is ten seconds.
         arguments.extend(["--file-flush-interval-msec", "10"].map(OsString::from));
         arguments.extend(options.arguments.iter().map(OsString::from));
-        let mut child = Child::start("Envoy", &program, &arguments, &options.environment, folder)?;
+        let mut child = Child::start("Envoy", program, &arguments, &options.environment, folder)?;
         let deadline = Deadline::after(START);
         let admin = child.wait_for("its administration port", deadline, || {
             fs::read_to_string(&admin_file).ok()?.trim().parse::<SocketAddr>().ok()

@@ -28,6 +28,8 @@ pub fn followed(plan: &Plan<'_>, folder: &Path) -> Json {
     };
     let mut bootstrap = frame(plan);
     set(&mut bootstrap, "node", json!({"id": NAME, "cluster": NAME}));
+    // A rollout judges by latencies, which Envoy brings up to date only then; its default is five seconds.
+    set(&mut bootstrap, "stats_flush_interval", json!("1s"));
     set(&mut bootstrap, "dynamic_resources", json!({"lds_config": source(LISTENERS), "cds_config": source(CLUSTERS)}));
     bootstrap
 }

@@ -3,10 +3,11 @@
 //! 1. The policy is checked; [`fleet`] says which proxies there are, and how many have moved after each step.
 //! 2. Each step moves proxies as `weir apply` does. A proxy that refuses ends the rollout: all go back.
 //! 3. Between steps, the statistics of all proxies are read every second ([`sample`]) for as long as `--watch` says, and on until
-//!    those that have moved have answered `--least` requests since, each of them. Those few that nobody asks are waited for no
-//!    longer than `--patience`; then the rollout stops where it is, and goes on where it is started again.
+//!    those that have moved have answered `--least` requests since, each of them, and Envoy has brought their latencies up to date
+//!    twice: the first time tells mostly of what was answered before. Those few that nobody asks are waited for no longer than
+//!    `--patience`; then the rollout stops where it is, and goes on where it is started again.
 //! 4. As soon as [`verdict`] finds one that has moved, or all of them together, worse than before and than the others, all go back
-//!    at once: a bad policy harms its step, for as long as `--least` requests or five seconds (latency) take, and a change.
+//!    at once: a bad policy harms its step, for as long as `--least` requests or two updates of latencies take, and a change.
 //!
 //! [`state`] remembers what has been done, so that the command may die at any time. [`istio`] renders the same steps for those whose
 //! proxies Istio configures.
@@ -29,7 +30,7 @@ use clap::Args;
 use crate::apply::{self, Failure, Outcome};
 use crate::document::Document;
 use crate::rollout::fleet::{Proxy, Steps};
-use crate::rollout::sample::Sample;
+use crate::rollout::sample::{Sample, Updates};
 use crate::rollout::state::{File, Move, State};
 use crate::run;
 use crate::xds::digest;
@@ -214,9 +215,13 @@ impl Rollout<'_> {
         let started = Instant::now();
         let before = self.counts();
         let mut heard = started;
+        let mut updates: BTreeMap<&str, Updates> = BTreeMap::new();
         loop {
             thread::sleep(LOOK.min(self.options.watch));
             let now = self.counts();
+            for (name, sample) in &now {
+                updates.entry(name).or_insert_with(|| Updates::since(before.get(name))).look(sample);
+            }
             match moved.iter().find(|proxy| !now.contains_key(proxy.name.as_str())) {
                 None => heard = Instant::now(),
                 Some(proxy) if heard.elapsed() > SILENCE => {
@@ -228,21 +233,26 @@ impl Rollout<'_> {
             if let Some(reason) = self.judge(moved, &before, &now) {
                 return Err(self.back(reason));
             }
-            let since = |proxy: &Proxy| self.since(proxy, &now).answers;
-            let fewest = moved.iter().min_by_key(|proxy| since(proxy));
-            let missing = fewest.filter(|proxy| since(proxy) < self.options.least);
-            match missing {
+            let lacking = moved.iter().find_map(|proxy| self.lacks(proxy, &now, updates.get(proxy.name.as_str())));
+            match lacking {
                 None if started.elapsed() >= self.options.watch => {
                     self.tell(moved, &now, started.elapsed());
                     return Ok(None);
                 }
-                Some(proxy) if started.elapsed() >= self.options.patience.max(self.options.watch) => {
-                    let reason = format!("{} has answered only {} requests since it moved", proxy.name, since(proxy));
-                    return Ok(Some(reason));
-                }
+                Some(_) if started.elapsed() >= self.options.patience.max(self.options.watch) => return Ok(lacking),
                 _ => {}
             }
         }
+    }
+
+    /// What is missing of a proxy that has moved, to judge by.
+    fn lacks(&self, proxy: &Proxy, now: &BTreeMap<&str, Sample>, updates: Option<&Updates>) -> Option<String> {
+        let answers = self.since(proxy, now).answers;
+        if answers < self.options.least {
+            return Some(format!("{} has answered only {answers} requests since it moved", proxy.name));
+        }
+        let is_known = updates.is_some_and(Updates::are_enough);
+        (!is_known).then(|| format!("{} has not said how long its answers have taken since it moved", proxy.name))
     }
 
     /// What one of those that moved has made worse, or all of them together.

@@ -18,7 +18,7 @@ pub struct Sample {
     /// Answers with 4xx.
     pub refusals: u64,
     /// How many took no longer than each bound, in milliseconds, which rise; the last is without bound. Envoy brings these up to
-    /// date every five seconds.
+    /// date every five seconds, or as its `stats_flush_interval` says.
     pub times: Vec<(f64, u64)>,
 }
 
@@ -82,9 +82,14 @@ impl Sample {
         self
     }
 
+    /// How many answers' times are known.
+    pub fn timed(&self) -> u64 {
+        self.times.last().map_or(0, |(_, count)| *count)
+    }
+
     /// How many of how many took longer than a bound.
     pub fn slower(&self, bound: f64) -> (u64, u64) {
-        let all = self.times.last().map_or(0, |(_, count)| *count);
+        let all = self.timed();
         let within = self.times.iter().find(|(other, _)| *other >= bound).map_or(all, |(_, count)| *count);
         (all.saturating_sub(within), all)
     }
@@ -107,6 +112,33 @@ impl Sample {
             refusals: count("refusals")?,
             times: times.collect::<Option<_>>()?,
         })
+    }
+}
+
+/// How often Envoy has brought the latencies of a proxy up to date since a step began.
+#[derive(Clone, Copy, Debug)]
+pub struct Updates {
+    timed: u64,
+    count: u32,
+}
+
+impl Updates {
+    /// What was known when the step began.
+    pub fn since(sample: Option<&Sample>) -> Self {
+        Self { timed: sample.map_or(0, Sample::timed), count: 0 }
+    }
+
+    /// What is known now.
+    pub fn look(&mut self, sample: &Sample) {
+        let timed = sample.timed();
+        if timed != self.timed {
+            *self = Self { timed, count: self.count + 1 };
+        }
+    }
+
+    /// Most of what has been added was answered since the step began.
+    pub fn are_enough(&self) -> bool {
+        self.count >= 2
     }
 }
 
@@ -133,6 +165,17 @@ envoy_http_downstream_rq_time_sum{envoy_http_conn_manager_prefix="weir"} 72890.6
         assert_eq!((sample.answers, sample.errors, sample.refusals), (100, 3, 20));
         assert_eq!((sample.slower(2.5), sample.slower(5.0), sample.slower(9.0)), ((35, 95), (5, 95), (0, 95)));
         assert_eq!(Sample::from_json(&sample.to_json()).unwrap(), sample);
+    }
+
+    #[test]
+    fn latencies_are_known_when_they_were_brought_up_to_date_twice() {
+        let sample = |timed: u64| Sample { answers: 99, times: vec![(f64::INFINITY, timed)], ..Sample::default() };
+        let mut updates = Updates::since(Some(&sample(5)));
+        let looks = [(5, false), (9, false), (9, false), (12, true), (12, true)];
+        for (timed, are_enough) in looks {
+            updates.look(&sample(timed));
+            assert_eq!(updates.are_enough(), are_enough, "{updates:?}");
+        }
     }
 
     #[test]

@@ -22,6 +22,11 @@ pub(crate) struct Said(Output);
 impl Gateway {
     /// Starts an Envoy on a policy, with the filters of a folder.
     pub(crate) fn start(policy: &str, filters: &Path) -> Self {
+        Self::start_with(policy, filters, &Options::default())
+    }
+
+    /// The same, of an Envoy that is started so.
+    pub(crate) fn start_with(policy: &str, filters: &Path, options: &Options) -> Self {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("first.yaml"), policy).unwrap();
         let folder = place.path().join("xds");
@@ -29,7 +34,7 @@ impl Gateway {
             program(place.path()).args(["apply", "first.yaml", "--xds-dir", "xds", "--filters"]).arg(filters).output();
         Said(begun.unwrap()).ended(0, "version 1 is first.yaml; start Envoy with -c xds/bootstrap.json");
         let bootstrap = fs::read_to_string(folder.join("bootstrap.json")).unwrap();
-        let envoy = Envoy::start_with(&bootstrap, &Options::default()).unwrap_or_else(|failure| panic!("{failure}"));
+        let envoy = Envoy::start_with(&bootstrap, options).unwrap_or_else(|failure| panic!("{failure}"));
         Self { envoy, place, filters: filters.to_path_buf() }
     }
 

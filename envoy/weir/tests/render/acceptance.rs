@@ -1,29 +1,12 @@
 //! What each Envoy that Weir is for says of a bootstrap.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value as Json;
 
-use super::{EVERYTHING, SECRET, read, rendered, repository};
-
-/// One Envoy of each version before the newest that a bootstrap is for, where they were fetched.
-fn older() -> Vec<PathBuf> {
-    let (oldest, newest) = (weir::lint::proxy::OLDEST, weir::lint::proxy::NEWEST);
-    let tools = std::fs::read_dir(repository().join(".tools")).into_iter().flatten();
-    let of_version = |entry: std::fs::DirEntry| {
-        let version: weir::lint::Version = entry.file_name().to_str()?.strip_prefix("envoy-")?.parse().ok()?;
-        Some((version, entry.path().join("bin/envoy")))
-    };
-    let mut found: Vec<_> = tools.filter_map(|entry| of_version(entry.ok()?)).collect();
-    found.retain(|(version, program)| (oldest..newest).contains(version) && program.is_file());
-    found.sort();
-    found.dedup_by_key(|(version, _)| *version);
-    let versions: Vec<_> = found.iter().map(|(version, _)| version.to_string()).collect();
-    let is_whole = versions == ["1.37", "1.38", "1.39"];
-    assert!(is_whole || std::env::var_os("CI").is_none(), "`make envoy` fetches more than {versions:?}");
-    found.into_iter().map(|(_, program)| program).collect()
-}
+use super::older::older;
+use super::{EVERYTHING, SECRET, read, rendered};
 
 /// Envoy, and those before it, accept a bootstrap without a complaint. The older ones load another module for the filters: theirs
 /// is the same ABI, and to compile all of them would take a minute.
