@@ -3,12 +3,10 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+mod serving;
 
 use proxy::deadline::{Deadline, PATIENCE};
 use proxy::{Envoy, Origin, Reply, Request, client};
-use weir::document::{self, Reading};
-use weir::envoy::{Plan, bootstrap};
 
 /// A key, whose digest stands in the policy.
 const KEY: &str = "key-of-a-service-0123";
@@ -30,13 +28,7 @@ routes:
 ",
         origin.address()
     );
-    let document = document::read(Path::new("p"), policy.as_bytes(), &Reading::default()).unwrap_or_else(|refused| {
-        panic!("{}", refused.render(false));
-    });
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
-    let wasm = std::env::var_os("WEIR_WASM_DIR").map_or_else(built, PathBuf::from);
-    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &wasm };
-    Envoy::start(&bootstrap::standalone(&plan).to_string()).unwrap_or_else(|failure| panic!("{failure}"))
+    serving::start(&policy)
 }
 
 #[test]

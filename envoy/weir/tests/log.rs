@@ -4,13 +4,14 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
-use std::path::{Path, PathBuf};
+mod serving;
+
+use std::path::Path;
 
 use proxy::deadline::{Deadline, PATIENCE};
 use proxy::{Answer, Envoy, Origin, Reply, Request, client};
 use serde_json::{Value as Json, json};
 use weir::document::{self, Reading};
-use weir::envoy::{Plan, bootstrap};
 use weir::gateway::Gateway;
 use weir::replay::replay;
 
@@ -45,16 +46,6 @@ routes:
     )
 }
 
-fn start(policy: &str) -> Envoy {
-    let document = document::read(Path::new("p"), policy.as_bytes(), &Reading::default()).unwrap_or_else(|refused| {
-        panic!("{}", refused.render(false));
-    });
-    let built = || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
-    let wasm = std::env::var_os("WEIR_WASM_DIR").map_or_else(built, PathBuf::from);
-    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: &wasm };
-    Envoy::start(&bootstrap::standalone(&plan).to_string()).unwrap_or_else(|failure| panic!("{failure}"))
-}
-
 /// The lines of the log so far.
 fn lines(envoy: &Envoy) -> Vec<Json> {
     let log = envoy.log();
@@ -66,7 +57,7 @@ fn a_composed_answer_has_one_line_and_what_it_is_made_of_says_that_it_is_inside(
     let origin = Origin::start();
     origin.answer(None, Reply::status(200).header("content-type", "application/json").body("1"));
     let policy = policy(&origin);
-    let envoy = start(&policy);
+    let envoy = serving::start(&policy);
     let answer = client::call(envoy.address(), &Request::get("/composed").header("x-request-id", "mine")).unwrap();
     assert_eq!((answer.status, origin.received().len()), (200, 2));
     assert!(Deadline::after(PATIENCE).wait_until(|| lines(&envoy).len() >= 3), "{}", envoy.log());
@@ -94,7 +85,7 @@ fn a_line_says_who_asked_and_what_cache_breaker_and_limit_made_of_it() {
     let origin = Origin::start();
     origin.answer(Some("/kept"), Reply::status(200).header("cache-control", "max-age=600").body("kept"));
     origin.answer(Some("/sick"), Reply::status(500));
-    let envoy = start(&policy(&origin));
+    let envoy = serving::start(&policy(&origin));
     let ask = |id: &str, path: &str, status: u16| -> (Answer, Json) {
         let request = Request::get(path).header("x-request-id", id).header("x-api-key", KEY);
         let answer = client::call(envoy.address(), &request).unwrap();
