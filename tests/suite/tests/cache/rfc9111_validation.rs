@@ -25,6 +25,24 @@ fn a_stale_response_is_asked_about_and_answers_when_it_is_confirmed() {
 }
 
 #[test]
+fn what_a_304_withholds_from_others_is_for_who_has_asked() {
+    // §5.2.2.4, §5.2.2.7, §3.2
+    plain(
+        r#"
+        origin 200 cache-control='max-age=60, no-cache="x-fresh", private="x-own"' age=60 etag='"v1"' content-type=a/b \
+            x-fresh=1 x-own=1 x-kept=1 body=stored
+        GET /a -> 200 x-fresh=1 x-own=1
+        GET /a cache-control="max-stale" -> 200 !x-fresh !x-own x-kept=1 cache-status~hit
+        origin 304 cache-control='max-age=60, no-cache="x-fresh", private="x-own"' etag='"v1"' x-fresh=2 x-own=2
+        GET /a -> 200 body=stored x-fresh=2 x-own=2 x-kept=1 cache-status~validated
+        GET /a -> 200 body=stored !x-fresh !x-own x-kept=1 cache-status~hit
+        origin 304 etag='"v1"'
+        GET /a cache-control=no-cache -> 200 body=stored !x-fresh !x-own cache-status~validated
+    "#,
+    );
+}
+
+#[test]
 fn what_is_confirmed_is_confirmed_of_all_that_would_have_answered() {
     // §4.3.4: the URL's `Vary` has changed, and both responses answer the last request but one.
     plain(
