@@ -192,7 +192,7 @@ fn halves() -> [[Vec<u8>; 2]; 2] {
 }
 
 /// A client that has asked for `/long` and read as far as this.
-fn client_until(stage: &EnvoyStage, end: &[u8; 5]) -> (TcpStream, Vec<u8>) {
+fn client_until(stage: &EnvoyStage, end: [u8; 5]) -> (TcpStream, Vec<u8>) {
     let mut client = TcpStream::connect(stage.envoy.address()).expect("Envoy listens");
     client.write_all(b"GET /long HTTP/1.1\r\nhost: test\r\n\r\n").expect("Envoy reads");
     let mut came = Vec::new();
@@ -200,7 +200,7 @@ fn client_until(stage: &EnvoyStage, end: &[u8; 5]) -> (TcpStream, Vec<u8>) {
     (client, came)
 }
 
-fn read_until(client: &mut TcpStream, came: &mut Vec<u8>, end: &[u8; 5]) {
+fn read_until(client: &mut TcpStream, came: &mut Vec<u8>, end: [u8; 5]) {
     while !came.windows(5).any(|window| window == end) {
         came.extend(read_some(client));
     }
@@ -216,9 +216,9 @@ fn a_body_that_is_too_long_passes_as_it_comes() {
         let (upstream, go) = halting(head, parts);
         let stage = in_front_of(upstream, config);
         // The first part is here, to its end, while the upstream has not sent the second.
-        let (mut client, mut came) = client_until(&stage, b"first");
+        let (mut client, mut came) = client_until(&stage, *b"first");
         go.send(()).expect("the upstream waits");
-        read_until(&mut client, &mut came, b"last!");
+        read_until(&mut client, &mut came, *b"last!");
         assert!(String::from_utf8_lossy(&came).contains(expected), "{}", String::from_utf8_lossy(&came[..400]));
         assert_eq!(stored(&stage).status, 504, "nothing was stored");
     }
@@ -231,7 +231,7 @@ fn a_client_that_leaves_in_the_middle_of_a_body_spoils_nothing() {
     for (head, parts) in [(KNOWN, whole), (UNKNOWN, chunks)] {
         let (upstream, go) = halting(head, parts);
         let stage = in_front_of(upstream, PLAIN);
-        let (leaver, _) = client_until(&stage, b"first");
+        let (leaver, _) = client_until(&stage, *b"first");
         let mut next = Client::connect(stage.envoy.address()).expect("Envoy listens");
         next.send(&Request::get("/long").header("host", "test"));
         let is = |name: &str, number| {

@@ -87,10 +87,10 @@ fn a_part_passes_the_filters_before_the_cache() {
 fn a_range_is_read_as_the_rfc_says() {
     // §14.1.1, §14.1.2, §14.2: what cannot be read is ignored, and a unit's name has no case.
     let mut lines = String::from(
-        r#"
+        r"
         origin 200 cache-control=max-age=60 content-type=a/b body=0123456789
         GET /a -> 200
-    "#,
+    ",
     );
     for (range, answer) in [
         ("bytes=-100", r#"206 body=0123456789 content-range="bytes 0-9/10""#),

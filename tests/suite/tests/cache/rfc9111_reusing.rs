@@ -19,7 +19,7 @@ fn what_a_hit_says_of_time_is_true() {
 fn what_an_answer_took_to_come_is_part_of_its_age() {
     // §4.2.3: corrected_age_value is what it says of its age, and what has passed since it was asked for.
     plain(
-        r#"
+        r"
         origin /a 200 cache-control=max-age=60 age=10 body=x hold
         start GET /a as first
         saw GET /a
@@ -29,7 +29,7 @@ fn what_an_answer_took_to_come_is_part_of_its_age() {
         release
         finish first -> 200 body=x !cache-status~hit
         GET /a -> 200 body=x age>=11 age<=40 cache-status~/^weir; hit; ttl=(4\d|[23]\d)$/
-    "#,
+    ",
     );
     plain(
         r#"
