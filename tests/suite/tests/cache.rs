@@ -48,6 +48,8 @@ mod rfc9111_reusing;
 mod rfc9111_storing;
 #[path = "cache/rfc9111_validation.rs"]
 mod rfc9111_validation;
+#[path = "cache/rfc9211.rs"]
+mod rfc9211;
 #[path = "cache/rfc9213.rs"]
 mod rfc9213;
 #[path = "cache/searches.rs"]
