@@ -349,7 +349,7 @@ fn a_clock_that_steps_back_lets_all_who_wait_go_on() {
 
 #[test]
 fn who_waits_for_longer_than_the_proxy_allows_is_told_so() {
-    Scenario::new(&[("cache", PLAIN)]).request_timeout(Duration::from_secs(1)).check(
+    Scenario::new(&[("cache", PLAIN)]).request_timeout(Duration::from_secs(2)).check(
         r#"
         origin 200 cache-control=max-age=60 body=x hold
         start GET /a as first

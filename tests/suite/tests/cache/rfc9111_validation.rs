@@ -228,6 +228,31 @@ fn each_variant_is_validated_by_its_own_validators() {
 }
 
 #[test]
+fn what_is_confirmed_is_not_confirmed_of_what_would_not_have_answered() {
+    // §4.3.4: only what the request could have been answered with is looked through for the validator, weak or strong.
+    plain(
+        r#"
+        origin 200 cache-control=max-age=1 age=100 vary=x-kind etag='"v1"' content-type=a/b body=one
+        GET /a x-kind=1 -> 200 cache-status~stored
+        origin 200 cache-control=max-age=1 age=100 vary=x-kind etag='"v1"' content-type=a/b body=two
+        GET /a x-kind=2 -> 200 cache-status~stored
+        origin 304 cache-control=max-age=60 vary=x-kind etag='"v1"'
+        GET /a x-kind=1 -> 200 body=one cache-status~validated
+        GET /a x-kind=1 -> 200 body=one cache-status~hit
+        GET /a x-kind=2 cache-control=only-if-cached -> 504
+        GET /a x-kind=2 -> 200 body=two cache-status~validated
+        origin 200 cache-control=max-age=1 age=100 etag='W/"v1"' content-type=a/b body=weak
+        GET /b -> 200 cache-status~stored
+        origin 304 cache-control=max-age=60 etag='"v1"'
+        2 times GET /b -> 200 body=weak etag='W/"v1"' cache-status~/^weir; fwd=stale; fwd-status=304; ttl=-\d+; detail=validated$/
+        origin 304 cache-control=max-age=60 etag='W/"v1"'
+        GET /b -> 200 body=weak cache-status~/fwd-status=304; ttl=60; stored/
+        GET /b -> 200 body=weak cache-status~hit
+    "#,
+    );
+}
+
+#[test]
 fn callers_do_not_validate_what_is_not_theirs() {
     // §3.5
     plain(
