@@ -81,3 +81,24 @@ fn a_head_that_contradicts_what_is_stored_ends_it_and_no_other_does() {
     }
     plain(&lines);
 }
+
+#[test]
+fn what_is_confirmed_after_an_unsafe_request_is_not_kept() {
+    // §4.4: what was asked before may be of before.
+    plain(
+        r#"
+        origin /b 200 cache-control=max-age=60 age=60 etag='"v1"' content-type=a/b body=old
+        GET /b -> 200 cache-status~stored
+        saw GET /b
+        origin /b 304 cache-control=max-age=60 etag='"v1"' hold
+        start GET /b as late
+        saw GET /b if-none-match='"v1"'
+        origin /b 204
+        DELETE /b -> 204
+        origin /b 200 cache-control=max-age=60 body=new
+        release /b
+        finish late -> 200 body=old
+        GET /b -> 200 body=new cache-status~uri-miss
+    "#,
+    );
+}

@@ -253,6 +253,27 @@ fn what_is_confirmed_is_not_confirmed_of_what_would_not_have_answered() {
 }
 
 #[test]
+fn an_answer_that_is_not_whole_takes_nobodys_place() {
+    // §3.3, §4.3.3
+    plain(
+        r#"
+        origin 200 cache-control=max-age=1 age=100 etag='"v1"' content-type=a/b body=0123456789
+        GET /a -> 200 cache-status~stored
+        origin 200 cache-control=max-age=60 etag='"v2"' content-length=9 body=abc cut
+        GET /a -> *
+        GET /a cache-control=only-if-cached -> 504
+        GET /a cache-control="only-if-cached, max-stale" -> 200 body=0123456789 etag='"v1"'
+        origin 206 cache-control=max-age=60 etag='"v1"' content-range="bytes 0-1/10" content-type=a/b body=01
+        GET /a range=bytes=0-1 -> 206 body=01 cache-status="weir; fwd=stale; detail=status"
+        GET /a cache-control="only-if-cached, max-stale" -> 200 body=0123456789 age>=100
+        origin 304 cache-control=max-age=60 etag='"v1"'
+        GET /a cache-control=no-store -> 200 body=0123456789 cache-status~/^weir; fwd=stale; fwd-status=304; ttl=-?\d+; detail=validated$/
+        GET /a cache-control=only-if-cached -> 504
+    "#,
+    );
+}
+
+#[test]
 fn callers_do_not_validate_what_is_not_theirs() {
     // §3.5
     plain(
