@@ -253,10 +253,11 @@ pub(crate) fn of_connection(response: &Headers) -> Vec<&[u8]> {
     names.map(<[u8]>::trim_ascii).filter(|name| !name.is_empty()).collect()
 }
 
-/// The headers of a response that answers now without being stored: as [`admit_whole`] would have stored them.
+/// The headers of a response that answers now: as [`admit_whole`] would have stored them, and those that it withholds from
+/// others.
 pub fn headers_for_use(response: &Headers, now: Instant) -> Headers {
     let missing_date = freshness::date(response, now).is_none().then_some(now.unix_seconds());
-    stored_headers(response, &directive::Response::of(response), missing_date)
+    stored_headers(response, &directive::Response::default(), missing_date)
 }
 
 /// Whether a header belongs to one exchange and not to the response as such.

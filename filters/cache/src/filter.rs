@@ -228,7 +228,9 @@ impl HttpContext for Filter {
         let Some(plugin) = self.plugin.clone() else { return Action::Continue };
         let mut action = Action::Continue;
         match self.phase.take() {
-            Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) | Phase::Fetched(_) | Phase::Waits(_) => {}
+            Phase::Idle | Phase::Copied(_) | Phase::Replaced(_) => {}
+            // The host waits no longer, and has answered itself.
+            Phase::Fetched(_) | Phase::Waits(_) => say(status::own(&plugin.config.name, "wait")),
             Phase::Answered(correction, later) => self.phase = answering::mend(correction, later),
             Phase::Passed { why, detail, invalidates } => {
                 plugin.tell(why, Fate::Passed(detail));
@@ -270,10 +272,15 @@ impl HttpContext for Filter {
 }
 
 impl Plugin {
-    /// Says in the response what happened.
+    /// Says in the response what happened to a request that was forwarded.
     fn tell(&self, why: Forward, fate: Fate) {
-        report(headers::add(Map::Response, "cache-status", status::forwarded(&self.config.name, why, fate)));
+        say(status::forwarded(&self.config.name, why, fate));
     }
+}
+
+/// Adds a member to the response's `Cache-Status`.
+fn say(member: String) {
+    report(headers::add(Map::Response, "cache-status", member));
 }
 
 /// A request goes on whatever a host call said.

@@ -38,6 +38,8 @@ pub fn select(range: &[u8], length: usize) -> Selection {
         }
     }
     match parts.as_slice() {
+        // §14.1.2: the end of nothing is there, and no part of it can be named.
+        [] if length == 0 => Selection::Whole,
         [] => Selection::Unsatisfiable,
         [part] => Selection::Part(part.clone()),
         parts if parts.iter().map(ExactSizeIterator::len).sum::<usize>() >= length => Selection::Whole,
@@ -157,8 +159,8 @@ mod tests {
         for (section, range, expected) in rows {
             assert_eq!(select(range.as_bytes(), 10), expected, "{section}: {range}");
         }
-        assert_eq!(select(b"bytes=0-0", 0), Unsatisfiable);
-        assert_eq!(select(b"bytes=-1", 0), Unsatisfiable);
+        assert_eq!(select(b"bytes=0-0", 0), Whole);
+        assert_eq!(select(b"bytes=-1", 0), Whole);
     }
 
     #[test]

@@ -2,8 +2,6 @@
 //!
 //! Never the `key` (§2.7): callers' names and what they have searched for stand in it (§6).
 
-use std::fmt::Write;
-
 /// Why a request was forwarded instead of being answered from the store (RFC 9211 §2.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Forward {
@@ -51,38 +49,29 @@ pub enum Source {
 
 /// A member for a response that was answered from the store; `ttl` in seconds, negative where it is stale (§2.3).
 pub fn hit(name: &str, ttl: i64, source: Source) -> String {
-    let mut member = String::with_capacity(64);
-    member.push_str(name);
-    let _ = write!(member, "; hit; ttl={ttl}");
-    if source == Source::Fleet {
-        member.push_str("; detail=l2");
-    }
-    member
+    let detail = if source == Source::Fleet { "; detail=l2" } else { "" };
+    [name, "; hit; ttl=", &ttl.to_string(), detail].concat()
 }
 
 /// A member for a request that waited for another's answer, and was answered with that: `why` is why it would have been
 /// forwarded (§2.6), `ttl` as for [`hit`].
 pub fn collapsed(name: &str, why: Forward, ttl: i64) -> String {
-    let mut member = String::from(name);
-    let _ = write!(member, "; fwd={}; ttl={ttl}; collapsed", why.token());
-    member
+    [name, "; fwd=", why.token(), "; ttl=", &ttl.to_string(), "; collapsed"].concat()
 }
 
-/// A member for a request that was neither answered from the store nor forwarded, as it asked (RFC 9111 §5.2.1.7).
-pub fn refused(name: &str) -> String {
-    format!("{name}; detail=only-if-cached")
+/// A member for an answer that is neither from the store nor forwarded: `detail` is what the request was about, as a token.
+///
+/// RFC 9211 §2 would leave such answers without one. Here all have one, so that no answer leaves it open what became of it.
+pub fn own(name: &str, detail: &str) -> String {
+    [name, "; detail=", detail].concat()
 }
 
 /// A member for a request that was forwarded and then answered from the store: `forwarded` is the status that the
 /// upstream answered with (§2.3), `ttl` as for [`hit`].
 pub fn restored(name: &str, why: Forward, forwarded: u16, ttl: i64, is_stored: bool, detail: &str) -> String {
-    let mut member = String::from(name);
-    let _ = write!(member, "; fwd={}; fwd-status={forwarded}; ttl={ttl}", why.token());
-    if is_stored {
-        member.push_str("; stored");
-    }
-    let _ = write!(member, "; detail={detail}");
-    member
+    let [forwarded, ttl] = [i64::from(forwarded), ttl].map(|number| number.to_string());
+    let stored = if is_stored { "; stored" } else { "" };
+    [name, "; fwd=", why.token(), "; fwd-status=", &forwarded, "; ttl=", &ttl, stored, "; detail=", detail].concat()
 }
 
 /// What becomes of a forwarded request's response.
@@ -119,7 +108,7 @@ mod tests {
         let rescued = restored("weir", Forward::Stale, 503, -5, false, "stale-if-error");
         assert_eq!(rescued, "weir; fwd=stale; fwd-status=503; ttl=-5; detail=stale-if-error");
         assert_eq!(collapsed("weir", Forward::VaryMiss, 60), "weir; fwd=vary-miss; ttl=60; collapsed");
-        assert_eq!(refused("weir"), "weir; detail=only-if-cached");
+        assert_eq!(own("weir", "only-if-cached"), "weir; detail=only-if-cached");
         for (why, fate, expected) in [
             (Forward::UriMiss, Fate::Stored, "weir; fwd=uri-miss; stored"),
             (Forward::VaryMiss, Fate::Passed(None), "weir; fwd=vary-miss"),

@@ -38,7 +38,7 @@ fn manager(scenario: &Scenario, states: &[String], stat_prefix: &str) -> Value {
         scenario.chain().iter().map(|(name, config)| filter(scenario, name, config)).collect();
     filters.push(typed("router", "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router", json!({})));
     let routes: Vec<Value> = scenario.routes().iter().map(|(prefix, cluster)| route(prefix, cluster)).collect();
-    let manager = json!({
+    let mut manager = json!({
         "stat_prefix": stat_prefix,
         "generate_request_id": false,
         "preserve_external_request_id": true,
@@ -49,6 +49,9 @@ fn manager(scenario: &Scenario, states: &[String], stat_prefix: &str) -> Value {
         "access_log": [access_log(states)],
         "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": routes}]},
     });
+    if let Some(timeout) = scenario.request_time() {
+        manager["request_timeout"] = json!(format!("{}s", timeout.as_secs_f64()));
+    }
     typed(
         "http",
         "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",

@@ -37,6 +37,7 @@ pub struct Scenario {
     clusters: Vec<(String, Option<SocketAddr>)>,
     proxies: Proxies,
     patience: Duration,
+    request_timeout: Option<Duration>,
     way_back: Option<String>,
 }
 
@@ -51,6 +52,7 @@ impl Scenario {
             clusters: vec![(CLUSTER.to_owned(), None)],
             proxies: Proxies::Both,
             patience: PATIENCE,
+            request_timeout: None,
             way_back: None,
         }
     }
@@ -100,6 +102,12 @@ impl Scenario {
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
+    }
+
+    /// Has Envoy answer with 504 what it has not sent on after this time.
+    pub fn request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = Some(timeout);
+        self.envoy_only("the host has no such timer")
     }
 
     /// Plays to the host alone, for the given reason.
@@ -184,6 +192,11 @@ impl Scenario {
     /// How long to wait for what happens beside a request.
     pub(crate) fn waits(&self) -> Duration {
         self.patience
+    }
+
+    /// How long a request may take to be sent on, where that is bounded.
+    pub(crate) fn request_time(&self) -> Option<Duration> {
+        self.request_timeout
     }
 
     /// How many workers there are.

@@ -34,14 +34,22 @@ mod purge;
 mod refresh;
 #[path = "cache/rfc5861.rs"]
 mod rfc5861;
+#[path = "cache/rfc9110_conditions.rs"]
+mod rfc9110_conditions;
 #[path = "cache/rfc9110_ranges.rs"]
 mod rfc9110_ranges;
+#[path = "cache/rfc9111_invalidation.rs"]
+mod rfc9111_invalidation;
 #[path = "cache/rfc9111_parsing.rs"]
 mod rfc9111_parsing;
+#[path = "cache/rfc9111_reusing.rs"]
+mod rfc9111_reusing;
 #[path = "cache/rfc9111_storing.rs"]
 mod rfc9111_storing;
 #[path = "cache/rfc9111_validation.rs"]
 mod rfc9111_validation;
+#[path = "cache/rfc9211.rs"]
+mod rfc9211;
 #[path = "cache/rfc9213.rs"]
 mod rfc9213;
 #[path = "cache/searches.rs"]

@@ -148,7 +148,6 @@ fn send_directly<'a>(
         more.push((header::CORRELATION_ID.as_bytes(), correlation));
         more.push((header::REQUEST_ID.as_bytes(), inquiry.headers.first(header::REQUEST_ID).unwrap_or(correlation)));
     }
-    let details = format!("{DETAILS_PREFIX}cache_restored");
     let headers = selection::compose(&answer.headers, |_| true, &more);
-    Some(reply::send_whole(answer.status, &details, &headers, body))
+    Some(reply::send_whole(answer.status, &[DETAILS_PREFIX, "cache_restored"].concat(), &headers, body))
 }

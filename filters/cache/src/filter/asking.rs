@@ -120,7 +120,7 @@ impl Filter {
             meters.misses.increment();
         }
         if inquiry.said.only_if_cached {
-            let status = status::refused(&plugin.config.name);
+            let status = status::own(&plugin.config.name, "only-if-cached");
             return shell::reject(&Rejection::NotStored, &inquiry.headers, &[("cache-status", status.as_str())]);
         }
         self.phase = Phase::Asked(Box::new(question));

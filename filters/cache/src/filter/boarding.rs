@@ -74,8 +74,8 @@ pub(super) struct Berth {
     id: Id,
     waited: Waited,
     inquiry: Cell<Option<Inquiry>>,
-    /// What its stream goes on with.
-    pub(super) phase: Cell<Phase>,
+    /// What its stream goes on with, once it does.
+    pub(super) phase: Cell<Option<Phase>>,
 }
 
 /// What a request has behind it that has waited.
@@ -282,8 +282,10 @@ impl Phase {
     /// Takes the phase out, where it is: a request that waited has left its own with whoever ended its wait.
     pub(super) fn take(&mut self) -> Self {
         let mut phase = std::mem::take(self);
-        while let Self::Waits(berth) = phase {
-            phase = berth.phase.take();
+        while let Self::Waits(berth) = &phase
+            && let Some(next) = berth.phase.take()
+        {
+            phase = next;
         }
         phase
     }
@@ -325,7 +327,7 @@ impl Plugin {
         if let Some(outcome) = outcome {
             outcome.increment();
         }
-        berth.phase.set(filter.phase);
+        berth.phase.set(Some(filter.phase));
         if action == Action::Continue {
             report(stream::resume_request());
         }

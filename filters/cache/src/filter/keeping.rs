@@ -2,6 +2,7 @@
 
 use policy::Fingerprint;
 use shell::headers::{self, Map};
+use shell::shared::Failure;
 use shell::stream::{self, Buffer};
 
 use super::boarding::Claim;
@@ -85,11 +86,14 @@ impl Plugin {
         match self.place(print, variant, &vary, seen, &mut object) {
             Ok(Some(place)) => self.share(route, print, place, &object),
             Ok(None) => {}
-            Err(failure) => {
-                log::warn!("store not writable: {failure:?}");
-                self.meters.get(route).map_or(self.unrouted, |meters| meters.write_errors).increment();
-            }
+            Err(failure) => self.note_unwritten(route, &failure),
         }
+    }
+
+    /// Takes down that the store could not be written.
+    pub(super) fn note_unwritten(&self, route: usize, failure: &Failure) {
+        log::warn!("store not writable: {failure:?}");
+        self.meters.get(route).map_or(self.unrouted, |meters| meters.write_errors).increment();
     }
 
     /// Drops what is stored of an answer that the upstream no longer gives.
@@ -99,8 +103,7 @@ impl Plugin {
         let is_shared = self.config.routes.get(inquiry.route).is_some_and(|route| route.is_remote);
         let forgotten = if is_shared { self.forget_remote(remote::print(&inquiry.key)) } else { Ok(()) };
         if let Err(failure) = forgotten.and_then(|()| store::remove(&self.config.arena, inquiry.print, ticket)) {
-            log::warn!("store not writable: {failure:?}");
-            self.meters.get(inquiry.route).map_or(self.unrouted, |meters| meters.write_errors).increment();
+            self.note_unwritten(inquiry.route, &failure);
         }
     }
 

@@ -19,8 +19,8 @@ use super::{Plugin, store};
 use crate::config::{Config, KeyDigest, Route};
 use crate::entry::{self, Entry};
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
-use crate::remote;
 use crate::request::{self, Inquiry};
+use crate::{remote, status};
 
 /// How often a change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
@@ -184,33 +184,38 @@ impl Plugin {
         if self.purges.keys.is_none() || headers.first(":method") != Some(METHOD) {
             return None;
         }
-        let word = |name| headers.first(name).unwrap_or_default();
         let of = |method| request::route(&self.config, method, headers).filter(|route| route.purge_key.is_some());
         let route = of(b"GET".as_slice()).or_else(|| of(b"POST"))?;
         let wanted = route.purge_key.as_ref()?;
+        let status = status::own(&self.config.name, "purge");
+        let told = ("cache-status", status.as_str());
+        Some(match self.order(headers, route, wanted) {
+            Ok(()) => {
+                let details = [policy::handover::DETAILS_PREFIX, "cache_purged"].concat();
+                shell::reply::send(200, &details, &[("content-type", "application/json"), told], b"{\"purged\":true}")
+            }
+            Err(rejection) => shell::reject(&rejection, headers, &[told]),
+        })
+    }
+
+    /// Carries out what a request orders that has the `wanted` key.
+    fn order(&self, headers: &Headers, route: &Route, wanted: &KeyDigest) -> Result<(), Rejection> {
         if !headers.first("x-purge-key").is_some_and(|key| is_key(key, wanted)) {
-            return Some(shell::reject(&Rejection::Forbidden, headers, &[]));
+            return Err(Rejection::Forbidden);
         }
+        let word = |name| headers.first(name).unwrap_or_default();
         let url = |mode| Order::of_url(word(":scheme"), word(":authority"), &route.normalise(word(":path")), mode);
         let text = match headers.first("x-purge") {
             None | Some(b"mode=hard") => url(Mode::Hard),
             Some(b"mode=soft") => url(Mode::Soft),
             Some(text) => text.to_vec(),
         };
-        let done = match Order::parse(&text) {
-            Ok(order) => self.purge(&text, &order),
-            Err(mistake) => {
-                let rejection = Rejection::BadRequest { message: mistake.to_string() };
-                return Some(shell::reject(&rejection, headers, &[]));
-            }
-        };
-        if let Err(failure) = done {
+        let order = Order::parse(&text).map_err(|mistake| Rejection::BadRequest { message: mistake.to_string() })?;
+        self.purge(&text, &order).map_err(|failure| {
             log::error!("not purged: {failure:?}");
             self.unrouted.increment();
-            return Some(shell::reject(&Rejection::Internal, headers, &[]));
-        }
-        let details = format!("{}cache_purged", policy::handover::DETAILS_PREFIX);
-        Some(shell::reply::send(200, &details, &[("content-type", "application/json")], b"{\"purged\":true}"))
+            Rejection::Internal
+        })
     }
 }
 

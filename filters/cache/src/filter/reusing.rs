@@ -3,8 +3,8 @@
 use policy::Instant;
 use shell::{HostError, shared};
 
+use super::Plugin;
 use super::store::{self, Known, Seen};
-use super::{Plugin, report_failure};
 use crate::config::Route;
 use crate::directory;
 use crate::entry::Entry;
@@ -43,7 +43,7 @@ impl Plugin {
             && let Some(rival) = directory::rival(&bytes, tag, ticket, |vary| self.variant(vary, inquiry))
         {
             if let Err(failure) = store::remove(arena, inquiry.print, rival) {
-                return log::warn!("store not writable: {failure:?}");
+                return self.note_unwritten(inquiry.route, &failure);
             }
         }
     }
@@ -65,7 +65,9 @@ impl Plugin {
         }
         if entry.facts.received.resident(now).is_none() {
             // The clock stepped back: when it comes to this moment again, the response would seem to be new.
-            report_failure("store not writable", store::remove(&self.config.arena, inquiry.print, found.ticket));
+            if let Err(failure) = store::remove(&self.config.arena, inquiry.print, found.ticket) {
+                self.note_unwritten(inquiry.route, &failure);
+            }
         }
         selection::judge(&entry, inquiry, route, now)
     }

@@ -209,13 +209,14 @@ impl Plugin {
         let said = self.config.tagging.take(&mut freshened);
         // Where they are hidden, they stand beside the stored headers.
         let tags = if said.is_empty() { held.tags.clone() } else { said };
+        // What it withholds from others is for who has asked.
+        let headers = admission::headers_for_use(&freshened, now);
         let admitted = admission::admit_whole(route, &question.inquiry, &freshened, question.asked, now);
-        if let Ok(Admitted { facts, headers, .. }) = &admitted
+        if let Ok(Admitted { facts, headers: stored, .. }) = &admitted
             && facts.terms.needs_validation
-            && validation::is_same(kept.headers, headers)
+            && validation::is_same(kept.headers, stored)
         {
-            let fresh = Fresh { headers: headers.clone(), age: facts.received.age, ttl: 0 };
-            return (Fate::Passed(None), fresh);
+            return (Fate::Passed(None), Fresh { headers, age: facts.received.age, ttl: 0 });
         }
         let stored = admitted.and_then(|admitted| {
             let copy = self.begin(question, &admitted, tags)?.complete(kept.body).ok_or(Refusal::Size)?;
@@ -224,7 +225,7 @@ impl Plugin {
         match stored {
             Ok((copy, admitted)) => {
                 self.keep(copy);
-                let Admitted { facts, headers, .. } = admitted;
+                let facts = admitted.facts;
                 let spent = if facts.terms.forced { 0 } else { facts.received.age };
                 // What is validated before each use is never fresh.
                 let lifetime = if facts.terms.needs_validation { spent } else { facts.lifetime };
@@ -236,7 +237,6 @@ impl Plugin {
                 if matches!(refusal, Refusal::NoStore | Refusal::Private | Refusal::Vary) {
                     self.drop_stored(question, held.ticket);
                 }
-                let headers = admission::headers_for_use(&freshened, now);
                 (Fate::Passed(Some(refusal.token())), Fresh { headers, age: 0, ttl: 0 })
             }
         }

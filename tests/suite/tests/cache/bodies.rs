@@ -5,9 +5,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc;
 use std::thread;
 
-use proxy::Request;
-use proxy::deadline::PATIENCE;
-use suite::{Scenario, check, check_chain};
+use proxy::deadline::{Deadline, PATIENCE};
+use proxy::message::Answer;
+use proxy::{Client, Request};
+use suite::{EnvoyStage, Scenario, check, check_chain};
 
 use crate::storage::goes_on;
 use crate::{PLAIN, plain};
@@ -136,65 +137,119 @@ fn what_workers_keep_at_hand_is_stale_in_its_time() {
 
 const PART: usize = 40_000;
 
-/// An upstream that answers with `head` and one part of a body, and with the rest when it is told to.
+/// An upstream that answers each request with `head` and one part of a body, and with the rest when it is told to.
 fn halting(head: &'static str, parts: [Vec<u8>; 2]) -> (SocketAddr, mpsc::Sender<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port on the loopback");
     let address = listener.local_addr().expect("a bound listener has an address");
     let (go, told) = mpsc::channel();
     thread::spawn(move || {
-        let (mut stream, _) = listener.accept().expect("Envoy connects");
-        let mut request = Vec::new();
-        while !request.ends_with(b"\r\n\r\n") {
-            request.extend(read_some(&mut stream));
+        for stream in listener.incoming() {
+            let mut stream = stream.expect("Envoy connects");
+            let mut request = Vec::new();
+            while !request.ends_with(b"\r\n\r\n") {
+                request.extend(read_some(&mut stream));
+            }
+            stream.write_all(head.as_bytes()).expect("Envoy reads");
+            stream.write_all(&parts[0]).expect("Envoy reads");
+            if told.recv_timeout(PATIENCE).is_err() {
+                return;
+            }
+            // Envoy has gone where its client has. It closes when that leaves, or the test ends.
+            let _ = stream.write_all(&parts[1]).and_then(|()| stream.read(&mut [0]));
         }
-        let [first, second] = parts;
-        stream.write_all(head.as_bytes()).expect("Envoy reads");
-        stream.write_all(&first).expect("Envoy reads");
-        told.recv_timeout(PATIENCE).expect("the client has the first part");
-        stream.write_all(&second).expect("Envoy reads");
-        // Envoy closes when the test ends.
-        let _ = stream.read(&mut [0]);
     });
     (address, go)
+}
+
+/// A proxy with a cache of this configuration, in front of [`halting`] at `/long`.
+fn in_front_of(upstream: SocketAddr, config: &str) -> EnvoyStage {
+    Scenario::new(&[("cache", config)])
+        .cluster_at("halting", upstream)
+        .route("/long", "halting")
+        .envoy_only("the host's upstream sends whole answers")
+        .envoy()
+        .expect("Envoy starts")
+}
+
+/// What the store has of `/long`.
+fn stored(stage: &EnvoyStage) -> Answer {
+    let asked = Request::get("/long").header("host", "test").header("cache-control", "only-if-cached");
+    proxy::client::call(stage.envoy.address(), &asked).expect("Envoy answers")
+}
+
+const KNOWN: &str =
+    "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-type: text/plain\r\ncontent-length: 80010\r\n\r\n";
+const UNKNOWN: &str =
+    "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n";
+
+/// A body of two parts as it comes under [`KNOWN`], and under [`UNKNOWN`].
+fn halves() -> [[Vec<u8>; 2]; 2] {
+    let part = |byte: u8, end: &str| [vec![byte; PART], end.as_bytes().to_vec()].concat();
+    let chunk = |part: &[u8]| [format!("{:x}\r\n", part.len()).as_bytes(), part, b"\r\n"].concat();
+    let (first, second) = (part(b'a', "first"), part(b'b', "last!"));
+    let chunks = [chunk(&first), [chunk(&second), b"0\r\n\r\n".to_vec()].concat()];
+    [[first, second], chunks]
+}
+
+/// A client that has asked for `/long` and read as far as this.
+fn client_until(stage: &EnvoyStage, end: [u8; 5]) -> (TcpStream, Vec<u8>) {
+    let mut client = TcpStream::connect(stage.envoy.address()).expect("Envoy listens");
+    client.write_all(b"GET /long HTTP/1.1\r\nhost: test\r\n\r\n").expect("Envoy reads");
+    let mut came = Vec::new();
+    read_until(&mut client, &mut came, end);
+    (client, came)
+}
+
+fn read_until(client: &mut TcpStream, came: &mut Vec<u8>, end: [u8; 5]) {
+    while !came.windows(5).any(|window| window == end) {
+        came.extend(read_some(client));
+    }
 }
 
 #[test]
 fn a_body_that_is_too_long_passes_as_it_comes() {
     let config = r#"{"routes": [{"match": {}}], "object_bytes_max": "16KiB"}"#;
-    let part = |byte: u8, end: &str| [vec![byte; PART], end.as_bytes().to_vec()].concat();
-    let known =
-        "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-type: text/plain\r\ncontent-length: 80010\r\n\r\n";
-    let unknown = "HTTP/1.1 200 OK\r\ncache-control: max-age=60\r\ncontent-type: text/plain\r\ntransfer-encoding: chunked\r\n\r\n";
-    let chunk = |part: Vec<u8>| [format!("{:x}\r\n", part.len()).into_bytes(), part, b"\r\n".to_vec()].concat();
-    let (first, second) = (part(b'a', "first"), part(b'b', "last!"));
-    let ended = [chunk(second.clone()), b"0\r\n\r\n".to_vec()].concat();
-    for (head, parts, expected) in [
-        (known, [first.clone(), second.clone()], "weir; fwd=uri-miss; detail=size"),
-        (unknown, [chunk(first.clone()), ended], "weir; fwd=uri-miss; stored"),
-    ] {
+    let [whole, chunks] = halves();
+    for (head, parts, expected) in
+        [(KNOWN, whole, "weir; fwd=uri-miss; detail=size"), (UNKNOWN, chunks, "weir; fwd=uri-miss; stored")]
+    {
         let (upstream, go) = halting(head, parts);
-        let stage = Scenario::new(&[("cache", config)])
-            .cluster_at("halting", upstream)
-            .route("/long", "halting")
-            .envoy_only("the host's upstream sends whole answers")
-            .envoy()
-            .expect("Envoy starts");
-        let mut client = TcpStream::connect(stage.envoy.address()).expect("Envoy listens");
-        client.write_all(b"GET /long HTTP/1.1\r\nhost: test\r\n\r\n").expect("Envoy reads");
-        let mut came = Vec::new();
-        let mut wait_for = |end: &[u8; 5]| {
-            while !came.windows(5).any(|window| window == end) {
-                came.extend(read_some(&mut client));
-            }
-        };
+        let stage = in_front_of(upstream, config);
         // The first part is here, to its end, while the upstream has not sent the second.
-        wait_for(b"first");
+        let (mut client, mut came) = client_until(&stage, *b"first");
         go.send(()).expect("the upstream waits");
-        wait_for(b"last!");
+        read_until(&mut client, &mut came, *b"last!");
         assert!(String::from_utf8_lossy(&came).contains(expected), "{}", String::from_utf8_lossy(&came[..400]));
-        let asked = Request::get("/long").header("host", "test").header("cache-control", "only-if-cached");
-        let answer = proxy::client::call(stage.envoy.address(), &asked).expect("Envoy answers");
-        assert_eq!(answer.status, 504, "nothing was stored");
+        assert_eq!(stored(&stage).status, 504, "nothing was stored");
+    }
+}
+
+#[test]
+fn a_client_that_leaves_in_the_middle_of_a_body_spoils_nothing() {
+    let [whole, chunks] = halves();
+    let body = whole.concat();
+    for (head, parts) in [(KNOWN, whole), (UNKNOWN, chunks)] {
+        let (upstream, go) = halting(head, parts);
+        let stage = in_front_of(upstream, PLAIN);
+        let (leaver, _) = client_until(&stage, *b"first");
+        let mut next = Client::connect(stage.envoy.address()).expect("Envoy listens");
+        next.send(&Request::get("/long").header("host", "test"));
+        let is = |name: &str, number| {
+            assert!(Deadline::after(PATIENCE).wait_until(|| stage.envoy.stat(name) == Some(number)), "{name}");
+        };
+        is("wasmcustom.api_gateway_cache_held_total", 1);
+        drop(leaver);
+        is("http.weir.downstream_cx_destroy_remote_active_rq", 1);
+        // The rest comes for nobody; who waited asks anew.
+        assert_eq!(stored(&stage).status, 504, "a part is nothing");
+        go.send(()).expect("the upstream waits");
+        assert_eq!(stored(&stage).status, 504, "a part is nothing");
+        go.send(()).expect("the upstream waits");
+        let answer = next.receive().expect("Envoy answers");
+        assert_eq!((answer.status, answer.body == body), (200, true));
+        assert_eq!(answer.text("cache-status").as_deref(), Some("weir; fwd=uri-miss; stored"));
+        let kept = stored(&stage);
+        assert_eq!((kept.status, kept.body == body), (200, true));
     }
 }
 

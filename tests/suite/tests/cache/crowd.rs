@@ -84,7 +84,7 @@ fn what_cannot_be_stored_is_asked_for_by_all_at_once() {
 }
 
 #[test]
-fn a_client_that_leaves_in_the_middle_of_the_answer_is_followed_by_one() {
+fn a_leader_that_leaves_before_its_answer_is_followed_by_one() {
     let stage = stage(PLAIN, 2);
     stage.origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("x").held());
     let mut leader = send(&stage, &Request::get("/a"), 1);

@@ -179,7 +179,9 @@ fn a_purge_reaches_every_proxy_within_a_second() {
     wait_for_level(&one);
     wait_for_level(&other);
     for (round, order) in
-        ["tag=all", "url=http://test/x", "prefix=/x", "everything", "provider=default"].into_iter().enumerate()
+        ["tag=all", "url=http://test/x", "prefix=/x", "everything", "provider=default", "data_type=default"]
+            .into_iter()
+            .enumerate()
     {
         let request = Request::get("/x").header("host", "test").header("x-kind", round.to_string());
         let (old, new) = (format!("old {round}"), format!("new {round}"));
@@ -192,6 +194,39 @@ fn a_purge_reaches_every_proxy_within_a_second() {
         assert_eq!(get(&one, &request).body, new.as_bytes(), "{order}: at once where it was given");
         let took = settles(&other, &request, new.as_bytes());
         assert!(took < Duration::from_secs(1), "{order}: {took:?}");
+    }
+}
+
+#[test]
+fn a_soft_purge_makes_stale_on_every_proxy_within_a_second() {
+    let store = Store::start();
+    let (one, other) = (proxy(&store), proxy(&store));
+    wait_for_level(&one);
+    wait_for_level(&other);
+    for (round, scope) in
+        ["tag=all", "url=http://test/x", "prefix=/x", "data_type=default", "everything"].into_iter().enumerate()
+    {
+        let request = Request::get("/x").header("host", "test").header("x-kind", round.to_string());
+        let fresh = request.clone().header("cache-control", "only-if-cached");
+        let any = request.clone().header("cache-control", "only-if-cached, max-stale=60");
+        let old = format!("old {round}");
+        answers(&one, &old);
+        assert_eq!(get(&one, &request).body, old.as_bytes());
+        settles(&other, &fresh, old.as_bytes());
+        purge(&one, &format!("{scope}&mode=soft"));
+        let since = Instant::now();
+        assert_eq!(get(&one, &fresh).status, 504, "{scope}: at once where it was given");
+        let is_stale = || (0..10).all(|_| get(&other, &fresh).status == 504);
+        assert!(Deadline::after(PATIENCE).wait_until(is_stale), "{scope}");
+        assert!(since.elapsed() < Duration::from_secs(1), "{scope}: {:?}", since.elapsed());
+        for stage in [&one, &other] {
+            let answer = get(stage, &any);
+            assert_eq!((answer.status, answer.body.as_slice()), (200, old.as_bytes()), "{scope}");
+            assert!(status_of(&answer).starts_with("weir; hit; ttl="), "{}", status_of(&answer));
+        }
+        let new = format!("new {round}");
+        answers(&other, &new);
+        assert_eq!(get(&other, &request).body, new.as_bytes(), "{scope}");
     }
 }
 

@@ -1,8 +1,10 @@
 //! One flight: requests that miss at once are one request to the upstream, and nobody waits in vain for longer than he must.
 
-use suite::check;
+use std::time::Duration;
 
-use crate::plain;
+use suite::{Scenario, check};
+
+use crate::{PLAIN, plain};
 
 #[test]
 fn requests_that_miss_at_once_are_one_to_the_upstream() {
@@ -342,5 +344,19 @@ fn a_clock_that_steps_back_lets_all_who_wait_go_on() {
         finish b -> 200
         finish c -> 200
     ",
+    );
+}
+
+#[test]
+fn who_waits_for_longer_than_the_proxy_allows_is_told_so() {
+    Scenario::new(&[("cache", PLAIN)]).request_timeout(Duration::from_secs(2)).check(
+        r#"
+        origin 200 cache-control=max-age=60 body=x hold
+        start GET /a as first
+        saw GET /a
+        GET /a -> 504 cache-status="weir; detail=wait"
+        release
+        finish first -> 200 body=x cache-status="weir; fwd=uri-miss; stored"
+    "#,
     );
 }

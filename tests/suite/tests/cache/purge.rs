@@ -27,7 +27,7 @@ fn a_url_is_purged_with_all_its_variants_and_no_other() {
         GET /a x-kind=1 -> 200
         GET /a x-kind=2 -> 200
         GET /a?b -> 200
-        PURGE /a x-purge-key="open sesame" -> 200 body='{"purged":true}'
+        PURGE /a x-purge-key="open sesame" -> 200 body='{"purged":true}' cache-status="weir; detail=purge"
         saw 3
         GET /a x-kind=1 @1 -> 200 cache-status="weir; fwd=uri-miss; stored"
         GET /a x-kind=2 @2 -> 200 cache-status="weir; fwd=vary-miss; stored"
@@ -42,9 +42,9 @@ fn who_has_no_key_purges_nothing() {
         r#"
         origin 200 cache-control=max-age=60 body=one
         GET /a -> 200
-        PURGE /a -> 403 body.error.code=FORBIDDEN
+        PURGE /a -> 403 body.error.code=FORBIDDEN cache-status="weir; detail=purge"
         PURGE /a x-purge-key="open sesam" -> 403
-        PURGE /a x-purge-key="open sesame" x-purge=all -> 400 body.error.code=BAD_REQUEST
+        PURGE /a x-purge-key="open sesame" x-purge=all -> 400 body.error.code=BAD_REQUEST cache-status="weir; detail=purge"
         PURGE /a x-purge-key="open sesame" x-purge="tag=a&everything" -> 400 body.error.message="The order names more than one kind of scope"
         saw GET /a
         saw nothing

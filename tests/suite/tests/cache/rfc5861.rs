@@ -76,6 +76,25 @@ fn what_forbids_to_be_used_stale_bridges_nothing() {
 }
 
 #[test]
+fn what_forbids_to_be_used_stale_is_not_refreshed_beside() {
+    // §3 and RFC 9111 §5.2.2.2, §5.2.2.8, §5.2.2.10: who may not have it stale waits for the validation.
+    let mut lines = String::new();
+    for (path, said) in [
+        ("must", "max-age=1, stale-while-revalidate=3600, must-revalidate"),
+        ("proxy", "max-age=1, stale-while-revalidate=3600, proxy-revalidate"),
+        ("shared", "s-maxage=1, stale-while-revalidate=3600"),
+        ("late", "max-age=1, stale-while-revalidate=50"),
+    ] {
+        lines += &format!(
+            "origin 200 cache-control=\"{said}\" age=100 etag='\"v1\"' content-type=a/b body=x\n\
+             GET /{path} -> 200 cache-status~stored\norigin 304 age=100\n\
+             2 times GET /{path} -> 200 body=x cache-status~\"fwd=stale; fwd-status=304\"\nsaw 3\n"
+        );
+    }
+    plain(&lines);
+}
+
+#[test]
 fn a_route_says_how_long_to_do_without_an_upstream() {
     check(
         "cache",

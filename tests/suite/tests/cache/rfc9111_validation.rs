@@ -25,6 +25,24 @@ fn a_stale_response_is_asked_about_and_answers_when_it_is_confirmed() {
 }
 
 #[test]
+fn what_a_304_withholds_from_others_is_for_who_has_asked() {
+    // §5.2.2.4, §5.2.2.7, §3.2
+    plain(
+        r#"
+        origin 200 cache-control='max-age=60, no-cache="x-fresh", private="x-own"' age=60 etag='"v1"' content-type=a/b \
+            x-fresh=1 x-own=1 x-kept=1 body=stored
+        GET /a -> 200 x-fresh=1 x-own=1
+        GET /a cache-control="max-stale" -> 200 !x-fresh !x-own x-kept=1 cache-status~hit
+        origin 304 cache-control='max-age=60, no-cache="x-fresh", private="x-own"' etag='"v1"' x-fresh=2 x-own=2
+        GET /a -> 200 body=stored x-fresh=2 x-own=2 x-kept=1 cache-status~validated
+        GET /a -> 200 body=stored !x-fresh !x-own x-kept=1 cache-status~hit
+        origin 304 etag='"v1"'
+        GET /a cache-control=no-cache -> 200 body=stored !x-fresh !x-own cache-status~validated
+    "#,
+    );
+}
+
+#[test]
 fn what_is_confirmed_is_confirmed_of_all_that_would_have_answered() {
     // §4.3.4: the URL's `Vary` has changed, and both responses answer the last request but one.
     plain(
@@ -205,6 +223,52 @@ fn each_variant_is_validated_by_its_own_validators() {
         GET /a x-kind=1 -> 200 body=one cache-status~hit
         GET /a x-kind=2 -> 200 body=two cache-status~304
         saw GET /a if-none-match='"two"' x-kind=2
+    "#,
+    );
+}
+
+#[test]
+fn what_is_confirmed_is_not_confirmed_of_what_would_not_have_answered() {
+    // §4.3.4: only what the request could have been answered with is looked through for the validator, weak or strong.
+    plain(
+        r#"
+        origin 200 cache-control=max-age=1 age=100 vary=x-kind etag='"v1"' content-type=a/b body=one
+        GET /a x-kind=1 -> 200 cache-status~stored
+        origin 200 cache-control=max-age=1 age=100 vary=x-kind etag='"v1"' content-type=a/b body=two
+        GET /a x-kind=2 -> 200 cache-status~stored
+        origin 304 cache-control=max-age=60 vary=x-kind etag='"v1"'
+        GET /a x-kind=1 -> 200 body=one cache-status~validated
+        GET /a x-kind=1 -> 200 body=one cache-status~hit
+        GET /a x-kind=2 cache-control=only-if-cached -> 504
+        GET /a x-kind=2 -> 200 body=two cache-status~validated
+        origin 200 cache-control=max-age=1 age=100 etag='W/"v1"' content-type=a/b body=weak
+        GET /b -> 200 cache-status~stored
+        origin 304 cache-control=max-age=60 etag='"v1"'
+        2 times GET /b -> 200 body=weak etag='W/"v1"' cache-status~/^weir; fwd=stale; fwd-status=304; ttl=-\d+; detail=validated$/
+        origin 304 cache-control=max-age=60 etag='W/"v1"'
+        GET /b -> 200 body=weak cache-status~/fwd-status=304; ttl=60; stored/
+        GET /b -> 200 body=weak cache-status~hit
+    "#,
+    );
+}
+
+#[test]
+fn an_answer_that_is_not_whole_takes_nobodys_place() {
+    // §3.3, §4.3.3
+    plain(
+        r#"
+        origin 200 cache-control=max-age=1 age=100 etag='"v1"' content-type=a/b body=0123456789
+        GET /a -> 200 cache-status~stored
+        origin 200 cache-control=max-age=60 etag='"v2"' content-length=9 body=abc cut
+        GET /a -> *
+        GET /a cache-control=only-if-cached -> 504
+        GET /a cache-control="only-if-cached, max-stale" -> 200 body=0123456789 etag='"v1"'
+        origin 206 cache-control=max-age=60 etag='"v1"' content-range="bytes 0-1/10" content-type=a/b body=01
+        GET /a range=bytes=0-1 -> 206 body=01 cache-status="weir; fwd=stale; detail=status"
+        GET /a cache-control="only-if-cached, max-stale" -> 200 body=0123456789 age>=100
+        origin 304 cache-control=max-age=60 etag='"v1"'
+        GET /a cache-control=no-store -> 200 body=0123456789 cache-status~/^weir; fwd=stale; fwd-status=304; ttl=-?\d+; detail=validated$/
+        GET /a cache-control=only-if-cached -> 504
     "#,
     );
 }

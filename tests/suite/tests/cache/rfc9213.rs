@@ -37,3 +37,28 @@ fn directives_for_this_cache_replace_the_others() {
     "#,
     );
 }
+
+#[test]
+fn what_is_said_to_all_caches_neither_allows_nor_forbids_beside_it() {
+    // §2.2: of Cache-Control and Expires nothing counts, whichever way.
+    plain(
+        r#"
+        origin /auth 200 cdn-cache-control="max-age=60, public" cache-control=private body=x
+        GET /auth authorization="Bearer a" -> 200 cache-status~stored
+        GET /auth authorization="Bearer b" -> 200 body=x cache-status~hit
+        origin /own 200 cdn-cache-control=max-age=60 cache-control="max-age=60, public" body=x
+        2 times GET /own authorization="Bearer a" -> 200 cache-status="weir; fwd=uri-miss; detail=credentials"
+        origin /expires 200 cdn-cache-control=public expires="Thu, 18 Aug 2050 02:01:18 GMT" body=x
+        2 times GET /expires -> 200 cache-status="weir; fwd=uri-miss; detail=not-fresh"
+        origin /kept 200 cdn-cache-control="max-age=1, stale-if-error=3600" cache-control="max-age=1, must-revalidate" age=100 content-type=a/b body=x
+        GET /kept -> 200 cache-status~stored
+        origin /kept 503
+        GET /kept -> 200 body=x cache-status~stale-if-error
+        origin /must 200 cdn-cache-control="max-age=1, must-revalidate, stale-if-error=3600" cache-control=max-age=60 age=100 \
+            etag='"v1"' content-type=a/b body=x
+        GET /must -> 200 cache-status~stored
+        origin /must 503
+        GET /must -> 503
+    "#,
+    );
+}

@@ -1,0 +1,104 @@
+//! RFC 9111 §4.3.5, §4.4: what ends a stored response before its time.
+
+use crate::plain;
+
+#[test]
+fn a_successful_unsafe_request_ends_what_its_response_names() {
+    // §4.4; cache-tests: invalidate-*
+    plain(
+        r"
+        origin 200 cache-control=max-age=60 body=x
+        GET /dir/own -> 200
+        GET /dir/location -> 200
+        GET /content -> 200
+        GET /elsewhere -> 200
+        origin 201 location=location content-location=http://test/content
+        POST /dir/own body=x -> 201
+        origin 200 cache-control=max-age=60 body=y
+        GET /dir/own -> 200 body=y cache-status~uri-miss
+        GET /dir/location -> 200 body=y cache-status~uri-miss
+        GET /content -> 200 body=y cache-status~uri-miss
+        GET /elsewhere -> 200 body=x cache-status~hit
+        origin 500 location=/elsewhere
+        POST /dir/own body=x -> 500
+        origin 200 location=http://other/elsewhere content-location=//test:81/elsewhere
+        PUT /dir/own body=x -> 200
+        M-SEARCH /dir/other body=x -> *
+        GET /elsewhere -> 200 body=x cache-status~hit
+        GET /dir/own -> 200 cache-status~uri-miss
+    ",
+    );
+}
+
+#[test]
+fn any_unsafe_method_ends_what_is_stored_and_an_error_ends_nothing() {
+    // §4.4; RFC 9110 §9.2.1: what is not known to be safe is not.
+    let mut lines = String::from("origin 200 cache-control=max-age=60 body=x\n");
+    for (method, status, ends) in [
+        ("DELETE", 204, true),
+        ("PATCH", 200, true),
+        ("PUT", 201, true),
+        ("POST", 303, true),
+        ("REPORT", 207, true),
+        ("DELETE", 404, false),
+        ("PUT", 412, false),
+        ("POST", 503, false),
+        ("OPTIONS", 200, false),
+    ] {
+        let after = if ends { "uri-miss" } else { "hit" };
+        lines += &format!(
+            "GET /a -> 200\norigin {status}\n{method} /a -> {status} cache-status=\"weir; fwd=method\"\n\
+             origin 200 cache-control=max-age=60 body=x\nGET /a -> 200 cache-status~{after}\n"
+        );
+    }
+    plain(&lines);
+}
+
+#[test]
+fn a_head_that_contradicts_what_is_stored_ends_it_and_no_other_does() {
+    // §4.3.5: by the length, by the date of the last change, by the tag; an answer that is no 200 says nothing of it.
+    let stored =
+        r#"cache-control=max-age=60 content-type=a/b etag='"v1"' last-modified="Sun, 06 Nov 1994 08:49:37 GMT""#;
+    let mut lines = String::new();
+    for (number, (head, ends)) in [
+        ("200 content-length=7", true),
+        (r#"200 last-modified="Sun, 06 Nov 1994 08:49:38 GMT""#, true),
+        (r#"200 etag='W/"v1"'"#, true),
+        ("404", false),
+        ("410", false),
+        ("503", false),
+        ("200 x-new=1 content-length=6", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (status, after) = (&head[..3], if ends { "uri-miss" } else { "hit" });
+        lines += &format!(
+            "origin 200 {stored} body=stored\nGET /{number} -> 200\norigin {head} cache-control=max-age=60\n\
+             HEAD /{number} cache-control=no-cache -> {status} !cache-status~hit\n\
+             origin 200 {stored} body=stored\nGET /{number} -> 200 body=stored cache-status~{after}\n"
+        );
+    }
+    plain(&lines);
+}
+
+#[test]
+fn what_is_confirmed_after_an_unsafe_request_is_not_kept() {
+    // §4.4: what was asked before may be of before.
+    plain(
+        r#"
+        origin /b 200 cache-control=max-age=60 age=60 etag='"v1"' content-type=a/b body=old
+        GET /b -> 200 cache-status~stored
+        saw GET /b
+        origin /b 304 cache-control=max-age=60 etag='"v1"' hold
+        start GET /b as late
+        saw GET /b if-none-match='"v1"'
+        origin /b 204
+        DELETE /b -> 204
+        origin /b 200 cache-control=max-age=60 body=new
+        release /b
+        finish late -> 200 body=old
+        GET /b -> 200 body=new cache-status~uri-miss
+    "#,
+    );
+}
