@@ -6,10 +6,9 @@ use std::collections::BTreeMap;
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{internal, operation};
-use crate::gateway::written;
 use crate::policy::sample;
 use crate::policy::{Policy, Route};
-use crate::translate::{Filter, breaker, guard, provider, ratelimit};
+use crate::translate::{Filter, breaker, compose, guard, provider, ratelimit};
 
 /// Where a policy is to be applied.
 #[derive(Clone, Debug)]
@@ -55,15 +54,17 @@ pub fn named(name: &str) -> String {
     format!("{NAME}-{}", name.replace('_', "-"))
 }
 
-/// Gives each cluster that a filter calls the name that it has there. The way back into the proxy is not there, so stale answers
-/// are refreshed by the requests that find them, and clients come again whose provider refused a token; nor is a way to Envoy's administration. What a plugin reads is written anew on its
-/// way, so nobody knows the digest of it.
-pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Filter {
+/// Gives each cluster that a filter calls the name that it has there. Of the ways back into the proxy, `ways` are there: without
+/// its own, stale answers are refreshed by the requests that find them, and clients come again whose provider refused a token. There
+/// is no way to Envoy's administration. What a plugin reads is written anew on its way, so nobody knows the digest of it.
+pub fn adapted(filter: &Filter, ways: &[&str], cluster: &dyn Fn(&str) -> Option<String>) -> Filter {
     let mut filter = filter.clone();
+    let is_lost = |said: &Json, way: &str| said["cluster"] == *way && !ways.contains(&way);
     if let Some(members) = filter.config.as_object_mut() {
-        members.retain(|key, value| {
-            let leads_to = |cluster: &str| value.get("cluster").is_some_and(|name| name == cluster);
-            !(key == "refresh" && leads_to(internal::NAME) || key == "envoy" && leads_to(operation::NAME))
+        members.retain(|key, value| match key.as_str() {
+            "refresh" => !is_lost(value, internal::NAME),
+            "envoy" => !is_lost(value, operation::NAME),
+            _ => true,
         });
         let plugins = members.get_mut("plugins").and_then(Json::as_array_mut);
         for plugin in plugins.into_iter().flatten().filter_map(Json::as_object_mut) {
@@ -72,24 +73,12 @@ pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Fil
     }
     let providers = filter.config.get_mut("providers").and_then(Json::as_object_mut);
     for provider in providers.into_iter().flatten().filter_map(|(_, provider)| provider.as_object_mut()) {
-        provider.remove("again");
+        if provider.get("again").is_some_and(|again| is_lost(again, internal::AGAIN)) {
+            provider.remove("again");
+        }
     }
     rename(&mut filter.config, cluster);
     filter
-}
-
-/// Refuses what needs a way back into the proxy: the calls that a composition makes.
-///
-/// # Errors
-/// The first route that does.
-pub fn check(policy: &Policy) -> Result<(), String> {
-    let found = policy.routes.iter().find(|route| route.compose.is_some() || route.inside);
-    found.map_or(Ok(()), |route| {
-        Err(format!(
-            "`{}` belongs to a composition, whose calls come back into the proxy: only an Envoy of its own has the way",
-            written(route)
-        ))
-    })
 }
 
 /// Renames clusters wherever a filter is told of one.
@@ -111,7 +100,7 @@ pub(crate) fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>)
 /// Whether a filter waits for the body of requests whose headers it holds, which only Envoy's own configuration allows.
 pub fn holds_bodies(policy: &Policy, filter: &Filter) -> bool {
     match filter.name {
-        "provider" | guard::BODIES => true,
+        "provider" | guard::BODIES | compose::NAME => true,
         "cache" => policy.routes.iter().filter_map(|route| route.cache.as_ref()).any(|cache| cache.has("body")),
         _ => false,
     }
@@ -125,6 +114,7 @@ pub fn blind<'p>(policy: &'p Policy, filter: &Filter) -> Option<(&'p Route, &'p 
         ratelimit::FRONT => ratelimit::is_fronted(policy, route),
         "ratelimit" => ratelimit::concerns(policy, route),
         guard::BODIES => guard::reads(route),
+        compose::NAME => route.compose.is_some(),
         "cache" => route.cache.is_some(),
         "quota" => ratelimit::has_quota(policy, route),
         "breaker" => breaker::concerns(policy, route),
@@ -151,7 +141,7 @@ mod tests {
             "key_sets": [{"name": "a", "cluster": "jwks.https.a.443", "url": "b"}],
         });
         let admin = Filter { name: "admin", root: "admin", module: "admin", config, variables: Vec::new() };
-        let adapted = adapted(&admin, &|name| name.strip_prefix("jwks.").map(str::to_owned)).config;
+        let adapted = adapted(&admin, &[], &|name| name.strip_prefix("jwks.").map(str::to_owned)).config;
         let expected = json!({
             "plugins": [{"name": "auth"}],
             "key_sets": [{"name": "a", "cluster": "https.a.443", "url": "b"}],

@@ -138,7 +138,7 @@ fn rendered(target: &Target, plan: &Plan<'_>, policy: &Path) -> Result<Option<Js
         }
         Target::Istio { namespace, selector, images, .. } => {
             let settings = istio::Settings { place: images.place(namespace)?, selector: selector.clone() };
-            istio::objects(plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
+            Ok(Some(kubernetes::list(&istio::objects(plan, &settings))))
         }
         Target::EnvoyGateway { namespace, gateway, listener, images, .. } => {
             let (gateway, listener) = (gateway.clone(), listener.clone());

@@ -83,7 +83,7 @@ fn place() -> Place {
 
 fn for_istio(text: &str) -> Vec<Json> {
     let settings = istio::Settings { place: place(), selector: ("istio".to_owned(), "ingressgateway".to_owned()) };
-    istio::objects(&plan(&read(text)), &settings).unwrap()
+    istio::objects(&plan(&read(text)), &settings)
 }
 
 fn for_envoy_gateway(text: &str) -> Result<Vec<Json>, String> {
@@ -121,7 +121,7 @@ const OF_ENVOY_GATEWAY: [&str; 6] =
 #[test]
 fn istio_accepts_what_is_rendered() {
     keeps_to_schemas(&for_istio(POLICY), &OF_ISTIO);
-    let objects = for_istio(&demo());
+    let objects = for_istio(&std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap());
     keeps_to_schemas(&objects, &OF_ISTIO);
     for cluster in ["weir_admin", "weir_metrics"] {
         assert!(!json!(objects).to_string().contains(cluster), "nothing leads to Envoy's administration");
@@ -141,12 +141,8 @@ fn envoy_gateway_accepts_what_is_rendered() {
 #[test]
 fn compositions_are_refused_where_there_is_no_way_back_into_the_proxy() {
     let whole = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
-    let whole = read(&whole);
-    let settings = istio::Settings { place: place(), selector: (String::new(), String::new()) };
-    let said = istio::objects(&plan(&whole), &settings).unwrap_err();
+    let said = for_envoy_gateway(&whole).unwrap_err();
     assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to a composition"), "{said}");
-    let settings = envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned() };
-    assert_eq!(envoygateway::objects(&plan(&whole), &settings).unwrap_err(), said);
 }
 
 #[test]
@@ -234,8 +230,56 @@ fn what_is_called_has_istio_s_names() {
     let off: Vec<_> = values[3]["typed_per_filter_config"].as_object().unwrap().keys().collect();
     assert_eq!(off, ["weir.breaker", "weir.cache", "weir.provider", "weir.quota"], "no plugin can be left out");
     let rendered = json!(objects).to_string();
-    assert!(internal::NAMES.iter().all(|name| !rendered.contains(name)), "there is no way back into the proxy");
     assert!(!rendered.contains("secret-of-the-tests"));
+}
+
+#[test]
+fn what_comes_back_into_the_proxy_has_ways_of_its_own_in_istio() {
+    let objects = for_istio(POLICY);
+    let [inside] = of_kind(&objects, "EnvoyFilter")
+        .into_iter()
+        .filter(|one| one["metadata"]["name"] == "weir-inside")
+        .collect::<Vec<_>>()[..]
+    else {
+        panic!("{objects:?}");
+    };
+    let patches = inside["spec"]["configPatches"].as_array().unwrap();
+    let of = |kind: &str| {
+        patches.iter().filter(|one| one["applyTo"] == kind).map(|one| &one["patch"]["value"]).collect::<Vec<_>>()
+    };
+    let names =
+        |values: &[&Json]| values.iter().map(|value| value["name"].as_str().unwrap().to_owned()).collect::<Vec<_>>();
+    let listeners = of("LISTENER");
+    // Nothing is composed, so nobody is charged inside.
+    assert_eq!(
+        (names(&listeners), names(&of("CLUSTER"))),
+        (vec![internal::NAME.into(), internal::AGAIN.into()], names(&listeners))
+    );
+    assert!(
+        listeners
+            .iter()
+            .all(|listener| listener["internal_listener"] == json!({}) && listener.get("address").is_none())
+    );
+    // The others are there already, as filters that no plugin could be.
+    assert_eq!(names(&of("EXTENSION_CONFIG")), ["weir.correlation"]);
+    let manager = &listeners[0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let filters: Vec<_> = manager["http_filters"].as_array().unwrap().iter().collect();
+    let expected = [
+        "correlated",
+        "weir.correlation",
+        "weir.cache",
+        "weir.quota",
+        "weir.breaker",
+        "weir.provider",
+        "envoy.filters.http.router",
+    ];
+    assert_eq!(names(&filters), expected);
+    assert!(filters[1..6].iter().all(|filter| filter["config_discovery"]["config_source"]["ads"].is_object()));
+    let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap();
+    assert_eq!(routes[0]["route"]["cluster"], "outbound|443||api.spotify.com");
+    assert!(["access_log", "tracing"].iter().all(|member| manager.get(member).is_none()), "these are Istio's");
+    // What nobody comes back for has no way back.
+    assert_eq!(of_kind(&for_istio(PLAIN), "EnvoyFilter").len(), 2);
 }
 
 /// The cluster that tokens are fetched through.
@@ -278,7 +322,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let digests = BTreeMap::from([("weir".to_owned(), "sha256:12ab".to_owned())]);
     let place = Place { digests, ..place() };
     let settings = istio::Settings { place: place.clone(), selector: ("istio".to_owned(), "x".to_owned()) };
-    let objects = istio::objects(&plan, &settings).unwrap();
+    let objects = istio::objects(&plan, &settings);
     for plugin in of_kind(&objects, "WasmPlugin") {
         assert_eq!(plugin["spec"]["url"], "oci://registry.example/weir/weir@sha256:12ab");
     }

@@ -58,7 +58,7 @@ const PASSED: [&str; 2] = ["cache", "breaker"];
 const REQUESTS: u32 = 4096;
 
 /// Their names: of the listeners, and of the clusters that lead there.
-fn names(plan: &Plan<'_>) -> Vec<&'static str> {
+pub(crate) fn names(plan: &Plan<'_>) -> Vec<&'static str> {
     let charged = compose::is_charged(plan.policy).then_some(CHARGED);
     let again = provider::fetches_tokens(plan.policy).then_some(AGAIN);
     [NAME].into_iter().chain(charged).chain(again).collect()

@@ -16,7 +16,7 @@ const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfigurati
 pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
     let target = json!({"group": GATEWAY, "kind": "Gateway", "name": settings.gateway});
     // What filters call beside upstreams keeps its name, since it is patched in under it.
-    let filters: Vec<_> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &|_| None)).collect();
+    let filters: Vec<_> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &[], &|_| None)).collect();
     let wasm: Vec<_> = filters.iter().map(|filter| entry(filter, settings)).collect();
     let spec = json!({"targetRefs": [target], "wasm": wasm});
     let mut objects = vec![settings.place.object(backend::VERSION, "EnvoyExtensionPolicy", NAME, &spec)];

@@ -49,7 +49,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String
 
 /// Refuses what would mean something else there.
 fn check(plan: &Plan<'_>) -> Result<(), String> {
-    kubernetes::check(plan.policy)?;
+    composed(plan.policy)?;
     for filter in plan.filters {
         if let Some((route, other)) = kubernetes::blind(plan.policy, filter) {
             return Err(format!(
@@ -62,6 +62,17 @@ fn check(plan: &Plan<'_>) -> Result<(), String> {
         }
     }
     in_order(plan.policy)
+}
+
+/// Refuses what needs a way back into the proxy: the calls that a composition makes.
+fn composed(policy: &Policy) -> Result<(), String> {
+    let found = policy.routes.iter().find(|route| route.compose.is_some() || route.inside);
+    found.map_or(Ok(()), |route| {
+        Err(format!(
+            "`{}` belongs to a composition, whose calls come back into the proxy: Envoy Gateway has no way for them",
+            written(route)
+        ))
+    })
 }
 
 /// The first of two routes must also be the one that is chosen for being narrower.
