@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{internal, operation};
+use crate::envoy::{Plan, internal, operation};
 use crate::policy::sample;
 use crate::policy::{Policy, Route};
 use crate::translate::{Filter, breaker, compose, guard, provider, ratelimit};
@@ -81,6 +81,37 @@ pub fn adapted(filter: &Filter, ways: &[&str], cluster: &dyn Fn(&str) -> Option<
     filter
 }
 
+/// The filters that stand in any of these ways back into the proxy.
+pub fn inside<'f>(filters: &'f [Filter], ways: &[&str]) -> Vec<&'f Filter> {
+    filters.iter().filter(|filter| ways.iter().any(|way| !internal::leaves_out(way, filter.name))).collect()
+}
+
+/// The listeners and the clusters of these ways, as a gateway has them: with its own form of our filters and of routes. Access logs
+/// and spans are the gateway's matter, which knows nothing of these listeners: they have none.
+pub fn inward(
+    plan: &Plan<'_>,
+    ways: &[&str],
+    filter: &dyn Fn(&str) -> Option<Json>,
+    fit: &dyn Fn(&mut Json),
+) -> (Vec<Json>, Vec<Json>) {
+    let is_way = |one: &Json| ways.iter().any(|way| one["name"] == **way);
+    let mut listeners: Vec<_> = internal::listeners(plan).into_iter().filter(is_way).collect();
+    for manager in listeners.iter_mut().filter_map(|one| one.pointer_mut("/filter_chains/0/filters/0/typed_config")) {
+        if let Some(members) = manager.as_object_mut() {
+            members.retain(|key, _| !["access_log", "tracing", "request_id_extension"].contains(&key.as_str()));
+        }
+        let filters = manager.get_mut("http_filters").and_then(Json::as_array_mut);
+        for entry in filters.into_iter().flatten() {
+            if let Some(own) = entry["name"].as_str().and_then(filter) {
+                *entry = own;
+            }
+        }
+        let routes = manager.pointer_mut("/route_config/virtual_hosts/0/routes").and_then(Json::as_array_mut);
+        routes.into_iter().flatten().for_each(fit);
+    }
+    (listeners, internal::clusters(plan).into_iter().filter(is_way).collect())
+}
+
 /// Renames clusters wherever a filter is told of one.
 pub(crate) fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>) {
     match value {
@@ -106,10 +137,10 @@ pub fn holds_bodies(policy: &Policy, filter: &Filter) -> bool {
     }
 }
 
-/// Two routes of which a filter cannot tell the requests of the first from those of the second: only the second is its matter.
+/// Two of these routes of which a filter cannot tell the requests of the first from those of the second: only the second is its matter.
 /// Where routes are ours, Envoy leaves it out of the first.
-pub fn blind<'p>(policy: &'p Policy, filter: &Filter) -> Option<(&'p Route, &'p Route)> {
-    let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
+pub fn blind<'p>(policy: &Policy, routes: &[&'p Route], filter: &Filter) -> Option<(&'p Route, &'p Route)> {
+    let depth = sample::depth(routes.iter().map(|route| &route.matcher));
     let concerns = |route: &Route| match filter.name {
         ratelimit::FRONT => ratelimit::is_fronted(policy, route),
         "ratelimit" => ratelimit::concerns(policy, route),
@@ -121,11 +152,11 @@ pub fn blind<'p>(policy: &'p Policy, filter: &Filter) -> Option<(&'p Route, &'p 
         "provider" => provider::concerns(policy, route),
         _ => true,
     };
-    let mut first = policy.routes.iter().enumerate().filter(|(_, route)| !concerns(route));
+    let mut first = routes.iter().enumerate().filter(|(_, route)| !concerns(route));
     first.find_map(|(index, route)| {
-        let mut later = policy.routes.iter().skip(index + 1).filter(|later| concerns(later));
+        let mut later = routes.iter().skip(index + 1).filter(|later| concerns(later));
         let other = later.find(|later| !sample::of_both(&route.matcher, &later.matcher, depth).is_empty())?;
-        Some((route, other))
+        Some((*route, *other))
     })
 }
 

@@ -4,19 +4,22 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "mesh/envoygateway.rs"]
+mod envoygateway;
 #[path = "mesh/istio.rs"]
-mod mesh;
+mod istio;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use proxy::deadline::{Deadline, PATIENCE};
-use proxy::{Answer, Envoy, Request, client};
+use proxy::{Answer, Envoy, Origin, Reply, Request, client};
 use sandbox::{Claims, Fault, Sandbox, Upstream};
 use serde_json::{Value as Json, json};
+use sha2::{Digest, Sha256};
 use weir::document::{self, Document, Reading};
 use weir::envoy::Plan;
-use weir::istio;
+use weir::envoygateway::internal::Code;
 use weir::kubernetes::Place;
 
 /// The demonstration in a gateway.
@@ -57,17 +60,48 @@ fn place() -> Place {
 }
 
 impl Show {
-    fn in_istio() -> Self {
+    /// In front of the sandbox, with what `bootstrap` makes of the policy and a folder.
+    fn start(bootstrap: impl FnOnce(&Plan<'_>, &Path) -> Json) -> Self {
         let sandbox = Sandbox::start();
         let mut document = demo(&sandbox);
         // A client on the loopback has no address that could be handed on.
         document.policy.clients.trusted_hops = 1;
         let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: Path::new("") };
-        let settings = istio::Settings { place: place(), selector: ("istio".to_owned(), "ingressgateway".to_owned()) };
         let folder = tempfile::tempdir().unwrap();
-        let bootstrap = mesh::gateway(&istio::objects(&plan, &settings), &modules(), folder.path());
-        let envoy = Envoy::start(&bootstrap.to_string()).unwrap_or_else(|failure| panic!("{failure}"));
+        let bootstrap = bootstrap(&plan, folder.path()).to_string();
+        let envoy = Envoy::start(&bootstrap).unwrap_or_else(|failure| panic!("{failure}"));
         Self { envoy, sandbox, _folder: folder }
+    }
+
+    fn in_istio() -> Self {
+        Self::start(|plan, folder| {
+            let settings =
+                weir::istio::Settings { place: place(), selector: ("istio".into(), "ingressgateway".into()) };
+            istio::gateway(&weir::istio::objects(plan, &settings), &modules(), folder)
+        })
+    }
+
+    /// `origin` serves what `make package` would have made, and stands for Envoy Gateway, which has fetched the same.
+    fn in_envoy_gateway(origin: &Origin) -> Self {
+        Self::start(|plan, folder| {
+            let mut sums = BTreeMap::new();
+            for name in weir::translate::MODULES {
+                let bytes = std::fs::read(modules().join(format!("{name}.wasm"))).unwrap();
+                sums.insert(
+                    name.to_owned(),
+                    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
+                );
+                origin.answer(Some(&format!("/weir/{name}.wasm")), Reply::status(200).body(bytes.clone()));
+                origin.answer(Some(&format!("/{name}")), Reply::status(200).body(bytes));
+            }
+            let lines: String = sums.iter().map(|(name, sum)| format!("{sum}  {name}.wasm\n")).collect();
+            std::fs::write(folder.join("SHA256SUMS"), lines).unwrap();
+            let code = Code::of(&format!("http://{}/weir/", origin.address()), folder).unwrap();
+            let (gateway, listener) = ("eg".to_owned(), "http".to_owned());
+            let settings = weir::envoygateway::Settings { place: place(), gateway, listener, code: Some(code) };
+            let objects = weir::envoygateway::objects(plan, &settings).unwrap();
+            envoygateway::gateway(&objects, &envoygateway::Code { address: origin.address(), sums })
+        })
     }
 
     fn send(&self, request: &Request) -> Answer {
@@ -101,13 +135,23 @@ const TRACK: &str = "/api/spotify/track/41Xji81wFy3cM7ggbGczQW";
 
 #[test]
 fn a_gateway_of_istio_answers_as_an_envoy_of_ones_own() {
-    let show = Show::in_istio();
-    a_search_shows_our_credential_and_is_kept(&show);
-    a_product_and_an_order_are_made_of_calls_that_nobody_else_may_make(&show);
-    a_batch_is_charged_to_its_caller(&show);
-    a_refused_token_is_replaced_within_the_request(&show);
-    what_is_stale_is_refreshed_beside_its_client(&show);
-    calls_meet_the_breaker(&show);
+    plays(&Show::in_istio());
+}
+
+#[test]
+fn a_gateway_of_envoy_gateway_answers_as_an_envoy_of_ones_own() {
+    let origin = Origin::start();
+    plays(&Show::in_envoy_gateway(&origin));
+    assert!(!origin.received().is_empty(), "Envoy fetches code of its own");
+}
+
+fn plays(show: &Show) {
+    a_search_shows_our_credential_and_is_kept(show);
+    a_product_and_an_order_are_made_of_calls_that_nobody_else_may_make(show);
+    a_batch_is_charged_to_its_caller(show);
+    a_refused_token_is_replaced_within_the_request(show);
+    what_is_stale_is_refreshed_beside_its_client(show);
+    calls_meet_the_breaker(show);
 }
 
 fn a_search_shows_our_credential_and_is_kept(show: &Show) {
@@ -124,7 +168,12 @@ fn a_search_shows_our_credential_and_is_kept(show: &Show) {
 fn a_product_and_an_order_are_made_of_calls_that_nobody_else_may_make(show: &Show) {
     let product = show.ask_as("pro", "GET /api/v1/products/TEST-001", None);
     let said = json(&product);
-    assert_eq!((product.status, &said["name"], &said["price"]), (200, &json!("Studio Headphones"), &json!("19.99")));
+    assert_eq!(
+        (product.status, &said["name"], &said["price"]),
+        (200, &json!("Studio Headphones"), &json!("19.99")),
+        "{}",
+        show.envoy.log()
+    );
     let id = product.text("x-correlation-id");
     assert!(id.is_some());
     assert_eq!(show.last(Upstream::Inventory, "x-correlation-id"), id);

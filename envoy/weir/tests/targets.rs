@@ -15,6 +15,7 @@ use schema::Schemas;
 use serde_json::{Value as Json, json};
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, internal};
+use weir::envoygateway::internal::Code;
 use weir::kubernetes::Place;
 use weir::{envoygateway, istio, translate, xds};
 
@@ -87,8 +88,11 @@ fn for_istio(text: &str) -> Vec<Json> {
 }
 
 fn for_envoy_gateway(text: &str) -> Result<Vec<Json>, String> {
-    let settings = envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned() };
-    envoygateway::objects(&plan(&read(text)), &settings)
+    envoygateway::objects(&plan(&read(text)), &in_envoy_gateway(None))
+}
+
+fn in_envoy_gateway(code: Option<Code>) -> envoygateway::Settings {
+    envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned(), code }
 }
 
 /// All objects of a kind.
@@ -138,11 +142,61 @@ fn envoy_gateway_accepts_what_is_rendered() {
     assert_eq!(*replaced, json!({"pattern": "^/?", "substitution": "/pricing/"}));
 }
 
+/// The modules, as somebody serves them.
+fn code() -> Code {
+    let package = tempfile::tempdir().unwrap();
+    let sums: String = translate::MODULES.iter().map(|name| format!("12ab  {name}.wasm\n")).collect();
+    std::fs::write(package.path().join("SHA256SUMS"), sums).unwrap();
+    Code::of("https://files.example:8443/weir/", package.path()).unwrap()
+}
+
 #[test]
-fn compositions_are_refused_where_there_is_no_way_back_into_the_proxy() {
+fn compositions_are_refused_by_envoy_gateway_where_their_filters_have_no_code() {
     let whole = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
     let said = for_envoy_gateway(&whole).unwrap_err();
     assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to a composition"), "{said}");
+    let with_code = |text: &str| envoygateway::objects(&plan(&read(text)), &in_envoy_gateway(Some(code())));
+    let objects = with_code(&whole).unwrap();
+    let kinds: Vec<_> =
+        OF_ENVOY_GATEWAY.into_iter().chain(["EnvoyProxy"]).collect::<BTreeSet<_>>().into_iter().collect();
+    keeps_to_schemas(&objects, &kinds);
+    let patches = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
+    let listeners: Vec<_> = patches
+        .iter()
+        .filter(|patch| patch["type"] == "type.googleapis.com/envoy.config.listener.v3.Listener")
+        .filter(|patch| patch["operation"]["path"] == "")
+        .map(|patch| &patch["operation"]["value"])
+        .collect();
+    assert_eq!(listeners.iter().map(|one| one["name"].as_str().unwrap()).collect::<Vec<_>>(), internal::NAMES);
+    let filters = &listeners[0]["filter_chains"][0]["filters"][0]["typed_config"]["http_filters"];
+    let machine = &filters[1]["typed_config"]["config"]["vm_config"];
+    let remote = &machine["code"]["remote"];
+    assert_eq!(
+        (&remote["http_uri"]["uri"], &remote["sha256"], &machine["vm_id"], &machine["configuration"]["value"]),
+        (
+            &json!("https://files.example:8443/weir/correlation.wasm"),
+            &json!("12ab"),
+            &json!("weir"),
+            &json!("correlation")
+        )
+    );
+    // Outside, too, all are in that one space.
+    let spaces = patches.iter().filter(|patch| patch["operation"]["path"] == "vm_id").count();
+    assert_eq!(spaces, of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap().len());
+    let routes = json!(of_kind(&objects, "HTTPRoute")).to_string();
+    assert!(!routes.contains("/api/v1/stock/"), "what is inside has no route");
+
+    let open = "- {match: 'POST /api/v1/stock/*', upstream: inventory, auth: optional}\n";
+    let (before, after) = whole.split_once("\nexamples:").unwrap();
+    let said = with_code(&format!("{before}\n  {open}\nexamples:{after}")).unwrap_err();
+    assert!(
+        said.starts_with("`POST /api/v1/stock/reserve` is inside, and `POST /api/v1/stock/*` would take"),
+        "{said}"
+    );
+    assert_eq!(
+        of_kind(&envoygateway::objects(&plan(&read(PLAIN)), &in_envoy_gateway(Some(code()))).unwrap(), "EnvoyProxy"),
+        [&json!(null); 0]
+    );
 }
 
 #[test]
@@ -333,7 +387,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     assert_eq!(roots[1], (&json!("quota"), &json!("ratelimit")), "a plugin's name is not its filter's");
     keeps_to_schemas(&objects, &OF_ISTIO);
 
-    let settings = envoygateway::Settings { place, gateway: "eg".to_owned(), listener: "http".to_owned() };
+    let settings = envoygateway::Settings { place, gateway: "eg".to_owned(), listener: "http".to_owned(), code: None };
     let objects = envoygateway::objects(&plan, &settings).unwrap();
     let wasm = of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap();
     let roots: Vec<_> = wasm.iter().map(|entry| entry["rootID"].as_str().unwrap()).collect();

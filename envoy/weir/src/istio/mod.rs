@@ -33,10 +33,11 @@ pub struct Settings {
 pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
     let services = service::all(plan.policy);
     let cluster = |name: &str| services.iter().find(|service| service.name == name).map(Service::cluster);
-    let ways = internal::ways(plan);
+    let ways = crate::envoy::internal::ways(plan);
     let filters: Vec<Filter> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &ways, &cluster)).collect();
+    let routes: Vec<_> = plan.policy.routes.iter().collect();
     let needs_more = |filter: &Filter| {
-        kubernetes::holds_bodies(plan.policy, filter) || kubernetes::blind(plan.policy, filter).is_some()
+        kubernetes::holds_bodies(plan.policy, filter) || kubernetes::blind(plan.policy, &routes, filter).is_some()
     };
     let (plugins, rest) = filters.split_at(filters.iter().position(needs_more).unwrap_or(filters.len()));
     let mut objects = service::objects(&services, settings);
