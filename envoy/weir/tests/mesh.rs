@@ -87,15 +87,13 @@ impl Show {
             let mut sums = BTreeMap::new();
             for name in weir::translate::MODULES {
                 let bytes = std::fs::read(modules().join(format!("{name}.wasm"))).unwrap();
-                sums.insert(
-                    name.to_owned(),
-                    Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>(),
-                );
+                let sum: Vec<_> = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+                sums.insert(name.to_owned(), sum.concat());
                 origin.answer(Some(&format!("/weir/{name}.wasm")), Reply::status(200).body(bytes.clone()));
                 origin.answer(Some(&format!("/{name}")), Reply::status(200).body(bytes));
             }
-            let lines: String = sums.iter().map(|(name, sum)| format!("{sum}  {name}.wasm\n")).collect();
-            std::fs::write(folder.join("SHA256SUMS"), lines).unwrap();
+            let lines: Vec<_> = sums.iter().map(|(name, sum)| format!("{sum}  {name}.wasm\n")).collect();
+            std::fs::write(folder.join("SHA256SUMS"), lines.concat()).unwrap();
             let code = Code::of(&format!("http://{}/weir/", origin.address()), folder).unwrap();
             let (gateway, listener) = ("eg".to_owned(), "http".to_owned());
             let settings = weir::envoygateway::Settings { place: place(), gateway, listener, code: Some(code) };

@@ -26,7 +26,7 @@ pub fn object(
     let named = |name: &str| inside.iter().find(|filter| filter.name == name);
     let (listeners, clusters) =
         kubernetes::inward(plan, ways, &|name| named(name).map(|filter| chain::discovered(filter)), &|entry| {
-            chain::fit(entry, &|name| named(name).is_some(), cluster)
+            chain::fit(entry, &|name| named(name).is_some(), cluster);
         });
     let is_new = |filter: &&&Filter| there.iter().all(|other| other.name != filter.name);
     let configs = inside.iter().filter(is_new).map(|filter| chain::config(filter, settings));

@@ -174,7 +174,9 @@ fn routes(objects: &[Json], filters: &[Json]) -> Vec<Json> {
                 if rule["backendRefs"].is_array() {
                     entry["route"] = json!({"cluster": cluster(route, index), "timeout": "30s"});
                 }
-                list(&rule["filters"]).iter().for_each(|filter| apply(objects, filter, &mut entry));
+                for filter in list(&rule["filters"]) {
+                    apply(objects, filter, &mut entry);
+                }
                 routes.push((rank(matched), entry));
             }
         }
