@@ -3,9 +3,9 @@
 //! Filters come as `WasmPlugin` as far as that can say what they need, in the order of their priorities. From the first on that it
 //! cannot (it holds bodies, or a route leaves it out), they come in one `EnvoyFilter`, which Istio applies behind all plugins:
 //! the order of filters is never another than the policy's. The routes come as a second `EnvoyFilter`, since a `VirtualService` can
-//! neither match what only a filter says nor leave a filter out, and the way back into the proxy as a third. What is outside of the mesh gets a `ServiceEntry`, and
-//! everything that is called a `DestinationRule` with the policy's pools, TLS and retry budgets. `Telemetry` adds the caller's tier to
-//! metrics and traces.
+//! neither match what only a filter says nor leave a filter out, and the way back into the proxy as a third. What is outside of
+//! the mesh gets a `ServiceEntry`, and everything that is called a `DestinationRule` with the policy's pools, TLS and retry budgets.
+//! `Telemetry` adds the caller's tier to metrics and traces.
 //!
 //! Istio gives all plugins one space of shared data, whatever they are.
 
