@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{internal, operation};
-use crate::gateway::written;
+use crate::envoy::{Plan, internal, operation};
 use crate::policy::sample;
 use crate::policy::{Policy, Route};
-use crate::translate::{Filter, breaker, guard, provider, ratelimit};
+use crate::translate::{Filter, breaker, compose, guard, provider, ratelimit};
 
 /// Where a policy is to be applied.
 #[derive(Clone, Debug)]
@@ -55,15 +54,17 @@ pub fn named(name: &str) -> String {
     format!("{NAME}-{}", name.replace('_', "-"))
 }
 
-/// Gives each cluster that a filter calls the name that it has there. The way back into the proxy is not there, so stale answers
-/// are refreshed by the requests that find them, and clients come again whose provider refused a token; nor is a way to Envoy's administration. What a plugin reads is written anew on its
-/// way, so nobody knows the digest of it.
-pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Filter {
+/// Gives each cluster that a filter calls the name that it has there. Of the ways back into the proxy, `ways` are there: without
+/// its own, stale answers are refreshed by the requests that find them, and clients come again whose provider refused a token. There
+/// is no way to Envoy's administration. What a plugin reads is written anew on its way, so nobody knows the digest of it.
+pub fn adapted(filter: &Filter, ways: &[&str], cluster: &dyn Fn(&str) -> Option<String>) -> Filter {
     let mut filter = filter.clone();
+    let is_lost = |said: &Json, way: &str| said["cluster"] == *way && !ways.contains(&way);
     if let Some(members) = filter.config.as_object_mut() {
-        members.retain(|key, value| {
-            let leads_to = |cluster: &str| value.get("cluster").is_some_and(|name| name == cluster);
-            !(key == "refresh" && leads_to(internal::NAME) || key == "envoy" && leads_to(operation::NAME))
+        members.retain(|key, value| match key.as_str() {
+            "refresh" => !is_lost(value, internal::NAME),
+            "envoy" => !is_lost(value, operation::NAME),
+            _ => true,
         });
         let plugins = members.get_mut("plugins").and_then(Json::as_array_mut);
         for plugin in plugins.into_iter().flatten().filter_map(Json::as_object_mut) {
@@ -72,24 +73,43 @@ pub fn adapted(filter: &Filter, cluster: &dyn Fn(&str) -> Option<String>) -> Fil
     }
     let providers = filter.config.get_mut("providers").and_then(Json::as_object_mut);
     for provider in providers.into_iter().flatten().filter_map(|(_, provider)| provider.as_object_mut()) {
-        provider.remove("again");
+        if provider.get("again").is_some_and(|again| is_lost(again, internal::AGAIN)) {
+            provider.remove("again");
+        }
     }
     rename(&mut filter.config, cluster);
     filter
 }
 
-/// Refuses what needs a way back into the proxy: the calls that a composition makes.
-///
-/// # Errors
-/// The first route that does.
-pub fn check(policy: &Policy) -> Result<(), String> {
-    let found = policy.routes.iter().find(|route| route.compose.is_some() || route.inside);
-    found.map_or(Ok(()), |route| {
-        Err(format!(
-            "`{}` belongs to a composition, whose calls come back into the proxy: only an Envoy of its own has the way",
-            written(route)
-        ))
-    })
+/// The filters that stand in any of these ways back into the proxy.
+pub fn inside<'f>(filters: &'f [Filter], ways: &[&str]) -> Vec<&'f Filter> {
+    filters.iter().filter(|filter| ways.iter().any(|way| !internal::leaves_out(way, filter.name))).collect()
+}
+
+/// The listeners and the clusters of these ways, as a gateway has them: with its own form of our filters and of routes. Access logs
+/// and spans are the gateway's matter, which knows nothing of these listeners: they have none.
+pub fn inward(
+    plan: &Plan<'_>,
+    ways: &[&str],
+    filter: &dyn Fn(&str) -> Option<Json>,
+    fit: &dyn Fn(&mut Json),
+) -> (Vec<Json>, Vec<Json>) {
+    let is_way = |one: &Json| ways.iter().any(|way| one["name"] == **way);
+    let mut listeners: Vec<_> = internal::listeners(plan).into_iter().filter(is_way).collect();
+    for manager in listeners.iter_mut().filter_map(|one| one.pointer_mut("/filter_chains/0/filters/0/typed_config")) {
+        if let Some(members) = manager.as_object_mut() {
+            members.retain(|key, _| !["access_log", "tracing", "request_id_extension"].contains(&key.as_str()));
+        }
+        let filters = manager.get_mut("http_filters").and_then(Json::as_array_mut);
+        for entry in filters.into_iter().flatten() {
+            if let Some(own) = entry["name"].as_str().and_then(filter) {
+                *entry = own;
+            }
+        }
+        let routes = manager.pointer_mut("/route_config/virtual_hosts/0/routes").and_then(Json::as_array_mut);
+        routes.into_iter().flatten().for_each(fit);
+    }
+    (listeners, internal::clusters(plan).into_iter().filter(is_way).collect())
 }
 
 /// Renames clusters wherever a filter is told of one.
@@ -111,31 +131,32 @@ pub(crate) fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>)
 /// Whether a filter waits for the body of requests whose headers it holds, which only Envoy's own configuration allows.
 pub fn holds_bodies(policy: &Policy, filter: &Filter) -> bool {
     match filter.name {
-        "provider" | guard::BODIES => true,
+        "provider" | guard::BODIES | compose::NAME => true,
         "cache" => policy.routes.iter().filter_map(|route| route.cache.as_ref()).any(|cache| cache.has("body")),
         _ => false,
     }
 }
 
-/// Two routes of which a filter cannot tell the requests of the first from those of the second: only the second is its matter.
+/// Two of these routes of which a filter cannot tell the requests of the first from those of the second: only the second is its matter.
 /// Where routes are ours, Envoy leaves it out of the first.
-pub fn blind<'p>(policy: &'p Policy, filter: &Filter) -> Option<(&'p Route, &'p Route)> {
-    let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
+pub fn blind<'p>(policy: &Policy, routes: &[&'p Route], filter: &Filter) -> Option<(&'p Route, &'p Route)> {
+    let depth = sample::depth(routes.iter().map(|route| &route.matcher));
     let concerns = |route: &Route| match filter.name {
         ratelimit::FRONT => ratelimit::is_fronted(policy, route),
         "ratelimit" => ratelimit::concerns(policy, route),
         guard::BODIES => guard::reads(route),
+        compose::NAME => route.compose.is_some(),
         "cache" => route.cache.is_some(),
         "quota" => ratelimit::has_quota(policy, route),
         "breaker" => breaker::concerns(policy, route),
         "provider" => provider::concerns(policy, route),
         _ => true,
     };
-    let mut first = policy.routes.iter().enumerate().filter(|(_, route)| !concerns(route));
+    let mut first = routes.iter().enumerate().filter(|(_, route)| !concerns(route));
     first.find_map(|(index, route)| {
-        let mut later = policy.routes.iter().skip(index + 1).filter(|later| concerns(later));
+        let mut later = routes.iter().skip(index + 1).filter(|later| concerns(later));
         let other = later.find(|later| !sample::of_both(&route.matcher, &later.matcher, depth).is_empty())?;
-        Some((route, other))
+        Some((*route, *other))
     })
 }
 
@@ -151,7 +172,7 @@ mod tests {
             "key_sets": [{"name": "a", "cluster": "jwks.https.a.443", "url": "b"}],
         });
         let admin = Filter { name: "admin", root: "admin", module: "admin", config, variables: Vec::new() };
-        let adapted = adapted(&admin, &|name| name.strip_prefix("jwks.").map(str::to_owned)).config;
+        let adapted = adapted(&admin, &[], &|name| name.strip_prefix("jwks.").map(str::to_owned)).config;
         let expected = json!({
             "plugins": [{"name": "auth"}],
             "key_sets": [{"name": "a", "cluster": "https.a.443", "url": "b"}],

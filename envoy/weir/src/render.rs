@@ -9,6 +9,7 @@ use serde_json::Value as Json;
 
 use crate::document::Reading;
 use crate::envoy::{Plan, bootstrap};
+use crate::envoygateway::internal::Code;
 use crate::kubernetes::{self, Place};
 use crate::{command, envoygateway, istio, push, run, translate, xds};
 
@@ -60,6 +61,9 @@ pub enum Target {
         /// Where the filters' images are.
         #[command(flatten)]
         images: Images,
+        /// Where the modules of the package are served, as in `URL/auth.wasm`, for filters to come back into the proxy.
+        #[arg(long, value_name = "URL", requires = "package")]
+        code: Option<String>,
     },
 }
 
@@ -138,11 +142,13 @@ fn rendered(target: &Target, plan: &Plan<'_>, policy: &Path) -> Result<Option<Js
         }
         Target::Istio { namespace, selector, images, .. } => {
             let settings = istio::Settings { place: images.place(namespace)?, selector: selector.clone() };
-            istio::objects(plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
+            Ok(Some(kubernetes::list(&istio::objects(plan, &settings))))
         }
-        Target::EnvoyGateway { namespace, gateway, listener, images, .. } => {
+        Target::EnvoyGateway { namespace, gateway, listener, images, code, .. } => {
             let (gateway, listener) = (gateway.clone(), listener.clone());
-            let settings = envoygateway::Settings { place: images.place(namespace)?, gateway, listener };
+            let code = code.as_ref().zip(images.package.as_ref());
+            let code = code.map(|(url, package)| Code::of(url, package)).transpose()?;
+            let settings = envoygateway::Settings { place: images.place(namespace)?, gateway, listener, code };
             envoygateway::objects(plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
         }
     }

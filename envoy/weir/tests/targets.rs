@@ -4,6 +4,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "targets/inward.rs"]
+mod inward;
 #[path = "targets/schema.rs"]
 mod schema;
 
@@ -14,7 +16,8 @@ use proxy::{Envoy, Origin, Reply, Request, client};
 use schema::Schemas;
 use serde_json::{Value as Json, json};
 use weir::document::{self, Document, Reading};
-use weir::envoy::{Plan, internal};
+use weir::envoy::Plan;
+use weir::envoygateway::internal::Code;
 use weir::kubernetes::Place;
 use weir::{envoygateway, istio, translate, xds};
 
@@ -83,12 +86,15 @@ fn place() -> Place {
 
 fn for_istio(text: &str) -> Vec<Json> {
     let settings = istio::Settings { place: place(), selector: ("istio".to_owned(), "ingressgateway".to_owned()) };
-    istio::objects(&plan(&read(text)), &settings).unwrap()
+    istio::objects(&plan(&read(text)), &settings)
 }
 
 fn for_envoy_gateway(text: &str) -> Result<Vec<Json>, String> {
-    let settings = envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned() };
-    envoygateway::objects(&plan(&read(text)), &settings)
+    envoygateway::objects(&plan(&read(text)), &in_envoy_gateway(None))
+}
+
+fn in_envoy_gateway(code: Option<Code>) -> envoygateway::Settings {
+    envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned(), code }
 }
 
 /// All objects of a kind.
@@ -121,7 +127,7 @@ const OF_ENVOY_GATEWAY: [&str; 6] =
 #[test]
 fn istio_accepts_what_is_rendered() {
     keeps_to_schemas(&for_istio(POLICY), &OF_ISTIO);
-    let objects = for_istio(&demo());
+    let objects = for_istio(&std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap());
     keeps_to_schemas(&objects, &OF_ISTIO);
     for cluster in ["weir_admin", "weir_metrics"] {
         assert!(!json!(objects).to_string().contains(cluster), "nothing leads to Envoy's administration");
@@ -136,17 +142,6 @@ fn envoy_gateway_accepts_what_is_rendered() {
     let price = of_kind(&demo, "HTTPRouteFilter").into_iter().find(|one| one["metadata"]["name"] == "weir-pricing-1-1");
     let replaced = &price.unwrap()["spec"]["urlRewrite"]["path"]["replaceRegexMatch"];
     assert_eq!(*replaced, json!({"pattern": "^/?", "substitution": "/pricing/"}));
-}
-
-#[test]
-fn compositions_are_refused_where_there_is_no_way_back_into_the_proxy() {
-    let whole = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
-    let whole = read(&whole);
-    let settings = istio::Settings { place: place(), selector: (String::new(), String::new()) };
-    let said = istio::objects(&plan(&whole), &settings).unwrap_err();
-    assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to a composition"), "{said}");
-    let settings = envoygateway::Settings { place: place(), gateway: "eg".to_owned(), listener: "http".to_owned() };
-    assert_eq!(envoygateway::objects(&plan(&whole), &settings).unwrap_err(), said);
 }
 
 #[test]
@@ -234,7 +229,6 @@ fn what_is_called_has_istio_s_names() {
     let off: Vec<_> = values[3]["typed_per_filter_config"].as_object().unwrap().keys().collect();
     assert_eq!(off, ["weir.breaker", "weir.cache", "weir.provider", "weir.quota"], "no plugin can be left out");
     let rendered = json!(objects).to_string();
-    assert!(internal::NAMES.iter().all(|name| !rendered.contains(name)), "there is no way back into the proxy");
     assert!(!rendered.contains("secret-of-the-tests"));
 }
 
@@ -278,7 +272,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let digests = BTreeMap::from([("weir".to_owned(), "sha256:12ab".to_owned())]);
     let place = Place { digests, ..place() };
     let settings = istio::Settings { place: place.clone(), selector: ("istio".to_owned(), "x".to_owned()) };
-    let objects = istio::objects(&plan, &settings).unwrap();
+    let objects = istio::objects(&plan, &settings);
     for plugin in of_kind(&objects, "WasmPlugin") {
         assert_eq!(plugin["spec"]["url"], "oci://registry.example/weir/weir@sha256:12ab");
     }
@@ -289,7 +283,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     assert_eq!(roots[1], (&json!("quota"), &json!("ratelimit")), "a plugin's name is not its filter's");
     keeps_to_schemas(&objects, &OF_ISTIO);
 
-    let settings = envoygateway::Settings { place, gateway: "eg".to_owned(), listener: "http".to_owned() };
+    let settings = envoygateway::Settings { place, gateway: "eg".to_owned(), listener: "http".to_owned(), code: None };
     let objects = envoygateway::objects(&plan, &settings).unwrap();
     let wasm = of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap();
     let roots: Vec<_> = wasm.iter().map(|entry| entry["rootID"].as_str().unwrap()).collect();

@@ -45,21 +45,18 @@ pub fn all(plan: &Plan<'_>) -> Vec<Json> {
 pub fn of_filters(plan: &Plan<'_>) -> Vec<Json> {
     let store = plan.policy.state.iter().map(|state| of_upstream(&state.upstream));
     let publishers = plan.policy.identity.iter().flat_map(|identity| &identity.publishers);
-    let publishers = publishers.map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
+    let publishers = publishers.map(|one| aside(&one.cluster, &one.address));
     let endpoints = plan.policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()?.endpoint.as_ref());
     let mut endpoints: Vec<_> = endpoints.collect();
     endpoints.sort_by(|one, other| one.cluster.cmp(&other.cluster));
     endpoints.dedup_by(|one, other| one.cluster == other.cluster);
-    let endpoints = endpoints.into_iter().map(|one| render(&one.cluster, &one.address, CONNECT_TIMEOUT, POOL, None));
-    let collector = plan
-        .policy
-        .tracing
-        .iter()
-        .map(|tracing| render(tracing::COLLECTOR, &tracing.collector, CONNECT_TIMEOUT, POOL, None));
+    let endpoints = endpoints.into_iter().map(|one| aside(&one.cluster, &one.address));
+    let collector = plan.policy.tracing.iter().map(|tracing| aside(tracing::COLLECTOR, &tracing.collector));
     store.chain(collector).chain(publishers).chain(endpoints).collect()
 }
 
-fn of_upstream(upstream: &Upstream) -> Json {
+/// Where the requests to an upstream go.
+pub(crate) fn of_upstream(upstream: &Upstream) -> Json {
     let budget = upstream.retry.as_ref().map(|retry| retry.budget);
     let (name, address) = (&upstream.name.value, &upstream.address);
     let mut cluster = render(name, address, upstream.connect_timeout, upstream.pool, budget);
@@ -67,6 +64,11 @@ fn of_upstream(upstream: &Upstream) -> Json {
         set(&mut cluster, "per_connection_buffer_limit_bytes", PIECE_BYTES);
     }
     cluster
+}
+
+/// Where something is fetched now and then.
+pub(crate) fn aside(name: &str, address: &Address) -> Json {
+    render(name, address, CONNECT_TIMEOUT, POOL, None)
 }
 
 /// `retries` is how many percent of the requests under way may be retries.

@@ -57,6 +57,12 @@ const PASSED: [&str; 2] = ["cache", "breaker"];
 /// How many requests of a proxy's own may be under way at a time.
 const REQUESTS: u32 = 4096;
 
+/// Those of them that a policy's filters come back by.
+pub fn ways(plan: &Plan<'_>) -> Vec<&'static str> {
+    let is_asked = plan.policy.routes.iter().any(|route| route.compose.is_some() || route.cache.is_some());
+    names(plan).into_iter().filter(|name| *name != NAME || is_asked).collect()
+}
+
 /// Their names: of the listeners, and of the clusters that lead there.
 fn names(plan: &Plan<'_>) -> Vec<&'static str> {
     let charged = compose::is_charged(plan.policy).then_some(CHARGED);

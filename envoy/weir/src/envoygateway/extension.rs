@@ -2,30 +2,38 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, cluster, route, set};
-use crate::envoygateway::{Settings, backend};
+use crate::envoy::{Plan, cluster, route, set, typed};
+use crate::envoygateway::{Settings, backend, internal};
 use crate::kubernetes::{self, NAME};
 use crate::translate::{BUNDLE, Filter};
 
 const GATEWAY: &str = "gateway.networking.k8s.io";
-const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
-const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
+/// The kind of a listener.
+pub(super) const LISTENER: &str = "type.googleapis.com/envoy.config.listener.v3.Listener";
+/// The kind of a cluster.
+pub(super) const CLUSTERS: &str = "type.googleapis.com/envoy.config.cluster.v3.Cluster";
 const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfiguration";
 
 /// The filters, and the patches where any are needed.
-pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
+///
+/// # Errors
+/// Code that is not where it is said to be.
+pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
     let target = json!({"group": GATEWAY, "kind": "Gateway", "name": settings.gateway});
     // What filters call beside upstreams keeps its name, since it is patched in under it.
-    let filters: Vec<_> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &|_| None)).collect();
+    let ways = internal::ways(plan, settings);
+    let filters: Vec<_> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &ways, &|_| None)).collect();
     let wasm: Vec<_> = filters.iter().map(|filter| entry(filter, settings)).collect();
     let spec = json!({"targetRefs": [target], "wasm": wasm});
     let mut objects = vec![settings.place.object(backend::VERSION, "EnvoyExtensionPolicy", NAME, &spec)];
-    let patches = patches(plan, &filters, settings);
+    let mut patches = patches(plan, &filters, !ways.is_empty(), settings);
+    patches.extend(internal::patches(plan, &filters, settings)?);
     if !patches.is_empty() {
         let spec = json!({"targetRef": target, "type": "JSONPatch", "jsonPatches": patches});
         objects.push(settings.place.object(backend::VERSION, "EnvoyPatchPolicy", NAME, &spec));
     }
-    objects
+    objects.extend(internal::proxy(plan, settings));
+    Ok(objects)
 }
 
 fn entry(filter: &Filter, settings: &Settings) -> Json {
@@ -43,12 +51,25 @@ fn entry(filter: &Filter, settings: &Settings) -> Json {
     entry
 }
 
+/// What machines of one id are told apart by. Envoy does so by their code, too, but not by code that it has yet to fetch: filters of
+/// several modules would be started in the machine of the first.
+pub(super) fn machine(filter: &Filter) -> Json {
+    typed("google.protobuf.StringValue", json!({"value": filter.module}))
+}
+
 /// What Envoy Gateway calls the cluster of the first rule of an upstream's first route, which is there for it alone.
-fn of_upstream(name: &str, settings: &Settings) -> String {
+pub(super) fn of_upstream(name: &str, settings: &Settings) -> String {
     format!("httproute/{}/{}-1/rule/0", settings.place.namespace, kubernetes::named(name))
 }
 
-fn patches(plan: &Plan<'_>, filters: &[Filter], settings: &Settings) -> Vec<Json> {
+/// A resource that is added.
+pub(super) fn whole(kind: &str, resource: &Json) -> Json {
+    let operation = json!({"op": "add", "path": "", "value": resource});
+    json!({"type": kind, "name": resource.get("name"), "operation": operation})
+}
+
+/// `is_one_space` is whether filters inside share what those of the gateway know.
+fn patches(plan: &Plan<'_>, filters: &[Filter], is_one_space: bool, settings: &Settings) -> Vec<Json> {
     let name = format!("{}/{}/{}", settings.place.namespace, settings.gateway, settings.listener);
     let mut patches = Vec::new();
     for (index, filter) in filters.iter().enumerate() {
@@ -63,15 +84,13 @@ fn patches(plan: &Plan<'_>, filters: &[Filter], settings: &Settings) -> Vec<Json
             add(config.clone(), "allow_on_headers_stop_iteration", true.into());
         }
         // An id of their own keeps filters from sharing anything, even where they are of one module.
-        if filter.module == BUNDLE {
+        if filter.module == BUNDLE || is_one_space {
             add(format!("{config}.vm_config"), "vm_id", NAME.into());
+            add(format!("{config}.vm_config"), "configuration", machine(filter));
         }
     }
     // No route leads to what only filters call, so nothing else makes clusters of these.
-    for cluster in cluster::of_filters(plan) {
-        let operation = json!({"op": "add", "path": "", "value": &cluster});
-        patches.push(json!({"type": CLUSTERS, "name": cluster.get("name"), "operation": operation}));
-    }
+    patches.extend(cluster::of_filters(plan).iter().map(|cluster| whole(CLUSTERS, cluster)));
     // Those of requests that a provider has been made of: nobody else can choose them.
     for (upstream, mut entry) in route::departures(plan.policy) {
         if let Some(found) = entry.pointer_mut("/route/cluster") {

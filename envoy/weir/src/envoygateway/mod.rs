@@ -5,21 +5,24 @@
 //! that a filter holds bodies, the routes that only a filter can choose, and the clusters that only filters call.
 //!
 //! Envoy Gateway gives every filter a space of shared data of its own. Nothing that filters say to each other is in there, but the seed
-//! of fingerprints, of which each then has one. Filters out of the one module are patched into one space.
+//! of fingerprints, of which each then has one. Filters out of the one module are patched into one space, and so are all where some come
+//! back into the proxy.
 //!
 //! `HTTPRoute`s are matched by how narrow they are, not by their order, and no filter can be left out of one. A policy that needs
 //! either is refused, with the two routes that show it.
 
 pub mod backend;
 pub mod extension;
+pub mod internal;
 pub mod route;
 
 use serde_json::Value as Json;
 
 use crate::envoy::Plan;
+use crate::envoygateway::internal::Code;
 use crate::gateway::written;
 use crate::kubernetes::{self, Place};
-use crate::policy::{Policy, sample};
+use crate::policy::{Policy, Route, sample};
 
 /// Which gateway a policy is applied to.
 #[derive(Clone, Debug)]
@@ -30,6 +33,8 @@ pub struct Settings {
     pub gateway: String,
     /// The name of its listener that the policy is for.
     pub listener: String,
+    /// Where Envoy fetches the code of filters by which others come back into the proxy, where that is somewhere.
+    pub code: Option<Code>,
 }
 
 /// All objects.
@@ -38,20 +43,31 @@ pub struct Settings {
 /// What of the policy cannot be said there.
 pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
     let policy = plan.policy;
-    check(plan)?;
+    check(plan, settings)?;
     let mut objects: Vec<Json> = policy.upstreams.iter().map(|upstream| backend::place(upstream, settings)).collect();
     for upstream in &policy.upstreams {
         objects.extend(route::objects(policy, upstream, settings)?);
     }
-    objects.extend(extension::objects(plan, settings));
+    objects.extend(route::composed(policy, settings));
+    objects.extend(extension::objects(plan, settings)?);
     Ok(objects)
 }
 
 /// Refuses what would mean something else there.
-fn check(plan: &Plan<'_>) -> Result<(), String> {
-    kubernetes::check(plan.policy)?;
+fn check(plan: &Plan<'_>, settings: &Settings) -> Result<(), String> {
+    let policy = plan.policy;
+    let found = policy.routes.iter().find(|route| route.compose.is_some() || route.inside);
+    if let Some(route) = found.filter(|_| settings.code.is_none()) {
+        return Err(format!(
+            "`{}` belongs to a composition, whose calls come back into the proxy by filters of their own: `--code` says where \
+             Envoy finds the code of these",
+            written(route)
+        ));
+    }
+    // What is inside has no route there at all.
+    let outward: Vec<&Route> = policy.routes.iter().filter(|route| !route.inside).collect();
     for filter in plan.filters {
-        if let Some((route, other)) = kubernetes::blind(plan.policy, filter) {
+        if let Some((route, other)) = kubernetes::blind(policy, &outward, filter) {
             return Err(format!(
                 "`{}` would also see requests of `{}`, which it takes for those of `{}`, and no filter can be left out of a \
                  route there; make the latter narrower",
@@ -61,14 +77,15 @@ fn check(plan: &Plan<'_>) -> Result<(), String> {
             ));
         }
     }
-    in_order(plan.policy)
+    let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
+    in_order(&outward, depth)?;
+    shut(policy, depth)
 }
 
 /// The first of two routes must also be the one that is chosen for being narrower.
-fn in_order(policy: &Policy) -> Result<(), String> {
-    let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
-    for (index, earlier) in policy.routes.iter().enumerate() {
-        for later in policy.routes.iter().skip(index + 1) {
+fn in_order(routes: &[&Route], depth: usize) -> Result<(), String> {
+    for (index, earlier) in routes.iter().enumerate() {
+        for later in routes.iter().skip(index + 1) {
             let is_later_chosen = route::rank(&later.matcher) > route::rank(&earlier.matcher);
             if is_later_chosen && !sample::of_both(&earlier.matcher, &later.matcher, depth).is_empty() {
                 return Err(format!(
@@ -77,6 +94,21 @@ fn in_order(policy: &Policy) -> Result<(), String> {
                     written(later)
                 ));
             }
+        }
+    }
+    Ok(())
+}
+
+/// What clients ask for of a route that is inside must not be taken by one that comes later.
+fn shut(policy: &Policy, depth: usize) -> Result<(), String> {
+    for (index, inside) in policy.routes.iter().enumerate().filter(|(_, route)| route.inside) {
+        let mut later = policy.routes.iter().skip(index + 1).filter(|later| !later.inside);
+        if let Some(later) = later.find(|later| !sample::of_both(&inside.matcher, &later.matcher, depth).is_empty()) {
+            return Err(format!(
+                "`{}` is inside, and `{}` would take what clients ask for of it; make the latter narrower",
+                written(inside),
+                written(later)
+            ));
         }
     }
     Ok(())

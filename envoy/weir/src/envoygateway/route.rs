@@ -7,6 +7,7 @@ use crate::envoygateway::{Settings, backend};
 use crate::gateway::written;
 use crate::kubernetes;
 use crate::policy::header::Content;
+use crate::policy::route::COMPOSED;
 use crate::policy::{Matcher, Pattern, Policy, Route, Upstream};
 
 /// No more rules are in one route (Gateway API).
@@ -30,18 +31,8 @@ pub fn rank(matcher: &Matcher) -> (bool, u8, usize, bool, usize) {
 /// # Errors
 /// What of a route cannot be said there.
 pub fn objects(policy: &Policy, upstream: &Upstream, settings: &Settings) -> Result<Vec<Json>, String> {
-    let routes: Vec<_> = policy.routes.iter().filter(|route| route.upstream.value == upstream.name.value).collect();
-    let mut groups: Vec<(&[String], Vec<&Route>)> = Vec::new();
-    for route in routes {
-        let hosts = route.matcher.hosts.as_slice();
-        // Hosts are a whole route's.
-        match groups.iter_mut().find(|(own, rules)| *own == hosts && rules.len() < RULES_MAX) {
-            Some((_, rules)) => rules.push(route),
-            None => groups.push((hosts, vec![route])),
-        }
-    }
     let (mut objects, mut names) = (Vec::new(), Vec::new());
-    for (index, (hosts, group)) in groups.iter().enumerate() {
+    for (index, (hosts, group)) in groups(policy, &upstream.name.value).iter().enumerate() {
         let mut rules = Vec::new();
         let name = format!("{}-{}", kubernetes::named(&upstream.name.value), index + 1);
         for (place, route) in group.iter().enumerate() {
@@ -49,18 +40,52 @@ pub fn objects(policy: &Policy, upstream: &Upstream, settings: &Settings) -> Res
             rules.push(rule(policy, route, upstream, filter.as_ref())?);
             objects.extend(filter);
         }
-        let gateway = json!({"name": settings.gateway, "sectionName": settings.listener});
-        let mut spec = json!({"parentRefs": [gateway], "rules": rules});
-        if !hosts.is_empty() {
-            set(&mut spec, "hostnames", json!(hosts));
-        }
-        objects.push(settings.place.object(API, "HTTPRoute", &name, &spec));
+        objects.push(object(&name, hosts, &rules, settings));
         names.push(name);
     }
     if !names.is_empty() {
         objects.push(backend::traffic(upstream, &names, settings));
     }
     Ok(objects)
+}
+
+/// The routes that a filter answers. Where it does not, nothing is there that could.
+pub fn composed(policy: &Policy, settings: &Settings) -> Vec<Json> {
+    let name = kubernetes::named(COMPOSED);
+    let reference = json!({"group": "gateway.envoyproxy.io", "kind": "HTTPRouteFilter", "name": name});
+    let filters = json!([{"type": "ExtensionRef", "extensionRef": reference}]);
+    let rule = |route: &&Route| json!({"matches": matches(&route.matcher), "filters": filters});
+    let groups = groups(policy, COMPOSED);
+    let routes = groups.iter().enumerate().map(|(index, (hosts, group))| {
+        let rules: Vec<_> = group.iter().map(rule).collect();
+        object(&format!("{name}-{}", index + 1), hosts, &rules, settings)
+    });
+    let answer = json!({"directResponse": {"statusCode": 503}});
+    let answer =
+        (!groups.is_empty()).then(|| settings.place.object(backend::VERSION, "HTTPRouteFilter", &name, &answer));
+    routes.chain(answer).collect()
+}
+
+/// The routes of clients to an upstream, as many in one as may be. Hosts are a whole route's.
+fn groups<'p>(policy: &'p Policy, upstream: &str) -> Vec<(&'p [String], Vec<&'p Route>)> {
+    let mut groups: Vec<(&[String], Vec<&Route>)> = Vec::new();
+    for route in policy.routes.iter().filter(|route| !route.inside && route.upstream.value == upstream) {
+        let hosts = route.matcher.hosts.as_slice();
+        match groups.iter_mut().find(|(own, rules)| *own == hosts && rules.len() < RULES_MAX) {
+            Some((_, rules)) => rules.push(route),
+            None => groups.push((hosts, vec![route])),
+        }
+    }
+    groups
+}
+
+fn object(name: &str, hosts: &[String], rules: &[Json], settings: &Settings) -> Json {
+    let gateway = json!({"name": settings.gateway, "sectionName": settings.listener});
+    let mut spec = json!({"parentRefs": [gateway], "rules": rules});
+    if !hosts.is_empty() {
+        set(&mut spec, "hostnames", json!(hosts));
+    }
+    settings.place.object(API, "HTTPRoute", name, &spec)
 }
 
 fn rule(policy: &Policy, route: &Route, upstream: &Upstream, filter: Option<&Json>) -> Result<Json, String> {

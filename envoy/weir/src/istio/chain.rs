@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::envoy::listener::Side;
-use crate::envoy::{Plan, filter, operation, route};
+use crate::envoy::{Plan, filter, guard, operation, route};
 use crate::istio::{Settings, selector};
 use crate::kubernetes::NAME;
 use crate::translate::Filter;
@@ -14,28 +14,38 @@ const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wa
 
 /// The filters behind the plugins, in their order, before Envoy's router.
 pub fn filters(filters: &[Filter], settings: &Settings) -> Json {
-    let mut patches = Vec::new();
-    for filter in filters {
-        // The agent fetches the image and puts a file in its place, before Envoy sees it; the cluster is never asked.
-        let uri = json!({"uri": format!("oci://{}", settings.place.image(filter)), "timeout": "30s", "cluster": "_"});
-        let code = json!({"remote": {"http_uri": uri, "sha256": NO_DIGEST}});
-        // As Istio leaves it for its own plugins, so that all share one space.
-        let value = json!({"name": name(filter.name), "typed_config": filter::plugin(filter, "", &code)});
-        patches.push(json!({"applyTo": "EXTENSION_CONFIG", "match": {"context": "GATEWAY"}, "patch": {"operation": "ADD", "value": value}}));
-    }
+    let mut patches: Vec<_> = filters.iter().map(|filter| config(filter, settings)).collect();
     // Who calls is kept for the log as soon as `auth` has said it, which mostly is a plugin and so before all of these.
     if filters.iter().all(|filter| filter.name != "auth") {
         patches.push(before_router(&filter::caller()));
     }
     for filter in filters {
-        let source = json!({"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"});
-        let discovery = json!({"config_source": source, "type_urls": [WASM]});
-        patches.push(before_router(&json!({"name": name(filter.name), "config_discovery": discovery})));
+        patches.push(before_router(&discovered(filter)));
         if filter.name == "auth" {
             patches.push(before_router(&filter::caller()));
         }
     }
     object("filters", &patches, settings)
+}
+
+/// A filter's code and what it reads, for whatever listener asks for them by its name.
+pub(super) fn config(filter: &Filter, settings: &Settings) -> Json {
+    // The agent fetches the image and puts a file in its place, before Envoy sees it; the cluster is never asked.
+    let uri = json!({"uri": format!("oci://{}", settings.place.image(filter)), "timeout": "30s", "cluster": "_"});
+    let code = json!({"remote": {"http_uri": uri, "sha256": NO_DIGEST}});
+    // As Istio leaves it for its own plugins, so that all share one space.
+    add("EXTENSION_CONFIG", &json!({"name": name(filter.name), "typed_config": filter::plugin(filter, "", &code)}))
+}
+
+/// A filter in a chain, whose code and configuration are asked for.
+pub(super) fn discovered(filter: &Filter) -> Json {
+    let source = json!({"ads": {}, "initial_fetch_timeout": "0s", "resource_api_version": "V3"});
+    json!({"name": name(filter.name), "config_discovery": {"config_source": source, "type_urls": [WASM]}})
+}
+
+/// One more of something.
+pub(super) fn add(kind: &str, value: &Json) -> Json {
+    json!({"applyTo": kind, "match": {"context": "GATEWAY"}, "patch": {"operation": "ADD", "value": value}})
 }
 
 fn before_router(value: &Json) -> Json {
@@ -59,17 +69,7 @@ pub fn routes(
     // Istio shows Envoy's metrics itself; nothing else leads to its administration there.
     routes.retain(|entry| entry.pointer("/route/cluster").is_none_or(|cluster| cluster != operation::METRICS));
     for entry in &mut routes {
-        if let Some(found) = entry.pointer_mut("/route/cluster")
-            && let Some(renamed) = found.as_str().and_then(cluster)
-        {
-            *found = renamed.into();
-        }
-        let Some(Json::Object(switched)) = entry.get_mut("typed_per_filter_config") else { continue };
-        *switched = std::mem::take(switched)
-            .into_iter()
-            .filter(|(key, _)| filters.iter().any(|filter| filter.name == key))
-            .map(|(key, value)| (name(&key), value))
-            .collect();
+        fit(entry, &|name| filters.iter().any(|filter| filter.name == name), cluster);
     }
     // Each is put before those that are there.
     let patch = |entry: Json| {
@@ -79,11 +79,28 @@ pub fn routes(
             "patch": {"operation": "INSERT_FIRST", "value": entry},
         })
     };
-    let patches: Vec<_> = routes.into_iter().rev().map(patch).collect();
+    let nowhere = guard::cluster(plan.policy).map(|cluster| add("CLUSTER", &cluster));
+    let patches: Vec<_> = nowhere.into_iter().chain(routes.into_iter().rev().map(patch)).collect();
     object("routes", &patches, settings)
 }
 
-fn object(kind: &str, patches: &[Json], settings: &Settings) -> Json {
+/// Gives a route the names that clusters and filters have there. It says nothing of filters that cannot be left out.
+pub(super) fn fit(entry: &mut Json, can_be_left_out: &dyn Fn(&str) -> bool, cluster: &dyn Fn(&str) -> Option<String>) {
+    if let Some(found) = entry.pointer_mut("/route/cluster")
+        && let Some(renamed) = found.as_str().and_then(cluster)
+    {
+        *found = renamed.into();
+    }
+    if let Some(Json::Object(switched)) = entry.get_mut("typed_per_filter_config") {
+        *switched = std::mem::take(switched)
+            .into_iter()
+            .filter(|(key, _)| can_be_left_out(key))
+            .map(|(key, value)| (name(&key), value))
+            .collect();
+    }
+}
+
+pub(super) fn object(kind: &str, patches: &[Json], settings: &Settings) -> Json {
     let spec = json!({"workloadSelector": {"labels": selector(settings)}, "configPatches": patches});
     settings.place.object("networking.istio.io/v1alpha3", "EnvoyFilter", &format!("{NAME}-{kind}"), &spec)
 }

@@ -3,13 +3,14 @@
 //! Filters come as `WasmPlugin` as far as that can say what they need, in the order of their priorities. From the first on that it
 //! cannot (it holds bodies, or a route leaves it out), they come in one `EnvoyFilter`, which Istio applies behind all plugins:
 //! the order of filters is never another than the policy's. The routes come as a second `EnvoyFilter`, since a `VirtualService` can
-//! neither match what only a filter says nor leave a filter out. What is outside of the mesh gets a `ServiceEntry`, and
-//! everything that is called a `DestinationRule` with the policy's pools, TLS and retry budgets. `Telemetry` adds the caller's tier to
-//! metrics and traces.
+//! neither match what only a filter says nor leave a filter out, and the way back into the proxy as a third. What is outside of
+//! the mesh gets a `ServiceEntry`, and everything that is called a `DestinationRule` with the policy's pools, TLS and retry budgets.
+//! `Telemetry` adds the caller's tier to metrics and traces.
 //!
 //! Istio gives all plugins one space of shared data, whatever they are.
 
 pub mod chain;
+pub mod internal;
 pub mod service;
 
 use serde_json::{Value as Json, json};
@@ -29,24 +30,23 @@ pub struct Settings {
 }
 
 /// All objects.
-///
-/// # Errors
-/// What of the policy cannot be said there.
-pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
-    kubernetes::check(plan.policy)?;
+pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
     let services = service::all(plan.policy);
     let cluster = |name: &str| services.iter().find(|service| service.name == name).map(Service::cluster);
-    let filters: Vec<Filter> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &cluster)).collect();
+    let ways = crate::envoy::internal::ways(plan);
+    let filters: Vec<Filter> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &ways, &cluster)).collect();
+    let routes: Vec<_> = plan.policy.routes.iter().collect();
     let needs_more = |filter: &Filter| {
-        kubernetes::holds_bodies(plan.policy, filter) || kubernetes::blind(plan.policy, filter).is_some()
+        kubernetes::holds_bodies(plan.policy, filter) || kubernetes::blind(plan.policy, &routes, filter).is_some()
     };
     let (plugins, rest) = filters.split_at(filters.iter().position(needs_more).unwrap_or(filters.len()));
     let mut objects = service::objects(&services, settings);
     objects.extend(plugins.iter().enumerate().map(|(index, filter)| plugin(filter, index, settings)));
     objects.push(chain::filters(rest, settings));
     objects.push(chain::routes(plan, rest, &cluster, settings));
+    objects.extend(internal::object(plan, &ways, &filters, rest, &cluster, settings));
     objects.push(telemetry(settings));
-    Ok(objects)
+    objects
 }
 
 fn plugin(filter: &Filter, index: usize, settings: &Settings) -> Json {

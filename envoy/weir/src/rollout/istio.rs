@@ -54,7 +54,7 @@ pub fn write(document: &Document, steps: &Steps, place: &Place, folder: &Path) -
         digests: BTreeMap::new(),
     };
     let settings = Settings { place: at, selector: place.selector.clone() };
-    let objects = istio::objects(&plan, &settings).map_err(io::Error::other)?;
+    let objects = istio::objects(&plan, &settings);
     fs::create_dir_all(folder)?;
     for step in 1..=steps.of(PODS).len() {
         let list: Vec<_> = objects.iter().filter_map(|object| of_step(object, step)).collect();

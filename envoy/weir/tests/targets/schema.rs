@@ -139,6 +139,9 @@ fn check(value: &Json, schema: &Json, path: &str, mistakes: &mut Vec<String>) {
             }
         }
     }
+    if schema.get("items").is_none() && is_any("x-kubernetes-preserve-unknown-fields") {
+        return;
+    }
     for (index, item) in value.as_array().into_iter().flatten().enumerate() {
         check(item, &schema["items"], &format!("{path}[{index}]"), mistakes);
     }

@@ -1,0 +1,250 @@
+//! What Envoy Gateway makes of objects: the configuration of a gateway, with which a real Envoy is started. Routes, clusters, filters and
+//! patches are as in its `internal/xds/translator`; what is not rendered is not known here, and stops it.
+//!
+//! Routes are in the listener, which would ask for them, and what a `BackendTrafficPolicy` says is left out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use serde_json::{Value as Json, json};
+
+const TYPE: &str = "type.googleapis.com/envoy";
+const FILTERS: &str = "/filter_chains/0/filters/0/typed_config/http_filters";
+
+/// The modules, as Envoy Gateway has fetched them.
+pub(super) struct Code {
+    /// Where it serves each, by its name.
+    pub(super) address: SocketAddr,
+    /// SHA-256, by the same.
+    pub(super) sums: BTreeMap<String, String>,
+}
+
+/// A gateway's bootstrap.
+pub(super) fn gateway(objects: &[Json], code: &Code) -> Json {
+    let [extension] = of_kind(objects, "EnvoyExtensionPolicy")[..] else { panic!("not one") };
+    let filters: Vec<_> =
+        list(&extension["spec"]["wasm"]).iter().enumerate().map(|(index, entry)| filter(entry, index, code)).collect();
+    let mut routes = routes(objects, &filters);
+    let mut clusters = clusters(objects);
+    clusters.push(place("wasm_cluster", &json!(code.address.ip()), &json!(code.address.port())));
+    let mut listener = listener(&filters);
+    let mut more = Vec::new();
+    for patch in
+        of_kind(objects, "EnvoyPatchPolicy").into_iter().flat_map(|policy| list(&policy["spec"]["jsonPatches"]))
+    {
+        let operation = &patch["operation"];
+        assert_eq!(operation["op"], "add");
+        let (path, at, value) =
+            (operation["path"].as_str().unwrap(), operation["jsonPath"].as_str(), operation["value"].clone());
+        match (patch["type"].as_str().unwrap().rsplit('.').next().unwrap(), at, path) {
+            ("Listener", None, "") => more.push(value),
+            ("Cluster", None, "") => clusters.push(value),
+            ("Listener", Some(at), path) => {
+                assert_eq!(patch["name"], listener["name"]);
+                patched(&mut listener, at)[path] = value;
+            }
+            ("RouteConfiguration", None, "/virtual_hosts/0/routes/0") => routes.insert(0, value),
+            other => panic!("{other:?}"),
+        }
+    }
+    let hosts = json!([{"name": "edge/eg/http/*", "domains": ["*"], "routes": routes}]);
+    let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config").unwrap();
+    manager["route_config"] = json!({"name": "edge/eg/http", "virtual_hosts": hosts});
+    let listeners: Vec<_> = [listener].into_iter().chain(more).collect();
+    let mut bootstrap = json!({"static_resources": {"listeners": listeners, "clusters": clusters}});
+    for patch in
+        of_kind(objects, "EnvoyProxy").into_iter().flat_map(|proxy| list(&proxy["spec"]["bootstrap"]["jsonPatches"]))
+    {
+        assert_eq!((&patch["op"], &patch["path"]), (&json!("add"), &json!("/bootstrap_extensions")));
+        bootstrap["bootstrap_extensions"] = patch["value"].clone();
+    }
+    bootstrap
+}
+
+fn of_kind<'o>(objects: &'o [Json], kind: &str) -> Vec<&'o Json> {
+    objects.iter().filter(|object| object["kind"] == kind).collect()
+}
+
+/// Another object that one refers to.
+fn named<'o>(objects: &'o [Json], reference: &Json) -> &'o Json {
+    let found =
+        objects.iter().find(|one| one["kind"] == reference["kind"] && one["metadata"]["name"] == reference["name"]);
+    &found.unwrap_or_else(|| panic!("there is no {reference}"))["spec"]
+}
+
+fn list(value: &Json) -> &[Json] {
+    value.as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// What a path of the one form `..http_filters[?(@.name=='…')].a.b` leads to.
+fn patched<'l>(listener: &'l mut Json, path: &str) -> &'l mut Json {
+    let rest = path.strip_prefix("..http_filters[?(@.name=='").unwrap();
+    let (name, rest) = rest.split_once("')].").unwrap();
+    let filters = listener.pointer_mut(FILTERS).and_then(Json::as_array_mut).unwrap();
+    let filter = filters.iter_mut().find(|filter| filter["name"] == name).unwrap();
+    filter.pointer_mut(&format!("/{}", rest.replace('.', "/"))).unwrap()
+}
+
+/// `wasm.go`.
+fn filter(entry: &Json, index: usize, code: &Code) -> Json {
+    let name = format!("envoy.filters.http.wasm/envoyextensionpolicy/edge/weir/wasm/{index}");
+    let image = entry["code"]["image"]["url"].as_str().unwrap();
+    let module = image.rsplit('/').next().unwrap().split(':').next().unwrap();
+    let uri = json!({"uri": format!("http://envoy-gateway/{module}"), "cluster": "wasm_cluster", "timeout": "10s"});
+    let retries = json!({"num_retries": 10, "retry_back_off": {"base_interval": "1s", "max_interval": "30s"}});
+    let code = json!({"remote": {"http_uri": uri, "sha256": code.sums[module], "retry_policy": retries}});
+    let mut machine = json!({"vm_id": name, "runtime": "envoy.wasm.runtime.v8", "code": code});
+    if entry["env"].is_object() {
+        machine["environment_variables"] = json!({"host_env_keys": entry["env"]["hostKeys"]});
+    }
+    let config = json!({
+        "name": entry["name"],
+        "root_id": entry["rootID"],
+        "vm_config": machine,
+        "configuration": {"@type": "type.googleapis.com/google.protobuf.StringValue", "value": entry["config"].to_string()},
+        "fail_open": entry["failOpen"],
+    });
+    json!({
+        "name": name,
+        "disabled": true,
+        "typed_config": {"@type": format!("{TYPE}.extensions.filters.http.wasm.v3.Wasm"), "config": config},
+    })
+}
+
+fn listener(filters: &[Json]) -> Json {
+    let router = json!({"name": "envoy.filters.http.router", "typed_config": {"@type": format!("{TYPE}.extensions.filters.http.router.v3.Router")}});
+    let filters: Vec<_> = filters.iter().cloned().chain([router]).collect();
+    let manager = json!({
+        "@type": format!("{TYPE}.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager"),
+        "stat_prefix": "http-10080",
+        "use_remote_address": true,
+        // As a `ClientTrafficPolicy` has it.
+        "xff_num_trusted_hops": 1,
+        "normalize_path": true,
+        "merge_slashes": true,
+        "path_with_escaped_slashes_action": "UNESCAPE_AND_REDIRECT",
+        "http_filters": filters,
+    });
+    json!({
+        "name": "edge/eg/http",
+        "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
+        "filter_chains": [{"filters": [{"name": "envoy.filters.network.http_connection_manager", "typed_config": manager}]}],
+    })
+}
+
+/// One for each rule that leads somewhere.
+fn clusters(objects: &[Json]) -> Vec<Json> {
+    let mut clusters = Vec::new();
+    for route in of_kind(objects, "HTTPRoute") {
+        for (index, rule) in
+            list(&route["spec"]["rules"]).iter().enumerate().filter(|(_, rule)| rule["backendRefs"].is_array())
+        {
+            let at = &named(objects, &rule["backendRefs"][0])["endpoints"][0]["ip"];
+            clusters.push(place(&cluster(route, index), &at["address"], &at["port"]));
+        }
+    }
+    clusters
+}
+
+fn place(name: &str, address: &Json, port: &Json) -> Json {
+    let endpoint = json!({"endpoint": {"address": {"socket_address": {"address": address, "port_value": port}}}});
+    let loads = json!({"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]});
+    json!({"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": loads})
+}
+
+fn cluster(route: &Json, rule: usize) -> String {
+    format!("httproute/edge/{}/rule/{rule}", route["metadata"]["name"].as_str().unwrap())
+}
+
+/// All routes, the narrowest first, each with all filters.
+fn routes(objects: &[Json], filters: &[Json]) -> Vec<Json> {
+    let on = |filter: &Json| {
+        (
+            filter["name"].as_str().unwrap().to_owned(),
+            json!({"@type": format!("{TYPE}.config.route.v3.FilterConfig"), "config": {}}),
+        )
+    };
+    let on: Json = filters.iter().map(on).collect::<serde_json::Map<_, _>>().into();
+    let mut routes = Vec::new();
+    for route in of_kind(objects, "HTTPRoute") {
+        assert!(route["spec"].get("hostnames").is_none(), "hosts have virtual hosts of their own");
+        for (index, rule) in list(&route["spec"]["rules"]).iter().enumerate() {
+            for matched in list(&rule["matches"]) {
+                let mut entry = json!({"match": condition(matched), "typed_per_filter_config": on});
+                if rule["backendRefs"].is_array() {
+                    entry["route"] = json!({"cluster": cluster(route, index), "timeout": "30s"});
+                }
+                for filter in list(&rule["filters"]) {
+                    apply(objects, filter, &mut entry);
+                }
+                routes.push((rank(matched), entry));
+            }
+        }
+    }
+    routes.sort_by(|(one, _), (other, _)| other.cmp(one));
+    routes.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// `internal/gatewayapi/sort.go`.
+fn rank(matched: &Json) -> (u8, usize, usize) {
+    let kind = match matched["path"]["type"].as_str().unwrap() {
+        "Exact" => 2,
+        "RegularExpression" => 1,
+        _ => 0,
+    };
+    let headers = list(&matched["headers"]).len() + usize::from(matched["method"].is_string());
+    (kind, matched["path"]["value"].as_str().unwrap().len(), headers)
+}
+
+fn condition(matched: &Json) -> Json {
+    let path = matched["path"]["value"].as_str().unwrap();
+    let mut condition = match matched["path"]["type"].as_str().unwrap() {
+        "Exact" => json!({"path": path}),
+        "RegularExpression" => json!({"safe_regex": {"regex": path}}),
+        _ if path == "/" => json!({"prefix": "/"}),
+        _ => json!({"path_separated_prefix": path.trim_end_matches('/')}),
+    };
+    let exact = |name: &Json, value: &Json| json!({"name": name, "string_match": {"exact": value}});
+    let headers = list(&matched["headers"]).iter().map(|header| exact(&header["name"], &header["value"]));
+    let method = matched.get("method").map(|method| exact(&json!(":method"), method));
+    condition["headers"] = headers.chain(method).collect();
+    condition
+}
+
+fn apply(objects: &[Json], filter: &Json, entry: &mut Json) {
+    match filter["type"].as_str().unwrap() {
+        "URLRewrite" => rewrite(&filter["urlRewrite"], entry),
+        "RequestHeaderModifier" => {
+            let modifier = &filter["requestHeaderModifier"];
+            let set = |header: &Json| json!({"header": {"key": header["name"], "value": header["value"]}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
+            entry["request_headers_to_add"] = list(&modifier["set"]).iter().map(set).collect();
+            entry["request_headers_to_remove"] = json!(list(&modifier["remove"]));
+        }
+        "ExtensionRef" => {
+            let own = named(objects, &filter["extensionRef"]);
+            match own["directResponse"]["statusCode"].as_u64() {
+                Some(status) => entry["direct_response"] = json!({"status": status}),
+                None => rewrite(&own["urlRewrite"], entry),
+            }
+        }
+        other => panic!("{other}"),
+    }
+}
+
+fn rewrite(rewrite: &Json, entry: &mut Json) {
+    let action = &mut entry["route"];
+    if let Some(host) = rewrite.get("hostname") {
+        action["host_rewrite_literal"] = host.clone();
+    }
+    let by = |pattern: &Json, substitution: &Json| json!({"pattern": {"regex": pattern}, "substitution": substitution});
+    let path = &rewrite["path"];
+    match path["type"].as_str() {
+        None => {}
+        Some("ReplaceFullPath") => action["regex_rewrite"] = by(&json!("^/.*$"), &path["replaceFullPath"]),
+        Some("ReplaceRegexMatch") => {
+            let replaced = &path["replaceRegexMatch"];
+            action["regex_rewrite"] = by(&replaced["pattern"], &replaced["substitution"]);
+        }
+        Some(other) => panic!("{other}"),
+    }
+}
