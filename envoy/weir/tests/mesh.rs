@@ -26,6 +26,8 @@ use weir::kubernetes::Place;
 struct Show {
     envoy: Envoy,
     sandbox: Sandbox,
+    /// What is answered where no route leads.
+    lost: u16,
     _folder: tempfile::TempDir,
 }
 
@@ -37,7 +39,8 @@ fn modules() -> PathBuf {
     std::env::var_os("WEIR_WASM_DIR").map_or_else(|| repository().join("target/wasm"), PathBuf::from)
 }
 
-fn demo(sandbox: &Sandbox) -> Document {
+/// The demonstration, with more changes than those of both.
+fn demo(sandbox: &Sandbox, more: &[(&'static str, &'static str)]) -> Document {
     let text = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
     // What is stale soon, and a limit that time does not lift while the test runs.
     let changes = [
@@ -48,7 +51,7 @@ fn demo(sandbox: &Sandbox) -> Document {
         assert_eq!(text.matches(from).count(), 1, "{from}");
         text.replace(from, to)
     };
-    let text = changes.into_iter().fold(text, replaced);
+    let text = changes.into_iter().chain(more.iter().copied()).fold(text, replaced);
     let url = format!("http://{}", sandbox.address());
     let reading = Reading { sandbox: Some(&url), ..Reading::default() };
     document::read(Path::new("demo.yaml"), text.as_bytes(), &reading)
@@ -61,29 +64,32 @@ fn place() -> Place {
 
 impl Show {
     /// In front of the sandbox, with what `bootstrap` makes of the policy and a folder.
-    fn start(bootstrap: impl FnOnce(&Plan<'_>, &Path) -> Json) -> Self {
+    fn start(more: &[(&'static str, &'static str)], bootstrap: impl FnOnce(&Plan<'_>, &Path) -> Json) -> Self {
         let sandbox = Sandbox::start();
-        let mut document = demo(&sandbox);
+        let mut document = demo(&sandbox, more);
         // A client on the loopback has no address that could be handed on.
         document.policy.clients.trusted_hops = 1;
         let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: Path::new("") };
         let folder = tempfile::tempdir().unwrap();
         let bootstrap = bootstrap(&plan, folder.path()).to_string();
         let envoy = Envoy::start(&bootstrap).unwrap_or_else(|failure| panic!("{failure}"));
-        Self { envoy, sandbox, _folder: folder }
+        Self { envoy, sandbox, lost: 404, _folder: folder }
     }
 
     fn in_istio() -> Self {
-        Self::start(|plan, folder| {
+        let show = Self::start(&[], |plan, folder| {
             let settings =
                 weir::istio::Settings { place: place(), selector: ("istio".into(), "ingressgateway".into()) };
             istio::gateway(&weir::istio::objects(plan, &settings), &modules(), folder)
-        })
+        });
+        // The gateway has a route for all the rest.
+        Self { lost: 421, ..show }
     }
 
     /// `origin` serves what `make package` would have made, and stands for Envoy Gateway, which has fetched the same.
     fn in_envoy_gateway(origin: &Origin) -> Self {
-        Self::start(|plan, folder| {
+        Self::start(&[(CORS, "")], |plan, folder| {
+            assert!(plan.policy.guard.as_ref().is_some_and(|guard| guard.cors.is_none()));
             let mut sums = BTreeMap::new();
             for name in weir::translate::MODULES {
                 let bytes = std::fs::read(modules().join(format!("{name}.wasm"))).unwrap();
@@ -128,12 +134,17 @@ fn json(answer: &Answer) -> Json {
     serde_json::from_slice(&answer.body).unwrap_or_else(|_| panic!("{}", String::from_utf8_lossy(&answer.body)))
 }
 
+/// What Envoy Gateway has a word of its own for.
+const CORS: &str = "\n  cors: {origins: [\"http://localhost:3000\", \"https://*.app.example\"], credentials: true}";
+
 /// A track that Spotify's stand-in knows.
 const TRACK: &str = "/api/spotify/track/41Xji81wFy3cM7ggbGczQW";
 
 #[test]
 fn a_gateway_of_istio_answers_as_an_envoy_of_ones_own() {
-    plays(&Show::in_istio());
+    let show = Show::in_istio();
+    plays(&show);
+    scripts_of_a_page_are_told_whether_they_may_ask(&show);
 }
 
 #[test]
@@ -144,12 +155,40 @@ fn a_gateway_of_envoy_gateway_answers_as_an_envoy_of_ones_own() {
 }
 
 fn plays(show: &Show) {
+    every_answer_says_what_the_guard_says(show);
     a_search_shows_our_credential_and_is_kept(show);
     a_product_and_an_order_are_made_of_calls_that_nobody_else_may_make(show);
     a_batch_is_charged_to_its_caller(show);
     a_refused_token_is_replaced_within_the_request(show);
     what_is_stale_is_refreshed_beside_its_client(show);
     calls_meet_the_breaker(show);
+}
+
+fn every_answer_says_what_the_guard_says(show: &Show) {
+    for (method, path, status) in
+        [("GET", "/api/v1/genres", 200), ("POST", "/api/v1/orders", 400), ("GET", "/nowhere", show.lost)]
+    {
+        let answer = show.send(&Request::new(method, path));
+        let said = ["x-content-type-options", "strict-transport-security"].map(|name| answer.text(name).is_some());
+        assert_eq!((answer.status, said), (status, [true; 2]), "{path}: {:?}", answer.headers);
+    }
+}
+
+fn scripts_of_a_page_are_told_whether_they_may_ask(show: &Show) {
+    let allowed = |request: Request, origin: &str| {
+        let answer = show.send(&request.header("origin", origin));
+        (answer.status, answer.text("access-control-allow-origin"))
+    };
+    let own = "http://localhost:3000";
+    let preflight = || Request::new("OPTIONS", "/api/v1/orders").header("access-control-request-method", "POST");
+    assert_eq!(allowed(preflight(), own), (200, Some(own.to_owned())), "{}", show.envoy.log());
+    assert_eq!(allowed(preflight(), "https://elsewhere.example").1, None);
+    // Of what a service answers, of what is composed, and of a refusal.
+    for (method, path, status) in
+        [("GET", "/api/v1/genres", 200), ("GET", "/api/v1/products/TEST-001", 200), ("POST", "/api/v1/orders", 400)]
+    {
+        assert_eq!(allowed(Request::new(method, path), own), (status, Some(own.to_owned())), "{path}");
+    }
 }
 
 fn a_search_shows_our_credential_and_is_kept(show: &Show) {

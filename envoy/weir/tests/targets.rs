@@ -308,6 +308,8 @@ fn what_envoy_gateway_cannot_say_is_refused() {
     assert!(said.starts_with("`ratelimit` would also see requests of `GET /catalog/x`"), "{said}");
     let said = refused("x-said: by-us", "x-said: {env: WEIR_SECRET}");
     assert!(said.starts_with("`near` has a header from the environment"), "{said}");
+    let said = refused("routes:\n", "guard: {cors: {origins: ['https://app.example']}}\nroutes:\n");
+    assert!(said.starts_with("`cors` of `guard` answers on routes of its own there"), "{said}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, cluster, route, set, typed};
+use crate::envoy::{Plan, cluster, guard, route, set, typed};
 use crate::envoygateway::{Settings, backend, internal};
 use crate::kubernetes::{self, NAME};
 use crate::translate::{BUNDLE, Filter};
@@ -72,6 +72,11 @@ pub(super) fn whole(kind: &str, resource: &Json) -> Json {
 fn patches(plan: &Plan<'_>, filters: &[Filter], is_one_space: bool, settings: &Settings) -> Vec<Json> {
     let name = format!("{}/{}/{}", settings.place.namespace, settings.gateway, settings.listener);
     let mut patches = Vec::new();
+    if let Some(mut secured) = guard::secured(plan.policy) {
+        set(&mut secured, "name", json!(kubernetes::named("secured")));
+        let operation = json!({"op": "add", "jsonPath": "..http_filters", "path": "0", "value": secured});
+        patches.push(json!({"type": LISTENER, "name": name, "operation": operation}));
+    }
     for (index, filter) in filters.iter().enumerate() {
         let own =
             format!("envoy.filters.http.wasm/envoyextensionpolicy/{}/{NAME}/wasm/{index}", settings.place.namespace);

@@ -66,6 +66,11 @@ fn check(plan: &Plan<'_>, settings: &Settings) -> Result<(), String> {
     }
     // What is inside has no route there at all.
     let outward: Vec<&Route> = policy.routes.iter().filter(|route| !route.inside).collect();
+    if policy.guard.as_ref().is_some_and(|guard| guard.cors.is_some()) {
+        return Err("`cors` of `guard` answers on routes of its own there: say it in a `SecurityPolicy` for the gateway, and take it out \
+                    here"
+            .to_owned());
+    }
     for filter in plan.filters {
         if let Some((route, other)) = kubernetes::blind(policy, &outward, filter) {
             return Err(format!(

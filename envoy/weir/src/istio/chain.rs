@@ -1,20 +1,26 @@
-//! What only an `EnvoyFilter` can say: filters that hold bodies, and the policy's routes.
+//! What only an `EnvoyFilter` can say: filters that hold bodies, what Envoy itself does of a guard, and the policy's routes.
 
 use serde_json::{Value as Json, json};
 
 use crate::envoy::listener::Side;
-use crate::envoy::{Plan, filter, guard, operation, route};
+use crate::envoy::{Plan, filter, guard, operation, route, set};
 use crate::istio::{Settings, selector};
 use crate::kubernetes::NAME;
+use crate::policy::Policy;
 use crate::translate::Filter;
 
 /// What the agent beside Envoy reads as: no digest is given.
 const NO_DIGEST: &str = "nil";
+const MANAGER: &str = "envoy.filters.network.http_connection_manager";
 const WASM: &str = "type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm";
 
-/// The filters behind the plugins, in their order, before Envoy's router.
-pub fn filters(filters: &[Filter], settings: &Settings) -> Json {
+/// The filters behind the plugins, in their order, before Envoy's router; and before all plugins, Envoy's own of the guard: a preflight
+/// shows no credential.
+pub fn filters(policy: &Policy, filters: &[Filter], settings: &Settings) -> Json {
     let mut patches: Vec<_> = filters.iter().map(|filter| config(filter, settings)).collect();
+    // Each is put before those that are there.
+    let front = [guard::shared(policy), guard::secured(policy)];
+    patches.extend(front.into_iter().flatten().map(|filter| at_front(&owned(filter))));
     // Who calls is kept for the log as soon as `auth` has said it, which mostly is a plugin and so before all of these.
     if filters.iter().all(|filter| filter.name != "auth") {
         patches.push(before_router(&filter::caller()));
@@ -50,12 +56,26 @@ pub(super) fn add(kind: &str, value: &Json) -> Json {
 
 fn before_router(value: &Json) -> Json {
     let router = json!({"name": "envoy.filters.http.router"});
-    let manager = json!({"name": "envoy.filters.network.http_connection_manager", "subFilter": router});
+    insert("INSERT_BEFORE", &json!({"name": MANAGER, "subFilter": router}), value)
+}
+
+fn at_front(value: &Json) -> Json {
+    insert("INSERT_FIRST", &json!({"name": MANAGER}), value)
+}
+
+fn insert(operation: &str, manager: &Json, value: &Json) -> Json {
     json!({
         "applyTo": "HTTP_FILTER",
         "match": {"context": "GATEWAY", "listener": {"filterChain": {"filter": manager}}},
-        "patch": {"operation": "INSERT_BEFORE", "value": value},
+        "patch": {"operation": operation, "value": value},
     })
+}
+
+/// One of Envoy's filters, which the gateway may have, too, under a name of ours.
+fn owned(mut filter: Json) -> Json {
+    let own = filter["name"].as_str().map(name);
+    set(&mut filter, "name", json!(own));
+    filter
 }
 
 /// The policy's routes, before all others of the gateway. Only filters that came with [`filters`] can be left out of one.
@@ -70,6 +90,12 @@ pub fn routes(
     routes.retain(|entry| entry.pointer("/route/cluster").is_none_or(|cluster| cluster != operation::METRICS));
     for entry in &mut routes {
         fit(entry, &|name| filters.iter().any(|filter| filter.name == name), cluster);
+        let everywhere = guard::everywhere(plan.policy);
+        let own = everywhere.as_object().into_iter().flatten().map(|(key, value)| (name(key), value.clone()));
+        if let Some(members) = entry.as_object_mut() {
+            let switched = members.entry("typed_per_filter_config").or_insert_with(|| json!({}));
+            switched.as_object_mut().into_iter().for_each(|switched| switched.extend(own.clone()));
+        }
     }
     // Each is put before those that are there.
     let patch = |entry: Json| {

@@ -42,7 +42,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
     let (plugins, rest) = filters.split_at(filters.iter().position(needs_more).unwrap_or(filters.len()));
     let mut objects = service::objects(&services, settings);
     objects.extend(plugins.iter().enumerate().map(|(index, filter)| plugin(filter, index, settings)));
-    objects.push(chain::filters(rest, settings));
+    objects.push(chain::filters(plan.policy, rest, settings));
     objects.push(chain::routes(plan, rest, &cluster, settings));
     objects.extend(internal::object(plan, &ways, &filters, rest, &cluster, settings));
     objects.push(telemetry(settings));

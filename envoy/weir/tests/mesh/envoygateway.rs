@@ -39,6 +39,9 @@ pub(super) fn gateway(objects: &[Json], code: &Code) -> Json {
         match (patch["type"].as_str().unwrap().rsplit('.').next().unwrap(), at, path) {
             ("Listener", None, "") => more.push(value),
             ("Cluster", None, "") => clusters.push(value),
+            ("Listener", Some("..http_filters"), "0") => {
+                listener.pointer_mut(FILTERS).and_then(Json::as_array_mut).unwrap().insert(0, value);
+            }
             ("Listener", Some(at), path) => {
                 assert_eq!(patch["name"], listener["name"]);
                 patched(&mut listener, at)[path] = value;

@@ -21,13 +21,14 @@ pub(super) fn gateway(objects: &[Json], wasm: &Path, folder: &Path) -> Json {
         |kind: &str| patches.iter().filter(|one| one["applyTo"] == kind).map(|one| checked(one)).collect::<Vec<_>>();
     // What is there is patched first, and what is added after that is left as it is.
     for patch in of("HTTP_FILTER") {
-        assert_eq!(
-            patch["match"]["listener"]["filterChain"]["filter"],
-            json!({"name": MANAGER, "subFilter": {"name": ROUTER}})
-        );
-        assert_eq!(patch["patch"]["operation"], "INSERT_BEFORE");
-        let router = gateway.filters.iter().position(|filter| filter["name"] == ROUTER).unwrap();
-        gateway.filters.insert(router, patch["patch"]["value"].clone());
+        let at = &patch["match"]["listener"]["filterChain"]["filter"];
+        assert_eq!(at["name"], MANAGER);
+        let place = match patch["patch"]["operation"].as_str().unwrap() {
+            "INSERT_FIRST" if at["subFilter"].is_null() => 0,
+            "INSERT_BEFORE" if at["subFilter"]["name"] == ROUTER => gateway.filters.len() - 1,
+            other => panic!("{other} {at}"),
+        };
+        gateway.filters.insert(place, patch["patch"]["value"].clone());
     }
     for patch in of("HTTP_ROUTE") {
         assert_eq!(patch["patch"]["operation"], "INSERT_FIRST");
