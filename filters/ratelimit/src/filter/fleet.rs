@@ -14,7 +14,7 @@ use super::limiter::{Host, Limiter};
 use crate::contact::Contact;
 use crate::desk::{Desk, Parked};
 use crate::fleet::Fleet;
-use crate::script::hex;
+use crate::script::{SCRIPT, hex};
 
 /// Whoever asks for the proxy when it has nothing to ask for holds this office for so long.
 const LEASE: Duration = Duration::from_secs(1);
@@ -89,9 +89,9 @@ impl Member {
         }
         let mut desk = self.desk.borrow_mut();
         let Some(words) = desk.question(fleet, &self.contact.borrow(), &self.proxy, is_idle) else { return };
-        let command: Vec<_> = words.iter().map(String::as_bytes).collect();
+        let words: Vec<_> = words.iter().map(String::as_bytes).collect();
         self.asked.set(now);
-        match shell::state::send(&fleet.store, &command) {
+        match shell::state::run(&fleet.store, &SCRIPT, desk.form, &words) {
             Ok(token) => desk.sent(token, now),
             Err(fault) => self.fail(fleet, &fault),
         }
