@@ -83,24 +83,24 @@ const fn sha1(text: &[u8]) -> [u32; 5] {
             };
             at += 1;
         }
-        let [mut a, mut b, mut c, mut d, mut e] = state;
+        let mut turned = state;
         at = 0;
         while at < 80 {
+            let [first, second, third, fourth, fifth] = turned;
             let (mixed, constant) = match at / 20 {
-                0 => (b & c | !b & d, 0x5a82_7999),
-                1 => (b ^ c ^ d, 0x6ed9_eba1),
-                2 => (b & c | b & d | c & d, 0x8f1b_bcdc),
-                _ => (b ^ c ^ d, 0xca62_c1d6_u32),
+                0 => (second & third | !second & fourth, 0x5a82_7999),
+                1 => (second ^ third ^ fourth, 0x6ed9_eba1),
+                2 => (second & third | second & fourth | third & fourth, 0x8f1b_bcdc),
+                _ => (second ^ third ^ fourth, 0xca62_c1d6_u32),
             };
-            let sum = a.rotate_left(5).wrapping_add(mixed).wrapping_add(e);
+            let sum = first.rotate_left(5).wrapping_add(mixed).wrapping_add(fifth);
             let next = sum.wrapping_add(constant).wrapping_add(words[at]);
-            (a, b, c, d, e) = (next, a, b.rotate_left(30), c, d);
+            turned = [next, first, second.rotate_left(30), third, fourth];
             at += 1;
         }
-        let now = [a, b, c, d, e];
         at = 0;
         while at < 5 {
-            state[at] = now[at].wrapping_add(state[at]);
+            state[at] = state[at].wrapping_add(turned[at]);
             at += 1;
         }
         block += 1;
