@@ -320,6 +320,17 @@ impl<T> Desk<T> {
         self.release(|parked| now.since(parked.since) >= budget || parked.since > now)
     }
 
+    /// Takes out those for whom nothing has been asked yet, and asks for nobody any more: another worker has found Redis away.
+    pub fn strand(&mut self) -> Vec<Parked<T>> {
+        let batch = self.batch;
+        self.is_asked = false;
+        self.wants.retain_mut(|want| {
+            (want.need, want.ahead) = (0, 0);
+            want.back > 0
+        });
+        self.release(|parked| parked.batch == batch)
+    }
+
     fn release(&mut self, is_free: impl Fn(&Parked<T>) -> bool) -> Vec<Parked<T>> {
         let (free, parked) = std::mem::take(&mut self.parked).into_iter().partition(is_free);
         self.parked = parked;

@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
+#[path = "fleet/flood.rs"]
+mod flood;
 #[path = "fleet/hung.rs"]
 mod hung;
 #[path = "fleet/lines.rs"]

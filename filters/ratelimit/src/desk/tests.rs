@@ -165,6 +165,21 @@ fn a_redis_that_does_not_know_the_script_is_told_it() {
 }
 
 #[test]
+fn who_was_not_asked_for_yet_waits_no_more_once_redis_is_away_and_what_comes_back_still_does() {
+    let (limits, mut desk) = (limits("10/h"), Desk::<()>::default());
+    ask(&mut desk, &bucket(&limits), 2);
+    desk.sent(5, NOW);
+    desk.want(&fleet(), &bucket(&limits), 1, 7);
+    desk.park(9, NOW, Rc::default());
+    assert_eq!(desk.strand().iter().map(|parked| parked.context).collect::<Vec<_>>(), [9]);
+    assert_eq!(desk.receive(&mut Shared::default(), Err(Fault::Lost)).1.len(), 2, "their answer was still to come");
+    desk.give_back(&mut Shared::default(), &fleet(), &bucket(&limits), NOW);
+    assert_eq!(desk.strand().len(), 0);
+    let words = desk.question(&fleet(), &Contact::new([1; 16]), "p", false).unwrap();
+    assert_eq!(words[7..10], ["1", "0", "1"]);
+}
+
+#[test]
 fn a_fault_releases_everybody_and_so_does_the_budget() {
     let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
     ask(&mut desk, &bucket(&limits), 2);

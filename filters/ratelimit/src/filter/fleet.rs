@@ -132,17 +132,21 @@ impl Member {
                 contact.answered(&answer, shell::now());
                 self.share(&contact);
             }
-            Err(Fault::NoScript) => {}
+            // Redis is there, and is asked once more at once even where it was away.
+            Err(Fault::NoScript) => self.asked.set(Instant::EPOCH),
             Err(fault) => self.fail(fleet, &fault),
         }
         Some(released)
     }
 
-    /// Those who have waited for long enough. Redis is too slow for them, and so for all.
+    /// Those who have waited for long enough. Redis is too slow for them, and so for all; nobody is asked for then who has not been.
     fn late(&self, fleet: &Fleet, now: Instant) -> Vec<Parked<Passed>> {
-        let late = self.desk.borrow_mut().late(fleet.budget, now);
+        let mut late = self.desk.borrow_mut().late(fleet.budget, now);
         if !late.is_empty() {
             self.fail(fleet, &Fault::Lost);
+        }
+        if self.contact.borrow().is_away {
+            late.extend(self.desk.borrow_mut().strand());
         }
         late
     }

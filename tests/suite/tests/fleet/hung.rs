@@ -86,25 +86,25 @@ fn without_redis_a_limit_in_the_shadow_refuses_nothing_and_keeps_others_from_not
 const BUDGET: Duration = Duration::from_millis(100);
 const LOOK: Duration = Duration::from_millis(5);
 
-/// One worker on a clock of the test's, whose Redis is asked at `/store` and does not answer.
-fn hanging(rules: &[String], when: &str) -> HostStage {
+/// Workers on a clock of the test's, whose Redis is asked at `/store` and does not answer.
+fn hanging(rules: &[String], when: &str, workers: usize) -> HostStage {
     let state = r#""state": {"env": "STATE_PASSWORD", "path": "/store", "timeout": "1s"}"#;
     let rules = rules.join(", ");
     let fleet = format!(r#""fleet": {{"budget": "100ms", "when_unavailable": "{when}"}}"#);
     let config = format!(r#"{{{state}, "scope": "fleet", {fleet}, "rules": [{rules}]}}"#);
     let scenario = Scenario::new(&[("ratelimit", &config)]).environment("STATE_PASSWORD", PASSWORD).cluster("state");
-    let mut stage = scenario.workers(1).host().unwrap();
+    let mut stage = scenario.workers(workers).host().unwrap();
     stage.answer(Some("/store"), Reply::status(200).held());
     stage
 }
 
 /// Sends a request every so often, and says how long each has waited, to the millisecond, and what it was answered.
-fn waits(stage: &mut HostStage, every: u32, requests: u32) -> Vec<(Duration, u16)> {
+fn waits(stage: &mut HostStage, worker: usize, every: u32, requests: u32) -> Vec<(Duration, u16)> {
     let (mut open, mut waits) = (Vec::new(), Vec::new());
     for millisecond in 0.. {
         if millisecond % every == 0 && millisecond / every < requests {
             let user = format!("{millisecond}");
-            open.push((stage.host.now(), stage.host.open(0, host::Request::get("/").header("x-weir-user", user))));
+            open.push((stage.host.now(), stage.host.open(worker, host::Request::get("/").header("x-weir-user", user))));
         }
         stage.host.poll();
         let now = stage.host.now();
@@ -127,13 +127,25 @@ fn nobody_waits_for_redis_longer_than_the_budget_and_one_look() {
     let rules = [keyed(r#"{"rate": "1000/h"}"#), shared(r#"{"rate": "1000/s"}"#)];
     for (when, status) in [("share", 200), ("open", 200), ("closed", 503)] {
         for every in [1, 7, 60, 99, 101, 450] {
-            let mut stage = hanging(&rules, when);
-            let waits = waits(&mut stage, every, 20);
+            let mut stage = hanging(&rules, when, 1);
+            let waits = waits(&mut stage, 0, every, 20);
             assert!(waits.iter().all(|(_, said)| *said == status), "{when}, every {every} ms: {waits:?}");
             // The first has all of its budget; who comes later is let go with it, or finds that Redis is away.
             assert!((BUDGET..=BUDGET + LOOK).contains(&waits[0].0), "{when}, every {every} ms: {waits:?}");
             assert!(waits.iter().all(|(waited, _)| *waited <= BUDGET + LOOK), "{when}, every {every} ms: {waits:?}");
         }
+    }
+}
+
+#[test]
+fn what_one_worker_has_waited_for_no_other_waits_for_again() {
+    for pause in [0, 1, 2, 5, 20, 50, 99] {
+        let mut stage = hanging(&[shared(r#"{"rate": "1000/h"}"#)], "share", 2);
+        assert!(waits(&mut stage, 0, 1, 1)[0].0 >= BUDGET);
+        stage.host.advance(Duration::from_millis(pause));
+        // It is looked at once before anything is asked for it.
+        let (waited, _) = waits(&mut stage, 1, 1, 1)[0];
+        assert!(waited <= LOOK, "{waited:?}, {pause} ms after Redis was found away");
     }
 }
 
@@ -149,7 +161,7 @@ fn an_answer_within_the_budget_is_waited_for_and_none_that_leads_to_another_ques
         (&[all.clone(), each], &good, 503),
         (&[all], "-NOSCRIPT No matching script.\r\n", 503),
     ] {
-        let mut stage = hanging(rules, "closed");
+        let mut stage = hanging(rules, "closed", 1);
         let said = |stage: &HostStage, stream| stage.host.exchange(stream).response.map(|response| response.status());
         let stream = stage.host.open(0, host::Request::get("/").header("x-weir-user", "alice"));
         stage.host.advance(BUDGET.checked_sub(Duration::from_millis(2)).unwrap());
