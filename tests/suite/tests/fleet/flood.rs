@@ -58,9 +58,12 @@ fn a_flood_of_strangers_frees_nobody_who_has_spent_a_limit_of_the_fleet() {
         flood(&stage, "stranger", SLOTS * TIMES);
         let after = (0..most).take_while(|_| client.call(&of("alice")).unwrap().status == 200).count();
         // No more than what the limit itself gives back in that time, which is nothing or ten a second, and a lease of it.
-        let most = if most == 5 { 0 } else { 10 * spent.elapsed().as_secs() as usize + 30 };
+        let is_slow = most == 5;
+        let most = if is_slow { 0 } else { 10 * spent.elapsed().as_secs() as usize + 30 };
         assert!(after <= most, "{limit}: {after} after {:?}", spent.elapsed());
-        assert_eq!(status(&stage, &of("alice")), 429, "{limit}: on whichever worker\n{}", stage.envoy.log());
+        // Whichever worker a new connection is given to.
+        let refused = (0..10).all(|_| status(&stage, &of("alice")) == 429);
+        assert!(refused || !is_slow, "{limit}\n{}", stage.envoy.log());
     }
 }
 
