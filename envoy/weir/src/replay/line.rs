@@ -1,6 +1,7 @@
 //! One line of the access log that [`crate::envoy::log`] has Envoy write, as far as a replay needs it.
 
-use policy::Instant;
+use policy::handover::DETAILS_PREFIX;
+use policy::{Instant, Rejection};
 use serde_json::Value as Json;
 
 /// A request that was answered.
@@ -24,6 +25,8 @@ pub struct Line {
     pub was_cached: bool,
     /// Whether a filter refused it, so that nobody knows what the upstream would have said.
     pub was_refused: bool,
+    /// Whether a filter refused it for what it asked, whoever asked: that is no matter of limits, breakers or credentials.
+    pub was_bad: bool,
     /// Whether a filter asked for it on its own, and no client did: a part of a composed answer, a refresh.
     pub is_inside: bool,
 }
@@ -32,6 +35,7 @@ impl Line {
     /// Reads a line; `None` where it is none of ours.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let json: Json = serde_json::from_slice(bytes).ok()?;
+        let bad = Rejection::BadRequest { message: String::new() };
         // What there is not, Envoy writes as null or as a hyphen.
         let text = |name: &str| json.get(name)?.as_str().filter(|text| !text.is_empty() && *text != "-");
         let path =
@@ -40,6 +44,7 @@ impl Line {
             Some(query) if query.bytes().all(|byte| byte.is_ascii_graphic()) => format!("{path}?{query}"),
             _ => path.to_owned(),
         };
+        let details = text("details").unwrap_or_default();
         Some(Self {
             at: moment(text("timestamp")?)?,
             method: text("method")?.to_owned(),
@@ -49,7 +54,8 @@ impl Line {
             address: text("address").unwrap_or_default().to_owned(),
             status: json.get("status")?.as_u64()?.try_into().ok()?,
             was_cached: text("cache").is_some_and(|said| said.split(';').any(|part| part.trim() == "hit")),
-            was_refused: text("details").is_some_and(|details| details.starts_with(policy::handover::DETAILS_PREFIX)),
+            was_refused: details.starts_with(DETAILS_PREFIX),
+            was_bad: details.strip_prefix(DETAILS_PREFIX).is_some_and(|code| code.eq_ignore_ascii_case(bad.code())),
             is_inside: json.get("inside").and_then(Json::as_bool) == Some(true),
         })
     }
@@ -124,6 +130,8 @@ mod tests {
         let least = br#"{"timestamp":"1970-01-01T00:00:01Z","method":"GET","path":"/","user_id":null,"tier":"-","status":429,"details":"weir_rate_limited"}"#;
         let least = Line::parse(least).unwrap();
         assert_eq!((least.user, least.tier, least.was_cached, least.was_refused), (None, None, false, true));
+        let bad = br#"{"timestamp":"1970-01-01T00:00:01Z","method":"GET","path":"/","status":400,"details":"weir_bad_request"}"#;
+        assert_eq!((Line::parse(bad).unwrap().was_bad, least.was_bad), (true, false));
         for broken in [
             "",
             "x",

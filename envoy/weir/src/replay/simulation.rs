@@ -1,7 +1,7 @@
 //! One proxy that meets logged requests again: its limits are the filters' own, on a clock that the log moves.
 //!
 //! What a log does not say is taken as it was. Who called was found out then, and is believed; whether a permission that is
-//! asked for now would have been there is not known, and what was refused for its credential stays so. An answer is stored for the
+//! asked for now would have been there is not known, and what was refused for its credential, or for what it asked, stays so. An answer is stored for the
 //! time that the policy itself says; where the answer says it, or the key has a body in it, the log's own word counts.
 
 use std::collections::{HashMap, VecDeque};
@@ -104,6 +104,10 @@ impl<'g> Simulation<'g> {
         let stored = route.cache.as_ref().map(|_| self.look(line, &headers));
         if stored.as_ref().is_some_and(|stored| stored.is_hit) {
             return Fate::Cached;
+        }
+        if line.was_bad {
+            // It never left, so that it costs its upstream's limit nothing.
+            return Fate::Refused;
         }
         let mut fate = Fate::Sent;
         if limits::has_quota(gateway.policy, route) {
