@@ -12,7 +12,7 @@
 pub mod base64;
 mod json;
 mod resp;
-pub mod script;
+mod script;
 
 use std::borrow::Cow;
 use std::fmt;

@@ -161,7 +161,7 @@ impl HttpContext for Stream {
             (self.fields, self.receipts) = (passed.fields, passed.receipts);
         }
         let said = self.fields.take().and_then(tell);
-        self.take_back(said);
+        self.take_back(said.as_ref());
         if waits_for_body { Action::Pause } else { Action::Continue }
     }
 

@@ -11,7 +11,7 @@ use super::{Fault, Reply};
 pub struct Script {
     /// What Redis runs.
     pub source: &'static str,
-    digest: [u8; 40],
+    digest: [[u8; 8]; 5],
 }
 
 /// How a run names its script.
@@ -27,13 +27,13 @@ pub enum Form {
 impl Script {
     /// A script of this source.
     pub const fn new(source: &'static str) -> Self {
-        Self { source, digest: digits(sha1(source.as_bytes())) }
+        Self { source, digest: sha1(source.as_bytes()) }
     }
 
     /// What a command begins with that runs it.
     pub const fn words(&self, form: Form) -> [&[u8]; 2] {
         match form {
-            Form::Digest => [b"EVALSHA", &self.digest],
+            Form::Digest => [b"EVALSHA", self.digest.as_flattened()],
             Form::Source => [b"EVAL", self.source.as_bytes()],
         }
     }
@@ -56,77 +56,83 @@ impl Form {
     }
 }
 
-/// A digest as Redis writes it.
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
-const fn digits(state: [u32; 5]) -> [u8; 40] {
-    let (mut digits, mut at) = ([0; 40], 0);
-    while at < 40 {
-        let four = state[at / 8] >> (28 - at % 8 * 4) & 15;
-        digits[at] = b"0123456789abcdef"[four as usize];
-        at += 1;
-    }
-    digits
-}
-
-/// FIPS 180-4 §6.1.2. It names texts and guards nothing; no filter has it, since the compiler runs it.
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
-const fn sha1(text: &[u8]) -> [u32; 5] {
-    let mut state: [u32; 5] = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
-    let (mut block, blocks) = (0, (text.len() + 8) / 64 + 1);
-    while block < blocks {
-        let (mut words, mut at) = ([0_u32; 80], 0);
-        while at < 80 {
-            words[at] = if at < 16 {
-                word(text, block * 64 + at * 4, blocks * 64 - 8)
-            } else {
-                (words[at - 3] ^ words[at - 8] ^ words[at - 14] ^ words[at - 16]).rotate_left(1)
-            };
-            at += 1;
-        }
-        let mut turned = state;
-        at = 0;
-        while at < 80 {
-            let [first, second, third, fourth, fifth] = turned;
-            let (mixed, constant) = match at / 20 {
-                0 => (second & third | !second & fourth, 0x5a82_7999),
-                1 => (second ^ third ^ fourth, 0x6ed9_eba1),
-                2 => (second & third | second & fourth | third & fourth, 0x8f1b_bcdc),
-                _ => (second ^ third ^ fourth, 0xca62_c1d6_u32),
-            };
-            let sum = first.rotate_left(5).wrapping_add(mixed).wrapping_add(fifth);
-            let next = sum.wrapping_add(constant).wrapping_add(words[at]);
-            turned = [next, first, second.rotate_left(30), third, fourth];
-            at += 1;
-        }
-        at = 0;
-        while at < 5 {
-            state[at] = state[at].wrapping_add(turned[at]);
-            at += 1;
-        }
-        block += 1;
-    }
-    state
-}
-
-/// The word at this byte of a padded text, whose length in bits stands at `length_at` (FIPS 180-4 §5.1.1).
-#[expect(clippy::indexing_slicing, reason = "evaluated by the compiler, which refuses what is out of bounds")]
-const fn word(text: &[u8], from: usize, length_at: usize) -> u32 {
-    let bits = (text.len() as u64 * 8).to_be_bytes();
-    let (mut bytes, mut at) = ([0; 4], 0);
-    while at < 4 {
-        let place = from + at;
-        bytes[at] = if place < text.len() {
-            text[place]
-        } else if place == text.len() {
-            0x80
-        } else if place >= length_at {
-            bits[place - length_at]
-        } else {
-            0
+/// What Redis calls a script: FIPS 180-4 §6.1.2, in hexadecimal digits. It guards nothing, and no filter has it: the compiler runs
+/// it, and nothing in it can panic.
+const fn sha1(text: &[u8]) -> [[u8; 8]; 5] {
+    let mut state = [0x6745_2301, 0xefcd_ab89, 0x98ba_dcfe, 0x1032_5476, 0xc3d2_e1f0];
+    let padded = ((text.len() + 8) / 64 + 1) * 64;
+    let [.., a, b, c, d] = (text.len() * 8).to_be_bytes();
+    let (mut words, mut word, mut rest, mut at) = ([0; 16], 0, text, 0);
+    while at < padded {
+        let byte = match rest.split_first() {
+            Some((first, others)) => {
+                rest = others;
+                *first
+            }
+            None if at == text.len() => 0x80,
+            None => 0,
         };
+        word = word << 8 | u32::from_be_bytes([0, 0, 0, byte]);
         at += 1;
+        if at % 4 == 0 {
+            words = push(words, if at == padded { u32::from_be_bytes([a, b, c, d]) } else { word });
+        }
+        if at % 64 == 0 {
+            state = turn(state, words);
+        }
     }
-    u32::from_be_bytes(bytes)
+    let [first, second, third, fourth, fifth] = state;
+    [digits(first), digits(second), digits(third), digits(fourth), digits(fifth)]
+}
+
+/// Takes one block in.
+const fn turn(state: [u32; 5], mut words: [u32; 16]) -> [u32; 5] {
+    let (mut turned, mut round) = (state, 0);
+    while round < 80 {
+        let [first, second, third, fourth, fifth] = turned;
+        let (mixed, constant) = match round / 20 {
+            0 => (second & third | !second & fourth, 0x5a82_7999),
+            1 => (second ^ third ^ fourth, 0x6ed9_eba1),
+            2 => (second & third | second & fourth | third & fourth, 0x8f1b_bcdc),
+            _ => (second ^ third ^ fourth, 0xca62_c1d6_u32),
+        };
+        let [now, _, after_two, _, _, _, _, _, after_eight, _, _, _, _, after_thirteen, _, _] = words;
+        let sum = first.rotate_left(5).wrapping_add(mixed).wrapping_add(fifth);
+        let next = sum.wrapping_add(constant).wrapping_add(now);
+        turned = [next, first, second.rotate_left(30), third, fourth];
+        words = push(words, (now ^ after_two ^ after_eight ^ after_thirteen).rotate_left(1));
+        round += 1;
+    }
+    let [zero, one, two, three, four] = state;
+    let [first, second, third, fourth, fifth] = turned;
+    [
+        zero.wrapping_add(first),
+        one.wrapping_add(second),
+        two.wrapping_add(third),
+        three.wrapping_add(fourth),
+        four.wrapping_add(fifth),
+    ]
+}
+
+/// The last words, with one more.
+const fn push(mut words: [u32; 16], word: u32) -> [u32; 16] {
+    words.rotate_left(1);
+    let [.., last] = &mut words;
+    *last = word;
+    words
+}
+
+const fn digits(number: u32) -> [u8; 8] {
+    let [a, b, c, d] = number.to_be_bytes();
+    [digit(a >> 4), digit(a), digit(b >> 4), digit(b), digit(c >> 4), digit(c), digit(d >> 4), digit(d)]
+}
+
+/// The digit of a byte's lower half.
+const fn digit(byte: u8) -> u8 {
+    match byte & 15 {
+        half @ 0..=9 => b'0' + half,
+        half => b'a' + half - 10,
+    }
 }
 
 #[cfg(test)]
@@ -147,7 +153,7 @@ mod tests {
             (&"a".repeat(3700), "5ea52f5dbf80d8b81dc2bf5d2b699123ea33f34a"),
         ];
         for (source, digest) in rows {
-            assert_eq!(digits(sha1(source.as_bytes())), digest.as_bytes(), "{} bytes", source.len());
+            assert_eq!(sha1(source.as_bytes()).as_flattened(), digest.as_bytes(), "{} bytes", source.len());
         }
     }
 

@@ -144,7 +144,7 @@ impl Limiter {
 impl Stream {
     /// Puts back what the request has paid where a limit behind this filter has refused it, or where its upstream has not heard of it,
     /// and says then how the caller stands. `said` are the response's headers, where they have been read.
-    pub(super) fn take_back(&mut self, said: Option<Headers>) {
+    pub(super) fn take_back(&mut self, said: Option<&Headers>) {
         let (Some(receipts), Some(limiter)) = (self.receipts.take(), &self.limiter) else { return };
         let sent_at = receipts.sent_at.as_ref().map(|sent| sent.get());
         if sent_at == Some(Instant::EPOCH) {
@@ -153,7 +153,7 @@ impl Stream {
         }
         let rule = |receipt: &Receipt| limiter.config.rules.get(receipt.seat.rule);
         let of_upstream = receipts.all.iter().filter_map(rule).any(Rule::is_shared);
-        let back = back(said.as_ref(), of_upstream);
+        let back = back(said, of_upstream);
         if (back != Back::Nothing || sent_at.is_some())
             && let Some(fields) = limiter.restate(&receipts, back)
         {
