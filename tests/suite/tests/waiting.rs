@@ -101,7 +101,9 @@ fn ten_callers_of_a_real_proxy_are_ten_calls_none_before_its_turn() {
         Scenario::new(&[("ratelimit", &config)]).workers(2).envoy_only("a clock that goes by itself").envoy().unwrap();
     let begun = Instant::now();
     let mut clients: Vec<_> = (0..10).map(|_| Client::connect(stage.envoy.address()).unwrap()).collect();
-    clients.iter_mut().for_each(|client| client.send(&Request::get("/")));
+    for client in &mut clients {
+        client.send(&Request::get("/"));
+    }
     let said: Vec<_> = clients.iter_mut().map(|client| client.receive().map_or(0, |answer| answer.status)).collect();
     assert_eq!(said, [200; 10], "{}", stage.envoy.log());
     let arrivals = stage.origin.arrivals();
