@@ -88,10 +88,10 @@ const LOOK: Duration = Duration::from_millis(5);
 
 /// Workers on a clock of the test's, whose Redis is asked at `/store` and does not answer.
 fn hanging(rules: &[String], when: &str, workers: usize) -> HostStage {
-    let state = r#""state": {"env": "STATE_PASSWORD", "path": "/store", "timeout": "1s"}"#;
+    let bridge = r#""state": {"env": "STATE_PASSWORD", "path": "/store", "timeout": "1s"}"#;
     let rules = rules.join(", ");
     let fleet = format!(r#""fleet": {{"budget": "100ms", "when_unavailable": "{when}"}}"#);
-    let config = format!(r#"{{{state}, "scope": "fleet", {fleet}, "rules": [{rules}]}}"#);
+    let config = format!(r#"{{{bridge}, "scope": "fleet", {fleet}, "rules": [{rules}]}}"#);
     let scenario = Scenario::new(&[("ratelimit", &config)]).environment("STATE_PASSWORD", PASSWORD).cluster("state");
     let mut stage = scenario.workers(workers).host().unwrap();
     stage.answer(Some("/store"), Reply::status(200).held());
