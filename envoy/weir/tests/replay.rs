@@ -128,6 +128,21 @@ fn what_an_upstream_s_limit_refuses_costs_the_caller_nothing() {
 }
 
 #[test]
+fn what_never_left_costs_its_upstream_s_limit_nothing() {
+    let bad = json!({"status": 400, "details": "weir_bad_request"});
+    // The upstream's own word for it is another matter.
+    let theirs = json!({"status": 400, "details": "via_upstream"});
+    let at = |millis, more: &Json| (millis, "GET /tight", more.clone());
+    let lines = [at(0, &bad), at(1, &bad), at(2, &theirs)];
+    check(&lines, Counts { requests: 3, sent: 1, refused: 2, ..Counts::default() });
+    let lines = [at(0, &theirs), at(1, &json!({}))];
+    check(&lines, Counts { requests: 2, sent: 1, limited: 1, ..Counts::default() });
+    // Its caller has asked, and pays.
+    let lines = [at(0, &bad), at(1, &bad), at(2, &bad), at(3, &json!({}))];
+    check(&lines, Counts { requests: 4, limited: 1, refused: 3, ..Counts::default() });
+}
+
+#[test]
 fn who_showed_nothing_is_refused_where_a_credential_is_required() {
     let lines = [(0, "GET /mine", json!({})), (1, "GET /mine", json!({"user_id": "alice", "tier": "pro"}))];
     check(&lines, Counts { requests: 2, sent: 1, refused: 1, ..Counts::default() });

@@ -110,7 +110,7 @@ impl Context for Filter {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
         let Some(plugin) = &self.plugin else { return };
         if let Some(pending) = self.pending.take_if(|pending| pending.token == token) {
-            plugin.answered(pending, headers, body_bytes);
+            self.pending = plugin.answered(pending, headers, body_bytes);
         }
     }
 }

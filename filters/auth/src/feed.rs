@@ -37,7 +37,7 @@
 
 use std::fmt;
 
-use policy::state::{Fault, Reply};
+use policy::state::{Fault, Reply, Script};
 use policy::{Instant, Seed};
 
 use crate::revocation::settings::Following;
@@ -54,7 +54,8 @@ const HEAD: usize = 48;
 
 /// Keys: the stream. Arguments: the last entry read, the last one looked at by the broom, `keep` in seconds, the page.
 /// Answers with a flat list of texts: the stream's newest id, the broom's place, then six for each entry.
-pub const SCRIPT: &str = "\
+pub static SCRIPT: Script = Script::new(
+    "\
 local k,a=KEYS[1],ARGV
 local r={'0-0','0-0'}
 if redis.call('EXISTS',k)==0 then return r end
@@ -77,7 +78,8 @@ end
 for _,e in ipairs(redis.call('XRANGE',k,'('..a[1],'+','COUNT',a[4])) do
 for _,x in ipairs(row(e)) do r[#r+1]=string.sub(x,1,512) end
 end
-return r";
+return r",
+);
 
 /// The id of an entry of a stream: milliseconds, and a number among those of the same.
 #[derive(Clone, Copy, Debug, Default, Eq, Ord, PartialEq, PartialOrd)]

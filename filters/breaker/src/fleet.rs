@@ -31,7 +31,7 @@ use std::time::Duration;
 use policy::ConfigError;
 use policy::json::Json;
 use policy::order::Ear;
-use policy::state::{Fault, Reply};
+use policy::state::{Fault, Reply, Script};
 
 use crate::raw::whole;
 
@@ -47,7 +47,8 @@ const LEAST: u32 = 2;
 /// Keys: the set of proxies, then for each upstream its votes and its order. Arguments: the proxy, the lifetime in milliseconds,
 /// how many may be in a set, then for each upstream `1` for a vote, `0` for none, `-` where it is not asked for votes.
 /// Answers with a flat list of texts: how many proxies there are, then for each upstream the votes and the order.
-pub const SCRIPT: &str = "\
+pub static SCRIPT: Script = Script::new(
+    "\
 local k,a=KEYS,ARGV
 local t=redis.call('TIME')
 local now=t[1]*1000+math.floor(t[2]/1000)
@@ -71,7 +72,8 @@ r[i]=vote=='-' and '0' or count(k[i],vote=='1')
 local o=redis.pcall('GET',k[i+1])
 r[i+1]=type(o)=='string' and string.sub(o,1,65) or o and '?' or ''
 end
-return r";
+return r",
+);
 
 /// How many proxies must have opened theirs for the others to open.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

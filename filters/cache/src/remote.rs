@@ -16,7 +16,7 @@
 //! until some expire; `allkeys-lru` is for one that keeps nothing else. An object is an entry with its [envelope](crate::envelope): plain bytes for
 //! webdis, base64 for Upstash.
 
-use policy::state::{Fault, Reply, Store};
+use policy::state::{Fault, Reply, Script, Store};
 
 use crate::tag::FLEET;
 use policy::stored::take;
@@ -28,7 +28,8 @@ const STREAM_FULL: u64 = 9000;
 
 /// Key: the URL's. Arguments: the lifetime in seconds, the object; for a variant also the field names, the number to draw,
 /// the variant.
-pub const FILL: &str = "\
+pub static FILL: Script = Script::new(
+    "\
 local k,a=KEYS[1],ARGV
 if not a[3] then redis.call('SET',k,'E'..a[2],'EX',a[1]) return 'ok' end
 local m,n=redis.call('GET',k),a[4]
@@ -37,11 +38,13 @@ n=string.sub(m,2,17)
 if redis.call('TTL',k)<tonumber(a[1]) then redis.call('EXPIRE',k,a[1]) end
 else redis.call('SET',k,'V'..n..a[3],'EX',a[1]) end
 redis.call('SET',k..':'..n..a[5],'E'..a[2],'EX',a[1])
-return 'ok'";
+return 'ok'",
+);
 
 /// Key: the stream. Arguments: the last order read, the page, and the orders to be added. Answers with a flat list of texts: the
 /// stream's newest id, its oldest, its length, then two for each order.
-pub const FEED: &str = "\
+pub static FEED: Script = Script::new(
+    "\
 local k,a=KEYS[1],ARGV
 for i=3,#a do redis.call('XADD',k,'MAXLEN','~',10000,'*','o',a[i]) end
 local r={'0-0','0-0','0'}
@@ -52,7 +55,8 @@ local f=redis.call('XRANGE',k,'-','+','COUNT',1)
 if f[1] then r[2]=f[1][1] end
 r[3]=tostring(redis.call('XLEN',k))
 for _,e in ipairs(redis.call('XRANGE',k,'('..a[1],'+','COUNT',a[2])) do r[#r+1]=e[1] r[#r+1]=e[2][2] end
-return r";
+return r",
+);
 
 /// The fingerprint of a primary key, the same on every proxy.
 pub fn print(key: &[u8]) -> [u8; 16] {

@@ -12,6 +12,7 @@
 pub mod base64;
 mod json;
 mod resp;
+mod script;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -21,6 +22,8 @@ use serde::Deserialize;
 
 use crate::fields::Fields;
 use crate::{ConfigError, Period};
+
+pub use self::script::{Form, Script};
 
 /// A longer answer is none.
 pub const ANSWER_BYTES_MAX: usize = 2 << 20;

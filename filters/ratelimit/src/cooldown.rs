@@ -29,7 +29,7 @@
 use std::time::Duration;
 
 use policy::route::Target;
-use policy::state::{Fault, Reply};
+use policy::state::{Fault, Reply, Script};
 use policy::{Instant, Match};
 
 use crate::signal::{Learn, Signal};
@@ -39,14 +39,16 @@ pub const REFRESH: Duration = Duration::from_millis(250);
 
 /// Keys: one for each upstream. Arguments: what this proxy has to tell of each, in milliseconds, 0 for nothing. Answers with what
 /// is left of each cool-down, in milliseconds.
-pub const SCRIPT: &str = "\
+pub static SCRIPT: Script = Script::new(
+    "\
 local r={}
 for i,k in ipairs(KEYS) do
 local p,a=redis.call('PTTL',k),tonumber(ARGV[i])
 if a>0 and a>p then redis.call('SET',k,1,'PX',a) p=a end
 r[i]=string.format('%.0f',math.max(p,0))
 end
-return r";
+return r",
+);
 
 /// What differs by less is the same cool-down, heard over the network.
 const SAME_WITHIN: Duration = Duration::from_millis(100);

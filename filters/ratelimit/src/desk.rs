@@ -10,7 +10,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::allowance;
-use policy::state::{Fault, Reply};
+use policy::state::{Fault, Form, Reply};
 use policy::{Fingerprint, Instant};
 
 use self::purse::Purse;
@@ -88,8 +88,8 @@ pub struct Desk<T = ()> {
     purses: Vec<Purse>,
     /// Of whose buckets an answer spoke.
     heard: Vec<Fingerprint>,
-    /// Redis does not know the script.
-    is_strange: bool,
+    /// How the next question names the script.
+    pub form: Form,
 }
 
 impl<T> Default for Desk<T> {
@@ -102,7 +102,7 @@ impl<T> Default for Desk<T> {
             parked: Vec::new(),
             purses: Vec::new(),
             heard: Vec::new(),
-            is_strange: false,
+            form: Form::Digest,
         }
     }
 }
@@ -220,13 +220,12 @@ impl<T> Desk<T> {
         }
     }
 
-    /// The command to send now, where there is something to ask and no answer is awaited. With `idle`, it is asked even
+    /// What to have the script run with now, where there is something to ask and no answer is awaited. With `idle`, it is asked even
     /// where nothing is wanted: the fleet hears of this proxy, and this proxy of the fleet.
     pub fn question(&mut self, fleet: &Fleet, contact: &Contact, proxy: &str, idle: bool) -> Option<Vec<String>> {
         let is_due = self.flight.is_none() && (idle || self.is_asked || !self.wants.is_empty());
         is_due.then(|| {
-            let (verb, script) = if self.is_strange { ("EVAL", script::SCRIPT) } else { ("EVALSHA", script::DIGEST) };
-            let mut words = vec![verb.to_owned(), script.to_owned(), (self.wants.len() + 2).to_string()];
+            let mut words = vec![(self.wants.len() + 2).to_string()];
             words.extend([fleet.store.key("fleet"), fleet.store.key("fleet:seed")]);
             words.extend(self.wants.iter().map(|want| fleet.store.key(&want.name)));
             words.extend(script::arguments(proxy, contact.seed, &self.wants));
@@ -259,8 +258,8 @@ impl<T> Desk<T> {
         reply: Result<Reply, Fault>,
     ) -> (Result<Answer, Fault>, Vec<Parked<T>>) {
         let Some(flight) = self.flight.take() else { return (Err(Fault::Lost), Vec::new()) };
-        if reply == Err(Fault::NoScript) && !self.is_strange {
-            self.is_strange = true;
+        let reply = self.form.hear(reply);
+        if reply == Err(Fault::NoScript) {
             self.batch = flight.batch;
             self.parked.iter_mut().for_each(|parked| parked.batch = flight.batch);
             self.is_asked = true;
@@ -270,7 +269,6 @@ impl<T> Desk<T> {
             }
             return (Err(Fault::NoScript), Vec::new());
         }
-        self.is_strange = false;
         let answer = reply.and_then(|reply| Answer::read(&reply, flight.wants.len()));
         if let Ok(answer) = &answer {
             for (want, grant) in flight.wants.iter().zip(&answer.grants) {
@@ -320,6 +318,17 @@ impl<T> Desk<T> {
     pub fn late(&mut self, budget: Duration, now: Instant) -> Vec<Parked<T>> {
         // A clock that stepped back makes nobody wait for its return.
         self.release(|parked| now.since(parked.since) >= budget || parked.since > now)
+    }
+
+    /// Takes out those for whom nothing has been asked yet, and asks for nobody any more: another worker has found Redis away.
+    pub fn strand(&mut self) -> Vec<Parked<T>> {
+        let batch = self.batch;
+        self.is_asked = false;
+        self.wants.retain_mut(|want| {
+            (want.need, want.ahead) = (0, 0);
+            want.back > 0
+        });
+        self.release(|parked| parked.batch == batch)
     }
 
     fn release(&mut self, is_free: impl Fn(&Parked<T>) -> bool) -> Vec<Parked<T>> {

@@ -160,8 +160,8 @@ impl HttpContext for Stream {
         if let Some(passed) = self.told.take().and_then(|told| told.take()) {
             (self.fields, self.receipts) = (passed.fields, passed.receipts);
         }
-        let status = self.fields.take().map(tell);
-        self.take_back(status);
+        let said = self.fields.take().and_then(tell);
+        self.take_back(said.as_ref());
         if waits_for_body { Action::Pause } else { Action::Continue }
     }
 
@@ -170,8 +170,8 @@ impl HttpContext for Stream {
     }
 }
 
-/// Says in the response how the client stands, and nothing else under these names. The response's status.
-fn tell(fields: Fields) -> Vec<u8> {
+/// Says in the response how the client stands, and nothing else under these names. What the response said before.
+fn tell(fields: Fields) -> Option<Headers> {
     // To replace a header, Envoy first makes an index of all; to read them once and to add costs less than five times that.
     let said = shell::headers::read(Map::Response);
     let untold = said
@@ -187,7 +187,7 @@ fn tell(fields: Fields) -> Vec<u8> {
             log::debug!("no {name} in the response: {error}");
         }
     }
-    said.ok().and_then(|said| Some(said.first(":status")?.to_vec())).unwrap_or_default()
+    said.ok()
 }
 
 /// The client has its answer, or has left.

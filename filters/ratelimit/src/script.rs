@@ -18,7 +18,7 @@
 use std::time::Duration;
 
 use policy::Fingerprint;
-use policy::state::{Fault, Reply};
+use policy::state::{Fault, Reply, Script};
 
 use crate::fleet::{Kept, Terms};
 
@@ -32,7 +32,8 @@ pub const PROXY_LIFETIME: Duration = Duration::from_secs(5);
 ///
 /// Answers with one text of words: proxies, seed; then for each bucket the tokens given, the microseconds until they are there, the
 /// microseconds until as many more as were of use would be, whole tokens left, the microseconds until the tightest bucket is full, and which that is.
-pub const SCRIPT: &str = "\
+pub static SCRIPT: Script = Script::new(
+    "\
 local t=redis.call('TIME')
 local now=t[1]*1000000+t[2]
 local a,n=ARGV,3
@@ -117,10 +118,8 @@ end
 if fit>0 or back>0 then call('PEXPIRE',key,say(math.ceil(longest/1000)+1)) end
 for _,x in ipairs({fit,due,wait,left,limits[tight].debt,tight-1}) do r[#r+1]=say(x) end
 end
-return table.concat(r,' ')";
-
-/// The SHA-1 of [`SCRIPT`], by which a Redis that has seen it knows it.
-pub const DIGEST: &str = "9ce0b604369fc7bb6cee7a0e45b90bc0ae859cfc";
+return table.concat(r,' ')",
+);
 
 /// What is asked about one bucket.
 #[derive(Clone, Debug, Eq, PartialEq)]

@@ -4,6 +4,8 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 #![allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, clippy::cast_sign_loss)]
 
+#[path = "fleet/flood.rs"]
+mod flood;
 #[path = "fleet/hung.rs"]
 mod hung;
 #[path = "fleet/lines.rs"]
@@ -17,11 +19,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use policy::state::Reply;
+use policy::state::{Form, Reply};
 use proxy::deadline::{Deadline, PATIENCE};
 use proxy::redis::Value;
 use proxy::{Client, Redis, Request, Upstash};
-use ratelimit::script::{DIGEST, SCRIPT};
+use ratelimit::script::SCRIPT;
 use store::{PASSWORD, Store};
 use suite::{EnvoyStage, Scenario, refuses};
 
@@ -271,10 +273,10 @@ fn a_bridge_of_the_other_dialect_leases_as_well() {
 #[test]
 fn redis_runs_the_arithmetic_that_the_simulation_does() {
     let redis = Redis::start().unwrap();
-    let loaded = redis.call(&["SCRIPT", "LOAD", SCRIPT]).unwrap();
-    assert_eq!(loaded, Value::Bytes(DIGEST.into()));
+    let loaded = redis.call(&["SCRIPT", "LOAD", SCRIPT.source]).unwrap();
+    assert_eq!(loaded, Value::Bytes(SCRIPT.words(Form::Digest)[1].into()));
     // The same, on the test's clock.
-    let (clock, rest) = SCRIPT.split_once("local a,n").unwrap();
+    let (clock, rest) = SCRIPT.source.split_once("local a,n").unwrap();
     assert!(clock.contains("TIME"));
     // Where a bucket lapses on Redis's own clock, a slow machine would decide.
     let (lapse, stays) = ("call('PEXPIRE',key,say(math.ceil(longest/1000)+1))", "call('PERSIST',key)");

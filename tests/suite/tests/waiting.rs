@@ -8,6 +8,9 @@ mod callers;
 #[path = "waiting/life.rs"]
 mod life;
 
+use std::time::{Duration, Instant};
+
+use proxy::{Client, Request};
 use suite::{Scenario, check};
 
 /// One call a second, for which others wait.
@@ -38,6 +41,11 @@ fn ten_callers_at_once_are_ten_calls_a_second_apart() {
         start GET /3 @2 as c
         start GET /4 @1 as d
         start GET /5 @2 as e
+        start GET /6 @2 as f
+        start GET /7 @1 as g
+        start GET /8 @2 as h
+        start GET /9 @1 as i
+        start GET /10 @2 as j
         saw nothing
         advance 999ms
         saw nothing
@@ -52,21 +60,58 @@ fn ten_callers_at_once_are_ten_calls_a_second_apart() {
         saw GET /4
         advance 1001ms
         saw GET /5
+        advance 1s
+        saw GET /6
+        advance 1s
+        saw GET /7
+        advance 1s
+        saw GET /8
+        advance 1s
+        saw GET /9
+        advance 990ms
+        saw nothing
+        advance 10ms
+        saw GET /10
         finish a -> 200
         finish c -> 200
         finish d -> 200
         finish e -> 200
-        metric api_gateway_rate_limit_requests_total{provider=musicbrainz,status=allowed} 5
+        finish f -> 200
+        finish g -> 200
+        finish h -> 200
+        finish i -> 200
+        finish j -> 200
+        metric api_gateway_rate_limit_requests_total{provider=musicbrainz,status=allowed} 10
         metric api_gateway_rate_limit_requests_total{provider=musicbrainz,status=limited} 0
-        metric api_gateway_rate_limit_wait_seconds_count{provider=musicbrainz} 5
+        metric api_gateway_rate_limit_wait_seconds_count{provider=musicbrainz} 10
         metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=0.05} 1
         metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=0.5} 1
         metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=2.5} 3
-        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=5} 5
-        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=+Inf} 5
-        metric api_gateway_rate_limit_wait_seconds_sum{provider=musicbrainz} 10
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=5} 6
+        metric api_gateway_rate_limit_wait_seconds_bucket{provider=musicbrainz,le=+Inf} 10
+        metric api_gateway_rate_limit_wait_seconds_sum{provider=musicbrainz} 45
     ",
     );
+}
+
+#[test]
+fn ten_callers_of_a_real_proxy_are_ten_calls_none_before_its_turn() {
+    let config = musicbrainz("10s", 100).replace(r#""rate": "1/s""#, r#""rate": "10/s""#);
+    let stage =
+        Scenario::new(&[("ratelimit", &config)]).workers(2).envoy_only("a clock that goes by itself").envoy().unwrap();
+    let begun = Instant::now();
+    let mut clients: Vec<_> = (0..10).map(|_| Client::connect(stage.envoy.address()).unwrap()).collect();
+    for client in &mut clients {
+        client.send(&Request::get("/"));
+    }
+    let said: Vec<_> = clients.iter_mut().map(|client| client.receive().map_or(0, |answer| answer.status)).collect();
+    assert_eq!(said, [200; 10], "{}", stage.envoy.log());
+    let arrivals = stage.origin.arrivals();
+    assert_eq!(arrivals.len(), 10);
+    for (place, arrival) in (0..).zip(&arrivals) {
+        let due = Duration::from_millis(100) * place;
+        assert!(*arrival >= begun + due, "{place}: {:?}", *arrival - begun);
+    }
 }
 
 #[test]

@@ -183,6 +183,29 @@ fn what_an_upstreams_limit_refuses_costs_the_caller_nothing() {
 }
 
 #[test]
+fn what_stands_in_for_an_upstreams_answer_costs_the_upstreams_limit_nothing() {
+    let breaker = r#"{"breakers": {"u": {"consecutive_failures": 1, "fallback": {"static": {"status": 200, "body": "[]"}}}},
+        "routes": [{"match": {"path": "/u"}, "upstream": "u"}]}"#;
+    for (shown, remaining) in [("true", "x-ratelimit-remaining=4"), ("false", "!x-ratelimit-remaining")] {
+        let quota = format!(
+            r#"{{"rules": [{{"name": "u", "key": ["upstream"], "upstream": "u", "headers": {shown}, "limit": {{"rate": "5/h"}}}}]}}"#
+        );
+        let lines = "
+        origin 500
+        GET /u -> 500 REMAINING
+        10 times GET /u -> 200 x-weir-fallback=static body=[] REMAINING
+        saw 1
+        # An upstream may say of itself what it likes: it has been asked.
+        origin 200 x-weir-fallback=static
+        4 times GET /v -> 200 x-weir-fallback=static
+        GET /v -> 429
+        saw 4
+        ";
+        check_chain(&[("ratelimit", &quota), ("breaker", breaker)], &lines.replace("REMAINING", remaining));
+    }
+}
+
+#[test]
 fn a_key_is_known_by_its_id_and_nobody_can_claim_one() {
     let auth = r#"{"routes": [{"match": {"prefix": "/"}, "auth": "optional"}], "api_keys": {"keys": [
         {"id": "robot", "user": "r2", "sha256": "1b705e0d8c4b9c2c0015b29a5189de79cb3c649e07682bbd173d97deb8a03b95"}]}}"#;

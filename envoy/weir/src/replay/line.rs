@@ -1,6 +1,7 @@
 //! One line of the access log that [`crate::envoy::log`] has Envoy write, as far as a replay needs it.
 
-use policy::Instant;
+use policy::handover::DETAILS_PREFIX;
+use policy::{Instant, Rejection};
 use serde_json::Value as Json;
 
 /// A request that was answered.
@@ -23,12 +24,28 @@ pub struct Line {
     /// Whether the cache answered it.
     pub was_cached: bool,
     /// Whether a filter refused it, so that nobody knows what the upstream would have said.
-    pub was_refused: bool,
+    pub refusal: Refusal,
     /// Whether a filter asked for it on its own, and no client did: a part of a composed answer, a refresh.
     pub is_inside: bool,
 }
 
+/// Why a filter refused a request.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// None did.
+    None,
+    /// For what it asked, whoever asked: that is no matter of limits, breakers or credentials.
+    Bad,
+    /// For something else.
+    Other,
+}
+
 impl Line {
+    /// Whether a filter refused it.
+    pub fn was_refused(&self) -> bool {
+        self.refusal != Refusal::None
+    }
+
     /// Reads a line; `None` where it is none of ours.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let json: Json = serde_json::from_slice(bytes).ok()?;
@@ -49,9 +66,19 @@ impl Line {
             address: text("address").unwrap_or_default().to_owned(),
             status: json.get("status")?.as_u64()?.try_into().ok()?,
             was_cached: text("cache").is_some_and(|said| said.split(';').any(|part| part.trim() == "hit")),
-            was_refused: text("details").is_some_and(|details| details.starts_with(policy::handover::DETAILS_PREFIX)),
+            refusal: refusal(text("details").unwrap_or_default()),
             is_inside: json.get("inside").and_then(Json::as_bool) == Some(true),
         })
+    }
+}
+
+/// Why a filter refused a request, by how the log says who answered it.
+fn refusal(details: &str) -> Refusal {
+    let bad = Rejection::BadRequest { message: String::new() };
+    match details.strip_prefix(DETAILS_PREFIX) {
+        None => Refusal::None,
+        Some(code) if code.eq_ignore_ascii_case(bad.code()) => Refusal::Bad,
+        Some(_) => Refusal::Other,
     }
 }
 
@@ -120,10 +147,12 @@ mod tests {
             (line.at, line.target.as_str(), line.user.as_deref()),
             (Instant::from_unix_seconds(1), "/a?b=c", Some("alice"))
         );
-        assert_eq!((line.was_cached, line.was_refused, line.status), (true, false, 200));
+        assert_eq!((line.was_cached, line.refusal, line.status), (true, Refusal::None, 200));
         let least = br#"{"timestamp":"1970-01-01T00:00:01Z","method":"GET","path":"/","user_id":null,"tier":"-","status":429,"details":"weir_rate_limited"}"#;
         let least = Line::parse(least).unwrap();
-        assert_eq!((least.user, least.tier, least.was_cached, least.was_refused), (None, None, false, true));
+        assert_eq!((least.user, least.tier, least.was_cached, least.refusal), (None, None, false, Refusal::Other));
+        let bad = br#"{"timestamp":"1970-01-01T00:00:01Z","method":"GET","path":"/","status":400,"details":"weir_bad_request"}"#;
+        assert_eq!(Line::parse(bad).unwrap().refusal, Refusal::Bad);
         for broken in [
             "",
             "x",

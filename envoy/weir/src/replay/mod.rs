@@ -178,7 +178,7 @@ impl Replayed {
     fn meet(&mut self, simulation: &mut Simulation<'_>, line: &Line) {
         let (route, fate) = simulation.meet(line);
         let client = line.user.as_deref().unwrap_or(&line.address);
-        self.tally.count(client, route, fate, (line.was_cached, line.was_refused && line.status == 429));
+        self.tally.count(client, route, fate, (line.was_cached, line.was_refused() && line.status == 429));
         let (first, last) = self.span.unwrap_or((line.at, line.at));
         self.span = Some((first.min(line.at), last.max(line.at)));
     }

@@ -1,7 +1,7 @@
 //! One proxy that meets logged requests again: its limits are the filters' own, on a clock that the log moves.
 //!
 //! What a log does not say is taken as it was. Who called was found out then, and is believed; whether a permission that is
-//! asked for now would have been there is not known, and what was refused for its credential stays so. An answer is stored for the
+//! asked for now would have been there is not known, and what was refused for its credential, or for what it asked, stays so. An answer is stored for the
 //! time that the policy itself says; where the answer says it, or the key has a body in it, the log's own word counts.
 
 use std::collections::{HashMap, VecDeque};
@@ -19,7 +19,7 @@ use ratelimit::rule::{Asked, Rule};
 use crate::facts::{limit, with};
 use crate::gateway::{Gateway, SEED};
 use crate::policy::Route;
-use crate::replay::line::Line;
+use crate::replay::line::{Line, Refusal};
 use crate::replay::shelf::Shelf;
 use crate::replay::tally::Fate;
 use crate::translate::ratelimit as limits;
@@ -105,6 +105,10 @@ impl<'g> Simulation<'g> {
         if stored.as_ref().is_some_and(|stored| stored.is_hit) {
             return Fate::Cached;
         }
+        if line.refusal == Refusal::Bad {
+            // It never left, so that it costs its upstream's limit nothing.
+            return Fate::Refused;
+        }
         let mut fate = Fate::Sent;
         if limits::has_quota(gateway.policy, route) {
             match self.charge(&limit::asked(&gateway.quota, &headers), &headers, &client).0 {
@@ -129,7 +133,7 @@ impl<'g> Simulation<'g> {
     /// The request as `auth` lets it pass; `None` where it does not.
     fn judge(&self, line: &Line, sent: &Headers) -> Option<Headers> {
         let auth = self.gateway.auth.route(&Target::of(sent));
-        let was_refused = line.was_refused && matches!(line.status, 401 | 403);
+        let was_refused = line.was_refused() && matches!(line.status, 401 | 403);
         match (auth.mode, &line.user) {
             (Mode::Off, _) => Some(sent.clone()),
             (Mode::Required, None) => None,
@@ -209,7 +213,7 @@ impl<'g> Simulation<'g> {
         };
         let Some(kept) = self.gateway.cache.routes.get(inquiry.route) else { return Stored::default() };
         // What a filter answered in the upstream's place says nothing of the upstream.
-        let status = if line.was_refused || line.status == 0 { 200 } else { line.status };
+        let status = if line.was_refused() || line.status == 0 { 200 } else { line.status };
         if kept.lifetimes.is_empty() || inquiry.caller.is_particular(kept) {
             return Stored { is_hit: line.was_cached, keep: None };
         }

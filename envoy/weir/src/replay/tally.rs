@@ -15,7 +15,7 @@ pub enum Fate {
     Cached,
     /// A limit would have refused it.
     Limited,
-    /// It would have been refused for its credential, or for the want of one.
+    /// It would have been refused for its credential, for the want of one, or for what it asks.
     Refused,
     /// No route would have been for it.
     Unrouted,
@@ -34,7 +34,7 @@ pub struct Counts {
     pub cached: u64,
     /// Those that a limit would have refused.
     pub limited: u64,
-    /// Those that would have been refused for their credential.
+    /// Those that would have been refused for their credential, or for what they ask.
     pub refused: u64,
     /// Those that the log says the cache answered.
     pub was_cached: u64,

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use policy::health::{self, Health};
 use policy::level::{self, FILTERS};
+use policy::state::{Fault, Form, Script};
 use policy::{Instant, Rejection, order};
 use proxy_wasm::types::Action;
 use shell::callout;
@@ -24,11 +25,13 @@ use crate::request::{Command, Level};
 use crate::{host, report};
 
 /// Keys: the orders of some upstreams. Arguments: the text, and for how many seconds it holds; for ever where that is empty.
-const SCRIPT: &str = "\
+static SCRIPT: Script = Script::new(
+    "\
 for _,k in ipairs(KEYS) do
 if ARGV[2]=='' then redis.call('SET',k,ARGV[1]) else redis.call('SET',k,ARGV[1],'EX',ARGV[2]) end
 end
-return 'ok'";
+return 'ok'",
+);
 
 /// How long Envoy may take to tell of itself.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -40,7 +43,28 @@ pub(super) const RETRY_AFTER: Duration = Duration::from_secs(1);
 pub(super) struct Pending {
     /// The question's.
     pub(super) token: u32,
+    /// What the store is asked.
+    pub(super) run: Option<Run>,
     pub(super) what: What,
+}
+
+/// A script that the store runs.
+pub(super) struct Run {
+    pub(super) script: &'static Script,
+    pub(super) form: Form,
+    /// The number of keys, the keys, the arguments.
+    pub(super) words: Vec<String>,
+}
+
+impl Run {
+    /// Sends it, for an answer that comes under a token.
+    pub(super) fn send(&self, bridge: &Bridge) -> Result<u32, Rejection> {
+        let words: Vec<_> = self.words.iter().map(String::as_bytes).collect();
+        state::run(&bridge.0, self.script, self.form, &words).map_err(|fault| {
+            log::error!("not changed: {} cannot be asked: {fault}", bridge.0.cluster);
+            Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }
+        })
+    }
 }
 
 pub(super) enum What {
@@ -88,8 +112,9 @@ impl Plugin {
         let text = command.text(now.as_nanos());
         match self.config.store.as_ref().filter(|_| !command.is_local && !changes.is_empty()) {
             Some(bridge) => {
-                let token = ask(bridge, command, &text, &changes)?;
-                Ok((Action::Pause, Some(Pending { token, what: What::Order(changes) })))
+                let run = self::run(bridge, command, text, &changes);
+                let token = run.send(bridge)?;
+                Ok((Action::Pause, Some(Pending { token, run: Some(run), what: What::Order(changes) })))
             }
             None if command.lasting.is_some() => {
                 let message = "`for` needs the state store, which counts the time".to_owned();
@@ -107,13 +132,19 @@ impl Plugin {
         }
     }
 
-    /// Takes in the answer that a request has waited for.
-    pub(super) fn answered(&self, pending: Pending, headers: usize, body_bytes: usize) {
+    /// Takes in the answer that a request has waited for; what it waits for now, if it still does.
+    pub(super) fn answered(&self, mut pending: Pending, headers: usize, body_bytes: usize) -> Option<Pending> {
+        let stored = match (&mut pending.run, &self.config.store) {
+            (Some(run), Some(bridge)) => match hear(run, bridge, headers, body_bytes) {
+                Ok(Some(token)) => return Some(Pending { token, ..pending }),
+                heard => heard.map(|_| ()),
+            },
+            _ => Ok(()),
+        };
         match pending.what {
-            What::Order(changes) => end(self.stored(headers, body_bytes).map(|()| done(&changes, "fleet"))),
+            What::Order(changes) => end(stored.map(|()| done(&changes, "fleet"))),
             What::Refill { name, changes, slots } => {
-                let filled = self.stored(headers, body_bytes);
-                end(filled.and_then(|()| refill(&name, &changes, &slots, "fleet")));
+                end(stored.and_then(|()| refill(&name, &changes, &slots, "fleet")));
             }
             What::Hosts => {
                 let answer = callout::answer(headers, body_bytes, host::ANSWER_BYTES_MAX);
@@ -132,12 +163,13 @@ impl Plugin {
                 });
             }
         }
+        None
     }
 
     /// Asks Envoy how many hosts there are, where it can be asked; tells the rest by itself.
     pub(super) fn ask_status(&self) -> Result<(Action, Option<Pending>), Rejection> {
         match self.config.envoy.as_deref().map(|cluster| ask_envoy(cluster, "GET", host::HOSTS)) {
-            Some(Ok(token)) => Ok((Action::Pause, Some(Pending { token, what: What::Hosts }))),
+            Some(Ok(token)) => Ok((Action::Pause, Some(Pending { token, run: None, what: What::Hosts }))),
             Some(Err(_)) | None => Ok((send(200, &self.status(None)?), None)),
         }
     }
@@ -150,16 +182,7 @@ impl Plugin {
         let Some(cluster) = &self.config.envoy else { return say(level, &change).map(|action| (action, None)) };
         let others = FILTERS.into_iter().filter(|filter| *filter != level.filter).map(level_of);
         let token = ask_envoy(cluster, "POST", host::logging(others.chain([level.word])))?;
-        Ok((Action::Pause, Some(Pending { token, what: What::Level(level, change) })))
-    }
-
-    /// Whether the store has done what it was asked to.
-    fn stored(&self, headers: usize, body_bytes: usize) -> Result<(), Rejection> {
-        let Some(bridge) = &self.config.store else { return Err(Rejection::Internal) };
-        state::reply(&bridge.0, headers, body_bytes).map(|_| ()).map_err(|fault| {
-            log::error!("not changed: {} does not answer: {fault}", bridge.0.cluster);
-            Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }
-        })
+        Ok((Action::Pause, Some(Pending { token, run: None, what: What::Level(level, change) })))
     }
 
     /// Asks whether the store is there, where that is this worker's part.
@@ -216,17 +239,24 @@ fn note(is_there: bool, now: Instant) {
 }
 
 /// Gives an order to the store.
-fn ask(bridge: &Bridge, command: &Command, text: &str, changes: &[Change]) -> Result<u32, Rejection> {
-    let keys: Vec<_> = changes.iter().map(|change| bridge.0.key(&order::store_key(&change.target))).collect();
-    let (count, seconds) =
-        (keys.len().to_string(), command.lasting.map(|period| period.length().as_secs().to_string()));
-    let mut words = vec![b"EVAL".as_slice(), SCRIPT.as_bytes(), count.as_bytes()];
-    words.extend(keys.iter().map(String::as_bytes));
-    words.extend([text.as_bytes(), seconds.as_deref().unwrap_or_default().as_bytes()]);
-    state::send(&bridge.0, &words).map_err(|fault| {
-        log::error!("not ordered: {} cannot be asked: {fault}", bridge.0.cluster);
-        Rejection::Unavailable { retry_after: Some(RETRY_AFTER) }
-    })
+fn run(bridge: &Bridge, command: &Command, text: String, changes: &[Change]) -> Run {
+    let seconds = command.lasting.map(|period| period.length().as_secs().to_string());
+    let mut words = vec![changes.len().to_string()];
+    words.extend(changes.iter().map(|change| bridge.0.key(&order::store_key(&change.target))));
+    words.extend([text, seconds.unwrap_or_default()]);
+    Run { script: &SCRIPT, form: Form::Digest, words }
+}
+
+/// Whether the store has done what it was asked to; a token where it was asked once more, since it did not know the script.
+fn hear(run: &mut Run, bridge: &Bridge, headers: usize, body_bytes: usize) -> Result<Option<u32>, Rejection> {
+    match run.form.hear(state::reply(&bridge.0, headers, body_bytes)) {
+        Ok(_) => Ok(None),
+        Err(Fault::NoScript) => run.send(bridge).map(Some),
+        Err(fault) => {
+            log::error!("not changed: {} does not answer: {fault}", bridge.0.cluster);
+            Err(Rejection::Unavailable { retry_after: Some(RETRY_AFTER) })
+        }
+    }
 }
 
 /// Says in the log what was changed, and answers.

@@ -2,19 +2,20 @@
 
 use policy::Rejection;
 use policy::allowance::{self, Allowance};
+use policy::state::{Form, Script};
 use proxy_wasm::types::Action;
 use shell::shared::{self, Change as Edit, Failure};
-use shell::state;
 
 use super::Plugin;
 use super::acting::{ATTEMPTS, unchanged};
-use super::ordering::{Pending, RETRY_AFTER, What};
+use super::ordering::{Pending, RETRY_AFTER, Run, What};
 use super::telling::{send, stored};
 use crate::audit::Change;
 
 /// Keys: buckets that all callers share, or what the names of theirs begin with. Arguments: for each, whether it is the latter. A
 /// store looks through all of its keys for these, some milliseconds for ten thousand.
-const SCRIPT: &str = "\
+static SCRIPT: Script = Script::new(
+    "\
 for i,k in ipairs(KEYS) do
 redis.call('DEL',k)
 local at=ARGV[i]=='1' and '0'
@@ -24,7 +25,8 @@ for _,x in ipairs(found[2]) do redis.call('DEL',x) end
 at=found[1]~='0' and found[1]
 end
 end
-return 'ok'";
+return 'ok'",
+);
 
 impl Plugin {
     /// Fills the buckets of a rule, or of an upstream: at once for all workers. Those of a fleet are its store's, for whose answer
@@ -47,25 +49,21 @@ impl Plugin {
         if of_fleet.is_empty() {
             return refill(name, &changes, &slots, "proxy").map(|action| (action, None));
         }
-        let token = self.ask_for_full(&of_fleet)?;
-        Ok((Action::Pause, Some(Pending { token, what: What::Refill { name: name.to_owned(), changes, slots } })))
+        let (token, run) = self.ask_for_full(&of_fleet)?;
+        let what = What::Refill { name: name.to_owned(), changes, slots };
+        Ok((Action::Pause, Some(Pending { token, run: Some(run), what })))
     }
 
-    fn ask_for_full(&self, lines: &[Allowance<'_>]) -> Result<u32, Rejection> {
-        let away = Rejection::Unavailable { retry_after: Some(RETRY_AFTER) };
+    fn ask_for_full(&self, lines: &[Allowance<'_>]) -> Result<(u32, Run), Rejection> {
         let Some(bridge) = &self.config.store else {
             log::error!("not filled: the fleet's store is not known here");
-            return Err(away);
+            return Err(Rejection::Unavailable { retry_after: Some(RETRY_AFTER) });
         };
-        let keys: Vec<_> = lines.iter().map(|line| bridge.0.key(&allowance::in_store(line.rule))).collect();
-        let count = keys.len().to_string();
-        let mut words = vec![b"EVAL".as_slice(), SCRIPT.as_bytes(), count.as_bytes()];
-        words.extend(keys.iter().map(String::as_bytes));
-        words.extend(lines.iter().map(|line| if line.slots == 0 { b"0".as_slice() } else { b"1" }));
-        state::send(&bridge.0, &words).map_err(|fault| {
-            log::error!("not filled: {} cannot be asked: {fault}", bridge.0.cluster);
-            away
-        })
+        let mut words = vec![lines.len().to_string()];
+        words.extend(lines.iter().map(|line| bridge.0.key(&allowance::in_store(line.rule))));
+        words.extend(lines.iter().map(|line| u8::from(line.slots != 0).to_string()));
+        let run = Run { script: &SCRIPT, form: Form::Digest, words };
+        Ok((run.send(bridge)?, run))
     }
 }
 

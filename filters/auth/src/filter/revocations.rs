@@ -12,6 +12,7 @@ use policy::{Instant, Seed};
 use shell::lease::{Role, lead};
 use shell::metric::{Counter, Gauge};
 use shell::shared::{self, Version};
+use shell::state::Errand;
 
 use crate::config::Config;
 use crate::feed::{SCRIPT, Snapshot, Taken, Watch};
@@ -35,8 +36,8 @@ struct Inquiry {
     seed: Seed,
     asker: u64,
     is_leader: bool,
-    /// The question that is under way, and when it is given up.
-    asked: Option<(u32, Instant)>,
+    /// What the store is asked.
+    asks: Errand,
     due: Instant,
     watch: Watch,
     /// Without its table, which is in use.
@@ -85,13 +86,12 @@ impl Revocations {
     pub(super) fn received(&self, token: u32, headers: usize, body_bytes: usize) {
         let mut inquiry = self.inquiry.borrow_mut();
         let (Some(inquiry), Some(following)) = (inquiry.as_mut(), &self.config.following) else { return };
-        if inquiry.asked.is_none_or(|(asked, _)| asked != token) {
-            return;
-        }
-        inquiry.asked = None;
+        let Some(reply) = inquiry.asks.hear(&following.store, token, headers, body_bytes) else { return };
         let now = shell::now();
+        if matches!(reply, Err(Fault::NoScript)) {
+            return inquiry.ask(following, now);
+        }
         let mut revoked = self.revoked.borrow_mut();
-        let reply = shell::state::reply(&following.store, headers, body_bytes);
         let outcome = reply.and_then(|reply| inquiry.learn(reply, following, &mut revoked, now));
         inquiry.report(following, &outcome);
         inquiry.settle(following, &mut revoked, now);
@@ -119,7 +119,7 @@ impl Inquiry {
             seed: config.seed,
             asker: u64::from_le_bytes(shell::random()),
             is_leader: false,
-            asked: None,
+            asks: Errand::new(&SCRIPT),
             due: Instant::EPOCH,
             watch: Watch::default(),
             read: Snapshot::default(),
@@ -160,8 +160,7 @@ impl Inquiry {
         let [_, _, lease] = &self.keys;
         let length = (following.refresh * LEASE_REFRESHES).max(Duration::from_secs(1));
         self.is_leader = lead(lease, self.asker, length) == Ok(Role::Leader);
-        let is_waiting = self.asked.is_some_and(|(_, until)| now < until && until.since(now) <= patience(following));
-        if self.is_leader && !is_waiting {
+        if self.is_leader && !self.asks.is_under_way(&following.store, now) {
             self.ask(following, now);
         }
     }
@@ -170,10 +169,9 @@ impl Inquiry {
         let key = following.store.key("revoked");
         let arguments = self.read.arguments(following);
         let [cursor, broom, keep, page] = arguments.each_ref().map(String::as_bytes);
-        let command = [b"EVAL", SCRIPT.as_bytes(), b"1", key.as_bytes(), cursor, broom, keep, page];
-        match shell::state::send(&following.store, &command) {
-            Ok(token) => self.asked = Some((token, now + patience(following))),
-            Err(fault) => self.report(following, &Err(fault)),
+        let words = [b"1", key.as_bytes(), cursor, broom, keep, page];
+        if let Err(fault) = self.asks.send(&following.store, &words, now) {
+            self.report(following, &Err(fault));
         }
     }
 
@@ -266,11 +264,6 @@ impl Inquiry {
             log::info!("revocations: known");
         }
     }
-}
-
-/// A question that was not answered by then never will be.
-fn patience(following: &Following) -> Duration {
-    following.store.timeout * 2
 }
 
 /// When the store was heard of, the generation of the snapshot, and the version of both.

@@ -10,7 +10,7 @@ use policy::{Instant, Seed};
 use shell::lease::{Role, lead};
 use shell::metric::Counter;
 use shell::shared::{self, Change, Failure};
-use shell::state;
+use shell::state::Errand;
 
 use super::Plugin;
 use super::keeper::ATTEMPTS;
@@ -33,8 +33,8 @@ pub(super) struct Watch {
     /// When calls under way were last said, and when stock was last taken.
     beaten: Cell<Instant>,
     stocked: Cell<Instant>,
-    /// The question that is under way, and when it is given up.
-    asked: Cell<Option<(u32, Instant)>>,
+    /// What the store is asked.
+    asks: Errand,
     is_failing: Cell<bool>,
     /// One for each of the configuration's breakers.
     rounds: RefCell<Vec<Round>>,
@@ -50,7 +50,7 @@ impl Watch {
             asker,
             beaten: Cell::default(),
             stocked: Cell::default(),
-            asked: Cell::default(),
+            asks: Errand::new(&SCRIPT),
             is_failing: Cell::default(),
             rounds: RefCell::new(vec![Round::default(); names.len()]),
         }
@@ -74,18 +74,15 @@ impl Plugin {
         if is_due(&watch.stocked, STOCK, now) {
             self.take_stock(now);
         }
-        if let Some(bridge) = &self.config.store {
+        if let Some(bridge) = &self.config.store
+            && !watch.asks.is_under_way(&bridge.0, now)
+        {
             self.ask(&bridge.0, now);
         }
     }
 
     /// Asks the store about all upstreams, and tells it of them.
     fn ask(&self, store: &Store, now: Instant) {
-        let patience = store.timeout * 2;
-        let is_waiting = |(_, until): (u32, Instant)| now < until && until.since(now) <= patience;
-        if self.watch.asked.get().is_some_and(is_waiting) {
-            return;
-        }
         let breakers = &self.config.breakers;
         let mut words = vec![(breakers.len() * 2 + 1).to_string(), store.key("breaker:proxies")];
         let mut votes = Vec::with_capacity(breakers.len());
@@ -96,22 +93,16 @@ impl Plugin {
         }
         words.extend([self.name.clone(), LIFETIME.as_millis().to_string(), PROXIES_MAX.to_string()]);
         words.extend(votes);
-        let mut command = vec![b"EVAL".as_slice(), SCRIPT.as_bytes()];
-        command.extend(words.iter().map(String::as_bytes));
-        match state::send(store, &command) {
-            Ok(token) => self.watch.asked.set(Some((token, now + patience))),
-            Err(fault) => self.complain(store, Some(&fault)),
+        let words: Vec<_> = words.iter().map(String::as_bytes).collect();
+        if let Err(fault) = self.watch.asks.send(store, &words, now) {
+            self.complain(store, Some(&fault));
         }
     }
 
     /// Takes in the store's answer, if it is that.
     pub(super) fn answered(&self, token: u32, headers: usize, body_bytes: usize) {
         let Some(bridge) = &self.config.store else { return };
-        if self.watch.asked.get().is_none_or(|(asked, _)| asked != token) {
-            return;
-        }
-        self.watch.asked.set(None);
-        let reply = state::reply(&bridge.0, headers, body_bytes);
+        let Some(reply) = self.watch.asks.hear(&bridge.0, token, headers, body_bytes) else { return };
         match reply.and_then(|reply| Answer::read(reply, self.config.breakers.len())) {
             Ok(answer) => {
                 self.complain(&bridge.0, None);
@@ -119,6 +110,7 @@ impl Plugin {
                     self.hear(index, upstream, Some((news, answer.proxies)));
                 }
             }
+            Err(Fault::NoScript) => self.ask(&bridge.0, shell::now()),
             Err(fault) => self.complain(&bridge.0, Some(&fault)),
         }
     }

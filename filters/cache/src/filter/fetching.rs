@@ -73,7 +73,7 @@ impl Plugin {
                 })
             }
             Err(fault) => {
-                remote.note::<()>(&Err(fault), now);
+                remote.note(Some(&fault), now);
                 None
             }
         }
@@ -88,7 +88,7 @@ impl Plugin {
         let now = shell::now();
         let found =
             shell::state::reply(&level.store, headers, body_bytes).and_then(|reply| Found::read(&level.store, reply));
-        remote.note(&found, now);
+        remote.note(found.as_ref().err(), now);
         let adopted = match found {
             Ok(Found::Variants { nonce, vary }) => match ask_variant(level, fetch, &nonce, &vary, now) {
                 Some(token) => {

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use policy::state::{Fault, Reply};
+use policy::state::{Fault, Form, Reply, Script};
 use policy::{Fingerprint, Instant};
 use shell::lease::{Role, lead};
 use shell::metric::Counter;
@@ -58,13 +58,15 @@ pub(super) struct Fill {
     pub(super) fleet: [u8; 16],
     pub(super) slot: u8,
     pub(super) ticket: u64,
+    /// How the script is named that stores it.
+    form: Form,
 }
 
 /// What an answer is waited for.
 enum Flight {
-    Fill,
+    Fill(Fill),
     /// The stream of orders, and the number of the last that was added to it.
-    Feed(u64),
+    Feed(u64, Form),
     /// Fingerprints of the URLs that are deleted.
     Forget(Vec<u8>),
 }
@@ -110,23 +112,23 @@ impl Remote {
     }
 
     /// Takes in whether the level has answered; an outage is one line in the log, and so is its end.
-    pub(super) fn note<T>(&self, outcome: &Result<T, Fault>, now: Instant) {
+    pub(super) fn note(&self, fault: Option<&Fault>, now: Instant) {
         let shared = shared::update(&self.away, ATTEMPTS, |stored| {
             let before = Availability::from_bytes(stored);
             let mut level = before;
-            let is_news = if outcome.is_ok() { level.succeed() } else { level.fail(now) };
+            let is_news = if fault.is_none() { level.succeed() } else { level.fail(now) };
             if level == before {
                 return Change::Keep(false);
             }
             *stored = level.to_bytes();
             Change::Store(is_news)
         });
-        match (outcome, shared) {
-            (Err(fault), Ok(true)) => log::warn!("second level does not answer: {fault}"),
-            (Ok(_), Ok(true)) => log::info!("second level answers again"),
+        match (fault, shared) {
+            (Some(fault), Ok(true)) => log::warn!("second level does not answer: {fault}"),
+            (None, Ok(true)) => log::info!("second level answers again"),
             _ => {}
         }
-        if outcome.is_err() {
+        if fault.is_some() {
             self.failures.increment();
         }
     }
@@ -161,7 +163,7 @@ impl Plugin {
             remote.due.set(now + level.refresh);
             let length = (level.refresh * 3).max(Duration::from_secs(1));
             if lead(&remote.lease, remote.asker, length) == Ok(Role::Leader) {
-                self.follow(remote, level);
+                self.follow(remote, level, Form::Digest);
                 self.forget(remote, level);
             }
         }
@@ -179,12 +181,24 @@ impl Plugin {
             let at = flights.iter().position(|(flight, _)| *flight == token);
             at.map(|at| flights.swap_remove(at).1)
         };
-        let Some(flight) = flight else { return };
-        let reply = shell::state::reply(&level.store, headers, body_bytes);
-        remote.note(&reply, shell::now());
+        let Some(mut flight) = flight else { return };
+        let mut reply = shell::state::reply(&level.store, headers, body_bytes);
+        if let Flight::Fill(Fill { form, .. }) | Flight::Feed(_, form) = &mut flight {
+            reply = form.hear(reply);
+        }
+        let is_strange = matches!(reply, Err(Fault::NoScript));
+        if !is_strange {
+            remote.note(reply.as_ref().err(), shell::now());
+        }
         match flight {
-            Flight::Fill => self.fill(remote, level),
-            Flight::Feed(end) => self.learn(remote, level, reply, end),
+            Flight::Fill(fill) => {
+                if is_strange {
+                    remote.fills.borrow_mut().push_front(fill);
+                }
+                self.fill(remote, level);
+            }
+            Flight::Feed(_, form) if is_strange => self.follow(remote, level, form),
+            Flight::Feed(end, _) => self.learn(remote, level, reply, end),
             Flight::Forget(prints) => {
                 if reply.is_ok() {
                     let settled = shared::update(&remote.forgotten, ATTEMPTS, |stored| {
@@ -202,20 +216,26 @@ impl Plugin {
         if let (Some(remote), Some(entry)) = (&self.remote, Entry::parse(object))
             && self.config.routes.get(route).is_some_and(|route| route.is_remote)
         {
-            remote.push(Fill { print, fleet: remote::print(entry.parts.key), slot, ticket });
+            let fleet = remote::print(entry.parts.key);
+            remote.push(Fill { print, fleet, slot, ticket, form: Form::Digest });
         }
     }
 
-    fn send(remote: &Remote, level: &Level, command: &[&[u8]], flight: Flight) {
-        match shell::state::send(&level.store, command) {
+    /// Sends a command, or has a script run.
+    fn send(remote: &Remote, level: &Level, script: Option<(&Script, Form)>, words: &[&[u8]], flight: Flight) {
+        let sent = match script {
+            Some((script, form)) => shell::state::run(&level.store, script, form, words),
+            None => shell::state::send(&level.store, words),
+        };
+        match sent {
             Ok(token) => remote.flights.borrow_mut().push((token, flight)),
-            Err(fault) => remote.note::<()>(&Err(fault), shell::now()),
+            Err(fault) => remote.note(Some(&fault), shell::now()),
         }
     }
 
     /// Tells the fleet of this proxy's purges, and asks for the fleet's.
-    fn follow(&self, remote: &Remote, level: &Level) {
-        if remote.flights.borrow().iter().any(|(_, flight)| matches!(flight, Flight::Feed(_))) {
+    fn follow(&self, remote: &Remote, level: &Level, form: Form) {
+        if remote.flights.borrow().iter().any(|(_, flight)| matches!(flight, Flight::Feed(..))) {
             return;
         }
         let stored = shared::read(&remote.backlog).map(|(stored, _)| stored).unwrap_or_default();
@@ -223,9 +243,9 @@ impl Plugin {
         let Ok(stamp) = self.look() else { return };
         let (backlog, cursor) = (Backlog::from_bytes(&stored), remote::id(stamp.remote));
         let (stream, page) = (remote::stream(&level.store, &self.config.name), PAGE.to_string());
-        let mut command = vec![b"EVAL", FEED.as_bytes(), b"1", stream.as_bytes(), cursor.as_bytes(), page.as_bytes()];
-        command.extend(backlog.orders.iter().map(Vec::as_slice));
-        Self::send(remote, level, &command, Flight::Feed(backlog.end()));
+        let mut words = vec![b"1", stream.as_bytes(), cursor.as_bytes(), page.as_bytes()];
+        words.extend(backlog.orders.iter().map(Vec::as_slice));
+        Self::send(remote, level, Some((&FEED, form)), &words, Flight::Feed(backlog.end(), form));
     }
 
     /// Carries out what the fleet has been told.
@@ -240,7 +260,7 @@ impl Plugin {
             return log::error!("purges of the fleet not applied: {failure:?}");
         }
         if has_more {
-            return self.follow(remote, level);
+            return self.follow(remote, level, Form::Digest);
         }
         let settled = shared::update(&remote.backlog, ATTEMPTS, |stored| {
             let mut backlog = Backlog::from_bytes(stored);
@@ -288,7 +308,7 @@ impl Plugin {
         if !keys.is_empty() {
             let mut command: Vec<&[u8]> = vec![b"DEL"];
             command.extend(keys.iter().map(String::as_bytes));
-            Self::send(remote, level, &command, Flight::Forget(prints));
+            Self::send(remote, level, None, &command, Flight::Forget(prints));
         }
     }
 
@@ -326,7 +346,8 @@ impl Plugin {
         let forgotten = shared::read(&remote.forgotten).map(|(stored, _)| stored).unwrap_or_default();
         let waiting = remote.fills.borrow().len();
         for _ in 0..waiting {
-            let under_way = remote.flights.borrow().iter().filter(|(_, flight)| matches!(flight, Flight::Fill)).count();
+            let under_way =
+                remote.flights.borrow().iter().filter(|(_, flight)| matches!(flight, Flight::Fill(_))).count();
             if under_way >= FLIGHTS_MAX {
                 return;
             }
@@ -334,13 +355,13 @@ impl Plugin {
             // What is to be deleted first would be deleted after.
             if level::is_forgotten(&forgotten, fill.fleet) {
                 remote.fills.borrow_mut().push_back(fill);
-            } else if self.store_remote(remote, level, &fill, now).is_none() {
+            } else if self.store_remote(remote, level, fill, now).is_none() {
                 remote.passed_over.increment();
             }
         }
     }
 
-    fn store_remote(&self, remote: &Remote, level: &Level, fill: &Fill, now: Instant) -> Option<()> {
+    fn store_remote(&self, remote: &Remote, level: &Level, fill: Fill, now: Instant) -> Option<()> {
         let arena = &self.config.arena;
         let (mut object, _) = shared::read(&arena.object(arena.set_of(fill.print), fill.slot)).ok()?;
         let mut envelope = Envelope::split(&mut object).filter(|_| entry::ticket(&object) == Some(fill.ticket))?;
@@ -360,11 +381,11 @@ impl Plugin {
         let (seconds, payload) = (seconds.to_string(), level.store.pack(&object));
         let nonce = remote::variant(b"", &shell::random::<16>());
         let variant = remote::variant(entry.parts.vary, entry.parts.values);
-        let mut command = vec![b"EVAL", FILL.as_bytes(), b"1", key.as_bytes(), seconds.as_bytes(), payload.as_ref()];
+        let mut words = vec![b"1", key.as_bytes(), seconds.as_bytes(), payload.as_ref()];
         if !entry.parts.vary.is_empty() {
-            command.extend([entry.parts.vary, nonce.as_bytes(), variant.as_bytes()]);
+            words.extend([entry.parts.vary, nonce.as_bytes(), variant.as_bytes()]);
         }
-        Self::send(remote, level, &command, Flight::Fill);
+        Self::send(remote, level, Some((&FILL, fill.form)), &words, Flight::Fill(fill));
         Some(())
     }
 }

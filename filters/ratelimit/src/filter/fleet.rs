@@ -14,7 +14,7 @@ use super::limiter::{Host, Limiter};
 use crate::contact::Contact;
 use crate::desk::{Desk, Parked};
 use crate::fleet::Fleet;
-use crate::script::hex;
+use crate::script::{SCRIPT, hex};
 
 /// Whoever asks for the proxy when it has nothing to ask for holds this office for so long.
 const LEASE: Duration = Duration::from_secs(1);
@@ -89,9 +89,9 @@ impl Member {
         }
         let mut desk = self.desk.borrow_mut();
         let Some(words) = desk.question(fleet, &self.contact.borrow(), &self.proxy, is_idle) else { return };
-        let command: Vec<_> = words.iter().map(String::as_bytes).collect();
+        let words: Vec<_> = words.iter().map(String::as_bytes).collect();
         self.asked.set(now);
-        match shell::state::send(&fleet.store, &command) {
+        match shell::state::run(&fleet.store, &SCRIPT, desk.form, &words) {
             Ok(token) => desk.sent(token, now),
             Err(fault) => self.fail(fleet, &fault),
         }
@@ -132,17 +132,21 @@ impl Member {
                 contact.answered(&answer, shell::now());
                 self.share(&contact);
             }
-            Err(Fault::NoScript) => {}
+            // Redis is there, and is asked once more at once even where it was away.
+            Err(Fault::NoScript) => self.asked.set(Instant::EPOCH),
             Err(fault) => self.fail(fleet, &fault),
         }
         Some(released)
     }
 
-    /// Those who have waited for long enough. Redis is too slow for them, and so for all.
+    /// Those who have waited for long enough. Redis is too slow for them, and so for all; nobody is asked for then who has not been.
     fn late(&self, fleet: &Fleet, now: Instant) -> Vec<Parked<Passed>> {
-        let late = self.desk.borrow_mut().late(fleet.budget, now);
+        let mut late = self.desk.borrow_mut().late(fleet.budget, now);
         if !late.is_empty() {
             self.fail(fleet, &Fault::Lost);
+        }
+        if self.contact.borrow().is_away {
+            late.extend(self.desk.borrow_mut().strand());
         }
         late
     }

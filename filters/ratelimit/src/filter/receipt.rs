@@ -7,8 +7,8 @@ use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
-use policy::Instant;
-use policy::handover::{DETAILS_PREFIX, RATE_LIMITED};
+use policy::handover::{DETAILS_PREFIX, RATE_LIMITED, header};
+use policy::{Headers, Instant};
 use shell::headers::Map;
 
 use super::Stream;
@@ -143,8 +143,8 @@ impl Limiter {
 
 impl Stream {
     /// Puts back what the request has paid where a limit behind this filter has refused it, or where its upstream has not heard of it,
-    /// and says then how the caller stands. `status` is the response's, where it is known.
-    pub(super) fn take_back(&mut self, status: Option<Vec<u8>>) {
+    /// and says then how the caller stands. `said` are the response's headers, where they have been read.
+    pub(super) fn take_back(&mut self, said: Option<&Headers>) {
         let (Some(receipts), Some(limiter)) = (self.receipts.take(), &self.limiter) else { return };
         let sent_at = receipts.sent_at.as_ref().map(|sent| sent.get());
         if sent_at == Some(Instant::EPOCH) {
@@ -153,8 +153,7 @@ impl Stream {
         }
         let rule = |receipt: &Receipt| limiter.config.rules.get(receipt.seat.rule);
         let of_upstream = receipts.all.iter().filter_map(rule).any(Rule::is_shared);
-        let status = status.or_else(|| shell::headers::first(Map::Response, ":status").ok().flatten());
-        let back = back(&status.unwrap_or_default(), of_upstream);
+        let back = back(said, of_upstream);
         if (back != Back::Nothing || sent_at.is_some())
             && let Some(fields) = limiter.restate(&receipts, back)
         {
@@ -163,9 +162,16 @@ impl Stream {
     }
 }
 
-/// What the current response gives back. Whoever has made it is a call of the host's, which a success is not worth.
-fn back(status: &[u8], of_upstream: bool) -> Back {
-    if status != b"429" && (!of_upstream || status.starts_with(b"2")) {
+/// What the current response gives back. Whoever has made it is a call of the host's, which a success is not worth that does not
+/// say itself that it stands in for another.
+fn back(said: Option<&Headers>, of_upstream: bool) -> Back {
+    let first = |name| match said {
+        Some(said) => said.first(name).map(<[u8]>::to_vec),
+        None => shell::headers::first(Map::Response, name).ok().flatten(),
+    };
+    let status = first(":status").unwrap_or_default();
+    let is_success = || status.starts_with(b"2") && first(header::FALLBACK).is_none();
+    if status != b"429" && (!of_upstream || is_success()) {
         return Back::Nothing;
     }
     let details = shell::stream::property(&["response", "code_details"]).ok().flatten().unwrap_or_default();

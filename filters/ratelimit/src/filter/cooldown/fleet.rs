@@ -6,7 +6,8 @@ use std::time::Duration;
 use policy::Instant;
 use policy::state::Fault;
 use shell::lease::{Role, lead};
-use shell::{shared, state};
+use shell::shared;
+use shell::state::Errand;
 
 use crate::config::{Bridge, Config};
 use crate::cooldown::{Cause, Gossip, Rest, SCRIPT, Upstream, lengths};
@@ -19,16 +20,11 @@ pub(super) struct Fleet {
     bridge: Bridge,
     /// The key of the lease, and this worker's number in it.
     lease: (String, u64),
-    /// The question that is under way, when it is given up, and what was told with it.
-    asked: RefCell<Option<Question>>,
+    asks: Errand,
+    /// What was known of each upstream when the store was last asked.
+    known: RefCell<Vec<Option<Rest>>>,
     gossip: RefCell<Gossip>,
     is_failing: Cell<bool>,
-}
-
-struct Question {
-    token: u32,
-    until: Instant,
-    known: Vec<Option<Rest>>,
 }
 
 impl Fleet {
@@ -45,7 +41,8 @@ impl Fleet {
         Some(Self {
             bridge,
             lease: (lease, asker),
-            asked: RefCell::default(),
+            asks: Errand::new(&SCRIPT),
+            known: RefCell::default(),
             gossip: RefCell::default(),
             is_failing: Cell::new(false),
         })
@@ -57,14 +54,12 @@ impl Fleet {
         if lead(key, *asker, LEASE) != Ok(Role::Leader) {
             return;
         }
-        let patience = self.bridge.store().timeout * 2;
-        let is_waiting = |question: &Question| now < question.until && question.until.since(now) <= patience;
-        if !self.asked.borrow().as_ref().is_some_and(is_waiting) {
-            self.ask(config, now, patience);
+        if !self.asks.is_under_way(self.bridge.store(), now) {
+            self.ask(config, now);
         }
     }
 
-    fn ask(&self, config: &Config, now: Instant, patience: Duration) {
+    fn ask(&self, config: &Config, now: Instant) {
         let store = self.bridge.store();
         let gossip = self.gossip.borrow();
         let (mut known, mut words) = (Vec::new(), vec![config.upstreams.len().to_string()]);
@@ -75,10 +70,9 @@ impl Fleet {
         for (index, known) in known.iter().enumerate() {
             words.push(gossip.news(index, *known, now).to_string());
         }
-        let mut command = vec![b"EVAL".as_slice(), SCRIPT.as_bytes()];
-        command.extend(words.iter().map(String::as_bytes));
-        match state::send(store, &command) {
-            Ok(token) => *self.asked.borrow_mut() = Some(Question { token, until: now + patience, known }),
+        let words: Vec<_> = words.iter().map(String::as_bytes).collect();
+        match self.asks.send(store, &words, now) {
+            Ok(()) => *self.known.borrow_mut() = known,
             Err(fault) => self.report(Some(&fault)),
         }
     }
@@ -91,27 +85,24 @@ impl Fleet {
         headers: usize,
         body_bytes: usize,
     ) -> Vec<(usize, Rest)> {
-        let question = self.asked.borrow_mut().take_if(|question| question.token == token);
-        let Some(question) = question else { return Vec::new() };
-        let reply = state::reply(self.bridge.store(), headers, body_bytes).and_then(lengths);
-        match reply {
-            Ok(lengths) => {
+        let reply = self.asks.hear(self.bridge.store(), token, headers, body_bytes);
+        match reply.map(|reply| reply.and_then(lengths)) {
+            Some(Ok(lengths)) => {
                 self.report(None);
-                self.learn(config, &question, &lengths)
+                return self.learn(config, &lengths);
             }
-            Err(fault) => {
-                self.report(Some(&fault));
-                Vec::new()
-            }
+            Some(Err(Fault::NoScript)) => self.ask(config, shell::now()),
+            Some(Err(fault)) => self.report(Some(&fault)),
+            None => {}
         }
+        Vec::new()
     }
 
     /// Takes in what is left of each cool-down, as the store says.
-    fn learn(&self, config: &Config, question: &Question, lengths: &[Duration]) -> Vec<(usize, Rest)> {
-        let since = shell::now();
+    fn learn(&self, config: &Config, lengths: &[Duration]) -> Vec<(usize, Rest)> {
+        let (since, known) = (shell::now(), self.known.borrow());
         let mut learnt = Vec::new();
-        for (index, ((upstream, known), left)) in config.upstreams.iter().zip(&question.known).zip(lengths).enumerate()
-        {
+        for (index, ((upstream, known), left)) in config.upstreams.iter().zip(&*known).zip(lengths).enumerate() {
             self.gossip.borrow_mut().note(index, *known, *left);
             let rest = Rest { since, until: since + (*left).min(upstream.longest), cause: Cause::Fleet };
             if rest.replaces(*known, since) {
