@@ -15,6 +15,10 @@
 //!    is longer than 24 KiB, no more is read than its beginning. No header of the provider's goes further that says who it
 //!    is, and no secret, wherever it is repeated.
 //!
+//! The first two can be had alone, by a second plugin of this filter in front of whatever counts requests or has them wait
+//! (`checks_only`): a breaker and a limit must stand before this filter to read answers as it has made them, and what it refuses
+//! would have waited for them. The body is read twice then, which is some microseconds of a request that leaves for a provider.
+//!
 //! A credential may be a token that is fetched (OAuth 2.0, [`grant`]): one for the whole proxy, by the worker that leads,
 //! before anybody asks and again before it ends ([`upkeep`]). A request for which there is none waits, as long and as many as
 //! is said, and is 503 with `Retry-After` then, which the breaker in front counts as any other 503.

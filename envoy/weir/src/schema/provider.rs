@@ -2,7 +2,7 @@
 
 use serde_json::Value as Json;
 
-use super::shape::{Member, by_name, list, matching, object, period, text, url, whole, with, words};
+use super::shape::{Member, by_name, flag, list, matching, object, period, text, url, whole, with, words};
 
 const PROFILES: [&str; 6] = ["spotify", "musicbrainz", "lastfm", "beatport", "discogs", "acousticbrainz"];
 
@@ -76,5 +76,6 @@ pub(super) fn all() -> Json {
     object(&[
         ("providers", by_name(provider), "The providers."),
         ("routes", list(route), "Which requests are for which; the first that matches counts."),
+        ("checks_only", flag(), "What cannot be asked is refused, and all else goes on as it is. Default: false."),
     ])
 }

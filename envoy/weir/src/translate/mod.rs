@@ -48,7 +48,7 @@ pub const MODULES: [&str; 9] =
     ["correlation", "guard", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
 
 /// The filters in the order in which they meet a request, those of which a policy may have none included.
-pub const ORDER: [&str; 12] = [
+pub const ORDER: [&str; 13] = [
     "correlation",
     "front",
     "guard",
@@ -58,6 +58,7 @@ pub const ORDER: [&str; 12] = [
     "bodies",
     "compose",
     "cache",
+    provider::INPUT,
     "quota",
     "breaker",
     "provider",
@@ -124,7 +125,12 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
             file.map_or_else(|| (surroundings.variable)(name), |secret| secret.read().ok())
         };
         let variables = provider::variables(policy);
+        let input = provider::input(policy);
+        // What is stored was good; what is not good is not counted, and waits for nothing.
+        let behind = filters.iter().position(|filter| filter.name == "quota").unwrap_or(filters.len());
+        filters.insert(behind, Filter { variables: variables.clone(), ..filter(provider::INPUT, "provider", &input) });
         filters.push(Filter { variables, ..filter("provider", "provider", &provider) });
+        complaint::read(input, ::provider::Config::from_json, mistakes);
         complaint::read(provider, |json| ::provider::Config::with_environment(json, &environment), mistakes);
     }
     complaint::read(correlation, ::correlation::Config::from_json, mistakes);

@@ -1,4 +1,7 @@
 //! The provider filter: the upstreams that have a profile, and the routes that lead there.
+//!
+//! It stands in the chain twice. Behind the breaker, where it has to be for the breaker and the limit to read answers as it has
+//! made them, it sends; before the limit, it refuses what cannot be sent, which so costs nothing and waits for nothing.
 
 use std::time::Duration;
 
@@ -9,6 +12,28 @@ use crate::draft::Draft;
 use crate::envoy::internal;
 use crate::policy::provider::Provider;
 use crate::policy::{Policy, Route, Upstream};
+
+/// The plugin that judges requests and sends none.
+pub const INPUT: &str = "input";
+
+/// Its configuration.
+pub fn input(policy: &Policy) -> Draft {
+    let mut providers = Draft::object(&policy.span);
+    for upstream in &policy.upstreams {
+        if let Some(provider) = &upstream.provider {
+            let mut judged = Draft::object(&upstream.name.span);
+            if let Some(profile) = provider.draft.clone().take("profile") {
+                judged.set("profile", profile);
+            }
+            providers.set(&upstream.name.value, judged);
+        }
+    }
+    let mut draft = Draft::object(&policy.span);
+    draft.set("checks_only", Draft::leaf(true, &policy.span));
+    draft.set("providers", providers);
+    draft.set("routes", routes(policy));
+    draft
+}
 
 /// The filter's configuration; `None` where no upstream has a profile.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
@@ -28,11 +53,10 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
         let expected = "say it of the upstream: all of a provider's requests leave by one route";
         mistakes.add(&route.span, "`timeout` is not said here", expected);
     }
-    let routes: Vec<_> = policy.routes.iter().filter(|route| concerns(policy, route)).map(entry).collect();
     policy.upstreams.iter().any(|upstream| upstream.provider.is_some()).then(|| {
         let mut draft = Draft::object(&policy.span);
         draft.set("providers", providers);
-        draft.set("routes", Draft::list(routes, &policy.span));
+        draft.set("routes", routes(policy));
         draft
     })
 }
@@ -92,6 +116,12 @@ const LEEWAY_MAX: Duration = Duration::from_mins(5);
 /// Whether any upstream is shown tokens that are fetched.
 pub fn fetches_tokens(policy: &Policy) -> bool {
     policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()).any(|one| one.endpoint.is_some())
+}
+
+/// The routes that lead to a provider.
+fn routes(policy: &Policy) -> Draft {
+    let routes = policy.routes.iter().filter(|route| concerns(policy, route)).map(entry);
+    Draft::list(routes.collect(), &policy.span)
 }
 
 fn entry(route: &Route) -> Draft {
