@@ -222,7 +222,7 @@ fn the_demonstration_and_the_real_policy_before_the_sandbox_agree_on_the_provide
         let breaker = |document: &Document| document.policy.upstream(name).unwrap().breaker.as_ref().unwrap().to_json();
         assert_eq!(breaker(&demo), breaker(&real), "{name}");
         // The demonstration allows what the provider does; the real policy stays below it, and has callers wait.
-        let terms = profile::terms(name).unwrap();
+        let terms = &profile::find(name).unwrap().terms;
         let limit = demo.policy.upstream(name).unwrap().limit.as_ref().unwrap().to_json();
         let expected = (format!("{}/s", terms.per_second), u64::from(terms.burst));
         assert_eq!(
@@ -240,7 +240,8 @@ fn answers_are_kept_as_the_profiles_say() {
     for (route, said) in kept(&songnodes(None)) {
         let mut words = route.split([' ', '/']).skip_while(|word| *word != "api").skip(1);
         let (name, word) = (words.next().unwrap(), words.next().unwrap());
-        let lifetime = profile::terms(name).unwrap().lifetimes.iter().find(|lifetime| lifetime.word == word).unwrap();
+        let lifetime =
+            profile::find(name).unwrap().terms.lifetimes.iter().find(|lifetime| lifetime.word == word).unwrap();
         let expected = (Some(lifetime.data_type), Some(format!("{}d", lifetime.days)));
         assert_eq!((said["data_type"].as_str(), said["ttl"].as_str().map(str::to_owned)), expected, "{route}");
     }

@@ -72,12 +72,11 @@ impl Config {
     /// Reads a configuration where there is no environment to take secrets from, to check it:
     ///
     /// - `providers`: by name,
-    ///   - `profile`: `spotify`, `musicbrainz`, `lastfm`, `beatport`, `discogs` or `acousticbrainz`. Default: the name.
+    ///   - `profile`: the name of one of the [profiles](crate::profile), as in `spotify`. Default: the provider's own.
     ///   - `base`: what the paths of its own requests begin with, as in `"/v1"`. Default: nothing.
-    ///   - `credentials`: how it is told who asks (see [`Credential::read`]). Needed by all but `MusicBrainz` and
-    ///     `AcousticBrainz`.
-    ///   - `user_agent`: how it is told which program asks, as in `"name/1.0 (https://contact.example)"`. Needed by
-    ///     `MusicBrainz` and Discogs. Default: `"weir/<version>"`.
+    ///   - `credentials`: how it is told who asks (see [`Credential::read`]). Needed where the profile says so.
+    ///   - `user_agent`: how it is told which program asks, as in `"name/1.0 (https://contact.example)"`. Needed
+    ///     where the profile says so. Default: `"weir/<version>"`.
     ///   - `answer_max`: a longer answer, in bytes, is none: 1,024 to 67,108,864. Default: 2,097,152.
     ///   - `again`: by which way a request goes once more whose token was refused: `cluster`, which leads back into this proxy
     ///     and to this filter, and `timeout` (default: `10s`). The provider's limit stands on that way, so the second request is
@@ -194,8 +193,9 @@ fn kind(name: &str, fields: &mut Fields) -> Result<&'static Profile, ConfigError
     }
     let said = fields.text("profile")?;
     let kind = said.as_deref().unwrap_or(name);
-    profile::find(kind)
-        .ok_or_else(|| ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names())))
+    profile::find(kind).ok_or_else(|| {
+        ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names().join(", ")))
+    })
 }
 
 impl Again {

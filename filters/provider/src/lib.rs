@@ -1,4 +1,4 @@
-//! The provider filter: six catalogues of music, each with its own requests and answers, as one API.
+//! The provider filter: catalogues of music, each with its own requests and answers, as one API.
 //!
 //! For each request that a route leads to a provider, in this order:
 //! 1. The path behind the route's `strip` names what is asked: `/search`, or `/track/{id}` and whatever else the provider
@@ -34,8 +34,8 @@
 //! as it is here. What it makes of an answer is what the cache before it stores; what it refuses, the provider's own limit has counted.
 //!
 //! A further provider is one file in `profile/` with a `PROFILE` in it (paths with their placeholders, functions that find
-//! tracks in an answer, its ways of refusing) and its `TERMS` (limit, kind of credential, lifetimes; for the command line alone),
-//! its lines in `profile.rs`, and rows for its tests: samples of what it answers, and what that becomes.
+//! tracks in an answer, its ways of refusing; limit, kind of credential and lifetimes for the command line), its name in
+//! `profile.rs`, and its tests: samples of what it answers, and what that becomes.
 //!
 //! The access log has the client's path under `x-envoy-original-path`; `:path` may hold a key, and is not to be logged.
 //!

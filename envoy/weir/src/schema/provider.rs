@@ -4,10 +4,8 @@ use serde_json::Value as Json;
 
 use super::shape::{Member, by_name, flag, list, matching, object, period, text, url, whole, with, words};
 
-const PROFILES: [&str; 6] = ["spotify", "musicbrainz", "lastfm", "beatport", "discogs", "acousticbrainz"];
-
 pub(super) fn profile() -> Json {
-    words(&PROFILES)
+    words(&provider::profile::names())
 }
 
 /// How a provider is told who asks; `secret` are the members of a secret, `more` those of a grant.
