@@ -247,6 +247,25 @@ fn answers_are_kept_as_the_profiles_say() {
     }
 }
 
+#[test]
+fn the_sandbox_knows_secrets_of_its_own_and_real_hosts_are_never_shown_them() {
+    let file = repository("envoy/policies/songnodes.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let with_nothing =
+        |sandbox| document::read(&file, text.as_bytes(), &Reading { sandbox, variable: Some(&|_: &str| None) });
+    let document = with_nothing(Some("http://127.0.0.1:1")).ok().unwrap();
+    let providers = &provider(&document)["providers"];
+    let key = providers.pointer("/lastfm/credentials/query").unwrap();
+    let expected = serde_json::json!({"name": "api_key", "env": "LASTFM_API_KEY", "default": sandbox::API_KEY});
+    assert_eq!(*key, expected);
+    let pair = providers.pointer("/discogs/credentials/discogs").unwrap();
+    assert_eq!((&pair["key"]["default"], &pair["secret"]["default"]), (&"weir-sandbox".into(), &"not-a-secret".into()));
+    let refused = with_nothing(None).err().unwrap();
+    assert!(refused.mistakes.iter().any(|mistake| mistake.wrong.contains("the environment has no variable")));
+    let real = provider(&songnodes(None)).to_string();
+    assert!(!real.contains("default") && !real.contains("weir-sandbox") && !real.contains(sandbox::API_KEY));
+}
+
 const FILES: &str = "\
 version: 1
 upstreams:

@@ -47,6 +47,7 @@ pub(super) fn credentials_of_policy() -> Json {
         (ENV.0, text(), ENV.2),
         ("file", text(), "The file that holds it, relative to the policy."),
         ("default", text(), DEFAULT),
+        ("sandbox", text(), "The same beside `env`, with `--sandbox` alone."),
     ];
     credentials(&secret, &[])
 }
