@@ -7,17 +7,45 @@ use std::time::Duration;
 
 use policy::Period;
 
+use crate::complaint;
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::envoy::internal;
 use crate::policy::provider::Provider;
-use crate::policy::{Policy, Route, Upstream};
+use crate::policy::{Policy, Route, Surroundings, Upstream};
+use crate::translate::Filter;
 
 /// The plugin that judges requests and sends none.
 pub const INPUT: &str = "input";
+/// The plugin that sends them, and the module of both.
+const NAME: &str = "provider";
 
-/// Its configuration.
-pub fn input(policy: &Policy) -> Draft {
+/// Puts both plugins where they belong, none where no upstream has a profile; what is wrong in either is noted.
+pub fn insert(policy: &Policy, surroundings: &Surroundings<'_>, filters: &mut Vec<Filter>, mistakes: &mut Mistakes) {
+    let Some(sending) = draft(policy, mistakes) else { return };
+    let judging = input(policy);
+    // With other variables, they could not share a virtual machine.
+    let of = |name, draft: &Draft| Filter {
+        name,
+        root: name,
+        module: NAME,
+        config: draft.to_json(),
+        variables: variables(policy),
+    };
+    // What is stored was good; what is not good is not counted, and waits for nothing.
+    let behind = filters.iter().position(|filter| filter.name == "quota").unwrap_or(filters.len());
+    filters.insert(behind, of(INPUT, &judging));
+    filters.push(of(NAME, &sending));
+    let environment = |name: &str| {
+        let file = policy.files().find(|secret| secret.variable == name);
+        file.map_or_else(|| (surroundings.variable)(name), |secret| secret.read().ok())
+    };
+    complaint::read(judging, ::provider::Config::from_json, mistakes);
+    complaint::read(sending, |json| ::provider::Config::with_environment(json, &environment), mistakes);
+}
+
+/// What it reads.
+fn input(policy: &Policy) -> Draft {
     let mut providers = Draft::object(&policy.span);
     for upstream in &policy.upstreams {
         if let Some(provider) = &upstream.provider {
@@ -35,8 +63,8 @@ pub fn input(policy: &Policy) -> Draft {
     draft
 }
 
-/// The filter's configuration; `None` where no upstream has a profile.
-pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
+/// What the filter reads that sends; `None` where no upstream has a profile.
+fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
     let mut providers = Draft::object(&policy.span);
     for upstream in &policy.upstreams {
         if let Some(Provider { draft, endpoint, .. }) = &upstream.provider {
@@ -133,7 +161,7 @@ fn entry(route: &Route) -> Draft {
 }
 
 /// The variables of Envoy's environment that the filter needs.
-pub fn variables(policy: &Policy) -> Vec<String> {
+fn variables(policy: &Policy) -> Vec<String> {
     let providers = policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref());
     let mut variables: Vec<_> = providers.flat_map(|provider| provider.variables.iter().cloned()).collect();
     variables.sort();
