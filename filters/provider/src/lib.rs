@@ -15,10 +15,6 @@
 //!    is longer than 24 KiB, no more is read than its beginning. No header of the provider's goes further that says who it
 //!    is, and no secret, wherever it is repeated.
 //!
-//! The first two can be had alone, by a second plugin of this filter in front of whatever counts requests or has them wait
-//! (`checks_only`): a breaker and a limit must stand before this filter to read answers as it has made them, and what it refuses
-//! would have waited for them. The body is read twice then, which is some microseconds of a request that leaves for a provider.
-//!
 //! A credential may be a token that is fetched (OAuth 2.0, [`grant`]): one for the whole proxy, by the worker that leads,
 //! before anybody asks and again before it ends ([`upkeep`]). A request for which there is none waits, as long and as many as
 //! is said, and is 503 with `Retry-After` then, which the breaker in front counts as any other 503.
@@ -31,11 +27,11 @@
 //! other filter, so no cache keeps it and no breaker hears of it. Any other refusal without a body is passed on without one.
 //!
 //! It counts no requests and retries none but for its token: the filters before it do, and Envoy behind it, which sends the request again
-//! as it is here. What it makes of an answer is what the cache before it stores; what it refuses, the provider's own limit has counted.
+//! as it is here. What it makes of an answer is what the cache before it stores. Its first two checks may stand before limits and breakers, which must
+//! see what it makes of answers, in a second plugin (`checks_only`): then nothing is counted of what it refuses, and a body is read twice.
 //!
-//! A further provider is one file in `profile/` with a `PROFILE` in it (paths with their placeholders, functions that find
-//! tracks in an answer, its ways of refusing; limit, kind of credential and lifetimes for the command line), its name in
-//! `profile.rs`, and its tests: samples of what it answers, and what that becomes.
+//! A further provider is one file in `profile/` with a `PROFILE` in it (paths with their placeholders, functions that find tracks in an
+//! answer, its ways of refusing, its terms), its name in `profile.rs`, and its tests: samples of answers, and what they become.
 //!
 //! The access log has the client's path under `x-envoy-original-path`; `:path` may hold a key, and is not to be logged.
 //!

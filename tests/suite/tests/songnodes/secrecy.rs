@@ -97,8 +97,7 @@ impl Show {
 
     /// The forms that are looked for are those in which secrets do go about: each was sent to its provider in one of them.
     pub(super) fn knows_what_was_sent(&self) {
-        let sent: String =
-            Upstream::ALL.iter().map(|upstream| format!("{:?}\n", self.sandbox.requests(*upstream))).collect();
+        let sent = format!("{:?}", Upstream::ALL.map(|upstream| self.sandbox.requests(upstream)));
         for secret in self.secrets().iter().filter(|secret| !secret.contains(':')) {
             assert!(forms(secret).iter().any(|form| sent.contains(form.as_str())), "{secret} in no form that is known");
         }
