@@ -66,7 +66,11 @@ fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mis
     }
     let folder = name.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let own = |name: &str| std::env::var(name).ok();
-    let surroundings = Surroundings { folder: &folder, variable: reading.variable.unwrap_or(&own) };
+    let surroundings = Surroundings {
+        folder: &folder,
+        variable: reading.variable.unwrap_or(&own),
+        is_sandbox: reading.sandbox.is_some(),
+    };
     let policy = Policy::read(&root, &surroundings, mistakes)?;
     let filters = translate::filters(&policy, &surroundings, mistakes);
     Some(Document { policy, filters })

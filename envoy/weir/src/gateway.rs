@@ -8,7 +8,7 @@ use policy::{ConfigError, Seed};
 
 use crate::document::Document;
 use crate::policy::{Matcher, Policy, Route};
-use crate::translate::{Filter, guard as guards, ratelimit as limits};
+use crate::translate::{Filter, guard as guards, provider as providers, ratelimit as limits};
 
 /// Under which fingerprints are taken: nobody sends anything here to make two of them equal.
 pub const SEED: Seed = Seed::from_random([0; 16]);
@@ -35,6 +35,8 @@ pub struct Gateway<'d> {
     pub compose: Option<compose::Config>,
     /// What is kept.
     pub cache: cache::Config,
+    /// What the upstreams can be asked at all that have their own interface hidden.
+    pub input: Option<provider::Config>,
     /// How often upstreams may be asked.
     pub quota: ratelimit::Config,
     /// Which upstreams are left alone.
@@ -73,6 +75,7 @@ impl<'d> Gateway<'d> {
             callers: limiter(&needed("ratelimit"))?,
             compose: json("compose").map(|json| compose::Config::from_json(&json)).transpose()?,
             cache: cache::Config::with_environment(&needed("cache"), Some(variable))?,
+            input: json(providers::INPUT).map(|json| provider::Config::from_json(&json)).transpose()?,
             quota: limiter(&needed("quota"))?,
             breaker: breaker::Config::from_json(&needed("breaker"))?,
             provider: json("provider").map(|json| provider::Config::with_environment(&json, variable)).transpose()?,

@@ -131,7 +131,7 @@ pub(crate) fn rename(value: &mut Json, cluster: &dyn Fn(&str) -> Option<String>)
 /// Whether a filter waits for the body of requests whose headers it holds, which only Envoy's own configuration allows.
 pub fn holds_bodies(policy: &Policy, filter: &Filter) -> bool {
     match filter.name {
-        "provider" | guard::BODIES | compose::NAME => true,
+        "provider" | provider::INPUT | guard::BODIES | compose::NAME => true,
         "cache" => policy.routes.iter().filter_map(|route| route.cache.as_ref()).any(|cache| cache.has("body")),
         _ => false,
     }
@@ -149,7 +149,7 @@ pub fn blind<'p>(policy: &Policy, routes: &[&'p Route], filter: &Filter) -> Opti
         "cache" => route.cache.is_some(),
         "quota" => ratelimit::has_quota(policy, route),
         "breaker" => breaker::concerns(policy, route),
-        "provider" => provider::concerns(policy, route),
+        "provider" | provider::INPUT => provider::concerns(policy, route),
         _ => true,
     };
     let mut first = routes.iter().enumerate().filter(|(_, route)| !concerns(route));

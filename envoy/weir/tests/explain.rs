@@ -52,7 +52,7 @@ fn each_filter_says_what_it_would_do() {
     let track = "GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW";
     check(track, &[], None, "auth", "shows no credential, and passes as anonymous");
     check(track, &[], None, "provider", "sends `GET /spotify/v1/tracks/41Xji81wFy3cM7ggbGczQW`");
-    check("GET /api/spotify/track/no-such-id", &[], None, "provider", "answers 400 BAD_REQUEST");
+    check("GET /api/spotify/track/no-such-id", &[], None, "input", "answers 400 BAD_REQUEST");
     let of_key = "passes as `scraper`, tier `enterprise`, roles `service`, by the key `scraper`";
     check("GET /api/v1/user/profile", &[KEY], None, "auth", of_key);
     check("GET /api/v1/user/profile", &[], None, "auth", "answers 401 UNAUTHORIZED: it shows no credential");
@@ -75,6 +75,8 @@ fn each_filter_says_what_it_would_do() {
     let search = r#"{"artist": "a", "title": "b"}"#;
     let path = "sends `GET /spotify/v1/search?q=artist%3A%22a%22%20track%3A%22b%22&type=track&limit=10`";
     check("POST /api/spotify/search", &[JSON], Some(search), "provider", path);
+    let too_many = r#"{"artist": "a", "title": "b", "limit": 51}"#;
+    check("POST /api/spotify/search", &[JSON], Some(too_many), "input", "answers 400 BAD_REQUEST");
     check(
         "GET /nowhere",
         &["x-request-id: abc-1", "user-agent: GPTBot"],

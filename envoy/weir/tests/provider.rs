@@ -137,7 +137,7 @@ fn a_refused_request_comes_in_again_past_the_cache_and_the_breaker_and_not_past_
     };
     let (inner, again) = (chain("weir_internal"), chain("weir_again"));
     let expected: Vec<_> =
-        inner.iter().filter(|name| !["cache", "breaker"].contains(&name.as_str())).cloned().collect();
+        inner.iter().filter(|name| !["cache", "input", "breaker"].contains(&name.as_str())).cloned().collect();
     assert_eq!(again, expected);
     assert!(again.iter().any(|name| name == "quota") && again.iter().any(|name| name == "provider"));
     // Where no tokens are fetched, nothing is ever sent a second time.
@@ -222,7 +222,7 @@ fn the_demonstration_and_the_real_policy_before_the_sandbox_agree_on_the_provide
         let breaker = |document: &Document| document.policy.upstream(name).unwrap().breaker.as_ref().unwrap().to_json();
         assert_eq!(breaker(&demo), breaker(&real), "{name}");
         // The demonstration allows what the provider does; the real policy stays below it, and has callers wait.
-        let terms = profile::terms(name).unwrap();
+        let terms = &profile::find(name).unwrap().terms;
         let limit = demo.policy.upstream(name).unwrap().limit.as_ref().unwrap().to_json();
         let expected = (format!("{}/s", terms.per_second), u64::from(terms.burst));
         assert_eq!(
@@ -240,10 +240,30 @@ fn answers_are_kept_as_the_profiles_say() {
     for (route, said) in kept(&songnodes(None)) {
         let mut words = route.split([' ', '/']).skip_while(|word| *word != "api").skip(1);
         let (name, word) = (words.next().unwrap(), words.next().unwrap());
-        let lifetime = profile::terms(name).unwrap().lifetimes.iter().find(|lifetime| lifetime.word == word).unwrap();
+        let lifetime =
+            profile::find(name).unwrap().terms.lifetimes.iter().find(|lifetime| lifetime.word == word).unwrap();
         let expected = (Some(lifetime.data_type), Some(format!("{}d", lifetime.days)));
         assert_eq!((said["data_type"].as_str(), said["ttl"].as_str().map(str::to_owned)), expected, "{route}");
     }
+}
+
+#[test]
+fn the_sandbox_knows_secrets_of_its_own_and_real_hosts_are_never_shown_them() {
+    let file = repository("envoy/policies/songnodes.yaml");
+    let text = std::fs::read_to_string(&file).unwrap();
+    let with_nothing =
+        |sandbox| document::read(&file, text.as_bytes(), &Reading { sandbox, variable: Some(&|_: &str| None) });
+    let document = with_nothing(Some("http://127.0.0.1:1")).ok().unwrap();
+    let providers = &provider(&document)["providers"];
+    let key = providers.pointer("/lastfm/credentials/query").unwrap();
+    let expected = serde_json::json!({"name": "api_key", "env": "LASTFM_API_KEY", "default": sandbox::API_KEY});
+    assert_eq!(*key, expected);
+    let pair = providers.pointer("/discogs/credentials/discogs").unwrap();
+    assert_eq!((&pair["key"]["default"], &pair["secret"]["default"]), (&"weir-sandbox".into(), &"not-a-secret".into()));
+    let refused = with_nothing(None).err().unwrap();
+    assert!(refused.mistakes.iter().any(|mistake| mistake.wrong.contains("the environment has no variable")));
+    let real = provider(&songnodes(None)).to_string();
+    assert!(!real.contains("default") && !real.contains("weir-sandbox") && !real.contains(sandbox::API_KEY));
 }
 
 const FILES: &str = "\

@@ -189,7 +189,7 @@ fn filters_keep_their_order_in_istio() {
     let filters = of_kind(&objects, "EnvoyFilter")[0]["spec"]["configPatches"].as_array().unwrap();
     let inserted = filters.iter().filter(|patch| patch["applyTo"] == "HTTP_FILTER");
     let inserted: Vec<_> = inserted.map(|patch| patch["patch"]["value"]["name"].as_str().unwrap()).collect();
-    assert_eq!(inserted, ["caller", "weir.cache", "weir.quota", "weir.breaker", "weir.provider"]);
+    assert_eq!(inserted, ["caller", "weir.cache", "weir.input", "weir.quota", "weir.breaker", "weir.provider"]);
     for patch in filters.iter().filter(|patch| patch["applyTo"] == "EXTENSION_CONFIG") {
         let config = &patch["patch"]["value"]["typed_config"]["config"];
         assert_eq!(
@@ -227,7 +227,8 @@ fn what_is_called_has_istio_s_names() {
     assert_eq!(values[4]["match"]["filter_state"][0]["string_match"]["exact"], "catalog");
     assert_eq!(values[4]["route"]["cluster"], "outbound|8080||catalog.shop.svc.cluster.local");
     let off: Vec<_> = values[3]["typed_per_filter_config"].as_object().unwrap().keys().collect();
-    assert_eq!(off, ["weir.breaker", "weir.cache", "weir.provider", "weir.quota"], "no plugin can be left out");
+    let expected = ["weir.breaker", "weir.cache", "weir.input", "weir.provider", "weir.quota"];
+    assert_eq!(off, expected, "no plugin can be left out");
     let rendered = json!(objects).to_string();
     assert!(!rendered.contains("secret-of-the-tests"));
 }
@@ -240,7 +241,7 @@ fn envoy_gateway_is_told_of_routes_filters_and_patches() {
     let objects = for_envoy_gateway(POLICY).unwrap();
     let wasm = of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap();
     let names: Vec<_> = wasm.iter().map(|entry| entry["rootID"].as_str().unwrap()).collect();
-    assert_eq!(names, ["correlation", "auth", "ratelimit", "cache", "quota", "breaker", "provider"]);
+    assert_eq!(names, ["correlation", "auth", "ratelimit", "cache", "input", "quota", "breaker", "provider"]);
     assert!(wasm.iter().all(|entry| entry["failOpen"] == false));
     let routes = of_kind(&objects, "HTTPRoute");
     let near = &routes.iter().find(|route| route["metadata"]["name"] == "weir-near-1").unwrap()["spec"];
@@ -260,8 +261,9 @@ fn envoy_gateway_is_told_of_routes_filters_and_patches() {
     );
     let patches = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
     let names: Vec<_> = patches.iter().map(|patch| patch["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["edge/eg/http", "edge/eg/http", "state", "jwks.https.id.example.443", TOKENS, "edge/eg/http"]);
-    assert_eq!(patches[5]["operation"]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
+    let http = "edge/eg/http";
+    assert_eq!(names, [http, http, http, "state", "jwks.https.id.example.443", TOKENS, http]);
+    assert_eq!(patches[6]["operation"]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
 }
 
 #[test]
@@ -280,18 +282,20 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let extensions = patches.iter().filter(|patch| patch["applyTo"] == "EXTENSION_CONFIG");
     let extensions = extensions.map(|patch| &patch["patch"]["value"]["typed_config"]["config"]);
     let roots: Vec<_> = extensions.map(|config| (&config["name"], &config["root_id"])).collect();
-    assert_eq!(roots[1], (&json!("quota"), &json!("ratelimit")), "a plugin's name is not its filter's");
+    let expected = [("cache", "cache"), ("input", "provider"), ("quota", "ratelimit")];
+    let expected = expected.map(|(name, root)| (json!(name), json!(root)));
+    assert_eq!(roots[..3], expected.each_ref().map(|(name, root)| (name, root)), "a plugin's name is not its filter's");
     keeps_to_schemas(&objects, &OF_ISTIO);
 
     let settings = envoygateway::Settings { place, gateway: "eg".to_owned(), listener: "http".to_owned(), code: None };
     let objects = envoygateway::objects(&plan, &settings).unwrap();
     let wasm = of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap();
     let roots: Vec<_> = wasm.iter().map(|entry| entry["rootID"].as_str().unwrap()).collect();
-    assert_eq!(roots, ["correlation", "auth", "ratelimit", "cache", "ratelimit", "breaker", "provider"]);
+    assert_eq!(roots, ["correlation", "auth", "ratelimit", "cache", "provider", "ratelimit", "breaker", "provider"]);
     let operations = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
     let shared = operations.iter().map(|patch| &patch["operation"]).filter(|operation| operation["path"] == "vm_id");
     let shared: Vec<_> = shared.map(|operation| &operation["value"]).collect();
-    assert_eq!(shared, [&json!("weir"); 7]);
+    assert_eq!(shared, [&json!("weir"); 8]);
     keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY[..5]);
 }
 

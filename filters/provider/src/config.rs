@@ -18,6 +18,8 @@ use crate::secret::Forms;
 pub struct Config {
     /// The providers.
     pub providers: Vec<Provider>,
+    /// Whether requests are only judged here, and what is good goes on as it is.
+    pub checks_only: bool,
     routes: Vec<Route>,
 }
 
@@ -70,12 +72,11 @@ impl Config {
     /// Reads a configuration where there is no environment to take secrets from, to check it:
     ///
     /// - `providers`: by name,
-    ///   - `profile`: `spotify`, `musicbrainz`, `lastfm`, `beatport`, `discogs` or `acousticbrainz`. Default: the name.
+    ///   - `profile`: the name of one of the [profiles](crate::profile), as in `spotify`. Default: the provider's own.
     ///   - `base`: what the paths of its own requests begin with, as in `"/v1"`. Default: nothing.
-    ///   - `credentials`: how it is told who asks (see [`Credential::read`]). Needed by all but `MusicBrainz` and
-    ///     `AcousticBrainz`.
-    ///   - `user_agent`: how it is told which program asks, as in `"name/1.0 (https://contact.example)"`. Needed by
-    ///     `MusicBrainz` and Discogs. Default: `"weir/<version>"`.
+    ///   - `credentials`: how it is told who asks (see [`Credential::read`]). Needed where the profile says so.
+    ///   - `user_agent`: how it is told which program asks, as in `"name/1.0 (https://contact.example)"`. Needed
+    ///     where the profile says so. Default: `"weir/<version>"`.
     ///   - `answer_max`: a longer answer, in bytes, is none: 1,024 to 67,108,864. Default: 2,097,152.
     ///   - `again`: by which way a request goes once more whose token was refused: `cluster`, which leads back into this proxy
     ///     and to this filter, and `timeout` (default: `10s`). The provider's limit stands on that way, so the second request is
@@ -83,6 +84,9 @@ impl Config {
     /// - `routes`: which requests are for which provider; the first that matches counts, and what matches none passes. Each
     ///   has a `match` (see [`policy::route::RawMatch`]), a `provider`, and `strip`: what comes before `/search` or
     ///   `/track/{id}`, as in `"/api/spotify"` (default: nothing).
+    /// - `checks_only`: what cannot be asked is refused here as ever, and anything else goes on as it is, to this filter a second
+    ///   time: for a place before whatever counts requests or holds them back. Then there is nothing to say of a provider but its
+    ///   `profile`. Default: `false`.
     ///
     /// # Errors
     /// The first mistake, with its place.
@@ -100,15 +104,19 @@ impl Config {
 
     fn read(json: &[u8], variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
         let mut fields = Fields::read(json)?;
+        let checks_only = fields.flag("checks_only")?.unwrap_or_default();
         let mut providers = Vec::new();
         for (name, json) in fields.object("providers")?.rest() {
-            let provider = Fields::of(json).and_then(|fields| Provider::read(&name, fields, variables));
+            let read = |fields| {
+                if checks_only { Provider::judged(&name, fields) } else { Provider::read(&name, fields, variables) }
+            };
+            let provider = Fields::of(json).and_then(read);
             providers.push(provider.map_err(|mistake| mistake.inside(&name).inside("providers"))?);
         }
         let routes = fields.list("routes")?.unwrap_or_default();
         let routes = each("routes", routes, |json| Route::read(json, &providers))?;
-        fields.end_of(&["providers", "routes"])?;
-        Ok(Self { providers, routes })
+        fields.end_of(&["providers", "routes", "checks_only"])?;
+        Ok(Self { providers, checks_only, routes })
     }
 
     /// The route that a request takes.
@@ -118,15 +126,24 @@ impl Config {
 }
 
 impl Provider {
+    /// One that is sent nothing from here.
+    fn judged(name: &str, mut fields: Fields) -> Result<Self, ConfigError> {
+        let profile = kind(name, &mut fields)?;
+        fields.end_of(&["profile"])?;
+        Ok(Self {
+            name: name.to_owned(),
+            profile,
+            base: String::new(),
+            user_agent: String::new(),
+            credential: Credential::None,
+            forms: Forms::default(),
+            answer_bytes_max: 0,
+            again: None,
+        })
+    }
+
     fn read(name: &str, mut fields: Fields, variables: Option<Variables<'_>>) -> Result<Self, ConfigError> {
-        let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-        if !(1..=NAME_LENGTH_MAX).contains(&name.len()) || !name.bytes().all(safe) {
-            return Err(ConfigError::at("", "a provider's name must be 1 to 64 of A-Z a-z 0-9 - _ ."));
-        }
-        let profile = fields.text("profile")?;
-        let kind = profile.as_deref().unwrap_or(name);
-        let profile = profile::find(kind)
-            .ok_or_else(|| ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names())))?;
+        let profile = kind(name, &mut fields)?;
         let base = fields.text("base")?.unwrap_or_default();
         let plain = |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'{' | b'}');
         if !(base.is_empty() || base.starts_with('/') && base.bytes().all(plain)) {
@@ -138,6 +155,7 @@ impl Provider {
                 .and_then(|fields| Credential::read(fields, variables))
                 .map_err(|mistake| mistake.inside("credentials"))?,
             None if profile.needs_credentials => {
+                let kind = profile.name;
                 return Err(ConfigError::at("credentials", format!("is missing, and {kind} answers nobody without")));
             }
             None => (Credential::None, Forms::default()),
@@ -165,6 +183,19 @@ impl Provider {
             _ => None,
         }
     }
+}
+
+/// The profile of a provider of this name.
+fn kind(name: &str, fields: &mut Fields) -> Result<&'static Profile, ConfigError> {
+    let safe = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !(1..=NAME_LENGTH_MAX).contains(&name.len()) || !name.bytes().all(safe) {
+        return Err(ConfigError::at("", "a provider's name must be 1 to 64 of A-Z a-z 0-9 - _ ."));
+    }
+    let said = fields.text("profile")?;
+    let kind = said.as_deref().unwrap_or(name);
+    profile::find(kind).ok_or_else(|| {
+        ConfigError::at("profile", format!("must be one of {}, got {kind:?}", profile::names().join(", ")))
+    })
 }
 
 impl Again {

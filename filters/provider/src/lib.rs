@@ -1,4 +1,4 @@
-//! The provider filter: six catalogues of music, each with its own requests and answers, as one API.
+//! The provider filter: catalogues of music, each with its own requests and answers, as one API.
 //!
 //! For each request that a route leads to a provider, in this order:
 //! 1. The path behind the route's `strip` names what is asked: `/search`, or `/track/{id}` and whatever else the provider
@@ -27,11 +27,11 @@
 //! other filter, so no cache keeps it and no breaker hears of it. Any other refusal without a body is passed on without one.
 //!
 //! It counts no requests and retries none but for its token: the filters before it do, and Envoy behind it, which sends the request again
-//! as it is here. What it makes of an answer is what the cache before it stores; what it refuses, the provider's own limit has counted.
+//! as it is here. What it makes of an answer is what the cache before it stores. Its first two checks may stand before limits and breakers, which must
+//! see what it makes of answers, in a second plugin (`checks_only`): then nothing is counted of what it refuses, and a body is read twice.
 //!
-//! A further provider is one file in `profile/` with a `PROFILE` in it (paths with their placeholders, functions that find
-//! tracks in an answer, its ways of refusing) and its `TERMS` (limit, kind of credential, lifetimes; for the command line alone),
-//! its lines in `profile.rs`, and rows for its tests: samples of what it answers, and what that becomes.
+//! A further provider is one file in `profile/` with a `PROFILE` in it (paths with their placeholders, functions that find tracks in an
+//! answer, its ways of refusing, its terms), its name in `profile.rs`, and its tests: samples of answers, and what they become.
 //!
 //! The access log has the client's path under `x-envoy-original-path`; `:path` may hold a key, and is not to be logged.
 //!

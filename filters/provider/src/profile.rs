@@ -1,7 +1,7 @@
 //! What is different about each provider: its paths, its ids, its answers and its ways of saying no.
 //!
-//! A profile is data and small functions, one file for each; what happens with them is the same for all. Beside it stand the
-//! provider's [`terms`], for whoever writes a policy.
+//! A profile is data and small functions, one file for each; what happens with them is the same for all. The provider's [`terms`]
+//! in it are for whoever writes a policy.
 
 mod acousticbrainz;
 mod beatport;
@@ -36,6 +36,8 @@ pub struct Profile {
     pub needs_credentials: bool,
     /// Whether it wants to know from `User-Agent` who asks.
     pub needs_user_agent: bool,
+    /// What it asks of those who use it.
+    pub terms: Terms,
 }
 
 /// How tracks are searched.
@@ -161,8 +163,8 @@ impl Id {
     }
 }
 
-/// All profiles.
-static ALL: [&Profile; 6] = [
+/// All profiles. A further one is a file beside the others, with a `mod` line above and a line here; nothing else counts them.
+static ALL: &[&Profile] = &[
     &spotify::PROFILE,
     &musicbrainz::PROFILE,
     &lastfm::PROFILE,
@@ -173,25 +175,12 @@ static ALL: [&Profile; 6] = [
 
 /// The profile of this name.
 pub fn find(name: &str) -> Option<&'static Profile> {
-    ALL.into_iter().find(|profile| profile.name == name)
-}
-
-/// The terms of the provider of this name.
-pub fn terms(name: &str) -> Option<&'static Terms> {
-    Some(match name {
-        "spotify" => &spotify::TERMS,
-        "musicbrainz" => &musicbrainz::TERMS,
-        "lastfm" => &lastfm::TERMS,
-        "beatport" => &beatport::TERMS,
-        "discogs" => &discogs::TERMS,
-        "acousticbrainz" => &acousticbrainz::TERMS,
-        _ => return None,
-    })
+    ALL.iter().copied().find(|profile| profile.name == name)
 }
 
 /// The names of all profiles.
-pub fn names() -> String {
-    ALL.map(|profile| profile.name).join(", ")
+pub fn names() -> Vec<&'static str> {
+    ALL.iter().map(|profile| profile.name).collect()
 }
 
 /// A profile that goes by the status alone.

@@ -159,6 +159,11 @@ impl Sandbox {
         self.world.identity.token(claims)
     }
 
+    /// The ids at `MusicBrainz` of all recordings that the providers know.
+    pub fn recordings(&self) -> Vec<String> {
+        self.world.catalog.tracks.iter().map(|track| track.mbid.clone()).collect()
+    }
+
     /// How many pieces of stock are reserved and not released, over all products.
     pub fn reserved(&self) -> u64 {
         self.world.stock.reserved()

@@ -144,6 +144,17 @@ fn whatever_is_no_token_is_not_shown() {
             "expires_in is no time",
         ),
         (
+            r#"200 body='{"access_token": "token-0123456789", "token_type": "bearer", "expires_in": -3600}'"#,
+            "expires_in is no time",
+        ),
+        (
+            r#"200 body='{"access_token": "token-0123456789", "token_type": "bearer", "expires_in": "soon"}'"#,
+            "expires_in is no time",
+        ),
+        (r#"200 body='{"access_token": "token-0123456789", "expires_in": 3600}'"#, "token_type is not Bearer"),
+        (r#"200 body='{"error": "invalid_client", "error_description": "secret-of-ours"}'"#, "no access_token that"),
+        (r#"500 body='{"access_token": "token-0123456789", "token_type": "bearer"}'"#, "status 500"),
+        (
             r#"401 body='{"error": "invalid_client", "error_description": "secret-of-ours"}'"#,
             "status 401 invalid_client",
         ),
@@ -163,6 +174,49 @@ fn whatever_is_no_token_is_not_shown() {
             "#
         ));
     }
+}
+
+#[test]
+fn a_token_holds_for_as_long_as_its_answer_says_within_reason() {
+    for (said, holds) in [
+        ("", "280s"),
+        (r#", "expires_in": null"#, "280s"),
+        (r#", "expires_in": "600""#, "580s"),
+        (r#", "expires_in": 600"#, "580s"),
+        // A day at most.
+        (r#", "expires_in": 99999999999"#, "86380s"),
+    ] {
+        scenario("", "").check(&format!(
+            r#"
+            origin /token 200 body='{{"access_token": "token-0000000001", "token_type": "Bearer"{said}}}'
+            origin {FOUND}
+            eventually {TRACK} -> 200
+            origin /token 503
+            advance {holds}
+            {TRACK} -> 200
+            saw {SENT} authorization="Bearer token-0000000001"
+            advance 15s
+            {TRACK} -> 503 retry-after>=1
+            "#
+        ));
+    }
+}
+
+#[test]
+fn an_endpoint_that_takes_too_long_is_given_up_and_asked_again() {
+    scenario(r#", "wait": "0", "timeout": "300ms""#, "").check(&format!(
+        r#"
+        origin /token 200 hold body='{{"access_token": "token-0123456789", "token_type": "bearer"}}'
+        saw POST /token
+        log~"spotify: no token from id: "
+        {TRACK} -> 503 retry-after>=1 body.error.code=SERVICE_UNAVAILABLE
+        origin {FOUND}
+        {}
+        eventually {TRACK} -> 200
+        saw {SENT} authorization="Bearer token-0000000002"
+        "#,
+        issues("token-0000000002", 3600)
+    ));
 }
 
 #[test]

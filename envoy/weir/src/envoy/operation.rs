@@ -12,7 +12,8 @@ pub const NAME: &str = "weir_admin";
 pub const METRICS: &str = "weir_metrics";
 
 /// The filters that have nothing to do with what is answered here. An operator's role is what `auth` finds.
-const IDLE: [&str; 9] = ["front", "ratelimit", "bodies", "compose", "cache", "quota", "breaker", "provider", "caller"];
+const IDLE: [&str; 10] =
+    ["front", "ratelimit", "bodies", "compose", "cache", "input", "quota", "breaker", "provider", "caller"];
 
 /// The routes, none where the policy has nobody answer.
 pub fn routes(policy: &Policy) -> Vec<Json> {

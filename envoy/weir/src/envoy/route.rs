@@ -104,6 +104,7 @@ fn idle(plan: &Plan<'_>, route: &Route) -> Vec<&'static str> {
     if ratelimit::has_front(plan.policy) && !ratelimit::is_fronted(plan.policy, route) {
         idle.push(ratelimit::FRONT);
     }
+    let hides = plan.filters.iter().any(|filter| filter.name == "provider");
     for (name, concerned) in [
         ("admin", plan.policy.operation.is_none()),
         ("ratelimit", ratelimit::concerns(plan.policy, route)),
@@ -111,10 +112,8 @@ fn idle(plan: &Plan<'_>, route: &Route) -> Vec<&'static str> {
         ("cache", route.cache.is_some()),
         ("quota", ratelimit::has_quota(plan.policy, route)),
         ("breaker", breaker::concerns(plan.policy, route)),
-        (
-            "provider",
-            !plan.filters.iter().any(|filter| filter.name == "provider") || provider::concerns(plan.policy, route),
-        ),
+        (provider::INPUT, !hides || provider::concerns(plan.policy, route)),
+        ("provider", !hides || provider::concerns(plan.policy, route)),
     ] {
         if !concerned {
             idle.push(name);

@@ -10,6 +10,7 @@ use crate::explain::request::Request;
 use crate::explain::verdict::{self, Caller};
 use crate::facts::{self, Fact};
 use crate::gateway::{Gateway, SEED, written};
+use crate::translate::provider::INPUT;
 
 /// One filter, and what it has to say.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -50,17 +51,17 @@ pub fn walk(gateway: &Gateway<'_>, request: &Request, caller: Option<&Caller>, n
         if rules.is_empty() {
             continue;
         }
+        let body = request.body.as_deref().map(str::as_bytes);
         let does = match filter {
             "auth" => Some(verdict.says.clone()),
             "cache" => Some(kept(gateway, request, known)),
-            "provider" => gateway
-                .provider
-                .as_ref()
-                .and_then(|config| facts::provider::becomes(config, known, request.body.as_deref().map(str::as_bytes))),
+            INPUT => gateway.input.as_ref().and_then(|config| facts::provider::refuses(config, known, body)),
+            "provider" => gateway.provider.as_ref().and_then(|config| facts::provider::becomes(config, known, body)),
             _ => None,
         };
+        let is_answered = filter == "auth" && verdict.headers.is_none() || filter == INPUT && does.is_some();
         steps.push(Step { filter, rules, does });
-        if filter == "auth" && verdict.headers.is_none() {
+        if is_answered {
             break;
         }
     }

@@ -24,8 +24,19 @@ use crate::policy::Route;
 use crate::translate::{breaker as breakers, provider as providers, ratelimit as limits};
 
 /// The order in which filters meet a request.
-pub const ORDER: [&str; 10] =
-    ["front", "guard", "auth", "ratelimit", "compose", "cache", "quota", "breaker", "provider", "envoy"];
+pub const ORDER: [&str; 11] = [
+    "front",
+    "guard",
+    "auth",
+    "ratelimit",
+    "compose",
+    "cache",
+    providers::INPUT,
+    "quota",
+    "breaker",
+    "provider",
+    "envoy",
+];
 
 /// One thing that is so of a request.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -48,6 +59,9 @@ pub fn of(gateway: &Gateway<'_>, headers: &Headers, tiers: &[&str]) -> Vec<Fact>
     }
     if let Some(own) = &route.cache {
         facts.add("cache", cache::says(own, &gateway.cache, headers));
+    }
+    if providers::concerns(gateway.policy, route) {
+        facts.add(providers::INPUT, gateway.input.as_ref().and_then(|config| provider::demands(config, headers)));
     }
     if limits::has_quota(gateway.policy, route) {
         facts.add("quota", limit::says(&gateway.quota, headers));

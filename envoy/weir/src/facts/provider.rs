@@ -1,7 +1,7 @@
 //! What a request becomes where a provider's own interface is hidden.
 
-use policy::Headers;
 use policy::route::Target;
+use policy::{Headers, Rejection};
 use provider::credential::Credential;
 use provider::request::What;
 use provider::{Config, outgoing, request};
@@ -25,24 +25,39 @@ pub fn says(config: &Config, headers: &Headers) -> Option<String> {
     Some(format!("`{name}` as {kind} below {base}, by {by}, as {agent:?}, answers of up to {most} bytes"))
 }
 
-/// What this very request becomes: a path, or the refusal that its client reads. A search's is known with its body.
+/// What a request has to be like to be counted and sent at all.
+pub fn demands(config: &Config, headers: &Headers) -> Option<String> {
+    let provider = config.providers.get(config.find(&Target::of(headers))?.provider)?;
+    Some(format!("refuses what {} cannot be asked, before it is counted", provider.profile.name))
+}
+
+/// The refusal that the client of this very request reads, where there is one. A search's is known with its body.
+pub fn refuses(config: &Config, headers: &Headers, body: Option<&[u8]>) -> Option<String> {
+    let refusal = path(config, headers, body)?.err()?;
+    Some(format!("answers {} {}", refusal.status(), refusal.code()))
+}
+
+/// What a request that is not refused becomes: a path. A search's is known with its body.
 pub fn becomes(config: &Config, headers: &Headers, body: Option<&[u8]>) -> Option<String> {
+    Some(match path(config, headers, body)?.ok()? {
+        Some(path) => format!("sends `GET {path}`"),
+        None => "sends a search for what the body says".to_owned(),
+    })
+}
+
+/// The path that a request becomes; none of a search whose body is not known.
+fn path(config: &Config, headers: &Headers, body: Option<&[u8]>) -> Option<Result<Option<String>, Rejection>> {
     let target = Target::of(headers);
     let route = config.find(&target)?;
     let provider = config.providers.get(route.provider)?;
     let whole = headers.first(":path").unwrap_or_default();
-    let asked = match request::read(provider.profile, &target, whole, &route.strip) {
-        Ok(asked) => asked,
-        Err(refusal) => return Some(format!("answers {} {}", refusal.status(), refusal.code())),
-    };
-    let question = match (&asked.what, body) {
-        (What::Search(_), None) => return Some("sends a search for what the body says".to_owned()),
-        (What::Search(_), Some(body)) => request::search(body).map(Some),
-        (What::Lookup(..), _) => Ok(None),
-    };
-    let path = question.and_then(|question| outgoing::path(provider, &asked.what, question.as_ref()));
-    Some(match path {
-        Ok(path) => format!("sends `GET {path}`"),
-        Err(refusal) => format!("answers {} {}", refusal.status(), refusal.code()),
-    })
+    let path = request::read(provider.profile, &target, whole, &route.strip).and_then(|asked| {
+        let question = match (&asked.what, body) {
+            (What::Search(_), None) => return Ok(None),
+            (What::Search(_), Some(body)) => Some(request::search(body)?),
+            (What::Lookup(..), _) => None,
+        };
+        outgoing::path(provider, &asked.what, question.as_ref()).map(Some)
+    });
+    Some(path)
 }

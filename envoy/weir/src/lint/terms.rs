@@ -39,7 +39,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
 }
 
 fn terms(provider: &Provider) -> Option<&'static Terms> {
-    profile::terms(provider.draft.to_json().get("profile")?.as_str()?)
+    profile::find(provider.draft.to_json().get("profile")?.as_str()?).map(|profile| &profile.terms)
 }
 
 /// A limit by which more may leave than the provider wants. Of several, all hold at once: one that is low enough will do.

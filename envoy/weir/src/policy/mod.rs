@@ -82,6 +82,8 @@ pub struct Surroundings<'a> {
     pub folder: &'a Path,
     /// The environment.
     pub variable: Variables<'a>,
+    /// Whether the sandbox stands in for the real upstreams.
+    pub is_sandbox: bool,
 }
 
 /// Answers with the variable of a name, where there is one.

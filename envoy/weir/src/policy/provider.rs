@@ -116,7 +116,8 @@ impl Provider {
         self.endpoint = Some(Endpoint { cluster, address });
     }
 
-    /// Notes the variables that are named by `env` at any depth, and puts one in the place of each `file`.
+    /// Notes the variables that are named by `env` at any depth, and puts one in the place of each `file`. What is said of a secret
+    /// for the sandbox is its default there, and nothing elsewhere.
     fn secrets(
         &mut self,
         node: &Node,
@@ -126,6 +127,11 @@ impl Provider {
         mistakes: &mut Mistakes,
     ) {
         let Value::Map(entries) = &node.value else { return };
+        if let Some(stand_in) = draft.has("env").then(|| draft.take("sandbox")).flatten()
+            && surroundings.is_sandbox
+        {
+            draft.set("default", stand_in);
+        }
         for entry in entries {
             match &entry.node.value {
                 Value::Text { text, .. } if entry.key == "env" => self.variables.push(text.clone()),

@@ -2,12 +2,10 @@
 
 use serde_json::Value as Json;
 
-use super::shape::{Member, by_name, list, matching, object, period, text, url, whole, with, words};
-
-const PROFILES: [&str; 6] = ["spotify", "musicbrainz", "lastfm", "beatport", "discogs", "acousticbrainz"];
+use super::shape::{Member, by_name, flag, list, matching, object, period, text, url, whole, with, words};
 
 pub(super) fn profile() -> Json {
-    words(&PROFILES)
+    words(&provider::profile::names())
 }
 
 /// How a provider is told who asks; `secret` are the members of a secret, `more` those of a grant.
@@ -49,6 +47,7 @@ pub(super) fn credentials_of_policy() -> Json {
         (ENV.0, text(), ENV.2),
         ("file", text(), "The file that holds it, relative to the policy."),
         ("default", text(), DEFAULT),
+        ("sandbox", text(), "The same beside `env`, with `--sandbox` alone."),
     ];
     credentials(&secret, &[])
 }
@@ -76,5 +75,6 @@ pub(super) fn all() -> Json {
     object(&[
         ("providers", by_name(provider), "The providers."),
         ("routes", list(route), "Which requests are for which; the first that matches counts."),
+        ("checks_only", flag(), "What cannot be asked is refused, and all else goes on as it is. Default: false."),
     ])
 }

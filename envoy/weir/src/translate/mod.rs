@@ -48,7 +48,7 @@ pub const MODULES: [&str; 9] =
     ["correlation", "guard", "auth", "ratelimit", "compose", "admin", "cache", "breaker", "provider"];
 
 /// The filters in the order in which they meet a request, those of which a policy may have none included.
-pub const ORDER: [&str; 12] = [
+pub const ORDER: [&str; 13] = [
     "correlation",
     "front",
     "guard",
@@ -58,6 +58,7 @@ pub const ORDER: [&str; 12] = [
     "bodies",
     "compose",
     "cache",
+    provider::INPUT,
     "quota",
     "breaker",
     "provider",
@@ -73,7 +74,6 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     let cache = cache::draft(policy, mistakes);
     let quota = ratelimit::quota(policy, mistakes);
     let breaker = breaker::draft(policy, mistakes);
-    let provider = provider::draft(policy, mistakes);
     let admin = admin::draft(policy, mistakes);
     let filter = |name, module, draft: &Draft| {
         let (config, variables) = (draft.to_json(), Vec::new());
@@ -118,15 +118,7 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         filters.insert(1, Filter { variables: of_store, ..filter(ratelimit::FRONT, "ratelimit", &front) });
         complaint::read(front, ::ratelimit::Config::from_json, mistakes);
     }
-    if let Some(provider) = provider {
-        let environment = |name: &str| {
-            let file = policy.files().find(|secret| secret.variable == name);
-            file.map_or_else(|| (surroundings.variable)(name), |secret| secret.read().ok())
-        };
-        let variables = provider::variables(policy);
-        filters.push(Filter { variables, ..filter("provider", "provider", &provider) });
-        complaint::read(provider, |json| ::provider::Config::with_environment(json, &environment), mistakes);
-    }
+    provider::insert(policy, surroundings, &mut filters, mistakes);
     complaint::read(correlation, ::correlation::Config::from_json, mistakes);
     if policy.identity.as_ref().is_none_or(|identity| identity.whole) {
         let environment = surroundings.variable;

@@ -1,17 +1,70 @@
 //! The provider filter: the upstreams that have a profile, and the routes that lead there.
+//!
+//! It stands in the chain twice. Behind the breaker, where it has to be for the breaker and the limit to read answers as it has
+//! made them, it sends; before the limit, it refuses what cannot be sent, which so costs nothing and waits for nothing.
 
 use std::time::Duration;
 
 use policy::Period;
 
+use crate::complaint;
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::envoy::internal;
 use crate::policy::provider::Provider;
-use crate::policy::{Policy, Route, Upstream};
+use crate::policy::{Policy, Route, Surroundings, Upstream};
+use crate::translate::Filter;
 
-/// The filter's configuration; `None` where no upstream has a profile.
-pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
+/// The plugin that judges requests and sends none.
+pub const INPUT: &str = "input";
+/// The plugin that sends them, and the module of both.
+const NAME: &str = "provider";
+
+/// Puts both plugins where they belong, none where no upstream has a profile; what is wrong in either is noted.
+pub fn insert(policy: &Policy, surroundings: &Surroundings<'_>, filters: &mut Vec<Filter>, mistakes: &mut Mistakes) {
+    let Some(sending) = draft(policy, mistakes) else { return };
+    let judging = input(policy);
+    // With other variables, they could not share a virtual machine.
+    let of = |name, draft: &Draft| Filter {
+        name,
+        root: name,
+        module: NAME,
+        config: draft.to_json(),
+        variables: variables(policy),
+    };
+    // What is stored was good; what is not good is not counted, and waits for nothing.
+    let behind = filters.iter().position(|filter| filter.name == "quota").unwrap_or(filters.len());
+    filters.insert(behind, of(INPUT, &judging));
+    filters.push(of(NAME, &sending));
+    let environment = |name: &str| {
+        let file = policy.files().find(|secret| secret.variable == name);
+        file.map_or_else(|| (surroundings.variable)(name), |secret| secret.read().ok())
+    };
+    complaint::read(judging, ::provider::Config::from_json, mistakes);
+    complaint::read(sending, |json| ::provider::Config::with_environment(json, &environment), mistakes);
+}
+
+/// What it reads.
+fn input(policy: &Policy) -> Draft {
+    let mut providers = Draft::object(&policy.span);
+    for upstream in &policy.upstreams {
+        if let Some(provider) = &upstream.provider {
+            let mut judged = Draft::object(&upstream.name.span);
+            if let Some(profile) = provider.draft.clone().take("profile") {
+                judged.set("profile", profile);
+            }
+            providers.set(&upstream.name.value, judged);
+        }
+    }
+    let mut draft = Draft::object(&policy.span);
+    draft.set("checks_only", Draft::leaf(true, &policy.span));
+    draft.set("providers", providers);
+    draft.set("routes", routes(policy));
+    draft
+}
+
+/// What the filter reads that sends; `None` where no upstream has a profile.
+fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
     let mut providers = Draft::object(&policy.span);
     for upstream in &policy.upstreams {
         if let Some(Provider { draft, endpoint, .. }) = &upstream.provider {
@@ -28,11 +81,10 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
         let expected = "say it of the upstream: all of a provider's requests leave by one route";
         mistakes.add(&route.span, "`timeout` is not said here", expected);
     }
-    let routes: Vec<_> = policy.routes.iter().filter(|route| concerns(policy, route)).map(entry).collect();
     policy.upstreams.iter().any(|upstream| upstream.provider.is_some()).then(|| {
         let mut draft = Draft::object(&policy.span);
         draft.set("providers", providers);
-        draft.set("routes", Draft::list(routes, &policy.span));
+        draft.set("routes", routes(policy));
         draft
     })
 }
@@ -94,6 +146,12 @@ pub fn fetches_tokens(policy: &Policy) -> bool {
     policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref()).any(|one| one.endpoint.is_some())
 }
 
+/// The routes that lead to a provider.
+fn routes(policy: &Policy) -> Draft {
+    let routes = policy.routes.iter().filter(|route| concerns(policy, route)).map(entry);
+    Draft::list(routes.collect(), &policy.span)
+}
+
 fn entry(route: &Route) -> Draft {
     let mut entry = Draft::object(&route.span);
     entry.set("match", route.matcher.draft.clone());
@@ -103,7 +161,7 @@ fn entry(route: &Route) -> Draft {
 }
 
 /// The variables of Envoy's environment that the filter needs.
-pub fn variables(policy: &Policy) -> Vec<String> {
+fn variables(policy: &Policy) -> Vec<String> {
     let providers = policy.upstreams.iter().filter_map(|upstream| upstream.provider.as_ref());
     let mut variables: Vec<_> = providers.flat_map(|provider| provider.variables.iter().cloned()).collect();
     variables.sort();

@@ -25,6 +25,25 @@ fn what_is_not_said_has_a_default() {
 }
 
 #[test]
+fn where_requests_are_only_judged_nothing_is_said_of_how_they_are_sent() {
+    let json = br#"{"checks_only": true, "providers": {"discogs": {}, "mine": {"profile": "spotify"}}, "routes": [{"provider": "mine"}]}"#;
+    let config = Config::from_json(json).ok().unwrap();
+    assert!(config.checks_only);
+    assert!(config.providers.iter().all(|provider| matches!(provider.credential, Credential::None)));
+    for (json, expected) in [
+        (r#"{"checks_only": 1}"#, "checks_only: must be true or false"),
+        (
+            r#"{"checks_only": true, "providers": {"spotify": {"base": "/v1"}}}"#,
+            "providers.spotify.base: unknown field `base`",
+        ),
+        (r#"{"checks_only": true, "providers": {"x": {}}}"#, "providers.x.profile: must be one of "),
+    ] {
+        let said = Config::from_json(json.as_bytes()).err().unwrap().to_string();
+        assert!(said.starts_with(expected), "{said}");
+    }
+}
+
+#[test]
 fn the_first_route_that_matches_names_the_provider() {
     let json = br#"{"providers": {"acousticbrainz": {}, "b": {"profile": "acousticbrainz"}}, "routes": [
         {"match": {"prefix": "/b/"}, "provider": "b", "strip": "/b/"}, {"match": {"methods": ["GET"]}, "provider": "acousticbrainz"}]}"#;

@@ -78,13 +78,12 @@ impl Filter {
         };
         let Some(of) = worker.config.providers.get(provider) else { return Action::Continue };
         let expected = Expectation { provider, shape: Shape::Tracks(search.tracks), question, is_raw };
-        report(stream::replace(Buffer::RequestBody, b""));
         let path = outgoing::path(of, &What::Search(search), expected.question.as_ref());
         self.send(worker, expected, path, true, headers)
     }
 
-    /// Sends the provider's own request in the place of the client's. `had_body` tells that Envoy will end it with an empty
-    /// body.
+    /// Sends the provider's own request in the place of the client's, which goes on as it is where it is only judged here.
+    /// `had_body` tells that Envoy will end it with an empty body.
     fn send(
         &mut self,
         worker: &Worker,
@@ -99,6 +98,12 @@ impl Filter {
             Ok(path) => path,
             Err(rejection) => return shell::reject(&rejection, &client, &[]),
         };
+        if worker.config.checks_only {
+            return Action::Continue;
+        }
+        if had_body {
+            report(stream::replace(Buffer::RequestBody, b""));
+        }
         // Before the path, which makes Envoy look for another route.
         report(stream::set_state(state::PROVIDER, &provider.name));
         let showing = Rc::default();

@@ -72,7 +72,10 @@ impl Tokens {
         {
             credential::say(&mut lines, &provider.name, &purse.key);
         }
-        if let Err(error) = shared::overwrite(credential::TOKENS, lines.as_bytes()) {
+        // Where requests are only judged, it is another plugin that has the tokens.
+        if !config.checks_only
+            && let Err(error) = shared::overwrite(credential::TOKENS, lines.as_bytes())
+        {
             log::debug!("{}: {error}", credential::TOKENS);
         }
         let idle = if purses.is_empty() { Duration::ZERO } else { TICK };

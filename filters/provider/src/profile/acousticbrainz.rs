@@ -18,16 +18,15 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(2),
     needs_credentials: false,
     needs_user_agent: false,
-};
-
-pub(super) static TERMS: Terms = Terms {
-    per_second: 5,
-    burst: 5,
-    credential: None,
-    lifetimes: &[
-        Lifetime { word: "track", data_type: "features", days: 90 },
-        Lifetime { word: "features", data_type: "features", days: 90 },
-    ],
+    terms: Terms {
+        per_second: 5,
+        burst: 5,
+        credential: None,
+        lifetimes: &[
+            Lifetime { word: "track", data_type: "features", days: 90 },
+            Lifetime { word: "features", data_type: "features", days: 90 },
+        ],
+    },
 };
 
 /// A file's tags are lists of texts, and whatever whoever tagged it has written there.
@@ -55,3 +54,6 @@ fn track(answer: View<'_>) -> Option<Track<'_>> {
 fn millis(seconds: f64) -> Option<u64> {
     (seconds > 0.0 && seconds < 1e6).then(|| (seconds * 1000.0).round() as u64)
 }
+
+#[cfg(test)]
+mod tests;

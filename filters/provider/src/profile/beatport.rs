@@ -18,16 +18,15 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(1),
     needs_credentials: true,
     needs_user_agent: false,
-};
-
-pub(super) static TERMS: Terms = Terms {
-    per_second: 2,
-    burst: 2,
-    credential: Some("oauth2"),
-    lifetimes: &[
-        Lifetime { word: "search", data_type: "search_results", days: 7 },
-        Lifetime { word: "track", data_type: "bpm", days: 60 },
-    ],
+    terms: Terms {
+        per_second: 2,
+        burst: 2,
+        credential: Some("oauth2"),
+        lifetimes: &[
+            Lifetime { word: "search", data_type: "search_results", days: 7 },
+            Lifetime { word: "track", data_type: "bpm", days: 60 },
+        ],
+    },
 };
 
 fn found(answer: View<'_>) -> Option<Vec<Track<'_>>> {
@@ -50,3 +49,6 @@ fn track(track: View<'_>) -> Option<Track<'_>> {
         ..Track::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -19,16 +19,15 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(5),
     needs_credentials: true,
     needs_user_agent: true,
-};
-
-pub(super) static TERMS: Terms = Terms {
-    per_second: 1,
-    burst: 1,
-    credential: Some("discogs"),
-    lifetimes: &[
-        Lifetime { word: "search", data_type: "search_results", days: 7 },
-        Lifetime { word: "release", data_type: "releases", days: 60 },
-    ],
+    terms: Terms {
+        per_second: 1,
+        burst: 1,
+        credential: Some("discogs"),
+        lifetimes: &[
+            Lifetime { word: "search", data_type: "search_results", days: 7 },
+            Lifetime { word: "release", data_type: "releases", days: 60 },
+        ],
+    },
 };
 
 fn found(answer: View<'_>) -> Option<Vec<Track<'_>>> {
@@ -53,3 +52,6 @@ fn release(release: View<'_>) -> Option<Track<'_>> {
         ..Track::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,16 +23,15 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(2),
     needs_credentials: true,
     needs_user_agent: false,
-};
-
-pub(super) static TERMS: Terms = Terms {
-    per_second: 5,
-    burst: 5,
-    credential: Some("query"),
-    lifetimes: &[
-        Lifetime { word: "search", data_type: "search_results", days: 7 },
-        Lifetime { word: "track", data_type: "genres", days: 14 },
-    ],
+    terms: Terms {
+        per_second: 5,
+        burst: 5,
+        credential: Some("query"),
+        lifetimes: &[
+            Lifetime { word: "search", data_type: "search_results", days: 7 },
+            Lifetime { word: "track", data_type: "genres", days: 14 },
+        ],
+    },
 };
 
 /// It says what is wrong with a number in the body, whatever the status: <https://www.last.fm/api/errorcodes>.
@@ -77,3 +76,6 @@ fn info(answer: View<'_>) -> Option<Track<'_>> {
         ..Track::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

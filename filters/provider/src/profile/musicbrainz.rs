@@ -31,17 +31,16 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(1),
     needs_credentials: false,
     needs_user_agent: true,
-};
-
-pub(super) static TERMS: Terms = Terms {
-    per_second: 1,
-    burst: 1,
-    credential: None,
-    lifetimes: &[
-        Lifetime { word: "search", data_type: "search_results", days: 7 },
-        Lifetime { word: "track", data_type: "track_metadata", days: 30 },
-        Lifetime { word: "isrc", data_type: "isrc", days: 90 },
-    ],
+    terms: Terms {
+        per_second: 1,
+        burst: 1,
+        credential: None,
+        lifetimes: &[
+            Lifetime { word: "search", data_type: "search_results", days: 7 },
+            Lifetime { word: "track", data_type: "track_metadata", days: 30 },
+            Lifetime { word: "isrc", data_type: "isrc", days: 90 },
+        ],
+    },
 };
 
 /// Inside quotes, Lucene reads two characters as anything else than themselves. (The others that are special outside,
@@ -81,3 +80,6 @@ fn recording(recording: View<'_>) -> Option<Track<'_>> {
         ..Track::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

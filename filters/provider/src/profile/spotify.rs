@@ -21,17 +21,16 @@ pub(super) static PROFILE: Profile = Profile {
     pause: Duration::from_secs(5),
     needs_credentials: true,
     needs_user_agent: false,
-};
-
-pub(super) static TERMS: Terms = Terms {
-    per_second: 10,
-    burst: 20,
-    credential: Some("oauth2"),
-    lifetimes: &[
-        Lifetime { word: "search", data_type: "search_results", days: 7 },
-        Lifetime { word: "track", data_type: "track_metadata", days: 30 },
-        Lifetime { word: "audio-features", data_type: "audio_features", days: 90 },
-    ],
+    terms: Terms {
+        per_second: 10,
+        burst: 20,
+        credential: Some("oauth2"),
+        lifetimes: &[
+            Lifetime { word: "search", data_type: "search_results", days: 7 },
+            Lifetime { word: "track", data_type: "track_metadata", days: 30 },
+            Lifetime { word: "audio-features", data_type: "audio_features", days: 90 },
+        ],
+    },
 };
 
 /// Inside quotes nothing is an operator (`AND`, `NOT`, `tag:new`), but nothing escapes a quote, either; and what follows a
@@ -64,3 +63,6 @@ fn track(track: View<'_>) -> Option<Track<'_>> {
         ..Track::default()
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -56,13 +56,13 @@ impl Gateway {
 }
 
 /// A way to Envoy's administration, which says only once it runs where that is: its configuration names this.
-struct Way {
-    address: SocketAddr,
-    leads_to: Arc<OnceLock<SocketAddr>>,
+pub(crate) struct Way {
+    pub(crate) address: SocketAddr,
+    pub(crate) leads_to: Arc<OnceLock<SocketAddr>>,
 }
 
 impl Way {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let (address, leads_to) = (listener.local_addr().expect("an address"), Arc::new(OnceLock::new()));
         let known = Arc::clone(&leads_to);

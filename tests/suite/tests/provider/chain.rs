@@ -114,3 +114,68 @@ fn what_an_open_breaker_answers_costs_an_upstreams_limit_nothing() {
         ",
     );
 }
+
+/// The filter as it stands before whatever counts or waits.
+fn input() -> String {
+    let (routes, names) = ["spotify", "lastfm"]
+        .map(|name| {
+            let route =
+                format!(r#"{{"match": {{"prefix": "/api/{name}/"}}, "provider": "{name}", "strip": "/api/{name}"}}"#);
+            (route, format!(r#""{name}": {{}}"#))
+        })
+        .into_iter()
+        .unzip::<_, _, Vec<_>, Vec<_>>();
+    format!(r#"{{"checks_only": true, "providers": {{{}}}, "routes": [{}]}}"#, names.join(","), routes.join(","))
+}
+
+#[test]
+fn bad_input_is_told_so_before_a_spent_limit_a_line_and_an_open_breaker() {
+    let search = "POST /api/spotify/search content-type=application/json";
+    let bad = r#"
+        GET /api/spotify/track/short -> 400 body.error.message~"id: must be 22"
+        GET "/api/spotify/track/41Xji81wFy3cM7ggbGczQW?fields=id" -> 400 body.error.message~"query: "
+        GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW body=x -> 400 body.error.message~"body: "
+        GET /api/spotify/isrc/GBTDG0900141 -> 404 body.error.code=NOT_FOUND
+        SEARCH body='{"artist": ' body='7, "title": "b"}' -> 400 body.error.message="artist: must be a string"
+        SEARCH body='{"artist": "a", "title": "b", "limit": 51}' -> 400 body.error.message~"limit: must be a whole number from 1 to 50"
+        SEARCH body='{"artist": "\":", "title": "b"}' -> 400 body.error.message="artist: has nothing that could be searched"
+        SEARCH body="x"*16385 -> 413
+        SEARCH body='{"artist": "a", "title": "b"}' trailer:a=b -> 400 body.error.message~"trailers: "
+        POST /api/spotify/search body='{"artist": "a", "title": "b"}' -> 400 body.error.message~"content-type: must be"
+        saw nothing
+    "#;
+    for (when_empty, good) in [
+        ("", "GET /api/spotify/track/51Xji81wFy3cM7ggbGczQW -> 429 body.error.code=RATE_LIMITED"),
+        (
+            r#", "when_empty": {"queue": {"max_wait": "4m"}}"#,
+            "start GET /api/spotify/track/51Xji81wFy3cM7ggbGczQW as waiting",
+        ),
+    ] {
+        let quota = format!(
+            r#"{{"rules": [{{"name": "spotify", "key": ["upstream"], "upstream": "spotify", "match": [{{"prefix": "/api/spotify/"}}],
+                "limit": {{"rate": "1/m"{when_empty}}}}}]}}"#
+        );
+        check_chain(
+            &[("provider", &input()), ("ratelimit", &quota), ("provider", ALL)],
+            &format!(
+                r#"
+                origin 200 body='{{"tracks": {{"items": []}}}}'
+                SEARCH body='{{"artist": "a", ' body='"title": "b"}}' -> 200 body.provider=spotify
+                saw GET "/v1/search?q=artist%3A%22a%22%20track%3A%22b%22&type=track&limit=10" content-length=0 !body
+                {good}
+                {bad}
+                metric api_gateway_rate_limit_requests_total{{provider=spotify,status=allowed}} 1
+                "#
+            )
+            .replace("SEARCH", search),
+        );
+    }
+    check_chain(
+        &[("provider", &input()), ("breaker", BREAKER), ("provider", ALL)],
+        &format!(
+            "origin 500\n2 times GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW -> 502\nsaw 2\n\
+            GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW -> 503 body.error.code=CIRCUIT_BREAKER_OPEN\n{bad}"
+        )
+        .replace("SEARCH", search),
+    );
+}

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::looked_up;
+use crate::profile::tests::looked_up;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
