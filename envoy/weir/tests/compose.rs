@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use compose::failure::Outcome;
+use compose::failure::{Author, Outcome};
 use compose::run::{Action, Answer, Inputs, Run};
 use serde_json::Value;
 use weir::document::{self, Document, Reading};
@@ -87,6 +87,48 @@ fn each_call_of_a_composition_has_a_route_that_is_not_composed() {
     }
 }
 
+#[test]
+fn what_is_to_be_taken_back_is_the_upstreams_own_doing_and_done_once() {
+    let policy = |upstream: &str, route: &str, step: &str| {
+        format!(
+            "version: 1\nupstreams:\n  a: {{url: 'http://127.0.0.1:1', {upstream}}}\nroutes:\n\
+             - {{match: POST /orders, compose: {{name: x, steps: [{{name: s, call: POST /reserve, {step}}}], answer: '${{s}}'}}}}\n\
+             - {{match: POST /reserve, upstream: a, inside: true}}\n\
+             - {{match: POST /release, upstream: a, inside: true, {route}}}\n\
+             - {{match: 'POST /*', upstream: a, cache: {{shared: true, body: {{key: json}}}}}}\n"
+        )
+    };
+    let undo = "undo: {call: POST /release}";
+    let fallback = "breaker: {consecutive_failures: 5, open_for: 60s, fallback: {static: {status: 200}}}";
+    let stale = "breaker: {consecutive_failures: 5, open_for: 60s, fallback: {stale: 1h}}";
+    let retry = "retry: {methods: [POST]}";
+    for (upstream, route, step, said) in [
+        ("", "", undo.to_owned(), ""),
+        (fallback, "", String::new(), ""),
+        (
+            fallback,
+            "",
+            undo.to_owned(),
+            "the call `POST /reserve` is one of a step with an `undo`, and would be answered by a `fallback`",
+        ),
+        (stale, "", undo.to_owned(), ""),
+        (
+            "",
+            "cache: {shared: true, body: {key: json}}",
+            undo.to_owned(),
+            "the call `POST /release` is one of a step with an `undo`, and would be answered by what is stored",
+        ),
+        (retry, "", undo.to_owned(), "the call `POST /reserve` may be retried, and is done twice then"),
+        (retry, "", format!("{undo}, repeatable: true"), ""),
+        ("retry: {}", "", undo.to_owned(), ""),
+    ] {
+        let policy = policy(upstream, route, &step);
+        let report = document::read(Path::new("p"), policy.as_bytes(), &Reading::default());
+        let report = report.map_or_else(|refused| refused.render(false), |_| String::new());
+        assert!(report.contains(said) && report.is_empty() == said.is_empty(), "{policy}: {report}");
+    }
+}
+
 /// How an order of two products ends by a policy that is shipped, where each price is answered like this.
 fn ordered(policy: &str, prices: [&str; 2]) -> Result<compose::value::Value, String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies").join(policy);
@@ -114,7 +156,8 @@ fn ordered(policy: &str, prices: [&str; 2]) -> Result<compose::value::Value, Str
                 Action::Send(request) => {
                     let is_price = request.path == "/api/v1/prices/calculate";
                     let body = if is_price { prices.next().unwrap() } else { r#"{"reservationId": "R"}"# };
-                    let outcome = Outcome::Answer { status: 200, body: body.into(), retry_after: None };
+                    let outcome =
+                        Outcome::Answer { status: 200, body: body.into(), retry_after: None, by: Author::Upstream };
                     run.hear(request.token, &outcome, now, &mut more);
                 }
                 Action::Answer(Answer::Made(answer, _)) => return Ok(answer),

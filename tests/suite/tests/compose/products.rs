@@ -115,6 +115,22 @@ fn a_fault_at_any_step_of_an_order_leaves_nothing_reserved() {
     assert_eq!((answer.status, gateway.sandbox.reserved()), (200, 3));
 }
 
+#[test]
+fn a_release_that_no_route_takes_is_cried_out_and_not_taken_for_done() {
+    // The route is there, but for a host that no client of this test asks for.
+    let release = "match: POST /api/v1/stock/release";
+    let elsewhere = "match: {methods: [POST], path: /api/v1/stock/release, hosts: [elsewhere.example]}";
+    let gateway = Gateway::start(|policy| {
+        let policy = without_breakers(policy).replace("undo_for: 10m", "undo_for: 1s");
+        policy.replace(release, elsewhere)
+    });
+    gateway.sandbox.fault(Upstream::Pricing, Fault::status(500).on("/prices/calculate"));
+    assert_eq!(gateway.order().status, 502);
+    let is_cried_out = || gateway.envoy.log().contains("of order was not taken back");
+    assert!(Deadline::after(PATIENCE).wait_until(is_cried_out), "{}", gateway.envoy.log());
+    assert_eq!(gateway.sandbox.reserved(), 3);
+}
+
 /// So many clients order at once, each in a thread of its own.
 const CLIENTS: u64 = 16;
 /// All of them order so often: 512 orders.
