@@ -175,12 +175,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn whole(status: u16, body: &str) -> proxy::Reply {
+pub(super) fn whole(status: u16, body: &str) -> proxy::Reply {
     let mut reply = proxy::Reply::status(status);
     reply.body = vec![body.as_bytes().to_vec()];
     reply
 }
 
-fn held(status: u16, body: &str) -> proxy::Reply {
+pub(super) fn held(status: u16, body: &str) -> proxy::Reply {
     proxy::Reply { held: true, ..whole(status, body) }
 }
