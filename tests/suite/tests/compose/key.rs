@@ -166,8 +166,9 @@ fn a_flood_of_keys_takes_no_more_memory_than_there_is_for_them() {
             .body(ORDER)
     };
     let reserve = Some("/inventory/reserve");
-    Stage::answer(&mut stage, reserve, held(201, r#"{"reservationId":"RES-1"}"#));
-    stage.host.send(0, order("mine".to_owned()));
+    Stage::answer(&mut stage, reserve, whole(201, r#"{"reservationId":"RES-1"}"#));
+    Stage::answer(&mut stage, Some("/pricing/calculate"), held(200, r#"{"finalPrice":1}"#));
+    let mine = stage.host.send(0, order("mine".to_owned())).stream;
     stage.host.advance(Duration::from_millis(10));
     Stage::answer(&mut stage, reserve, whole(409, "no"));
     let host = &mut stage.host;
@@ -182,6 +183,7 @@ fn a_flood_of_keys_takes_no_more_memory_than_there_is_for_them() {
         most = most.max(bytes);
         host.forget();
     }
+    assert!(host.exchange(mine).is_waiting());
     assert!(most < 16 << 10, "{most} bytes for sixteen short answers");
     let again = host.send(1, order("mine".to_owned()));
     assert_eq!(again.status(), Some(409), "it is under way still");
