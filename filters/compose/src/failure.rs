@@ -52,8 +52,8 @@ impl Outcome {
     /// nobody that is known.
     pub fn is_sure(&self) -> bool {
         match self {
-            Self::Lost => false,
-            Self::Answer { status: 408 | 500..=599, by: Author::Upstream, .. }
+            Self::Lost
+            | Self::Answer { status: 408 | 500..=599, by: Author::Upstream, .. }
             | Self::Answer { status: 200..=299, by: Author::Proxy, .. } => false,
             Self::Answer { status: 408 | 500..=599, body, .. } => {
                 let code = Value::parse(body).ok();
