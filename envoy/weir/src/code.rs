@@ -101,7 +101,7 @@ pub const TABLE: [Row; 37] = [
         Code::UnroutedCall,
         "E008",
         "unrouted-call",
-        "The proxy itself answers such a call with 404, by which an `undo` looks as if there were nothing left to take back.",
+        "The proxy itself answers such a call with 404, so what it was to do, or to take back, is never done.",
     ),
     (
         Code::UnreachableRoute,

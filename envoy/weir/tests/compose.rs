@@ -6,11 +6,17 @@
 use std::path::Path;
 use std::time::Duration;
 
-use compose::failure::Outcome;
+use compose::failure::{Author, Outcome};
 use compose::run::{Action, Answer, Inputs, Run};
 use serde_json::Value;
 use weir::document::{self, Document, Reading};
 use weir::envoy::{Plan, bootstrap};
+
+/// What is said of a policy; nothing where it is good.
+fn said_of(policy: &str) -> String {
+    let read = document::read(Path::new("p"), policy.as_bytes(), &Reading::default());
+    read.map_or_else(|refused| refused.render(false), |_| String::new())
+}
 
 fn read(routes: &str) -> Result<Document, String> {
     let policy = format!("version: 1\nupstreams:\n  a: {{url: 'http://127.0.0.1:1'}}\nroutes:\n{routes}");
@@ -58,6 +64,91 @@ fn a_mistake_in_a_composition_is_shown_where_it_stands() {
     }
 }
 
+/// An order whose templates name something of everything that there is to name.
+const NAMING: &str = "version: 1
+upstreams:
+  a: {url: 'http://127.0.0.1:1'}
+routes:
+  - match: 'POST /orders/{id}'
+    compose:
+      name: order
+      body: {object: {items: {list: {object: {sku: {id: 9}}}, length: [1, 9]}}}
+      steps:
+        - name: reserve
+          each: '${body/items}'
+          call: 'POST /reserve/${item/sku}'
+          body: {first: ['${body/items/0/sku}'], of: '${path/id}', for: '${request/user?\"\"}'}
+          undo: {call: 'POST /release/${item/sku}', body: {id: '${self/id}'}}
+        - name: price
+          after: [reserve]
+          call: 'GET /price/${reserve/0/id}'
+          required: false
+          failure: {why: '${error/reason}'}
+        - name: note
+          call: 'GET /note/${path/id}?of=${request/id}'
+          answer: '${self/text}'
+      answer: {all: '${reserve}', sum: {$sum: '${reserve}', of: /amount}, price: '${price}'}
+  - {match: {prefix: /}, upstream: a, inside: true}
+";
+
+#[test]
+fn a_template_that_names_what_there_is_not_is_shown_where_it_stands() {
+    assert_eq!(said_of(NAMING), "");
+    for (right, wrong, said) in [
+        // A step that there is not, that comes later, that is not waited for, and the step itself.
+        (
+            "all: '${reserve}'",
+            "all: '${reserves}'",
+            "there is no reserves here, only request, path, body, reserve, price, note",
+        ),
+        ("$sum: '${reserve}'", "$sum: '${prices}'", "there is no prices here"),
+        (
+            "'POST /reserve/${item/sku}'",
+            "'POST /reserve/${price/sku}'",
+            "there is no price here, only request, path, body, item",
+        ),
+        ("'${self/text}'", "'${reserve/0/text}'", "there is no reserve here, only request, path, body, self"),
+        ("[reserve]", "[note]", "no step before this one"),
+        ("'POST /reserve/${item/sku}'", "'POST /reserve/${self/sku}'", "there is no self here"),
+        // What a step is called for, and what it is that is called for.
+        ("'${body/items}'", "'${reserve}'", "there is no reserve here, only request, path, body"),
+        ("'${body/items}'", "'${self/items}'", "there is no self here"),
+        ("'${body/items}'", "'${item}'", "there is no item here"),
+        ("'${body/items}'", "'${body/lines}'", "body has no lines"),
+        ("'${body/items}'", "'${body/items/0}'", "must be a list"),
+        ("'${body/items}'", "'${path/id}'", "must be a list"),
+        ("'POST /reserve/${item/sku}'", "'POST /reserve/${item/id}'", "item has no id"),
+        ("'GET /price/${reserve/0/id}'", "'GET /price/${item/id}'", "there is no item here"),
+        // What takes it back knows nothing of what comes later, and its own value alone.
+        ("'${self/id}'", "'${price/id}'", "there is no price here, only request, path, body, item, self"),
+        ("'POST /release/${item/sku}'", "'POST /release/${item/id}'", "item has no id"),
+        // The request: parameters, fields, members of the body.
+        ("'${path/id}'", "'${path/number}'", "path has no number"),
+        ("'${path/id}'", "'${param/id}'", "there is no param here"),
+        ("'${request/user?\"\"}'", "'${request/name}'", "request has no name"),
+        ("'${request/user?\"\"}'", "'${request/user/name}'", "request has no name"),
+        ("'${body/items/0/sku}'", "'${body/items/9/sku}'", "body has no 9"),
+        ("'${body/items/0/sku}'", "'${body/items/00/sku}'", "body has no 00"),
+        ("'${body/items/0/sku}'", "'${body/items/-/sku}'", "body has no -"),
+        ("'${body/items/0/sku}'", "'${body/items/0/sku/x}'", "body has no x"),
+        ("'${body/items/0/sku}'", "'${body/items.0.sku}'", "body has no items.0.sku"),
+        ("'${body/items/0/sku}'", "'${body#/items}'", "there is no body#"),
+        ("'${error/reason}'", "'${error/text}'", "error has no text"),
+        ("'${self/text}'", "'${error/text}'", "there is no error here"),
+    ] {
+        let policy = NAMING.replacen(right, wrong, 1);
+        assert_ne!(policy, NAMING, "{right}");
+        let report = said_of(&policy);
+        // The mark stands below the value, which ends what was replaced.
+        let (line, text) = policy.lines().enumerate().find(|(_, text)| text.contains(wrong)).unwrap();
+        let value = wrong.split_once(": ").map_or(wrong, |(_, value)| value).trim_matches(['[', ']']);
+        let place = format!("p:{}:{}\n", line + 1, text.find(value).unwrap() + 1);
+        // Others may follow from it.
+        let first = report.split("\n\n").next().unwrap();
+        assert!(first.contains(said) && first.contains(&place), "{wrong}: {place}{report}");
+    }
+}
+
 #[test]
 fn each_call_of_a_composition_has_a_route_that_is_not_composed() {
     for (call, is_taken) in [
@@ -84,6 +175,47 @@ fn each_call_of_a_composition_has_a_route_that_is_not_composed() {
             let expected = if is_taken { String::new() } else { format!("no route takes the call `{call}`") };
             assert!(report.contains(&expected) && report.is_empty() == is_taken, "{step}: {report}");
         }
+    }
+}
+
+#[test]
+fn what_is_to_be_taken_back_is_the_upstreams_own_doing_and_done_once() {
+    let policy = |upstream: &str, route: &str, step: &str| {
+        format!(
+            "version: 1\nupstreams:\n  a: {{url: 'http://127.0.0.1:1', {upstream}}}\nroutes:\n\
+             - {{match: POST /orders, compose: {{name: x, steps: [{{name: s, call: POST /reserve, {step}}}], answer: '${{s}}'}}}}\n\
+             - {{match: POST /reserve, upstream: a, inside: true}}\n\
+             - {{match: POST /release, upstream: a, inside: true, {route}}}\n\
+             - {{match: 'POST /*', upstream: a, cache: {{shared: true, body: {{key: json}}}}}}\n"
+        )
+    };
+    let undo = "undo: {call: POST /release}";
+    let fallback = "breaker: {consecutive_failures: 5, open_for: 60s, fallback: {static: {status: 200}}}";
+    let stale = "breaker: {consecutive_failures: 5, open_for: 60s, fallback: {stale: 1h}}";
+    let retry = "retry: {methods: [POST]}";
+    for (upstream, route, step, said) in [
+        ("", "", undo.to_owned(), ""),
+        (fallback, "", String::new(), ""),
+        (
+            fallback,
+            "",
+            undo.to_owned(),
+            "the call `POST /reserve` is one of a step with an `undo`, and would be answered by a `fallback`",
+        ),
+        (stale, "", undo.to_owned(), ""),
+        (
+            "",
+            "cache: {shared: true, body: {key: json}}",
+            undo.to_owned(),
+            "the call `POST /release` is one of a step with an `undo`, and would be answered by what is stored",
+        ),
+        (retry, "", undo.to_owned(), "the call `POST /reserve` may be retried, and is done twice then"),
+        (retry, "", format!("{undo}, repeatable: true"), ""),
+        ("retry: {}", "", undo.to_owned(), ""),
+    ] {
+        let policy = policy(upstream, route, &step);
+        let report = said_of(&policy);
+        assert!(report.contains(said) && report.is_empty() == said.is_empty(), "{policy}: {report}");
     }
 }
 
@@ -114,7 +246,8 @@ fn ordered(policy: &str, prices: [&str; 2]) -> Result<compose::value::Value, Str
                 Action::Send(request) => {
                     let is_price = request.path == "/api/v1/prices/calculate";
                     let body = if is_price { prices.next().unwrap() } else { r#"{"reservationId": "R"}"# };
-                    let outcome = Outcome::Answer { status: 200, body: body.into(), retry_after: None };
+                    let outcome =
+                        Outcome::Answer { status: 200, body: body.into(), retry_after: None, by: Author::Upstream };
                     run.hear(request.token, &outcome, now, &mut more);
                 }
                 Action::Answer(Answer::Made(answer, _)) => return Ok(answer),
@@ -200,8 +333,7 @@ fn a_batch_reaches_nothing_that_its_callers_could_not_ask_for() {
         ("auth: optional", "[GET /free], cluster: a", "`cluster` is not said here"),
     ] {
         let policy = batch(demands, calls);
-        let report = document::read(Path::new("p"), policy.as_bytes(), &Reading::default());
-        let report = report.map_or_else(|refused| refused.render(false), |_| String::new());
+        let report = said_of(&policy);
         assert!(report.contains(said) && report.is_empty() == said.is_empty(), "{demands} {calls}: {report}");
     }
 }

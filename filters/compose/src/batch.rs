@@ -190,7 +190,7 @@ pub fn written(request: &Value) -> (String, String, String) {
 /// # Errors
 /// There is no whole answer, or none that can be told in JSON.
 pub fn response(outcome: &Outcome, request_id: Option<&RequestId>, now: Instant) -> Result<Value, Failure> {
-    let Outcome::Answer { status, body, retry_after } = outcome else {
+    let Outcome::Answer { status, body, retry_after, .. } = outcome else {
         return outcome.read();
     };
     let retry_after = retry_after.as_deref().and_then(|value| seconds(value, now));

@@ -15,11 +15,22 @@ pub enum Outcome {
         body: Vec<u8>,
         /// Its `retry-after`, where it has one.
         retry_after: Option<Vec<u8>>,
+        /// Whose it is.
+        by: Author,
     },
     /// With one that broke off, or is too long to be read.
     Lost,
     /// It was never sent.
     Unsent,
+}
+
+/// Who has made an answer. What was done, and what was taken back, is only for the upstream itself to say.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Author {
+    /// The upstream that a call is for.
+    Upstream,
+    /// The proxy, which has no route, stands in with a fallback or with what is stored, or refuses.
+    Proxy,
 }
 
 /// Why a step, or a whole composition, failed.
@@ -37,10 +48,13 @@ const NOT_ASKED: [&str; 2] = ["CIRCUIT_BREAKER_OPEN", "RATE_LIMITED"];
 
 impl Outcome {
     /// Whether it is known what the upstream has done. One that failed may have done it before, and so may one that waited in vain
-    /// for the rest of a request (RFC 9110 §15.5.9, §15.6); a gateway may have handed it on.
+    /// for the rest of a request (RFC 9110 §15.5.9, §15.6); a gateway may have handed it on. What the proxy says for it was done by
+    /// nobody that is known.
     pub fn is_sure(&self) -> bool {
         match self {
-            Self::Lost => false,
+            Self::Lost
+            | Self::Answer { status: 408 | 500..=599, by: Author::Upstream, .. }
+            | Self::Answer { status: 200..=299, by: Author::Proxy, .. } => false,
             Self::Answer { status: 408 | 500..=599, body, .. } => {
                 let code = Value::parse(body).ok();
                 let code = code.as_ref().and_then(|body| body.member("error")).and_then(|error| error.member("code"));
@@ -48,6 +62,14 @@ impl Outcome {
             }
             Self::Answer { status: 200..=299, body, .. } => body.is_empty() || Value::parse(body).is_ok(),
             Self::Unsent | Self::Answer { .. } => true,
+        }
+    }
+
+    /// The answer, where it is a good one and the upstream's own.
+    pub fn done(&self) -> Result<Value, Failure> {
+        match self {
+            Self::Answer { status: 200..=299, by: Author::Proxy, .. } => Err(Failure::made_up()),
+            _ => self.read(),
         }
     }
 
@@ -66,6 +88,11 @@ impl Outcome {
 }
 
 impl Failure {
+    /// Nobody has done it, whatever was answered.
+    fn made_up() -> Self {
+        Self { status: 0, reason: "the upstream itself gave no answer".to_owned(), told: 503 }
+    }
+
     /// It took too long.
     pub fn late() -> Self {
         Self { status: 504, reason: "it took too long".to_owned(), told: 504 }

@@ -67,15 +67,31 @@ struct Entry {
     answer: Kept,
 }
 
-/// The key's own characters, where the header is one: a text in quotes, as the draft has it (RFC 9651 §3.3.3), or bare, as most send it.
-pub fn parse(value: &[u8]) -> Option<&[u8]> {
-    let value = value.trim_ascii();
-    let bare = match value {
-        [b'"', inner @ .., b'"'] => inner,
-        other => other,
+/// The key's own characters, where the header is one: a text in quotes, as the draft has it (RFC 9651 §3.3.3, without parameters), or
+/// one bare word, as most send it.
+pub fn parse(value: &[u8]) -> Option<Vec<u8>> {
+    let key = match value.trim_ascii() {
+        [b'"', inner @ .., b'"'] => unescaped(inner)?,
+        bare => {
+            let is_plain = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b',');
+            bare.iter().all(is_plain).then(|| bare.to_vec())?
+        }
     };
-    let is_plain = bare.iter().all(|byte| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'\\' | b','));
-    (is_plain && (1..=KEY_LENGTH_MAX).contains(&bare.len())).then_some(bare)
+    (1..=KEY_LENGTH_MAX).contains(&key.len()).then_some(key)
+}
+
+/// What stands between the quotes of a text (RFC 9651 §4.2.5).
+fn unescaped(inner: &[u8]) -> Option<Vec<u8>> {
+    let (mut text, mut rest) = (Vec::with_capacity(inner.len()), inner.iter());
+    while let Some(byte) = rest.next() {
+        let byte = match byte {
+            b'\\' => rest.next().filter(|escaped| matches!(escaped, b'"' | b'\\'))?,
+            b'"' => return None,
+            plain => plain,
+        };
+        text.push(Some(*byte).filter(|byte| matches!(byte, b' '..=b'~'))?);
+    }
+    Some(text)
 }
 
 /// What a request's key says; where it is [`Verdict::First`], `set` has changed.
@@ -274,19 +290,33 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_a_short_word_in_quotes_or_without() {
+    fn a_key_is_a_short_text_in_quotes_or_a_word_without() {
+        let long = [&b"\""[..], &[b'a'; 255], b"\""].concat();
         for (header, key) in [
             (&b"\"8e03978e-40d5\""[..], Some(&b"8e03978e-40d5"[..])),
             (b" abc ", Some(b"abc")),
+            (b"\"a b,c\"", Some(b"a b,c")),
+            (br#""a\"b\\""#, Some(br#"a"b\"#)),
+            (&long, Some(&[b'a'; 255])),
             (b"\"\"", None),
+            (b"\"", None),
             (b"", None),
             (b"a b", None),
             (b"a,b", None),
             (b"\xff", None),
+            (b"\"\xc3\xa9\"", None),
+            (b"\"\t\"", None),
+            (b"\"\x7f\"", None),
             (b"\"a", None),
+            (b"a\"", None),
+            (br#""a"b""#, None),
+            (br#""a\""#, None),
+            (br#""a\b""#, None),
+            (br#""a";b=1"#, None),
+            (br#""a", "b""#, None),
             (&[b'a'; 256], None),
         ] {
-            assert_eq!(parse(header), key, "{header:?}");
+            assert_eq!(parse(header).as_deref(), key, "{}", header.escape_ascii());
         }
     }
 }

@@ -45,15 +45,15 @@ pub enum Slot {
     Unreadable,
 }
 
-/// What a slot holds, to worker `asker`.
-pub fn look(stored: &[u8], asker: u64, now: Instant) -> Slot {
+/// What a slot holds, to worker `asker`, which has the slot's run under way or not. Its own slot is its to take, too, where it has
+/// lost the run on the way: it may be the only worker.
+pub fn look(stored: &[u8], asker: u64, is_running: bool, now: Instant) -> Slot {
     if stored.is_empty() {
         return Slot::Free;
     }
     let (hold, entry) = stored.split_at_checked(HOLD_BYTES).unwrap_or_default();
-    // Never its own: what a worker holds it knows of, and what it has forgotten is another's to take.
     match claim(hold, asker, now, HOLD) {
-        Claim::Take(taken) if holder(hold) != Some(asker) => match Entry::parse(entry) {
+        Claim::Take(taken) if !is_running || holder(hold) != Some(asker) => match Entry::parse(entry) {
             Some(read) => Slot::Lost([&taken[..], entry].concat(), Box::new(read)),
             None => Slot::Unreadable,
         },
@@ -167,15 +167,19 @@ mod tests {
     fn a_run_is_taken_over_when_its_worker_has_been_silent() {
         let at = Instant::from_unix_seconds;
         let stored = held(&entry().to_bytes(), 1, at(100));
-        assert_eq!(look(&[], 2, at(100)), Slot::Free);
-        assert_eq!(look(&stored, 2, at(109)), Slot::Held);
-        assert_eq!(look(&stored, 1, at(200)), Slot::Held);
-        let Slot::Lost(taken, read) = look(&stored, 2, at(110)) else { panic!("held still") };
-        assert_eq!((*read, is_own(&taken, 2), look(&taken, 3, at(111))), (entry(), true, Slot::Held));
+        assert_eq!(look(&[], 2, false, at(100)), Slot::Free);
+        assert_eq!(look(&stored, 2, false, at(109)), Slot::Held);
+        assert_eq!(look(&stored, 1, true, at(200)), Slot::Held);
+        let Slot::Lost(taken, read) = look(&stored, 2, false, at(110)) else { panic!("held still") };
+        assert_eq!((*read, is_own(&taken, 2), look(&taken, 3, false, at(111))), (entry(), true, Slot::Held));
+        // A worker that has lost it on the way takes it as any other does, and holds it against the others.
+        assert_eq!(look(&stored, 1, false, at(104)), Slot::Held);
+        let Slot::Lost(taken, read) = look(&stored, 1, false, at(110)) else { panic!("held by nobody") };
+        assert_eq!((*read, is_own(&taken, 1), look(&taken, 2, false, at(119))), (entry(), true, Slot::Held));
         // A clock that has stepped back leaves no run without a worker for long.
-        assert!(matches!(look(&stored, 2, at(5)), Slot::Lost(..)));
-        assert_eq!(look(&[7; 40], 2, at(1)), Slot::Unreadable);
-        assert_eq!(look(b"x", 2, at(1)), Slot::Unreadable);
+        assert!(matches!(look(&stored, 2, false, at(5)), Slot::Lost(..)));
+        assert_eq!(look(&[7; 40], 2, false, at(1)), Slot::Unreadable);
+        assert_eq!(look(b"x", 2, false, at(1)), Slot::Unreadable);
         assert_eq!(content(&stored), entry().to_bytes());
     }
 }

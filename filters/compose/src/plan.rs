@@ -250,8 +250,8 @@ impl Step {
         let known = before.iter().enumerate().filter(|(place, _)| after.contains(place));
         names.extend(known.map(|(_, step)| (step.name.as_str(), Known::Open)));
         let each = template(&mut fields, "each", &names)?;
-        if each.is_some() {
-            names.push(("item", Known::Open));
+        if let Some(each) = &each {
+            names.push(("item", each.item(&names).map_err(|mistake| mistake.inside("each"))?));
         }
         let call = Call::read(&mut fields, &names)?;
         let at_once = fields.number("at_once", 1, AT_ONCE_MOST)?.map_or(most, |own| own as usize);

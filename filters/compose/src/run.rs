@@ -254,6 +254,7 @@ impl Run {
             Call::Item => {
                 self.room_for(call, outcome).and_then(|()| batch::response(outcome, self.request_id().as_ref(), now))
             }
+            Call::Written { .. } if has_undo => outcome.done(),
             Call::Written { .. } => outcome.read(),
         };
         if has_undo {

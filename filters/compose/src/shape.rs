@@ -104,7 +104,11 @@ impl Shape {
                 let member = members.iter().find(|(name, _)| name == token);
                 member.map(|(_, member)| &member.shape).ok_or_else(|| token.clone())
             }
-            Self::List(each, _, _) if token.bytes().all(|byte| byte.is_ascii_digit()) => Ok(&**each),
+            // RFC 6901 §4: no leading zeros.
+            Self::List(each, _, most) if token == "0" || !token.starts_with(['0', '+']) => {
+                let is_there = token.parse::<usize>().is_ok_and(|index| index < *most);
+                if is_there { Ok(&**each) } else { Err(token.clone()) }
+            }
             _ => Err(token.clone()),
         })
     }

@@ -14,6 +14,8 @@
 //!
 //! Which names there are is known when a template is read, so a place that cannot be filled is a mistake then.
 
+mod element;
+
 use policy::ConfigError;
 use policy::json::{Json, Members};
 
@@ -269,13 +271,7 @@ impl Template {
             Self::Constant(value) => Ok(value.clone()),
             Self::Place(place) => place.value(scope),
             Self::Text(text) => text.fill(scope, false).map(Value::Text),
-            Self::List(list) => {
-                let mut items = Vec::with_capacity(list.len());
-                for item in list {
-                    items.push(item.fill(scope)?);
-                }
-                Ok(Value::List(items))
-            }
+            Self::List(list) => list.iter().map(|item| item.fill(scope)).collect::<Result<_, _>>().map(Value::List),
             Self::Object(members) => {
                 let mut filled = Vec::with_capacity(members.len());
                 for (name, template) in members {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use policy::Instant;
 
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Author, Failure, Outcome};
 use crate::plan::Composition;
 use crate::run::Action;
 use crate::value::Value;
@@ -148,11 +148,16 @@ impl Undo {
         let Some(at) = self.things.iter().position(|thing| thing.flying == Some(token)) else { return };
         let Some(thing) = self.things.get_mut(at) else { return };
         thing.flying = None;
-        let is_good = matches!(outcome, Outcome::Answer { status: 200..=299, .. });
+        // A route that is missing here says nothing of what is there.
+        let status = match outcome {
+            Outcome::Answer { status, by: Author::Upstream, .. } => *status,
+            _ => 0,
+        };
+        let is_good = (200..=299).contains(&status);
         let is_over = match (&thing.given.answer, is_good) {
             (Some(_), true) => true,
             // What is not known there, or is gone, need not be taken back.
-            (Some(_), false) => matches!(outcome, Outcome::Answer { status: 404 | 410, .. }),
+            (Some(_), false) => matches!(status, 404 | 410),
             (None, true) => match outcome.read() {
                 Ok(answer) => {
                     thing.given.answer = Some(answer);
@@ -164,9 +169,9 @@ impl Undo {
             },
             // It is refused now, and so it was not done then: the upstream would know its key. A conflict may be with the first
             // one, as long as that may be under way (draft-ietf-httpapi-idempotency-key-header §2.7).
-            (None, false) => match outcome {
-                Outcome::Answer { status: 409, .. } => now.since(thing.since) >= UNDER_WAY,
-                _ => matches!(outcome, Outcome::Answer { status: 400 | 404 | 410 | 422, .. }),
+            (None, false) => match status {
+                409 => now.since(thing.since) >= UNDER_WAY,
+                _ => matches!(status, 400 | 404 | 410 | 422),
             },
         };
         if is_over {

@@ -25,6 +25,8 @@ pub mod header {
     /// On a response: what answered in the place of an upstream that is not asked, `static`, `upstream` or, while it is to be
     /// left alone, `cooldown`. The cache stores no such answer, and sends what it has stored instead where it may.
     pub const FALLBACK: &str = "x-weir-fallback";
+    /// On an answer to what a filter of this proxy asks for: the proxy itself has made it, and no upstream.
+    pub const LOCAL: &str = "x-weir-local";
     /// Proves that a request is the cache's own, which refreshes what is stored; the cache takes it off whatever it says.
     pub const REFRESH: &str = "x-weir-refresh";
     /// On a request that a filter sends once more, since a provider refused the token that it left with: it is sent no third

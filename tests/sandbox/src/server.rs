@@ -1,6 +1,7 @@
 //! The sandbox as a running server: it accepts, writes down, misbehaves when told to, and else asks the routes.
 
 use std::{
+    collections::BTreeMap,
     convert::Infallible,
     io,
     net::{IpAddr, SocketAddr},
@@ -167,6 +168,11 @@ impl Sandbox {
     /// How many pieces of stock are reserved and not released, over all products.
     pub fn reserved(&self) -> u64 {
         self.world.stock.reserved()
+    }
+
+    /// How many pieces each open reservation is about, by order and product; in the order in which they were made.
+    pub fn reservations(&self) -> BTreeMap<(String, String), Vec<u64>> {
+        self.world.stock.reservations()
     }
 
     /// Forgets faults, counts, requests, spent budgets, reservations, watchlists and changed settings.

@@ -16,6 +16,8 @@ mod interleaving;
 mod key;
 #[path = "compose/products.rs"]
 mod products;
+#[path = "compose/reckoning.rs"]
+mod reckoning;
 
 use suite::Scenario;
 

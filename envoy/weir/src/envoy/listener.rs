@@ -40,6 +40,10 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
     let clients = &plan.policy.clients;
     let providers = plan.policy.upstreams.iter().filter(|upstream| upstream.provider.is_some());
     let providers: Vec<_> = providers.map(|upstream| upstream.name.value.as_str()).collect();
+    let mut said = guard::headers(plan.policy);
+    if side == Side::Inner {
+        said.push(reply::local());
+    }
     let mut manager = json!({
         "stat_prefix": if side == Side::Inner { internal::NAME } else { NAME },
         "server_name": NAME,
@@ -72,7 +76,7 @@ pub(crate) fn manager(plan: &Plan<'_>, side: Side, filters: &[Json]) -> Json {
         "stream_idle_timeout": duration(clients.idle_timeout),
         "request_headers_timeout": duration(clients.request_timeout.min(policy::Period::of_seconds(10))),
         "access_log": log::loggers(side, plan.policy.identity.as_ref().is_some_and(|identity| identity.reads_queries), &providers),
-        "local_reply_config": reply::config(&guard::headers(plan.policy)),
+        "local_reply_config": reply::config(&said),
         "http_filters": filters,
         "route_config": {
             "name": NAME,

@@ -123,6 +123,12 @@ pub fn correlated() -> Json {
     json!({"name": "correlated", "typed_config": config})
 }
 
+/// Tells a filter that what it asked for was answered by no upstream.
+pub fn local() -> Json {
+    let header = json!({"key": header::LOCAL, "value": "1"});
+    json!({"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
+}
+
 /// A new id as a response header.
 fn fresh_id() -> Json {
     let header = json!({"key": header::REQUEST_ID, "value": "%UNIQUE_ID%"});

@@ -44,29 +44,87 @@ fn entry(policy: &Policy, route: &Route, mistakes: &mut Mistakes) -> Option<Draf
         entry.set("batch", batch);
         route.calls.iter().for_each(|call| note_reach(policy, route, call, mistakes));
     }
-    note_unrouted(policy, &entry, mistakes);
+    note_calls(policy, &entry, mistakes);
     entry.set("match", route.matcher.draft.clone());
     Some(entry)
 }
 
-/// Notes the calls of a composition that no route takes. Composed routes take none: they answer clients alone.
-fn note_unrouted(policy: &Policy, composition: &Draft, mistakes: &mut Mistakes) {
-    let routes = policy.routes.iter().filter(|route| route.compose.is_none()).map(|route| &route.matcher);
-    let routes: Vec<_> = routes.collect();
+/// Notes the calls of a composition that no route takes, and those that have to be the upstream's own doing where a route would have
+/// somebody else answer them, or have them done twice. Composed routes take none: they answer clients alone.
+fn note_calls(policy: &Policy, composition: &Draft, mistakes: &mut Mistakes) {
+    let routes: Vec<_> = policy.routes.iter().filter(|route| route.compose.is_none()).collect();
     let steps = composition.clone().take("steps");
     for mut step in steps.iter().flat_map(Draft::items).cloned() {
         let undo = step.take("undo").and_then(|mut undo| undo.take("call"));
-        for call in step.take("call").into_iter().chain(undo) {
+        let is_repeatable = step.take("repeatable").is_some_and(|said| said.to_json() == true);
+        let fate = match (&undo, is_repeatable) {
+            (None, _) => Fate::Harmless,
+            (Some(_), true) => Fate::Lasting,
+            (Some(_), false) => Fate::Once,
+        };
+        let call = step.take("call").map(|call| (call, fate));
+        for (call, fate) in call.into_iter().chain(undo.map(|undo| (undo, Fate::Lasting))) {
             let Json::String(line) = call.to_json() else { continue };
             // What is no call is left to the filter to say.
             let Some(asked) = asked(&line, call.span()) else { continue };
-            let depth = sample::depth(routes.iter().copied().chain([&asked]));
-            if routes.iter().all(|route| sample::of_both(&asked, route, depth).is_empty()) {
+            let depth = sample::depth(routes.iter().map(|route| &route.matcher).chain([&asked]));
+            let takers: Vec<_> = routes
+                .iter()
+                .filter(|route| {
+                    let samples = sample::of_both(&asked, &route.matcher, depth);
+                    let first = |sample: &sample::Sample| routes.iter().find(|route| sample.is_of(&route.matcher));
+                    samples.iter().any(|sample| first(sample).is_some_and(|first| std::ptr::eq(*first, **route)))
+                })
+                .collect();
+            if takers.is_empty() {
                 let wrong = format!("no route takes the call `{line}`");
                 let expected = "calls take the policy's own routes; one for calls alone has `inside: true`";
                 mistakes.add_as(Code::UnroutedCall, call.span(), wrong, expected);
             }
+            if let Some((why, expected)) = takers.into_iter().find_map(|route| stand_in(policy, route, fate, &line)) {
+                mistakes.add(call.span(), format!("the call `{line}` {why}"), expected);
+            }
         }
+    }
+}
+
+/// What must not become of a call.
+#[derive(Clone, Copy, PartialEq)]
+enum Fate {
+    /// Nothing has to be taken back.
+    Harmless,
+    /// Only the upstream itself may say that it is done.
+    Lasting,
+    /// The same, and it may not be sent twice: the upstream would do it twice.
+    Once,
+}
+
+/// What would stand in for the upstream on a route, or do a call twice; and what is expected instead.
+fn stand_in(policy: &Policy, route: &Route, fate: Fate, line: &str) -> Option<(&'static str, &'static str)> {
+    let upstream = policy.upstream(&route.upstream.value);
+    let method = line.split(' ').next().unwrap_or_default();
+    let is_stored = route.cache.as_ref().is_some_and(|cache| method == "GET" || cache.has("body"));
+    let is_retried = upstream.and_then(|upstream| upstream.retry.as_ref());
+    // Others are harmless or idempotent (RFC 9110 §9.2).
+    let is_retried = matches!(method, "POST" | "PATCH")
+        && is_retried.is_some_and(|retry| retry.methods.iter().any(|own| own == method));
+    let has_fallback = upstream.and_then(|upstream| upstream.breaker.as_ref());
+    let has_fallback = has_fallback.is_some_and(|breaker| breaker.has("fallback"));
+    match fate {
+        Fate::Harmless => None,
+        _ if is_stored => Some((
+            "is one of a step with an `undo`, and would be answered by what is stored",
+            "no `cache` on its route",
+        )),
+        _ if has_fallback => Some((
+            "is one of a step with an `undo`, and would be answered by a `fallback`",
+            "an upstream whose `breaker` has none: only the upstream itself can do or undo it",
+        )),
+        Fate::Once if is_retried => Some((
+            "may be retried, and is done twice then",
+            "`repeatable: true`, where its upstream knows a repeated `Idempotency-Key`, or a `retry.methods` without it",
+        )),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::Config;
+use crate::failure::Author;
 use crate::plan::Composition;
 use crate::run::{Action, Answer, Inputs, Run};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
@@ -142,7 +143,12 @@ fn at(seconds: u64) -> Instant {
 }
 
 fn answer(status: u16, body: &[u8], retry_after: Option<&str>) -> Outcome {
-    Outcome::Answer { status, body: body.to_vec(), retry_after: retry_after.map(|text| text.as_bytes().to_vec()) }
+    Outcome::Answer {
+        status,
+        body: body.to_vec(),
+        retry_after: retry_after.map(|text| text.as_bytes().to_vec()),
+        by: Author::Upstream,
+    }
 }
 
 #[test]

@@ -163,8 +163,8 @@ fn key(plan: &Composition, headers: &Headers) -> Result<Option<Vec<u8>>, &'stati
         (None, _) if keys.is_required => Err("idempotency-key: is missing"),
         (None, _) => Ok(None),
         (Some(value), None) => {
-            let key = idempotency::parse(value).ok_or("idempotency-key: must be one word of at most 255 characters")?;
-            Ok(Some(key.to_vec()))
+            let wrong = "idempotency-key: must be a text in quotes, or one word, of at most 255 characters";
+            idempotency::parse(value).map(Some).ok_or(wrong)
         }
         (Some(_), Some(_)) => Err("idempotency-key: must stand once"),
     }

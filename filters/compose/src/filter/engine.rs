@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::handover::header;
-use policy::{Instant, Rejection, RequestId, Seed};
+use policy::{Headers, Instant, Rejection, RequestId, Seed};
 use shell::callout;
 use shell::metric::Counter;
 use shell::pulse::Pulse;
@@ -17,7 +17,7 @@ use shell::pulse::Pulse;
 use super::delivery::{Client, Written};
 use super::keeping::clear_slot;
 use crate::config::Config;
-use crate::failure::{Failure, Outcome};
+use crate::failure::{Author, Failure, Outcome};
 use crate::idempotency::{Kept, Key, Verdict};
 use crate::plan::Composition;
 use crate::run::{Action, Answer, Inputs, Request, Run};
@@ -156,6 +156,7 @@ impl Plugin {
         let answer = callout::answer(headers, body_bytes, self.config.answer_bytes_max);
         let outcome = answer.map_or(Outcome::Lost, |answer| Outcome::Answer {
             status: answer.status,
+            by: author(&answer.headers),
             retry_after: answer.headers.first("retry-after").map(<[u8]>::to_vec),
             body: answer.body,
         });
@@ -170,7 +171,8 @@ impl Plugin {
         if now.since(self.round.get()) >= ROUND || self.round.get() > now {
             self.round.set(now);
             self.renew(&self.runs.borrow(), now);
-            for lost in self.lost(now) {
+            let lost = self.lost(&self.runs.borrow(), now);
+            for lost in lost {
                 self.take_over(lost, now);
             }
         }
@@ -346,6 +348,12 @@ impl Plugin {
 
 fn conflict(message: &str) -> Rejection {
     Rejection::Failed { status: 409, message: message.to_owned() }
+}
+
+/// Who has made an answer with these headers.
+fn author(headers: &Headers) -> Author {
+    let is_made_here = [header::LOCAL, header::FALLBACK].iter().any(|mark| headers.first(mark).is_some());
+    if is_made_here { Author::Proxy } else { Author::Upstream }
 }
 
 /// A trace context (W3C, version 00) with a span of its own in the place of its parent's.

@@ -96,12 +96,13 @@ impl Plugin {
     }
 
     /// The runs that have lost their worker, which are this one's now.
-    pub(super) fn lost(&self, now: Instant) -> Vec<(u32, Box<Entry>)> {
+    pub(super) fn lost(&self, runs: &BTreeMap<u32, Running>, now: Instant) -> Vec<(u32, Box<Entry>)> {
         let mut lost = Vec::new();
         let slots = if self.config.has_undo() { self.config.journal_slots } else { 0 };
         for slot in 0..slots {
             let Ok((stored, version)) = shared::read(&slot_key(slot)) else { continue };
-            match journal::look(&stored, self.asker, now) {
+            let is_running = runs.values().any(|running| running.slot == Some(slot));
+            match journal::look(&stored, self.asker, is_running, now) {
                 Slot::Free | Slot::Held => {}
                 Slot::Lost(taken, entry) => match shared::store(&slot_key(slot), &taken, version) {
                     Ok(()) => lost.push((slot, entry)),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::Config;
+use crate::failure::Author;
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -17,11 +18,11 @@ fn begin(name: &str, path: &str, body: &str) -> Run {
 }
 
 fn good(body: &str) -> Outcome {
-    Outcome::Answer { status: 200, body: body.as_bytes().to_vec(), retry_after: None }
+    Outcome::Answer { status: 200, body: body.as_bytes().to_vec(), retry_after: None, by: Author::Upstream }
 }
 
 fn bad(status: u16) -> Outcome {
-    Outcome::Answer { status, body: Vec::new(), retry_after: None }
+    Outcome::Answer { status, body: Vec::new(), retry_after: None, by: Author::Upstream }
 }
 
 /// What a run does, one word each.
@@ -223,15 +224,55 @@ fn what_an_upstream_may_have_done_before_it_failed_is_asked_for_and_released() {
     }
     let refused = |status, code: &str| {
         let body = format!(r#"{{"error":{{"code":"{code}"}}}}"#).into_bytes();
-        Outcome::Answer { status, body, retry_after: None }
+        Outcome::Answer { status, body, retry_after: None, by: Author::Proxy }
     };
     // The proxy's own refusals reach no upstream, and a client's error was found before anything was done.
     for sure in [bad(409), bad(404), refused(503, "CIRCUIT_BREAKER_OPEN"), refused(503, "RATE_LIMITED")] {
         let (run, said) = order_whose_reservation_is_answered(&sure);
         assert!(run.has_ended() && !said.contains(&again.to_owned()), "{sure:?}: {said:?}");
     }
-    let (run, _) = order_whose_reservation_is_answered(&refused(503, "SERVICE_UNAVAILABLE"));
-    assert!(!run.has_ended(), "an upstream's own words prove nothing");
+    let own = Outcome::Answer {
+        status: 503,
+        body: br#"{"error":{"code":"RATE_LIMITED"}}"#.to_vec(),
+        retry_after: None,
+        by: Author::Upstream,
+    };
+    for unsure in [refused(503, "SERVICE_UNAVAILABLE"), own] {
+        let (run, _) = order_whose_reservation_is_answered(&unsure);
+        assert!(!run.has_ended(), "who knows what an upstream has done: {unsure:?}");
+    }
+}
+
+/// An answer that the proxy itself has made.
+fn made_up(status: u16, body: &str) -> Outcome {
+    Outcome::Answer { status, body: body.as_bytes().to_vec(), retry_after: None, by: Author::Proxy }
+}
+
+#[test]
+fn what_the_proxy_makes_up_neither_reserves_nor_releases() {
+    let reserved = r#"{"reservationId":"R1"}"#;
+    let (mut run, said) = order_whose_reservation_is_answered(&made_up(200, reserved));
+    assert_eq!(said, [r#"2 /inventory/reserve {"orderId":"ORDER-01234567","productId":"a","quantity":1}"#]);
+    // Asked for again and again, until the upstream itself says; then released, until it says so, too.
+    let nobodys = [200, 201, 400, 404, 409, 410, 422].map(|status| made_up(status, reserved));
+    let (mut token, mut now) = (2, Instant::from_unix_seconds(200));
+    let release = Some("/inventory/release");
+    for (path, answer, next) in [("/inventory/reserve", reserved, release), ("/inventory/release", "{}", None)] {
+        let own = good(answer);
+        for outcome in nobodys.iter().chain([&own]) {
+            let mut actions = Vec::new();
+            run.hear(token, outcome, now, &mut actions);
+            now = now + Duration::from_secs(30);
+            run.go_on(now, &mut actions);
+            let sent = actions.iter().find_map(|action| match action {
+                Action::Send(request) => Some(request.path.as_str()),
+                _ => None,
+            });
+            assert_eq!(sent, if *outcome == own { next } else { Some(path) }, "{outcome:?}");
+            token += 1;
+        }
+    }
+    assert!(run.has_ended());
 }
 
 #[test]

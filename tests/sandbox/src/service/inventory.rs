@@ -87,6 +87,17 @@ impl Stock {
         self.0.lock().expect("no holder of this lock panics").shelves.values().map(|shelf| shelf.reserved).sum()
     }
 
+    /// The pieces of each open reservation, by order and product.
+    pub(crate) fn reservations(&self) -> BTreeMap<(String, String), Vec<u64>> {
+        let books = self.0.lock().expect("no holder of this lock panics");
+        let mut open: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for reservation in books.reservations.values().filter(|reservation| !reservation.released) {
+            let of = (reservation.order.clone(), reservation.product.clone());
+            open.entry(of).or_default().push(reservation.quantity);
+        }
+        open
+    }
+
     fn shelf(&self, product: &str) -> Shelf {
         self.0.lock().expect("no holder of this lock panics").shelves.get(product).copied().unwrap_or_default()
     }
@@ -280,6 +291,7 @@ mod tests {
             assert!(stock.release(one).unwrap().released);
         }
         assert_eq!((stock.reserved(), stock.open_reservations()), (2, 1));
+        assert_eq!(stock.reservations(), BTreeMap::from([(("A".to_owned(), "TEST-002".to_owned()), vec![2])]));
         assert!(stock.release(two).is_some() && stock.release(99).is_none());
         assert_eq!(stock.reserved(), 0);
     }

@@ -44,6 +44,41 @@ fn a_release_that_fails_is_tried_until_it_is_cried_out() {
 }
 
 #[test]
+fn what_the_proxy_itself_answers_neither_releases_nor_reserves() {
+    let order = r#"{"items":[{"productId":"a","quantity":1}]}"#;
+    for mark in ["x-weir-local=1", "x-weir-fallback=static", "x-weir-fallback=upstream"] {
+        scenario().check(&format!(
+            r#"
+            origin /inventory/reserve 201 body='{{"reservationId":"RES-1"}}'
+            origin /pricing/calculate 422
+            origin /inventory/release 404 {mark}
+            POST /api/v1/orders body='{order}' -> 422
+            saw POST /inventory/release
+            # There is no route, or something stands in: it is tried again, and the upstream itself may say that there is nothing.
+            saw POST /inventory/release
+            origin /inventory/release 200 {mark} body='{{}}'
+            saw POST /inventory/release
+            origin /inventory/release 404
+            saw POST /inventory/release
+            "#
+        ));
+        scenario().check(&format!(
+            r#"
+            origin /inventory/reserve 200 {mark} hold body='{{"reservationId":"RES-0"}}'
+            start POST /api/v1/orders body='{order}' as order
+            saw POST /inventory/reserve
+            origin /inventory/reserve 201 body='{{"reservationId":"RES-1"}}'
+            origin /inventory/release 200
+            release
+            # The upstream itself is asked what was done, and that is released.
+            saw 2
+            finish order -> 503 body.error.message="reserve[0] failed: the upstream itself gave no answer"
+            "#
+        ));
+    }
+}
+
+#[test]
 fn an_answer_after_the_deadline_is_released_when_it_comes() {
     scenario().check(&format!(
         r#"
@@ -93,9 +128,15 @@ fn another_worker_takes_back_what_a_dead_one_did() {
 /// Memory that fails in the middle of an order: what is not written down is not done, and what is not struck out is not confirmed.
 #[test]
 fn an_order_that_cannot_be_written_down_is_taken_back_whole() {
+    for workers in 1..=2 {
+        play_without_memory(workers);
+    }
+}
+
+fn play_without_memory(workers: usize) {
     let (mut confirmed, mut released_at_most) = (Vec::new(), 0);
     for changes in 0..12 {
-        let mut stage = scenario().host().expect("the host starts");
+        let mut stage = scenario().workers(workers).host().expect("the host starts");
         let reserved = whole(201, r#"{"reservationId":"RES-1"}"#);
         suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), reserved);
         suite::stage::Stage::answer(&mut stage, Some("/pricing/calculate"), whole(200, r#"{"finalPrice":1}"#));
@@ -120,6 +161,9 @@ fn an_order_that_cannot_be_written_down_is_taken_back_whole() {
             Some(200) => assert!(released.is_empty(), "{changes}: a confirmed order is released"),
             status => assert_eq!((status, &released), (Some(503), &before), "{changes}: {:?}", host.log()),
         }
+        let open = host.shared_keys("weir").into_iter().filter(|key| key.starts_with(b"weir.compose.run."));
+        let open = open.filter(|key| host.shared_data("weir", key).is_some_and(|run| !run.is_empty())).count();
+        assert_eq!(open, 0, "{changes} of {workers}: a place is kept for ever");
         confirmed.push(status == Some(200));
         released_at_most = released_at_most.max(released.len());
     }
@@ -131,12 +175,12 @@ fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn whole(status: u16, body: &str) -> proxy::Reply {
+pub(super) fn whole(status: u16, body: &str) -> proxy::Reply {
     let mut reply = proxy::Reply::status(status);
     reply.body = vec![body.as_bytes().to_vec()];
     reply
 }
 
-fn held(status: u16, body: &str) -> proxy::Reply {
+pub(super) fn held(status: u16, body: &str) -> proxy::Reply {
     proxy::Reply { held: true, ..whole(status, body) }
 }

@@ -1,7 +1,11 @@
 //! `Idempotency-Key`: what was answered under a key is answered again, whatever worker is asked.
 
+use std::time::Duration;
+
+use super::fate::{held, whole};
 use super::{PRODUCTS, scenario};
 use suite::Scenario;
+use suite::stage::Stage;
 
 const ORDER: &str = r#"{"items":[{"productId":"a","quantity":1}]}"#;
 
@@ -18,7 +22,7 @@ fn a_repeated_order_is_answered_as_the_first_was() {
             -> 200 body.orderId=ORDER-first x-weir-completeness=complete content-type=application/json
         POST /api/v1/orders idempotency-key=k1 x-weir-user=alice body='{{"items":[{{"productId":"a","quantity":2}}]}}' \
             -> 422 body.error.message="idempotency-key: was used for another request"
-        POST /api/v1/orders idempotency-key="a b" body='{ORDER}' -> 400 body.error.message~"idempotency-key: must be one word"
+        POST /api/v1/orders idempotency-key="a b" body='{ORDER}' -> 400 body.error.message~"idempotency-key: must be a text in quotes, or one word"
         POST /api/v1/orders idempotency-key=a idempotency-key=b body='{ORDER}' -> 400
         saw nothing
         # Another user's key is another key; a failure is an answer, too.
@@ -83,4 +87,105 @@ fn a_key_may_be_demanded() {
     Scenario::new(&[("compose", &strict)]).cluster("weir_internal").check(&format!(
         "POST /api/v1/orders body='{ORDER}' -> 400 body.error.message=\"idempotency-key: is missing\"\nsaw nothing"
     ));
+}
+
+/// What the draft (draft-ietf-httpapi-idempotency-key-header-06) says of a key, clause by clause; the others stand above.
+#[test]
+fn a_key_is_what_the_draft_calls_one_and_is_its_users_and_its_requests_own() {
+    scenario().check(&format!(
+        r#"
+        origin /inventory/reserve 201 body='{{"reservationId":"RES-1"}}'
+        origin /pricing/calculate 200 body='{{"finalPrice":"0.10"}}'
+        # 2.1: a string of a structured field, whose quotes and escapes are no part of it.
+        POST /api/v1/orders idempotency-key='"a, \"b\""' x-weir-user=u x-correlation-id=one body='{ORDER}' -> 200
+        POST /api/v1/orders idempotency-key='"a, \"b\""' x-weir-user=u body='{ORDER}' -> 200 body.orderId=ORDER-one
+        saw 2
+        POST /api/v1/orders idempotency-key='"a' body='{ORDER}' -> 400
+        POST /api/v1/orders idempotency-key='"a\b"' body='{ORDER}' -> 400
+        POST /api/v1/orders idempotency-key='"a";p=1' body='{ORDER}' -> 400
+        POST /api/v1/orders idempotency-key='""' body='{ORDER}' -> 400
+        POST /api/v1/orders idempotency-key="\xc3\xa9" body='{ORDER}' -> 400
+        POST /api/v1/orders idempotency-key="k"*256 body='{ORDER}' -> 400
+        POST /api/v1/orders idempotency-key=a,b body='{ORDER}' -> 400
+        saw nothing
+        # 2.2, 5: nobody else's answer, whoever is called alike.
+        POST /api/v1/orders idempotency-key=k x-weir-user=u x-correlation-id=user body='{ORDER}' -> 200 body.orderId=ORDER-user
+        POST /api/v1/orders idempotency-key=k x-weir-user=v x-correlation-id=other body='{ORDER}' -> 200 body.orderId=ORDER-other
+        POST /api/v1/orders idempotency-key=k x-weir-api-key=u x-correlation-id=apikey body='{ORDER}' -> 200 body.orderId=ORDER-apikey
+        POST /api/v1/orders idempotency-key=k x-correlation-id=nobody body='{ORDER}' -> 200 body.orderId=ORDER-nobody
+        saw 8
+        POST /api/v1/orders idempotency-key=k x-weir-user=u body='{ORDER}' -> 200 body.orderId=ORDER-user
+        POST /api/v1/orders idempotency-key=k x-weir-user=v body='{ORDER}' -> 200 body.orderId=ORDER-other
+        POST /api/v1/orders idempotency-key=k x-weir-api-key=u body='{ORDER}' -> 200 body.orderId=ORDER-apikey
+        # 2.4, 2.7: another body, to the byte, or another path under it is another request.
+        POST /api/v1/orders?a=1 idempotency-key=k x-weir-user=u body='{ORDER}' -> 422 body.error.code=UNPROCESSABLE
+        POST /api/v1/orders idempotency-key=k x-weir-user=u body=' {ORDER}' -> 422
+        saw nothing
+        # Another operation has keys of its own, and one that asks for none looks at none.
+        origin 200 body='{{"id":"a","basePrice":1}}'
+        POST /api/v1/products/check idempotency-key=k x-weir-user=u body='{{"productIds":["a"]}}' -> 200 body.products.0.id=a
+        POST /api/v1/products/check idempotency-key='"' x-weir-user=u body='{{"productIds":["b"]}}' -> 200
+        saw 4
+        "#
+    ));
+}
+
+/// 2.3: keys expire, after a time that the policy says.
+#[test]
+fn a_key_is_forgotten_when_its_time_is_over() {
+    let brief = PRODUCTS.replace(r#""idempotency": {}"#, r#""idempotency": {"lifetime": "1h"}"#);
+    Scenario::new(&[("compose", &brief)]).cluster("weir_internal").check(&format!(
+        r#"
+        origin /inventory/reserve 201 body='{{"reservationId":"RES-1"}}'
+        origin /pricing/calculate 200 body='{{"finalPrice":"0.10"}}'
+        POST /api/v1/orders idempotency-key=k x-correlation-id=first body='{ORDER}' -> 200 body.orderId=ORDER-first
+        advance 59m
+        POST /api/v1/orders idempotency-key=k x-correlation-id=again body='{ORDER}' -> 200 body.orderId=ORDER-first
+        saw 2
+        advance 2m
+        POST /api/v1/orders idempotency-key=k x-correlation-id=later body='{ORDER}' -> 200 body.orderId=ORDER-later
+        saw 2
+        "#
+    ));
+}
+
+/// Whatever keys clients think of, they are kept in the places that there are, and one that is under way keeps its own.
+#[test]
+fn a_flood_of_keys_takes_no_more_memory_than_there_is_for_them() {
+    let few = PRODUCTS.replacen('{', r#"{"keys": 16, "#, 1);
+    let mut stage = Scenario::new(&[("compose", &few)]).cluster("weir_internal").host().expect("the host starts");
+    let kept = |host: &host::Host| {
+        let keys = host.shared_keys("weir");
+        let sets = keys.iter().filter(|key| key.starts_with(b"weir.compose.answers.")).count();
+        (sets, host.shared_bytes("weir"))
+    };
+    let order = |key: String| {
+        host::Request::new("POST", "/api/v1/orders")
+            .header("x-weir-user", "alice")
+            .header("idempotency-key", key)
+            .body(ORDER)
+    };
+    let reserve = Some("/inventory/reserve");
+    Stage::answer(&mut stage, reserve, whole(201, r#"{"reservationId":"RES-1"}"#));
+    Stage::answer(&mut stage, Some("/pricing/calculate"), held(200, r#"{"finalPrice":1}"#));
+    let mine = stage.host.send(0, order("mine".to_owned())).stream;
+    stage.host.advance(Duration::from_millis(10));
+    Stage::answer(&mut stage, reserve, whole(409, "no"));
+    let host = &mut stage.host;
+    let mut most = 0;
+    for number in 0..600 {
+        // Each is refused by the inventory, and that answer is kept.
+        let stream = host.send(number % 2, order(format!("key-{number}"))).stream;
+        host.advance(Duration::from_millis(5));
+        assert!(matches!(host.exchange(stream).status(), Some(409 | 503)), "{number}");
+        let (sets, bytes) = kept(host);
+        assert!(sets <= 2, "{sets} sets for sixteen keys");
+        most = most.max(bytes);
+        host.forget();
+    }
+    assert!(host.exchange(mine).is_waiting());
+    assert!(most < 16 << 10, "{most} bytes for sixteen short answers");
+    let again = host.send(1, order("mine".to_owned()));
+    assert_eq!(again.status(), Some(409), "it is under way still");
+    assert!(again.text().contains("idempotency-key is under way"), "{}", again.text());
 }
