@@ -65,7 +65,7 @@ fn repository() -> PathBuf {
 
 /// The demo without its compositions, and without what only they ask for.
 fn demo() -> String {
-    let text = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
+    let text = without_cors();
     let (before, rest) = text.split_once("  # The product gateway: one").unwrap();
     let after = &rest[rest.find("  - {match: GET /api/v1/products, ").unwrap()..];
     // Nor is there a way for what a batch asks for.
@@ -73,6 +73,13 @@ fn demo() -> String {
     let after = [after, &rest[rest.find("\nexamples:").unwrap()..]].concat();
     let open = after.lines().filter(|line| !line.contains("inside: true")).map(|line| format!("{line}\n"));
     before.to_owned() + &open.collect::<String>()
+}
+
+/// The demonstration, but for what Envoy Gateway has a `SecurityPolicy` for.
+fn without_cors() -> String {
+    let text = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
+    let others = text.lines().filter(|line| !line.starts_with("  cors: {")).map(|line| format!("{line}\n"));
+    others.collect()
 }
 
 fn plan(document: &Document) -> Plan<'_> {

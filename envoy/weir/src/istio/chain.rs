@@ -73,7 +73,7 @@ fn insert(operation: &str, manager: &Json, value: &Json) -> Json {
 
 /// One of Envoy's filters, which the gateway may have, too, under a name of ours.
 fn owned(mut filter: Json) -> Json {
-    let own = filter["name"].as_str().map(name);
+    let own = filter.get("name").and_then(Json::as_str).map(name);
     set(&mut filter, "name", json!(own));
     filter
 }

@@ -9,7 +9,7 @@ use weir::translate;
 
 use super::{
     OF_ENVOY_GATEWAY, PLAIN, POLICY, for_envoy_gateway, for_istio, in_envoy_gateway, keeps_to_schemas, of_kind, plan,
-    read, repository,
+    read, without_cors,
 };
 
 #[test]
@@ -47,13 +47,14 @@ fn what_comes_back_into_the_proxy_has_ways_of_its_own_in_istio() {
         "correlated",
         "weir.correlation",
         "weir.cache",
+        "weir.input",
         "weir.quota",
         "weir.breaker",
         "weir.provider",
         "envoy.filters.http.router",
     ];
     assert_eq!(names(&filters), expected);
-    assert!(filters[1..6].iter().all(|filter| filter["config_discovery"]["config_source"]["ads"].is_object()));
+    assert!(filters[1..7].iter().all(|filter| filter["config_discovery"]["config_source"]["ads"].is_object()));
     let routes = manager["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap();
     assert_eq!(routes[0]["route"]["cluster"], "outbound|443||api.spotify.com");
     assert!(["access_log", "tracing"].iter().all(|member| manager.get(member).is_none()), "these are Istio's");
@@ -71,7 +72,7 @@ fn code() -> Code {
 
 #[test]
 fn compositions_are_refused_by_envoy_gateway_where_their_filters_have_no_code() {
-    let whole = std::fs::read_to_string(repository().join("envoy/policies/demo.yaml")).unwrap();
+    let whole = without_cors();
     let said = for_envoy_gateway(&whole).unwrap_err();
     assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to a composition"), "{said}");
     let with_code = |text: &str| envoygateway::objects(&plan(&read(text)), &in_envoy_gateway(Some(code())));
