@@ -2,6 +2,7 @@
 //! not ours.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 
@@ -42,6 +43,14 @@ impl Place {
             None => format!("{}/{}:{}", self.images, filter.module, env!("CARGO_PKG_VERSION")),
         }
     }
+}
+
+/// A length of time as the Gateway API writes it (GEP-2257): hours to milliseconds, of up to five digits each.
+pub fn duration(length: Duration) -> String {
+    let whole = length.as_millis();
+    let parts = [(whole / 3_600_000, "h"), (whole / 60_000 % 60, "m"), (whole / 1000 % 60, "s"), (whole % 1000, "ms")];
+    let parts: String = parts.iter().filter(|part| part.0 > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
+    if parts.is_empty() { "0s".to_owned() } else { parts }
 }
 
 /// All objects as one.
@@ -163,6 +172,22 @@ pub fn blind<'p>(policy: &Policy, routes: &[&'p Route], filter: &Filter) -> Opti
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_length_of_time_has_few_digits() {
+        let rows = [
+            (0, "0s"),
+            (250, "250ms"),
+            (5000, "5s"),
+            (100_500, "1m40s500ms"),
+            (120_000, "2m"),
+            (150_000, "2m30s"),
+            (90_061_001, "25h1m1s1ms"),
+        ];
+        for (milliseconds, expected) in rows {
+            assert_eq!(duration(Duration::from_millis(milliseconds)), expected);
+        }
+    }
 
     #[test]
     fn an_operator_is_promised_nothing_that_is_not_there() {

@@ -146,6 +146,15 @@ fn envoy_gateway_accepts_what_is_rendered() {
     keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &OF_ENVOY_GATEWAY[..5]);
     let demo = for_envoy_gateway(&demo()).unwrap();
     keeps_to_schemas(&demo, &OF_ENVOY_GATEWAY);
+    let patient = POLICY.replace("timeout: 5s}", "timeout: 100500ms}").replace(
+        "internal: true, pool:",
+        "internal: true, timeout: 2m, retry: {times: 1, per_try: 100s, longest_wait: 150s}, pool:",
+    );
+    let patient = for_envoy_gateway(&patient).unwrap();
+    keeps_to_schemas(&patient, &OF_ENVOY_GATEWAY[..5]);
+    for length in ["1m40s500ms", "2m", "1m40s", "2m30s"] {
+        assert!(json!(patient).to_string().contains(&format!("\"{length}\"")), "{length}");
+    }
     let price = of_kind(&demo, "HTTPRouteFilter").into_iter().find(|one| one["metadata"]["name"] == "weir-pricing-1-1");
     let replaced = &price.unwrap()["spec"]["urlRewrite"]["path"]["replaceRegexMatch"];
     assert_eq!(*replaced, json!({"pattern": "^/?", "substitution": "/pricing/"}));
@@ -259,7 +268,7 @@ fn envoy_gateway_is_told_of_routes_filters_and_patches() {
     assert_eq!(rule["filters"][1]["requestHeaderModifier"]["set"], json!([{"name": "x-said", "value": "by-us"}]));
     let catalog =
         &routes.iter().find(|route| route["metadata"]["name"] == "weir-catalog-1").unwrap()["spec"]["rules"][0];
-    assert_eq!(catalog["timeouts"]["request"], "5000ms");
+    assert_eq!(catalog["timeouts"]["request"], "5s");
     let traffic = of_kind(&objects, "BackendTrafficPolicy");
     let near = &traffic.iter().find(|policy| policy["metadata"]["name"] == "weir-near").unwrap()["spec"];
     assert_eq!(

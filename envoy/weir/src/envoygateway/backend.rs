@@ -41,8 +41,8 @@ pub fn traffic(upstream: &Upstream, routes: &[String], settings: &Settings) -> J
         "targetRefs": targets,
         "tcpKeepalive": {"probes": 3, "idleTime": "60s", "interval": "10s"},
         "timeout": {
-            "tcp": {"connectTimeout": format!("{}ms", upstream.connect_timeout.length().as_millis())},
-            "http": {"requestTimeout": format!("{}ms", upstream.timeout.length().as_millis()), "connectionIdleTimeout": "90s"},
+            "tcp": {"connectTimeout": kubernetes::duration(upstream.connect_timeout.length())},
+            "http": {"requestTimeout": kubernetes::duration(upstream.timeout.length()), "connectionIdleTimeout": "90s"},
         },
     });
     if let Some(retry) = &upstream.retry {
@@ -52,7 +52,7 @@ pub fn traffic(upstream: &Upstream, routes: &[String], settings: &Settings) -> J
             let budget = json!({"percent": {"numerator": retry.budget, "denominator": 100}, "minRetryConcurrency": 3});
             set(&mut breaker, "retryBudget", budget);
         }
-        let pause = |period: policy::Period| format!("{}ms", period.length().as_millis());
+        let pause = |period: policy::Period| kubernetes::duration(period.length());
         set(
             &mut spec,
             "retry",

@@ -95,7 +95,7 @@ fn rule(policy: &Policy, route: &Route, upstream: &Upstream, filter: Option<&Jso
     let mut rule = json!({
         "matches": matches(&route.matcher),
         "backendRefs": [reference],
-        "timeouts": {"request": format!("{}ms", timeout.length().as_millis())},
+        "timeouts": {"request": kubernetes::duration(timeout.length())},
     });
     let mut filters = Vec::new();
     if let Some(rewrite) = rewrite(route, upstream)? {

@@ -120,7 +120,7 @@ impl Service {
             "connectionPool": {
                 "tcp": {
                     "maxConnections": self.pool.connections,
-                    "connectTimeout": format!("{}ms", self.connect_timeout.as_millis()),
+                    "connectTimeout": kubernetes::duration(self.connect_timeout),
                     "tcpKeepalive": {"probes": 3, "time": "60s", "interval": "10s"},
                 },
                 "http": {

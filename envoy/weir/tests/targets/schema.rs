@@ -10,6 +10,7 @@ use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use regex::Regex;
 use saphyr_parser::{Event, Parser, ScalarStyle, StrInput};
 use serde_json::{Map, Value as Json};
 
@@ -123,6 +124,11 @@ fn check(value: &Json, schema: &Json, path: &str, mistakes: &mut Vec<String>) {
         mistakes.push(format!("{path}: {value} is none of {}", schema["enum"]));
     }
     bounds(value, schema, path, mistakes);
+    if let (Some(pattern), Some(text)) = (schema["pattern"].as_str(), value.as_str())
+        && !Regex::new(pattern).unwrap().is_match(text)
+    {
+        mistakes.push(format!("{path}: {value} does not match {pattern}"));
+    }
     if let Some(members) = value.as_object() {
         for name in schema["required"].as_array().into_iter().flatten() {
             if !members.contains_key(name.as_str().unwrap()) {
