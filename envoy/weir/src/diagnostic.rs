@@ -23,6 +23,19 @@ pub struct Mistake {
     pub expected: String,
 }
 
+impl Mistake {
+    /// What to do about it, also where the wrong itself says what would be right.
+    pub fn fix(&self) -> String {
+        if !self.expected.is_empty() {
+            return self.expected.clone();
+        }
+        match self.wrong.split_once(": must ") {
+            Some((_, demand)) => format!("it must {demand}"),
+            None => "change it, or take it out".to_owned(),
+        }
+    }
+}
+
 /// All mistakes found so far.
 #[derive(Debug, Default)]
 pub struct Mistakes(Vec<Mistake>);

@@ -39,7 +39,7 @@ fn finding(report: &Report, mistake: &Mistake) -> Json {
         "column": column,
         "message": mistake.wrong,
         "why": code.why(),
-        "fix": mistake.expected,
+        "fix": mistake.fix(),
     })
 }
 
@@ -115,7 +115,8 @@ pub fn github(reports: &[Report]) -> String {
                 Severity::Error => "error",
                 Severity::Warning => "warning",
             };
-            let (file, text) = (property(&report.name), data(&sentence(mistake)));
+            let text = data(&format!("{}\n{}", sentence(mistake), code.why()));
+            let file = property(&report.name);
             let title = property(&format!("{} {}", code.number(), code.name()));
             lines.push_str(&format!("::{word} file={file},line={line},col={column},title={title}::{text}\n"));
         }
@@ -165,8 +166,12 @@ mod tests {
     fn a_workflow_reads_each_in_one_line() {
         assert_eq!(
             github(&[report()]),
-            "::error file=./a b.yaml,line=2,col=9,title=E004 invalid-value::100%25 wrong%0Ahere: do this\n\
-             ::warning file=./a b.yaml,line=2,col=12,title=W202 open-limit::a trap: do this\n"
+            format!(
+                "::error file=./a b.yaml,line=2,col=9,title=E004 invalid-value::100%25 wrong%0Ahere: do this%0A{}\n\
+             ::warning file=./a b.yaml,line=2,col=12,title=W202 open-limit::a trap: do this%0A{}\n",
+                Code::InvalidValue.why(),
+                Code::OpenLimit.why()
+            )
         );
         assert_eq!(property("a:b,c"), "a%3Ab%2Cc");
     }

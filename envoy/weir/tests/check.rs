@@ -69,6 +69,7 @@ fn each_thing_that_can_be_said_is_said_of_a_policy_that_has_it_and_nothing_else(
         let said = said(text);
         let [one] = said.as_slice() else { panic!("{} {text}\n{said:#?}", code.number()) };
         assert_eq!(one.code, *code, "{text}\n{one:?}");
+        assert!(!one.code.why().is_empty() && !one.fix().is_empty());
         assert!(one.wrong.starts_with(wrong), "{}", one.wrong);
         let place = text.get(one.span.start..).unwrap();
         if !place.starts_with(at) {
@@ -79,6 +80,19 @@ fn each_thing_that_can_be_said_is_said_of_a_policy_that_has_it_and_nothing_else(
     // The version of Envoy is no part of a policy.
     let missing: Vec<_> = TABLE.iter().map(|row| row.0).filter(|code| rows.iter().all(|row| row.0 != *code)).collect();
     assert_eq!(missing, [Code::OldEnvoy]);
+}
+
+#[test]
+fn whatever_is_wrong_has_a_fix() {
+    let rows = [
+        ("breaker: {consecutive_failures: 0}", "it must be at least 1"),
+        ("breaker: {fallback: {static: {}, upstream: a}}", "it must be one of static and upstream"),
+        ("tymeout: 5s", "did you mean `timeout`?"),
+    ];
+    for (added, fix) in rows {
+        let found = said(&filled(&[("UPSTREAMS", &format!("x: {{url: http://x.example, {added}}}"))]));
+        assert!(found.iter().any(|one| one.fix() == fix), "{added}: {found:#?}");
+    }
 }
 
 #[test]
@@ -210,8 +224,11 @@ fn a_pipeline_learns_by_the_exit_code_what_was_found() {
     let json: Json = serde_json::from_str(&said).unwrap();
     assert_eq!(json.pointer("/runs/0/results/0/ruleId"), Some(&"W202".into()));
     let (_, said, _) = run(folder.path(), &["error.yaml", "--format", "github"]);
+    let why = Code::UnknownKey.why();
     assert_eq!(
         said,
-        "::error file=error.yaml,line=5,col=1,title=E002 unknown-key::unknown key `lisen`: did you mean `listen`?\n"
+        format!(
+            "::error file=error.yaml,line=5,col=1,title=E002 unknown-key::unknown key `lisen`: did you mean `listen`?%0A{why}\n"
+        )
     );
 }
