@@ -56,6 +56,7 @@ pub enum Code {
     GenerousLimit,
     OtherCredential,
     LongWait,
+    UnusedTier,
     SharedAnswers,
     IdleCache,
     StoredDespite,
@@ -69,7 +70,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 37] = [
+pub const TABLE: [Row; 38] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -204,6 +205,12 @@ pub const TABLE: [Row; 37] = [
         "W311",
         "long-wait",
         "To Envoy, a request without a body that waits in line is still arriving, and it has so long and no longer for that.",
+    ),
+    (
+        Code::UnusedTier,
+        "W312",
+        "unused-tier",
+        "Without an `identity`, every caller is anonymous: what is said of other tiers is said of nobody.",
     ),
     (
         Code::SharedAnswers,

@@ -1,4 +1,4 @@
-//! What is never reached: routes behind others, upstreams and permissions that nothing names.
+//! What is never reached: routes behind others, upstreams, permissions and tiers that nothing leads to.
 
 use crate::code::Code;
 use crate::diagnostic::Mistakes;
@@ -18,6 +18,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     }
     unused_upstreams(policy, found);
     unused_permissions(policy, found);
+    unused_tiers(policy, found);
 }
 
 /// Whether one route can take another's requests: what is composed answers clients, and leaves the proxy's own calls alone.
@@ -68,6 +69,17 @@ fn unused_upstreams(policy: &Policy, found: &mut Mistakes) {
     for upstream in policy.upstreams.iter().filter(|upstream| !named(&upstream.name.value)) {
         let wrong = format!("no route leads to `{}`", upstream.name.value);
         found.add_as(Code::UnusedUpstream, &upstream.name.span, wrong, "add a route to it, or take it out");
+    }
+}
+
+/// Who has a tier is said by a token, a key or a certificate.
+fn unused_tiers(policy: &Policy, found: &mut Mistakes) {
+    if policy.identity.is_some() {
+        return;
+    }
+    for (name, _) in policy.tiers.iter().filter(|(name, _)| name.value != auth::config::ANONYMOUS) {
+        let wrong = format!("no caller can have the tier `{}`", name.value);
+        found.add_as(Code::UnusedTier, &name.span, wrong, "say how callers are known (`identity`), or take it out");
     }
 }
 

@@ -152,6 +152,14 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "idle",
             "no route demands `idle`",
         ),
+        (
+            Code::UnusedTier,
+            "version: 1\nupstreams: {a: {url: http://127.0.0.1:1, internal: true}}\nroutes: [{match: GET /a, upstream: a}]\n\
+             tiers: {anonymous: {per_second: 5}, gold: {per_second: 50}}\n"
+                .to_owned(),
+            "gold",
+            "no caller can have the tier `gold`",
+        ),
         route(
             Code::SharedAnswers,
             "- {match: GET /b, upstream: a, cache: {ttl: 1m, shared: true}}",
