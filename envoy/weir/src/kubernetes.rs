@@ -49,8 +49,9 @@ impl Place {
 pub fn duration(length: Duration) -> String {
     let whole = length.as_millis();
     let parts = [(whole / 3_600_000, "h"), (whole / 60_000 % 60, "m"), (whole / 1000 % 60, "s"), (whole % 1000, "ms")];
-    let parts: String = parts.iter().filter(|part| part.0 > 0).map(|(count, unit)| format!("{count}{unit}")).collect();
-    if parts.is_empty() { "0s".to_owned() } else { parts }
+    let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, unit)| format!("{count}{unit}"));
+    let parts: Vec<_> = parts.collect();
+    if parts.is_empty() { "0s".to_owned() } else { parts.concat() }
 }
 
 /// All objects as one.

@@ -139,6 +139,65 @@ fn changes_of_configuration_and_code_under_load_lose_no_request() {
 }
 
 #[test]
+fn another_listener_takes_over_under_load() {
+    let origin = Origin::start();
+    origin.answer(None, Reply::status(200).body("x"));
+    origin.answer(Some("/held"), Reply::status(200).body("held").held());
+    let policy = |idle: &str| {
+        format!(
+            "version: 1\nlisten: 127.0.0.1:0\nclients: {{idle_timeout: {idle}}}\n\
+             upstreams: {{up: {{url: 'http://{}', internal: true, timeout: 2m}}}}\n\
+             routes: [{{match: /*, upstream: up}}]\n",
+            origin.address()
+        )
+    };
+    let filters = only(&["correlation"]);
+    let gateway = Gateway::start(&policy("5m"), filters.path());
+    let mut slow = Client::connect(gateway.address()).unwrap();
+    slow.send(&Request::get("/held"));
+    assert_eq!(origin.wait_for(1, Duration::from_secs(20)), 1);
+    let before = fs::read(gateway.folder().join("listeners.json")).unwrap();
+    let mut stream = Command::new("nghttp");
+    stream.arg(format!("http://{}/held", gateway.address())).stdin(Stdio::null());
+    let stream = stream.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("nghttp, of nghttp2-client");
+    assert_eq!(origin.wait_for(2, Duration::from_secs(20)), 2);
+    let enough = AtomicBool::new(false);
+    // h2load takes it for an error to be asked to connect anew.
+    let ask = || {
+        let (mut open, mut answers, mut connections) = (None, 0, 0);
+        while !enough.load(Relaxed) {
+            let mut client = open.take().unwrap_or_else(|| {
+                connections += 1;
+                Client::connect(gateway.address()).unwrap()
+            });
+            let answer = client.call(&Request::get("/x")).unwrap_or_else(|lost| panic!("{lost}\n{}", gateway.log()));
+            assert_eq!(answer.status, 200);
+            answers += 1;
+            open = (answer.text("connection").as_deref() != Some("close")).then_some(client);
+        }
+        (answers, connections)
+    };
+    thread::scope(|scope| {
+        let clients: Vec<_> = (0..8).map(|_| scope.spawn(ask)).collect();
+        for idle in ["6m", "7m"] {
+            gateway.apply(&policy(idle), &[]).serves();
+        }
+        thread::sleep(Duration::from_secs(1));
+        enough.store(true, Relaxed);
+        let all: Vec<(u32, u32)> = clients.into_iter().map(|client| client.join().unwrap()).collect();
+        assert!(
+            all.iter().all(|(answers, _)| *answers > 20) && all.iter().any(|(_, connections)| *connections > 1),
+            "{all:?}"
+        );
+    });
+    assert_ne!(fs::read(gateway.folder().join("listeners.json")).unwrap(), before);
+    origin.release(None);
+    assert_eq!(slow.receive().unwrap().body, b"held", "what is under way ends as it would have");
+    assert_eq!(stream.wait_with_output().unwrap().stdout, b"held");
+    assert_eq!(gateway.get("/x").status, 200);
+}
+
+#[test]
 fn what_filters_remember_is_kept_where_its_meaning_is() {
     let origin = Origin::start();
     origin.answer(None, Reply::status(200).header("cache-control", "max-age=600").body("x"));
