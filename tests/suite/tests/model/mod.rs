@@ -108,10 +108,10 @@ impl Question {
 }
 
 impl Redis {
-    /// Runs the script on the words of a command, at this microsecond.
+    /// Runs the script on how many keys there are, the keys, and its arguments, at this microsecond.
     pub(crate) fn run(&mut self, words: &[String], micros: u64) -> Reply {
-        let buckets = words[2].parse::<usize>().unwrap() - 2;
-        let arguments = &words[3 + buckets + 2..];
+        let keys = words[0].parse::<usize>().unwrap();
+        let (buckets, arguments) = (keys - 2, &words[1 + keys..]);
         let said = format!("1 {}", arguments[2]);
         let grant = if buckets == 1 { self.grant(&arguments[3..], micros) } else { String::new() };
         Reply::Bytes((said + &grant).into_bytes())
