@@ -15,11 +15,13 @@
 //! intervals). To hold for *every* stretch of time, Redis keeps a reserve of `rate × term` back from the burst: of what is
 //! spent in a stretch `t`, all was leased in `term + t`, so it is at most `burst − rate × term + rate × (term + t)`.
 //! **Over-admission: 0.** Slow limits have no reserve: their tokens are spent when the answer comes, a `budget` later at most, so
-//! one stretch of time may hold `rate × budget` more than the limit, which the next has less; from the beginning on, never.
+//! one stretch of time may hold `rate × budget` more than the limit, which the next has less; from the beginning on, never. The same is
+//! true of a fast limit for the part of a `budget` that is longer than its term: what a request waits for is spent when it comes.
 //!
 //! Windows ([`crate::window`]) are counted in Redis as they are here. What Redis has counted is spent when its answer comes, which
-//! may take a `budget`, so a sliding window counts for as much longer, up to a sixteenth of its length. Where it is a fixed one, so
-//! late a request may pass behind the moment at which the next window begins.
+//! may take a `budget`, so a sliding window counts for as much longer, up to a sixteenth of its length. What a fixed one has counted is
+//! spent before it ends or not at all: Redis says how long that is, and it is counted from when Redis was asked. Whose answer is late
+//! is asked for once more, in the next window.
 //!
 //! **Under-use**, the price: of the burst, the reserve (a tenth; up to a quarter where the window is shorter than ten
 //! intervals); slow limits have none. Of the rate, what lapses: at most one block for each time that a proxy's demand ends,

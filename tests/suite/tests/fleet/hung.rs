@@ -152,7 +152,7 @@ fn what_one_worker_has_waited_for_no_other_waits_for_again() {
 #[test]
 fn an_answer_within_the_budget_is_waited_for_and_none_that_leads_to_another_question_prolongs_it() {
     let seed = "0".repeat(32);
-    let one = format!("1 {seed} 1 0 0 999 1000 0");
+    let one = format!("1 {seed} 1 0 0 999 1000 0 0");
     let good = format!("${}\r\n{one}\r\n", one.len());
     let (all, each) = (shared(r#"{"rate": "1000/h"}"#), keyed(r#"{"rate": "1000/h"}"#));
     for (rules, reply, status) in [
