@@ -9,6 +9,12 @@
 //! requests ask Redis each, those of a worker together (one question at a time, up to [`crate::desk::BATCH`] buckets in it), and
 //! what nobody waits for any more goes back at once. A refusal is remembered until it ends: floods cost no questions.
 //!
+//! **Who asks.** Each worker asks for what its own requests need, one question at a time for all of them. Workers cannot wake each other:
+//! asked through another one, a question would wait for that one's next tick and its answer for the own one, and both be lost where it
+//! dies. What any of them has leased ahead, all of a proxy's workers spend, and one of them asks for more of it, not each; so it is with
+//! a line. The proxy's leader, who holds a lease of a second in shared data, asks where nobody needs anything, so that proxies are
+//! counted, and alone while Redis is away.
+//!
 //! **Never exceeded.** A token leaves Redis before it is spent, by a script that Redis runs as one step; so from any beginning
 //! on, `burst + rate × time` bounds what all proxies let pass together, whatever is lost on the way: lost tokens are not spent.
 //! What is leased ahead may be spent up to a *term* later than it was leased (a tenth of the window, from one to four
