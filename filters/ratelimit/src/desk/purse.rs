@@ -21,12 +21,6 @@ pub(super) struct Purse {
     pub(super) is_held: bool,
 }
 
-impl Purse {
-    fn is_of(&self, bucket: &Bucket<'_>) -> bool {
-        self.want.print == bucket.print && self.want.slot == bucket.slot
-    }
-}
-
 impl<T> Desk<T> {
     /// Puts back what a request has taken that does not pass after all, and that was good `until` then: into what the proxy holds, or
     /// into Redis. What has lapsed meanwhile, or cannot be put back, is lost.
@@ -62,13 +56,14 @@ impl<T> Desk<T> {
 
     /// What may still be spent of an answer.
     pub(super) fn purse<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>) -> Option<&mut Purse> {
-        self.purses.iter_mut().find(|purse| purse.is_of(bucket) && purse.ends_at > store.now())
+        let is_it = |purse: &&mut Purse| purse.want.print == bucket.print && purse.want.slot == bucket.slot;
+        self.purses.iter_mut().find(|purse| is_it(purse) && purse.ends_at > store.now())
     }
 
     /// Keeps what an answer brought of a bucket for a request that waits again, for the tokens of others that it lacks. Without
     /// that, two buckets would be asked by turns, and what one gives handed back while the other is asked.
-    pub fn hold(&mut self, bucket: &Bucket<'_>) {
-        for purse in self.purses.iter_mut().filter(|purse| purse.is_of(bucket)) {
+    pub fn hold<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>) {
+        if let Some(purse) = self.purse(store, bucket) {
             purse.is_held = true;
         }
     }

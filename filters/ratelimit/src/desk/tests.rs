@@ -167,7 +167,7 @@ fn what_a_request_has_is_kept_while_it_waits_for_the_rest() {
     desk.sent(5, NOW);
     desk.receive(&mut shared, Ok(reply("1 0 0 9 0 0"))).0.unwrap();
     assert!(matches!(desk.look(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))));
-    desk.hold(&bucket);
+    desk.hold(&mut shared, &bucket);
     desk.close(&mut shared, NOW);
     assert_eq!(desk.question(&fleet(), &Contact::new([1; 16]), "p", false), None, "nothing goes back");
     assert!(matches!(desk.look(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))));
