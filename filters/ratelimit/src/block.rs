@@ -195,12 +195,14 @@ impl Blocks {
         }
         block.fresh = u64::from(grant.granted.saturating_sub(spent));
         block.notice = micros(grant.due);
-        (block.fresh_from, block.fresh_until) = if grant.due.is_zero() {
-            (Instant::EPOCH, asked_at.min(now) + term)
+        let asked_at = asked_at.min(now);
+        let (from, until) = if grant.due.is_zero() {
+            (Instant::EPOCH, asked_at + term)
         } else {
             // From when the answer came: no sooner than Redis counts.
             (now + grant.due, now + grant.due + term)
         };
+        (block.fresh_from, block.fresh_until) = (from, grant.good(until, asked_at));
         block.spent = u64::from(spent);
         block.grant = u64::from(grant.granted);
         // Behind a promise there may be another one.

@@ -27,6 +27,8 @@ pub const BATCH: usize = 64;
 pub const PARKED_MAX: usize = 1024;
 /// As soon as the host can.
 const AT_ONCE: Duration = Duration::from_millis(1);
+/// When what is counted in no fixed window ends to be good.
+const NEVER: Instant = Instant::from_nanos(u64::MAX);
 /// How often a value is swapped in before giving up.
 const ATTEMPTS: u32 = 16;
 
@@ -113,7 +115,7 @@ impl<T> Desk<T> {
     /// # Errors
     /// [`Undecided`] where the store fails or is contended; then nothing was taken.
     pub fn take<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>) -> Result<Take, Undecided> {
-        if let Some(purse) = self.purse(bucket).filter(|purse| purse.tokens >= bucket.cost) {
+        if let Some(purse) = self.purse(store, bucket).filter(|purse| purse.tokens >= bucket.cost) {
             purse.tokens -= bucket.cost;
             return Ok(Take::Taken(purse.known, None));
         }
@@ -165,7 +167,7 @@ impl<T> Desk<T> {
     /// # Errors
     /// [`Undecided`] where the store fails.
     pub fn look<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>) -> Result<Take, Undecided> {
-        if let Some(purse) = self.purse(bucket).filter(|purse| purse.tokens >= bucket.cost) {
+        if let Some(purse) = self.purse(store, bucket).filter(|purse| purse.tokens >= bucket.cost) {
             return Ok(Take::Taken(purse.known, None));
         }
         let (bytes, _) = store.read(&bucket.slot)?;
@@ -302,15 +304,19 @@ impl<T> Desk<T> {
                 notice: Duration::ZERO,
                 until: asked_at + terms.term,
             };
-            let same = |purse: &&mut Purse| purse.want.print == *print && purse.want.slot == *slot;
+            let now = store.now();
+            let ends_at = grant.good(NEVER, asked_at.min(now));
+            let same =
+                |purse: &&mut Purse| purse.want.print == *print && purse.want.slot == *slot && purse.ends_at > now;
             if let Some(purse) = self.purses.iter_mut().find(same) {
+                purse.ends_at = purse.ends_at.min(ends_at);
                 // Those that came first were held for longer, so less of all comes back.
                 purse.tokens = purse.tokens.saturating_add(kept);
                 purse.known = Known { until: purse.known.until, ..known };
                 return;
             }
             let want = Want { need: 0, ahead: 0, back: 0, ..want.clone() };
-            self.purses.push(Purse { want, tokens: kept, known, is_held: false });
+            self.purses.push(Purse { want, tokens: kept, known, ends_at, is_held: false });
         }
     }
 

@@ -9,17 +9,25 @@
 //! requests ask Redis each, those of a worker together (one question at a time, up to [`crate::desk::BATCH`] buckets in it), and
 //! what nobody waits for any more goes back at once. A refusal is remembered until it ends: floods cost no questions.
 //!
+//! **Who asks.** Each worker asks for what its own requests need, one question at a time for all of them. Workers cannot wake each other:
+//! asked through another one, a question would wait for that one's next tick and its answer for the own one, and both be lost where it
+//! dies. What any of them has leased ahead, all of a proxy's workers spend, and one of them asks for more of it, not each; so it is with
+//! a line. The proxy's leader, who holds a lease of a second in shared data, asks where nobody needs anything, so that proxies are
+//! counted, and alone while Redis is away.
+//!
 //! **Never exceeded.** A token leaves Redis before it is spent, by a script that Redis runs as one step; so from any beginning
 //! on, `burst + rate × time` bounds what all proxies let pass together, whatever is lost on the way: lost tokens are not spent.
 //! What is leased ahead may be spent up to a *term* later than it was leased (a tenth of the window, from one to four
 //! intervals). To hold for *every* stretch of time, Redis keeps a reserve of `rate × term` back from the burst: of what is
 //! spent in a stretch `t`, all was leased in `term + t`, so it is at most `burst − rate × term + rate × (term + t)`.
 //! **Over-admission: 0.** Slow limits have no reserve: their tokens are spent when the answer comes, a `budget` later at most, so
-//! one stretch of time may hold `rate × budget` more than the limit, which the next has less; from the beginning on, never.
+//! one stretch of time may hold `rate × budget` more than the limit, which the next has less; from the beginning on, never. The same is
+//! true of a fast limit for the part of a `budget` that is longer than its term: what a request waits for is spent when it comes.
 //!
 //! Windows ([`crate::window`]) are counted in Redis as they are here. What Redis has counted is spent when its answer comes, which
-//! may take a `budget`, so a sliding window counts for as much longer, up to a sixteenth of its length. Where it is a fixed one, so
-//! late a request may pass behind the moment at which the next window begins.
+//! may take a `budget`, so a sliding window counts for as much longer, up to a sixteenth of its length. What a fixed one has counted is
+//! spent before it ends or not at all: Redis says how long that is, and it is counted from when Redis was asked. Whose answer is late
+//! is asked for once more, in the next window.
 //!
 //! **Under-use**, the price: of the burst, the reserve (a tenth; up to a quarter where the window is shorter than ten
 //! intervals); slow limits have none. Of the rate, what lapses: at most one block for each time that a proxy's demand ends,

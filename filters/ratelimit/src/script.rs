@@ -17,8 +17,8 @@
 
 use std::time::Duration;
 
-use policy::Fingerprint;
 use policy::state::{Fault, Reply, Script};
+use policy::{Fingerprint, Instant};
 
 use crate::fleet::{Kept, Terms};
 
@@ -31,7 +31,8 @@ pub const PROXY_LIFETIME: Duration = Duration::from_secs(5);
 /// come back or that a window is long, and its burst or how many it takes.
 ///
 /// Answers with one text of words: proxies, seed; then for each bucket the tokens given, the microseconds until they are there, the
-/// microseconds until as many more as were of use would be, whole tokens left, the microseconds until the tightest bucket is full, and which that is.
+/// microseconds until as many more as were of use would be, whole tokens left, the microseconds until the tightest bucket is full, which that is, and
+/// the microseconds until the first of its fixed windows ends that they are counted in, or 0 where it has none.
 pub static SCRIPT: Script = Script::new(
     "\
 local t=redis.call('TIME')
@@ -71,6 +72,7 @@ function l.take(n) l.debt=math.ceil(l.debt+n*length) return say(now+l.debt) end
 else
 local counts,spent,gone={},0,back
 local function ends(at) if l.kind==1 then return at+length end return at+length-at%length end
+l.ends=ends
 local whence,last=ends(now-held),ends(now+patience)
 for u,c in string.gmatch(kept,'(%d+):(%d+)') do
 u,c=math.min(tonumber(u),last),tonumber(c)
@@ -106,17 +108,21 @@ end
 fit=math.max(fit,0)
 fit=fit-fit%least
 if fit>0 or want<least or due>patience then due=0 else fit=least end
-local wait,left,longest,tight=0,nil,0,1
+local wait,left,longest,tight,ends=0,nil,0,1,0
 for i,l in ipairs(limits) do
 local kept=l.take(fit)
 longest=math.max(longest,l.debt)
+if l.kind==2 then
+local e=l.ends(now+due)-now
+if ends==0 or e<ends then ends=e end
+end
 local rest,short=math.max(l.fits(),0),l.short()
 if not left or short>wait or (wait<=0 and rest<left) then left=rest tight=i end
 wait=math.max(wait,short)
 if fit>0 or back>0 then call('HSET',key,l.name,kept) end
 end
 if fit>0 or back>0 then call('PEXPIRE',key,say(math.ceil(longest/1000)+1)) end
-for _,x in ipairs({fit,due,wait,left,limits[tight].debt,tight-1}) do r[#r+1]=say(x) end
+for _,x in ipairs({fit,due,wait,left,limits[tight].debt,tight-1,ends}) do r[#r+1]=say(x) end
 end
 return table.concat(r,' ')",
 );
@@ -159,6 +165,16 @@ pub struct Grant {
     pub full_in: Duration,
     /// Which of the limits that is.
     pub tight: u8,
+    /// Until the first of the fixed windows ends that they are counted in; zero where there is none.
+    pub ends_in: Duration,
+}
+
+impl Grant {
+    /// Until when the tokens are good that were asked for at `asked_at`, and otherwise would be `until` then. Their window ends no sooner
+    /// than it would had Redis been asked at once, so none is spent in the next.
+    pub fn good(&self, until: Instant, asked_at: Instant) -> Instant {
+        if self.ends_in.is_zero() { until } else { until.min(asked_at + self.ends_in) }
+    }
 }
 
 /// What Redis says to one question.
@@ -234,7 +250,7 @@ impl Answer {
         while let Some(word) = words.next() {
             let granted = whole(word)?;
             let mut next = || whole(words.next()?);
-            let (due, wait, left, full_in, tight) = (next()?, next()?, next()?, next()?, next()?);
+            let (due, wait, left, full_in, tight, ends) = (next()?, next()?, next()?, next()?, next()?, next()?);
             grants.push(Grant {
                 granted: u32::try_from(granted).ok()?,
                 due: Duration::from_micros(due),
@@ -242,6 +258,7 @@ impl Answer {
                 left: u32::try_from(left).unwrap_or(u32::MAX >> 1),
                 full_in: Duration::from_micros(full_in),
                 tight: u8::try_from(tight).ok()?,
+                ends_in: Duration::from_micros(ends),
             });
         }
         Some(Self { proxies, seed, grants })

@@ -114,6 +114,43 @@ fn what_another_upstream_says_of_its_limits_is_not_about_the_one_that_it_stands_
 }
 
 #[test]
+fn what_another_upstream_answers_costs_the_one_that_it_stands_in_for_nothing() {
+    for when_empty in ["", r#", "when_empty": {"queue": {"max_wait": "1s"}}"#] {
+        let quota = format!(
+            r#"{{"rules": [{{"name": "a", "key": ["upstream"], "upstream": "a", "match": {{"prefix": "/a"}},
+                "limit": {{"rate": "3/h"{when_empty}}}}}, {{"name": "users", "key": ["user"], "limit": {{"rate": "9/h"}}}}]}}"#
+        );
+        check_chain(
+            &[
+                ("ratelimit", &quota),
+                (
+                    "breaker",
+                    r#"{"breakers": {"a": {"consecutive_failures": 1, "open_for": "60s", "fallback": {"upstream": "b"}}},
+                        "routes": [{"match": {"prefix": "/a"}, "upstream": "a"}]}"#,
+                ),
+            ],
+            r"
+            # Who says that it stands in for another does not: what it was asked is paid for.
+            origin 200 x-weir-fallback=upstream
+            GET /a -> 200 x-weir-fallback=upstream
+            origin 500
+            GET /a -> 500
+            metric api_gateway_rate_limit_tokens{provider=a} 1
+            origin 200
+            4 times GET /a -> 200 x-weir-fallback=upstream
+            origin 502
+            GET /a -> 502 x-weir-fallback=upstream
+            saw 7
+            metric api_gateway_rate_limit_tokens{provider=a} 1
+            # The caller has been answered, which costs it what an answer does.
+            2 times GET / x-weir-fallback=upstream -> 502
+            GET / -> 429 body.error.code=RATE_LIMITED
+            ",
+        );
+    }
+}
+
+#[test]
 fn a_client_cannot_choose_the_fallback() {
     check(
         "breaker",

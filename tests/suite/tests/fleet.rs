@@ -298,15 +298,14 @@ fn redis_runs_the_arithmetic_that_the_simulation_does() {
             let (least, want, back) = (1 + roll(2), 1 + roll(6), if roll(4) == 0 { roll(3) } else { 0 });
             let (held, reserve) = (roll(2_000_000), roll(2) * refill / 10_000);
             let patience = roll(2) * roll(3 * refill / 1000);
-            let mut words: Vec<String> =
-                ["EVAL", &script, "3", "fleet", "seed", &key, "p", "5000000"].map(Into::into).into();
+            let mut words: Vec<String> = ["3", "fleet", "seed", &key, "p", "5000000"].map(Into::into).into();
             words.push("0".repeat(32));
             words.extend([least, want, back, held, reserve, patience, 1].map(|number| number.to_string()));
             words.push("second".into());
             words.extend([kind, length, most].map(|number| number.to_string()));
             let expected = model.run(&words, now);
             words.push(now.to_string());
-            let words: Vec<_> = words.iter().map(String::as_str).collect();
+            let words: Vec<_> = ["EVAL", &script].into_iter().chain(words.iter().map(String::as_str)).collect();
             let Value::Bytes(said) = redis.call(&words).unwrap() else { panic!("no text") };
             assert_eq!(Reply::Bytes(said), expected, "{words:?}");
         }

@@ -51,6 +51,21 @@ fn tokens_are_spent_once_and_lapse() {
 }
 
 #[test]
+fn what_a_fixed_window_has_counted_lapses_with_it() {
+    for (due, is_before) in [(0, true), (30, true), (50, false)] {
+        let due = Duration::from_millis(due);
+        let grant = Grant { granted: 9, due, ends_in: Duration::from_millis(50), ..Grant::default() };
+        let mut blocks = Blocks::read(&[], at(10));
+        blocks.receive(print(1), &grant, 0, at(0), TERM);
+        let mut is_good = |millis| {
+            blocks.now = at(millis);
+            matches!(blocks.try_take(print(1), 1, None), Take::Taken(..))
+        };
+        assert_eq!((is_good(49), is_good(50), is_good(70)), (is_before, false, false), "{due:?}");
+    }
+}
+
+#[test]
 fn an_older_part_is_spent_first_and_lapses_for_itself() {
     check("0 grant 3\n 150 grant 3\n 160 take 5 taken\n 160 take 2 missing\n 160 take 1 taken");
     check("0 grant 3\n 150 grant 3\n 210 take 4 missing\n 210 take 3 taken");

@@ -15,6 +15,8 @@ pub(super) struct Purse {
     pub(super) want: Want,
     pub(super) tokens: u32,
     pub(super) known: Known,
+    /// When a window ends that they are counted in: in the next they are not spent.
+    pub(super) ends_at: Instant,
     /// A request waits again, for others, and will come back for these.
     pub(super) is_held: bool,
 }
@@ -23,7 +25,7 @@ impl<T> Desk<T> {
     /// Puts back what a request has taken that does not pass after all, and that was good `until` then: into what the proxy holds, or
     /// into Redis. What has lapsed meanwhile, or cannot be put back, is lost.
     pub fn give_back<S: Store>(&mut self, store: &mut S, fleet: &Fleet, bucket: &Bucket<'_>, until: Instant) {
-        if let Some(purse) = self.purse(bucket).filter(|purse| purse.known.until <= until) {
+        if let Some(purse) = self.purse(store, bucket).filter(|purse| purse.known.until <= until) {
             purse.tokens = purse.tokens.saturating_add(bucket.cost);
             return;
         }
@@ -52,14 +54,16 @@ impl<T> Desk<T> {
         self.add(Want { back, held, ..want });
     }
 
-    pub(super) fn purse(&mut self, bucket: &Bucket<'_>) -> Option<&mut Purse> {
-        self.purses.iter_mut().find(|purse| purse.want.print == bucket.print && purse.want.slot == bucket.slot)
+    /// What may still be spent of an answer.
+    pub(super) fn purse<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>) -> Option<&mut Purse> {
+        let is_it = |purse: &&mut Purse| purse.want.print == bucket.print && purse.want.slot == bucket.slot;
+        self.purses.iter_mut().find(|purse| is_it(purse) && purse.ends_at > store.now())
     }
 
     /// Keeps what an answer brought of a bucket for a request that waits again, for the tokens of others that it lacks. Without
     /// that, two buckets would be asked by turns, and what one gives handed back while the other is asked.
-    pub fn hold(&mut self, bucket: &Bucket<'_>) {
-        if let Some(purse) = self.purse(bucket) {
+    pub fn hold<S: Store>(&mut self, store: &mut S, bucket: &Bucket<'_>) {
+        if let Some(purse) = self.purse(store, bucket) {
             purse.is_held = true;
         }
     }

@@ -52,7 +52,12 @@ fn ask(desk: &mut Desk, bucket: &Bucket<'_>, waiting: u32) -> Vec<String> {
 }
 
 fn reply(grant: &str) -> Reply {
-    Reply::Bytes(format!("1 {} {grant}", "01".repeat(16)).into())
+    ending(grant, 0)
+}
+
+/// The same of a fixed window that ends in so many microseconds.
+fn ending(grant: &str, ends_in: u32) -> Reply {
+    Reply::Bytes(format!("1 {} {grant} {ends_in}", "01".repeat(16)).into())
 }
 
 #[test]
@@ -100,6 +105,29 @@ fn what_a_refused_request_has_paid_goes_back_to_redis_where_nothing_is_leased_ah
 }
 
 #[test]
+fn what_a_fixed_window_has_counted_is_spent_in_no_other() {
+    for (ends_in, is_good) in [(20_000, false), (21_000, true), (0, true)] {
+        let (limits, mut desk, mut shared) = (limits("10/m fixed"), Desk::<()>::default(), Shared::default());
+        let bucket = bucket(&limits);
+        ask(&mut desk, &bucket, 1);
+        desk.sent(5, NOW.before(Duration::from_millis(20)));
+        let (_, released) = desk.receive(&mut shared, Ok(ending("1 0 0 8 0 0", ends_in)));
+        assert_eq!(released.len(), 1);
+        let looked = desk.look(&mut shared, &fleet(), &bucket).unwrap();
+        let said = desk.take(&mut shared, &fleet(), &bucket).unwrap();
+        for said in [looked, said] {
+            assert_eq!(matches!(said, Take::Taken(..)), is_good, "{ends_in}: {said:?}");
+        }
+        // It is asked for again, beside what is no longer good; a new answer is good for itself.
+        ask(&mut desk, &bucket, 1);
+        desk.sent(6, NOW);
+        desk.receive(&mut shared, Ok(ending("1 0 0 8 0 0", 60_000_000))).0.unwrap();
+        assert!(matches!(desk.take(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))), "{ends_in}");
+        assert_eq!(desk.take(&mut shared, &fleet(), &bucket), Ok(Take::Missing(0)), "{ends_in}");
+    }
+}
+
+#[test]
 fn what_comes_back_leaves_room_for_those_who_need_something() {
     let (limits, mut desk, mut shared) = (limits("10/h"), Desk::<()>::default(), Shared::default());
     for caller in 0..=u8::try_from(BATCH).unwrap() {
@@ -139,7 +167,7 @@ fn what_a_request_has_is_kept_while_it_waits_for_the_rest() {
     desk.sent(5, NOW);
     desk.receive(&mut shared, Ok(reply("1 0 0 9 0 0"))).0.unwrap();
     assert!(matches!(desk.look(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))));
-    desk.hold(&bucket);
+    desk.hold(&mut shared, &bucket);
     desk.close(&mut shared, NOW);
     assert_eq!(desk.question(&fleet(), &Contact::new([1; 16]), "p", false), None, "nothing goes back");
     assert!(matches!(desk.look(&mut shared, &fleet(), &bucket), Ok(Take::Taken(..))));

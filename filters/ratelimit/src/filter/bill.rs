@@ -116,7 +116,7 @@ impl Limiter {
             match take {
                 Take::Missing(ahead) => desk.want(fleet, bucket, bucket.cost, *ahead),
                 // It stays until the request comes back.
-                Take::Taken(..) | Take::Refused(_) => desk.hold(bucket),
+                Take::Taken(..) | Take::Refused(_) => desk.hold(&mut host, bucket),
             }
         }
         Err(Unsettled::Waits)
@@ -173,7 +173,7 @@ impl Limiter {
             }
             desk.want(fleet, &leased.bucket, leased.bucket.cost, 0);
             for (bucket, _) in &held {
-                desk.hold(bucket);
+                desk.hold(&mut host, bucket);
             }
             return Err(Unsettled::Waits);
         }

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::num::NonZeroU32;
 use std::rc::Rc;
 
-use policy::handover::{DETAILS_PREFIX, RATE_LIMITED, header};
+use policy::handover::{DETAILS_PREFIX, RATE_LIMITED, header, state};
 use policy::{Headers, Instant};
 use shell::headers::Map;
 
@@ -162,6 +162,13 @@ impl Stream {
     }
 }
 
+/// Whether another upstream was asked in the place of the request's own. A response may say so that has only been told to; the
+/// filter state is written by the breaker alone.
+fn is_anothers(fallback: Option<Vec<u8>>) -> bool {
+    fallback.is_some_and(|by| by == b"upstream")
+        && shell::stream::own_property(state::FALLBACK).is_ok_and(|name| name.is_some())
+}
+
 /// What the current response gives back. Whoever has made it is a call of the host's, which a success is not worth that does not
 /// say itself that it stands in for another.
 fn back(said: Option<&Headers>, of_upstream: bool) -> Back {
@@ -177,7 +184,7 @@ fn back(said: Option<&Headers>, of_upstream: bool) -> Back {
     let details = shell::stream::property(&["response", "code_details"]).ok().flatten().unwrap_or_default();
     if status == b"429" && details == RATE_LIMITED.as_bytes() {
         Back::All
-    } else if of_upstream && details.starts_with(DETAILS_PREFIX.as_bytes()) {
+    } else if of_upstream && (details.starts_with(DETAILS_PREFIX.as_bytes()) || is_anothers(first(header::FALLBACK))) {
         Back::Upstream
     } else {
         Back::Nothing

@@ -137,6 +137,53 @@ fn nobody_waits_for_redis_longer_than_the_budget_and_one_look() {
     }
 }
 
+/// Sends requests together, and says at which of so many milliseconds each was answered, and what.
+fn line_up(stage: &mut HostStage, requests: usize, millis: u64) -> Vec<(u64, u16)> {
+    let mut open: Vec<_> = (0..requests).map(|_| stage.host.open(0, host::Request::get("/"))).collect();
+    let mut said = Vec::new();
+    for millisecond in 0..=millis {
+        stage.host.poll();
+        open.retain(|stream| {
+            let response = stage.host.exchange(*stream).response;
+            said.extend(response.iter().map(|response| (millisecond, response.status())));
+            response.is_none()
+        });
+        stage.host.advance(Duration::from_millis(1));
+    }
+    assert!(open.is_empty(), "{} of {requests} still wait: {said:?}", open.len());
+    said
+}
+
+#[test]
+fn a_redis_that_hangs_holds_up_no_line() {
+    let limit = r#"{"rate": "1/s", "burst": 1, "when_empty": {"queue": {"max_wait": "10s"}}}"#;
+    for (when, expected) in [("share", 200), ("open", 200), ("closed", 503)] {
+        for answers in [false, true] {
+            let mut stage = hanging(&[shared(limit)], when, 1);
+            if answers {
+                // One has passed, and the next is there in a second; it is asked for then, and nothing comes.
+                let one = format!("1 {} 1 0 1000000 0 1000000 0 0", "0".repeat(32));
+                let stream = stage.host.open(0, host::Request::get("/"));
+                stage.host.advance(Duration::from_millis(5));
+                let call = stage.host.held()[0].call;
+                stage.host.release(call, host::Answer::status(200).body(format!("${}\r\n{one}\r\n", one.len())));
+                stage.host.advance(Duration::from_millis(5));
+                let response = stage.host.exchange(stream).response;
+                assert_eq!(response.map(|response| response.status()), Some(200), "{when}");
+            }
+            let said = line_up(&mut stage, 3, 5_000);
+            assert!(said.iter().all(|(_, status)| *status == expected), "{when}: {said:?}");
+            // The first waits for a budget after it was asked for, and one more look at the line.
+            let asked_at = if answers { 990..=1000 } else { 0..=1 };
+            let within = asked_at.start() + 100..=asked_at.end() + 110;
+            assert!(within.contains(&said[0].0), "{when}, {answers}: {said:?}");
+            // A share has a pace of its own; otherwise nobody waits for Redis again.
+            let pace = if when == "share" { 1_000..=1_110 } else { 0..=0 };
+            assert!(said.windows(2).all(|two| pace.contains(&(two[1].0 - two[0].0))), "{when}, {answers}: {said:?}");
+        }
+    }
+}
+
 #[test]
 fn what_one_worker_has_waited_for_no_other_waits_for_again() {
     for pause in [0, 1, 2, 5, 20, 50, 99] {
@@ -152,7 +199,7 @@ fn what_one_worker_has_waited_for_no_other_waits_for_again() {
 #[test]
 fn an_answer_within_the_budget_is_waited_for_and_none_that_leads_to_another_question_prolongs_it() {
     let seed = "0".repeat(32);
-    let one = format!("1 {seed} 1 0 0 999 1000 0");
+    let one = format!("1 {seed} 1 0 0 999 1000 0 0");
     let good = format!("${}\r\n{one}\r\n", one.len());
     let (all, each) = (shared(r#"{"rate": "1000/h"}"#), keyed(r#"{"rate": "1000/h"}"#));
     for (rules, reply, status) in [

@@ -24,13 +24,15 @@ struct Question {
     most: f64,
 }
 
-/// What is given, when, and how it stands then: until as much more is there, what is left, until all is.
+/// What is given, when, and how it stands then: until as much more is there, what is left, until all is, and until the
+/// window ends in which it is counted, where that is a fixed one.
 struct Said {
     fit: f64,
     due: f64,
     short: f64,
     left: f64,
     debt: f64,
+    ends: f64,
 }
 
 impl Question {
@@ -56,7 +58,7 @@ impl Question {
         if fit > 0.0 || back > 0.0 {
             *full_at = (now + debt) as u64;
         }
-        Said { fit, due, short: short(debt), left: fits(debt), debt }
+        Said { fit, due, short: short(debt), left: fits(debt), debt, ends: 0.0 }
     }
 
     fn of_window(&self, counts: &mut Vec<[f64; 2]>, is_sliding: bool) -> Said {
@@ -99,6 +101,7 @@ impl Question {
             short: short(&counted),
             left: most - spent(&counted),
             debt: counted.last().map_or(0.0, |[until, _]| until - now),
+            ends: if is_sliding { 0.0 } else { ends(now + due) - now },
         };
         if fit > 0.0 || back > 0.0 {
             *counts = counted;
@@ -108,10 +111,10 @@ impl Question {
 }
 
 impl Redis {
-    /// Runs the script on the words of a command, at this microsecond.
+    /// Runs the script on how many keys there are, the keys, and its arguments, at this microsecond.
     pub(crate) fn run(&mut self, words: &[String], micros: u64) -> Reply {
-        let buckets = words[2].parse::<usize>().unwrap() - 2;
-        let arguments = &words[3 + buckets + 2..];
+        let keys = words[0].parse::<usize>().unwrap();
+        let (buckets, arguments) = (keys - 2, &words[1 + keys..]);
         let said = format!("1 {}", arguments[2]);
         let grant = if buckets == 1 { self.grant(&arguments[3..], micros) } else { String::new() };
         Reply::Bytes((said + &grant).into_bytes())
@@ -123,11 +126,11 @@ impl Redis {
         let [least, want, back, held, reserve, patience] = [0, 1, 2, 3, 4, 5].map(number);
         let (length, most) = (number(9) / 1000.0, number(10));
         let asked = Question { now: micros as f64, least, want, back, held, reserve, patience, length, most };
-        let Said { fit, due, short, left, debt } = match arguments[8].as_str() {
+        let Said { fit, due, short, left, debt, ends } = match arguments[8].as_str() {
             "0" => asked.of_bucket(&mut self.full_at),
             kind => asked.of_window(&mut self.counts, kind == "1"),
         };
         let (short, left) = (short.max(0.0) + 0.0, left.max(0.0) + 0.0);
-        format!(" {fit:.0} {due:.0} {short:.0} {left:.0} {debt:.0} 0")
+        format!(" {fit:.0} {due:.0} {short:.0} {left:.0} {debt:.0} 0 {ends:.0}")
     }
 }
