@@ -54,6 +54,8 @@ mod rfc9211;
 mod rfc9213;
 #[path = "cache/searches.rs"]
 mod searches;
+#[path = "cache/stale.rs"]
+mod stale;
 #[path = "cache/storage.rs"]
 mod storage;
 mod store;
