@@ -28,6 +28,8 @@ mod flight;
 mod forced;
 #[path = "cache/leader.rs"]
 mod leader;
+#[path = "cache/level.rs"]
+mod level;
 #[path = "cache/purge.rs"]
 mod purge;
 #[path = "cache/refresh.rs"]
