@@ -46,8 +46,9 @@
 //!
 //! `l2` shares what is stored with a fleet, through the Redis that `state` leads to (see [`crate::remote`]): a request whose
 //! answer this proxy has not asks there and waits `budget` (`20ms`) at most; objects of up to `object_bytes_max` (`256KiB`) stay
-//! there for `stale` (`10m`) longer than they are fresh; the fleet's purges are read every `refresh` (`500ms`). A route with
-//! `"l2": false` keeps to this proxy.
+//! there for `stale` (`10m`) longer than they are fresh; the fleet's purges are read every `refresh` (`500ms`). So a purge
+//! is in force on every proxy after that, two ticks of 100 ms (it leaves with the first), and the store's own time for two answers. A
+//! route with `"l2": false` keeps to this proxy.
 //!
 //! `flight` bounds how requests wait that miss at once (see [`crate::flight`]): for `max_wait` (`5s`), `max_waiting` (1024) on one
 //! worker. `refresh` has stale responses refreshed beside the requests that they answer, `max` (64) at a time on one worker,

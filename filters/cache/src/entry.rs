@@ -163,6 +163,11 @@ impl Facts {
         self.received_seconds().saturating_add(lifetime.saturating_sub(spent))
     }
 
+    /// Whether it was stale when it came in.
+    pub fn came_stale(&self) -> bool {
+        self.expires() <= self.received_seconds()
+    }
+
     /// When it came in, in seconds since the epoch.
     pub fn received_seconds(&self) -> u32 {
         u32::try_from(self.received.at.unix_seconds()).unwrap_or(u32::MAX)

@@ -8,7 +8,9 @@
 //!    answered from the store. Where the leader's client left, nothing is stored; where its machine died, the line has lapsed:
 //!    the first of those who waited leads the next flight, the others wait for it, [`ROUNDS_MAX`] times at most. Whoever looked
 //!    into the store just before the landing and boards after it *follows*: it leads, but looks once more before it asks;
-//! 3. or it lands with a *mark*: its answer cannot be stored, or is an error. Whoever waited goes on alone, all at once, and so
+//! 3. or its answer is stored, but was stale when it came: whoever waited goes on alone, and where a stale answer was to be
+//!    replaced so, it is marked as below. What can be fresh for nobody, nobody waits for (`Known::may_answer_others`);
+//! 4. or it lands with a *mark*: its answer cannot be stored, or is an error. Whoever waited goes on alone, all at once, and so
 //!    does whoever comes before the mark has ended. A mark keeps nobody's answer from being stored: it only says that to wait
 //!    is of no use.
 //!

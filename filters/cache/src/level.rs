@@ -91,6 +91,11 @@ impl Backlog {
         bytes
     }
 
+    /// Whether there are orders in what [`Backlog::to_bytes`] wrote.
+    pub const fn has_orders(bytes: &[u8]) -> bool {
+        bytes.len() > 8
+    }
+
     /// Adds an order.
     pub fn push(&mut self, order: &[u8]) {
         if self.orders.len() >= ORDERS_MAX {
@@ -180,6 +185,7 @@ mod tests {
         let told = backlog.end();
         backlog.push(b"tag=c");
         assert_eq!(Backlog::from_bytes(&backlog.to_bytes()), backlog);
+        assert!(Backlog::has_orders(&backlog.to_bytes()));
         backlog.settle(told);
         assert_eq!(backlog.orders, [b"tag=c"]);
         backlog.settle(told);
@@ -190,6 +196,7 @@ mod tests {
         assert_eq!(backlog.orders, [b"everything"]);
         backlog.settle(backlog.end());
         assert!(backlog.orders.is_empty());
+        assert!(!Backlog::has_orders(&backlog.to_bytes()) && !Backlog::has_orders(b""));
         assert_eq!(Backlog::from_bytes(b"").orders.len(), 0);
     }
 

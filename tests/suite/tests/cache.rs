@@ -28,6 +28,8 @@ mod flight;
 mod forced;
 #[path = "cache/leader.rs"]
 mod leader;
+#[path = "cache/level.rs"]
+mod level;
 #[path = "cache/purge.rs"]
 mod purge;
 #[path = "cache/refresh.rs"]
@@ -54,6 +56,8 @@ mod rfc9211;
 mod rfc9213;
 #[path = "cache/searches.rs"]
 mod searches;
+#[path = "cache/stale.rs"]
+mod stale;
 #[path = "cache/storage.rs"]
 mod storage;
 mod store;

@@ -87,17 +87,20 @@ impl Filter {
                 reason
             }
         };
-        let is_alone = claim.is_some() || inquiry.is_refresh() || waited.is_some_and(|waited| waited.is_enough());
+        let is_alone = claim.is_some() || inquiry.is_refresh() || waited.is_some_and(|waited| waited.is_enough(&known));
         if !is_alone && why.is_collapsible() && known.may_answer_others() && flight::is_common(&inquiry, route) {
             match plugin.board.board(id, now) {
                 Boarded::Leads(taken) => claim = Some(taken),
                 Boarded::Follows(taken) => {
                     return self.decide(plugin, Asking { inquiry, claim: Some(taken), fetched, waited });
                 }
-                Boarded::Waits => match self.wait(plugin, inquiry, (id, why), waited, now) {
-                    None => return Action::Pause,
-                    Some(given_back) => inquiry = given_back,
-                },
+                Boarded::Waits => {
+                    let waited = waited.unwrap_or(Waited::begin(now, seen.ticket, why));
+                    match self.wait(plugin, inquiry, id, waited, now) {
+                        None => return Action::Pause,
+                        Some(given_back) => inquiry = given_back,
+                    }
+                }
                 Boarded::Alone => {}
             }
         }

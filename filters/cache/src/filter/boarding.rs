@@ -16,6 +16,7 @@ use shell::shared::{self, Change, Failure};
 use shell::stream;
 
 use super::asking::Asking;
+use super::store::Known;
 use super::{Filter, Phase, Plugin, report};
 use crate::arena::Arena;
 use crate::flight::{self, Boarding, Id, LEASE, RENEWED_EVERY, ROUNDS_MAX, Report, Standing};
@@ -83,6 +84,8 @@ pub(super) struct Berth {
 pub(super) struct Waited {
     since: Instant,
     rounds: u8,
+    /// The next ticket of what it asks for, when it began.
+    ticket: u64,
     /// Why it would have been forwarded.
     pub(super) why: Forward,
 }
@@ -260,11 +263,10 @@ impl Filter {
         &mut self,
         plugin: &Plugin,
         inquiry: Inquiry,
-        (id, why): (Id, Forward),
-        waited: Option<Waited>,
+        id: Id,
+        waited: Waited,
         now: Instant,
     ) -> Option<Inquiry> {
-        let waited = waited.unwrap_or(Waited { since: now, rounds: 0, why });
         let berth = Berth { context: self.id, id, waited, inquiry: Cell::default(), phase: Cell::default() };
         let berth = Rc::new(berth);
         match plugin.board.park(Rc::clone(&berth), plugin.config.flight.max_waiting, now) {
@@ -335,8 +337,13 @@ impl Plugin {
 }
 
 impl Waited {
-    /// Whether it goes on alone, whatever the others do.
-    pub(super) const fn is_enough(&self) -> bool {
-        self.rounds >= ROUNDS_MAX
+    /// Begins a wait.
+    pub(super) const fn begin(since: Instant, ticket: u64, why: Forward) -> Self {
+        Self { since, rounds: 0, ticket, why }
+    }
+
+    /// Whether it goes on alone, whatever the others do: leaders enough have left it, or one has brought nothing for it.
+    pub(super) fn is_enough(&self, known: &Known) -> bool {
+        self.rounds >= ROUNDS_MAX || known.disappoints(self.ticket)
     }
 }

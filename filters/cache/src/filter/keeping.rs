@@ -13,6 +13,7 @@ use crate::config::Packing;
 use crate::flight::UNSTORED_FOR;
 use crate::invalidation::Invalidation;
 use crate::recording::Recording;
+use crate::status::Forward;
 use crate::tag::Tags;
 use crate::{key, remote};
 
@@ -71,8 +72,13 @@ impl Plugin {
         let bytes_max = self.config.object_bytes_max;
         let recording = Recording::begin(admitted, &inquiry.key, &values, labels, bytes_max, &self.ledger)?;
         let variant = key::variant(&self.seed, admitted.vary.as_bytes(), &values);
-        let (route, print, seen, claim) =
-            (inquiry.route, inquiry.print, question.seen, question.claim.take().map(Claim::unmarked));
+        let (route, print, seen, mut claim) = (inquiry.route, inquiry.print, question.seen, question.claim.take());
+        // What was stale before and has come stale again leads nobody to an answer of his own, either.
+        let is_vain =
+            question.why == Forward::Stale && admitted.facts.came_stale() && admitted.facts.terms.while_revalidate == 0;
+        if !is_vain {
+            claim = claim.map(Claim::unmarked);
+        }
         Ok(Copy { route, print, variant, seen, recording, claim })
     }
 

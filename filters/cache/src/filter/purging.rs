@@ -17,7 +17,7 @@ use shell::shared::{self, Change, Failure};
 
 use super::{Plugin, store};
 use crate::config::{Config, KeyDigest, Route};
-use crate::entry::{self, Entry};
+use crate::entry;
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
 use crate::request::{self, Inquiry};
 use crate::{remote, status};
@@ -140,8 +140,9 @@ impl Plugin {
         let (provider, data_type) = (route.upstream.as_str(), route.data_type.as_str());
         let subject = Subject { key: &inquiry.key, provider, data_type, tags };
         let standing = self.purges.ledger().standing(&subject, found.envelope.stamp);
-        if (standing == Standing::Stale || found.is_softened)
-            && let Some(mut facts) = Entry::parse(&found.bytes).map(|entry| entry.facts)
+        found.is_softened |= standing == Standing::Stale;
+        if found.is_softened
+            && let Some(mut facts) = found.facts()
         {
             purge::wither(&mut facts, now);
             entry::shorten(Rc::<Vec<u8>>::make_mut(&mut found.bytes), facts.lifetime);

@@ -105,10 +105,20 @@ impl Remote {
     pub(super) fn is_open(&self, print: [u8; 16], heard: Instant, now: Instant) -> Option<bool> {
         let value = |key: &str| shared::read(key).map(|(value, _)| value).ok();
         let is_current = heard != Instant::EPOCH && now.since(heard) <= HEARD_MAX;
-        let is_open = is_current
-            && Availability::from_bytes(&value(&self.away)?).is_open(now)
-            && !level::is_forgotten(&value(&self.forgotten)?, print);
-        if is_open { Some(!Backlog::from_bytes(&value(&self.backlog)?).orders.is_empty()) } else { None }
+        let is_open = is_current && self.is_there(now) && !level::is_forgotten(&value(&self.forgotten)?, print);
+        if is_open { Some(Backlog::has_orders(&value(&self.backlog)?)) } else { None }
+    }
+
+    /// Whether the level has answered of late, as far as anybody knows.
+    fn is_there(&self, now: Instant) -> bool {
+        shared::read(&self.away).is_ok_and(|(away, _)| Availability::from_bytes(&away).is_open(now))
+    }
+
+    /// Whether there is something to tell the fleet, and somebody to tell it to.
+    fn is_owing(&self, now: Instant) -> bool {
+        let is = |key: &str, owed: fn(&[u8]) -> bool| shared::read(key).is_ok_and(|(value, _)| owed(&value));
+        (is(&self.backlog, Backlog::has_orders) || is(&self.forgotten, |prints| !prints.is_empty()))
+            && self.is_there(now)
     }
 
     /// Takes in whether the level has answered; an outage is one line in the log, and so is its end.
@@ -144,7 +154,7 @@ impl Plugin {
     pub(super) fn tick(&self, root: u32) {
         let now = shell::now();
         self.send_refreshes();
-        let due = self.tend(root, now).into_iter().chain(self.let_pass(root, now)).min();
+        let mut due = self.tend(root, now).into_iter().chain(self.let_pass(root, now)).min();
         if let (Some(remote), Some(level)) = (&self.remote, &self.config.level) {
             let looked = remote.looked.get();
             // The second level has a pace of its own, whatever else the worker is woken for.
@@ -152,6 +162,7 @@ impl Plugin {
                 remote.looked.set(now);
                 self.tend_level(remote, level, now);
             }
+            due = due.into_iter().chain([TICK.saturating_sub(now.since(remote.looked.get()))]).min();
         }
         self.board.pulse.ticked(due, shell::now());
     }
@@ -159,8 +170,10 @@ impl Plugin {
     fn tend_level(&self, remote: &Remote, level: &Level, now: Instant) {
         let due = remote.due.get();
         // A clock that stepped back makes nobody wait for its return.
-        if now >= due || due.since(now) > level.refresh {
-            remote.due.set(now + level.refresh);
+        let is_turn = now >= due || due.since(now) > level.refresh;
+        remote.due.set(if is_turn { now + level.refresh } else { due });
+        // What the fleet is to be told waits for no turn, whichever worker knows of it first.
+        if is_turn || remote.is_owing(now) {
             let length = (level.refresh * 3).max(Duration::from_secs(1));
             if lead(&remote.lease, remote.asker, length) == Ok(Role::Leader) {
                 self.follow(remote, level, Form::Digest);
@@ -262,14 +275,15 @@ impl Plugin {
         if has_more {
             return self.follow(remote, level, Form::Digest);
         }
-        let settled = shared::update(&remote.backlog, ATTEMPTS, |stored| {
+        let more_came = shared::update(&remote.backlog, ATTEMPTS, |stored| {
             let mut backlog = Backlog::from_bytes(stored);
             backlog.settle(end);
             *stored = backlog.to_bytes();
-            Change::Store(())
+            Change::Store(!backlog.orders.is_empty())
         });
-        super::report_failure("purges", settled);
         super::report_failure("purges", self.purges.hear(shell::now()));
+        let told = more_came.map(|more_came| more_came.then(|| self.follow(remote, level, Form::Digest)));
+        super::report_failure("purges", told.map(|_| ()));
     }
 
     fn take(&self, feed: &Feed, cursor: u64) -> Result<(), Failure> {
@@ -315,17 +329,14 @@ impl Plugin {
     /// Has the second level forget a URL: at once as far as this proxy is concerned, and soon for the fleet.
     pub(super) fn forget_remote(&self, print: [u8; 16]) -> Result<(), Failure> {
         let Some(remote) = &self.remote else { return Ok(()) };
-        remote.due.set(Instant::EPOCH);
         let has_room =
             shared::update(&remote.forgotten, ATTEMPTS, |stored| Change::Store(level::forget(stored, print)))?;
         if has_room { Ok(()) } else { self.purge(b"everything", &Order { scope: Scope::Everything, mode: Mode::Hard }) }
     }
 
-    /// Tells the fleet of an order, as soon as it can be reached.
+    /// Tells the fleet of an order: with the leader's next tick, or as soon as it can be reached.
     pub(super) fn spread(&self, text: &[u8]) -> Result<(), Failure> {
         let Some(remote) = &self.remote else { return Ok(()) };
-        // The leader asks at its next tick.
-        remote.due.set(Instant::EPOCH);
         shared::update(&remote.backlog, ATTEMPTS, |stored| {
             let mut backlog = Backlog::from_bytes(stored);
             backlog.push(text);
@@ -338,9 +349,7 @@ impl Plugin {
     fn fill(&self, remote: &Remote, level: &Level) {
         let now = shell::now();
         // What waits while the level is away goes there when it is back, where it still has its slot.
-        if remote.fills.borrow().is_empty()
-            || !shared::read(&remote.away).is_ok_and(|(away, _)| Availability::from_bytes(&away).is_open(now))
-        {
+        if remote.fills.borrow().is_empty() || !remote.is_there(now) {
             return;
         }
         let forgotten = shared::read(&remote.forgotten).map(|(stored, _)| stored).unwrap_or_default();

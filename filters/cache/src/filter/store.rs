@@ -10,7 +10,7 @@ use shell::shared::{self, Change, Failure, Version};
 use super::Plugin;
 use crate::arena::Arena;
 use crate::directory::{Directory, Found, Placement, Record};
-use crate::entry;
+use crate::entry::{self, Entry, Facts};
 use crate::envelope::Envelope;
 use crate::purge::Stamp;
 use crate::recent::{Mark, Recent, Whole};
@@ -40,10 +40,18 @@ pub(crate) enum Known {
 
 impl Known {
     /// Whether what the upstream says of it may answer more than the request that asked: not what is to be validated before
-    /// each use (RFC 9111 §5.2.2.4).
+    /// each use (RFC 9111 §5.2.2.4), nor what is never fresh, which comes to the same.
     pub(crate) fn may_answer_others(&self) -> bool {
         let Self::Object(found) = self else { return true };
-        entry::Entry::parse(&found.bytes).is_none_or(|entry| !entry.facts.terms.needs_validation)
+        found.facts().is_none_or(|Facts { terms, lifetime, .. }| {
+            !terms.needs_validation && (found.is_softened || lifetime > 0 || terms.while_revalidate > 0)
+        })
+    }
+
+    /// Whether it has come since the set's next ticket was this, and was stale then: who waited for it did so in vain.
+    pub(crate) fn disappoints(&self, ticket: u64) -> bool {
+        let Self::Object(found) = self else { return false };
+        found.ticket >= ticket && !found.is_softened && found.facts().is_some_and(|facts| facts.came_stale())
     }
 }
 
@@ -59,6 +67,13 @@ pub(crate) struct Object {
     pub(crate) is_use_news: bool,
     /// Whether a purge has made it stale.
     pub(crate) is_softened: bool,
+}
+
+impl Object {
+    /// What is known of it.
+    pub(crate) fn facts(&self) -> Option<Facts> {
+        Entry::parse(&self.bytes).map(|entry| entry.facts)
+    }
 }
 
 /// Looks for a response, and says the next ticket; `variant` is asked what the request comes to under a list of field names.

@@ -119,6 +119,29 @@ fn a_soft_purge_makes_stale_and_leaves_what_a_client_takes_stale() {
 }
 
 #[test]
+fn those_whose_answer_is_made_stale_on_its_way_are_one_to_the_upstream_once_more() {
+    purges(
+        r#"
+        origin 200 cache-control=max-age=60 body=x hold
+        start GET /a @1 as a
+        saw GET /a
+        start GET /a @1 as b
+        start GET /a @2 as c
+        start GET /a @2 as d
+        metric api_gateway_cache_held_total 3
+        PURGE /a x-purge-key="open sesame" x-purge="data_type=other&mode=soft" -> 200
+        release
+        finish a -> 200
+        finish b -> 200
+        finish c -> 200
+        finish d -> 200
+        saw 1
+        metric api_gateway_cache_waits_total{outcome=collapsed} 2
+    "#,
+    );
+}
+
+#[test]
 fn what_a_purge_has_made_stale_is_confirmed_and_keeps_its_hidden_tags() {
     purges(
         r#"

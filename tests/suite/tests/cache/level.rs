@@ -1,0 +1,158 @@
+//! The second level on a clock of the test's: how soon a purge leaves for the fleet, and how long a request waits.
+
+use std::time::Duration;
+
+use host::{Answer, Arrival, StreamId};
+use proxy::Reply;
+use suite::stage::Stage;
+use suite::{HostStage, Scenario};
+
+use crate::purge::KEY;
+use crate::store::PASSWORD;
+
+/// How often every worker looks for what is to be done beside the requests.
+const TICK: Duration = Duration::from_millis(100);
+/// How often the fleet's purges are read by default.
+const REFRESH: Duration = Duration::from_millis(500);
+const MILLISECOND: Duration = Duration::from_millis(1);
+/// What stands in every question for the stream of orders, and an answer without any.
+const FEED: &str = "purges";
+const NO_ORDERS: &str = "*3\r\n$3\r\n0-0\r\n$3\r\n0-0\r\n$1\r\n0\r\n";
+
+/// A proxy whose second level is as it is by default, and answers when the test has it answer; it has read the fleet's purges.
+fn stage(workers: usize) -> HostStage {
+    let config = format!(
+        r#"{{"state": {{"env": "STATE_PASSWORD", "path": "/store", "timeout": "10s"}}, "l2": {{}},
+            "routes": [{{"match": {{}}, "purge_key_sha256": "{KEY}"}}]}}"#
+    );
+    let scenario = Scenario::new(&[("cache", &config)]).environment("STATE_PASSWORD", PASSWORD).cluster("state");
+    let mut stage = scenario.workers(workers).host().expect("the host starts");
+    stage.answer(Some("/store"), Reply::status(200).held());
+    stage.host.advance(TICK);
+    says(&mut stage, FEED, NO_ORDERS);
+    stage
+}
+
+/// What the store has been asked and has not answered, of the questions with these words in them.
+fn asked(stage: &HostStage, words: &str) -> Vec<Arrival> {
+    let mut held = stage.host.held();
+    held.retain(|arrival| String::from_utf8_lossy(&arrival.body).contains(words));
+    held
+}
+
+/// Has the store answer the only question with these words.
+fn says(stage: &mut HostStage, words: &str, reply: &str) {
+    let asked = asked(stage, words);
+    assert_eq!(asked.len(), 1, "{words}: {:?}", stage.host.held());
+    stage.host.release(asked[0].call, Answer::status(200).body(reply));
+}
+
+fn purge(stage: &mut HostStage, worker: usize, order: &str) {
+    let request = host::Request::new("PURGE", "/").header("x-purge-key", "open sesame").header("x-purge", order);
+    let answer = stage.host.send(worker, request).response.expect("a purge is answered at once");
+    assert_eq!(answer.status(), 200);
+}
+
+#[test]
+fn a_purge_leaves_for_the_fleet_with_the_next_tick_whichever_worker_was_told() {
+    for worker in [0, 1, 2] {
+        for pause in [0, 1, 50, 99, 250, 400] {
+            let mut stage = stage(3);
+            stage.host.advance(Duration::from_millis(pause));
+            for arrival in asked(&stage, FEED) {
+                stage.host.release(arrival.call, Answer::status(200).body(NO_ORDERS));
+            }
+            purge(&mut stage, worker, "tag=worker");
+            stage.host.advance(TICK + MILLISECOND);
+            let sent = asked(&stage, "worker").len();
+            assert_eq!(sent, 1, "told to worker {worker}, {pause} ms after the last: {:?}", stage.host.held());
+        }
+    }
+}
+
+#[test]
+fn a_purge_while_the_fleet_is_asked_leaves_with_the_answer() {
+    for worker in [0, 1] {
+        let mut stage = stage(2);
+        stage.host.advance(REFRESH + TICK);
+        purge(&mut stage, worker, "tag=late");
+        assert_eq!(asked(&stage, "late").len(), 0);
+        says(&mut stage, FEED, NO_ORDERS);
+        assert_eq!(asked(&stage, "late").len(), 1, "told to worker {worker}: {:?}", stage.host.held());
+        says(&mut stage, "late", NO_ORDERS);
+        assert_eq!(asked(&stage, FEED).len(), 0, "it is told once");
+    }
+}
+
+#[test]
+fn what_others_purge_is_read_within_a_turn_and_a_tick() {
+    let mut stage = stage(2);
+    for turn in 0..5 {
+        stage.host.advance(REFRESH + TICK);
+        assert_eq!(asked(&stage, FEED).len(), 1, "turn {turn}");
+        says(&mut stage, FEED, NO_ORDERS);
+    }
+}
+
+#[test]
+fn an_order_that_the_store_does_not_take_is_not_pressed_upon_it() {
+    let mut stage = stage(2);
+    purge(&mut stage, 0, "tag=a");
+    let mut sent = 0;
+    for _ in 0..50 {
+        stage.host.advance(TICK);
+        for arrival in stage.host.held() {
+            sent += 1;
+            stage.host.release(arrival.call, Answer::status(503));
+        }
+    }
+    assert!((8..=14).contains(&sent), "in five seconds, {sent} times");
+}
+
+/// Whether the upstream has been asked.
+fn is_forwarded(stage: &HostStage, stream: StreamId) -> bool {
+    stage.host.arrivals().iter().any(|arrival| arrival.stream == Some(stream))
+}
+
+/// A request for which the store has just been asked, and has not answered.
+fn asking(stage: &mut HostStage) -> StreamId {
+    let stream = stage.host.open(0, host::Request::get("/a").header("x-kind", "1"));
+    stage.host.poll();
+    assert_eq!((asked(stage, "GET/").len(), is_forwarded(stage, stream)), (1, false));
+    stream
+}
+
+/// By default that is 20 ms, to the millisecond: the host ends the question, no tick.
+#[test]
+fn nobody_waits_for_the_second_level_longer_than_the_budget() {
+    let mut stage = stage(1);
+    let stream = asking(&mut stage);
+    stage.host.advance(Duration::from_millis(19));
+    assert!(!is_forwarded(&stage, stream), "before the budget has passed");
+    stage.host.advance(MILLISECOND);
+    assert!(is_forwarded(&stage, stream), "{:?}", stage.host.held());
+}
+
+#[test]
+fn the_budget_is_for_both_questions_about_what_varies() {
+    for (first, left) in [(1, 19), (15, 5), (18, 2)] {
+        let mut stage = stage(1);
+        let stream = asking(&mut stage);
+        stage.host.advance(Duration::from_millis(first));
+        says(&mut stage, "GET/", "$23\r\nV0123456789abcdefx-kind\r\n");
+        assert_eq!((asked(&stage, "0123456789abcdef").len(), is_forwarded(&stage, stream)), (1, false));
+        stage.host.advance(Duration::from_millis(left - 1));
+        assert!(!is_forwarded(&stage, stream), "before the budget has passed, {first} ms of which for the first");
+        stage.host.advance(MILLISECOND);
+        assert!(is_forwarded(&stage, stream), "{first} ms for the first question: {:?}", stage.host.held());
+    }
+}
+
+#[test]
+fn an_answer_that_leaves_no_time_for_the_second_question_ends_the_wait() {
+    let mut stage = stage(1);
+    let stream = asking(&mut stage);
+    stage.host.advance(Duration::from_micros(19_500));
+    says(&mut stage, "GET/", "$23\r\nV0123456789abcdefx-kind\r\n");
+    assert!(is_forwarded(&stage, stream), "{:?}", stage.host.held());
+}
