@@ -19,7 +19,7 @@ use shell::stream::{self, Buffer};
 use crate::answer::Expectation;
 use crate::config::Config;
 use crate::profile::Search;
-use collecting::{Collection, Passing};
+use collecting::{Collection, Passing, end};
 use waiting::{Showing, Worker};
 
 #[cfg(not(feature = "linked"))]
@@ -181,11 +181,7 @@ impl HttpContext for Filter {
         match (self.worker.clone(), std::mem::take(&mut self.phase)) {
             (Some(worker), Phase::Collected(collection)) => self.finish(&worker.config, &collection),
             (Some(worker), Phase::Refused(sent)) => self.wait(&worker, sent, true),
-            // The end of the body has passed, and what is left of it cannot follow.
-            (_, Phase::Passed(passed)) if passed.is_behind() => {
-                report(stream::break_off());
-                Action::Pause
-            }
+            (Some(worker), Phase::Passed(passing)) => end(&worker.config, &passing),
             _ => Action::Continue,
         }
     }

@@ -11,9 +11,9 @@
 //! 4. The answer is collected, within a bound. A provider's refusal becomes one of ours, whatever its words for it are
 //!    (`Refusal`): nothing there is 404, asked too often 429 with `Retry-After`, our credential refused 502, away 503.
 //! 5. A good answer becomes the common shape ([`track`]), or stays as it is where that is asked (`?raw=true`) or where there
-//!    is no common shape for it (audio features, releases). What cannot be read is 502; of an answer that stays as it is and
-//!    is longer than 24 KiB, no more is read than its beginning. No header of the provider's goes further that says who it
-//!    is, and no secret, wherever it is repeated.
+//!    is no common shape for it (audio features, releases). What cannot be read is 502; an answer that stays as it is and
+//!    is longer than 24 KiB is read on its way ([`syntax`]), and breaks off where it turns out to be no JSON. No header of the
+//!    provider's goes further that says who it is, and no secret, wherever it is repeated.
 //!
 //! A credential may be a token that is fetched (OAuth 2.0, [`grant`]): one for the whole proxy, by the worker that leads,
 //! before anybody asks and again before it ends ([`upkeep`]). A request for which there is none waits, as long and as many as
@@ -36,7 +36,7 @@
 //! The access log has the client's path under `x-envoy-original-path`; `:path` may hold a key, and is not to be logged.
 //!
 //! To read: [`config`], [`profile`] and one of its files, [`request`], [`target`], [`outgoing`], [`answer`]; below them
-//! [`passage`], [`credential`] and [`secret`], [`view`] and [`track`]; of tokens [`upkeep`], [`grant`], [`token`] and [`queue`];
+//! [`passage`], [`syntax`], [`credential`] and [`secret`], [`view`] and [`track`]; of tokens [`upkeep`], [`grant`], [`token`] and [`queue`];
 //! `filter` joins them to the host.
 
 pub mod answer;
@@ -51,6 +51,7 @@ pub mod profile;
 pub mod queue;
 pub mod request;
 pub mod secret;
+pub mod syntax;
 pub mod target;
 pub mod token;
 pub mod track;

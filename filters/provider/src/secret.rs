@@ -4,8 +4,6 @@ use policy::ConfigError;
 use policy::fields::Fields;
 use policy::state::Variables;
 
-use crate::target::encoded;
-
 /// A shorter secret would be found where nobody has repeated it.
 const LENGTH_MIN: usize = 8;
 const LENGTH_MAX: usize = 4096;
@@ -70,83 +68,124 @@ impl Secret {
     }
 }
 
-/// The forms in which secrets may come back: as they are, percent-encoded, and with JSON's escaped slash.
+/// The forms in which secrets may come back: each of their bytes as it is, percent-encoded (RFC 3986 §2.1) or escaped as JSON
+/// may escape it (RFC 8259 §7), whatever is done with the bytes beside it.
 #[derive(Default)]
 pub struct Forms(Vec<Vec<u8>>);
+
+/// How a secret and the beginning of a text compare.
+enum Comparison {
+    /// So many bytes of the text are the secret.
+    Same(usize),
+    /// The text is too short to say, and all of it may be the beginning of the secret.
+    Begun,
+    Other,
+}
+
+/// No byte is written with more than `\u0041` has.
+const ESCAPE_LENGTH_MAX: usize = 6;
 
 impl Forms {
     /// The forms of these secrets.
     pub fn of<'a>(secrets: impl IntoIterator<Item = &'a Secret>) -> Self {
-        let mut forms: Vec<Vec<u8>> = Vec::new();
-        for secret in secrets.into_iter().map(Secret::text).filter(|text| !text.is_empty()) {
-            let escaped = encoded(secret);
-            for form in [secret.to_owned(), in_lower_case(&escaped), escaped, secret.replace('/', "\\/")] {
-                if !forms.iter().any(|known| known == form.as_bytes()) {
-                    forms.push(form.into_bytes());
-                }
-            }
-        }
+        let texts = secrets.into_iter().map(Secret::text).filter(|text| !text.is_empty());
+        let mut secrets: Vec<Vec<u8>> = texts.map(|text| text.as_bytes().to_vec()).collect();
         // One that is part of another must not break it into what is left of it.
-        forms.sort_by_key(|form| std::cmp::Reverse(form.len()));
-        Self(forms)
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self(secrets)
     }
 
     /// Whether any stands in `bytes`.
     pub fn occur(&self, bytes: &[u8]) -> bool {
-        self.0.iter().any(|form| find(bytes, form).is_some())
+        self.0.iter().any(|secret| find(bytes, secret).is_some())
     }
 
     /// How many bytes at the end of `bytes` may be the beginning of a secret.
     pub fn begun(&self, bytes: &[u8]) -> usize {
-        let of_form = |form: &Vec<u8>| {
-            let longest = bytes.len().min(form.len().saturating_sub(1));
-            (1..=longest).rev().find(|length| form.get(..*length).is_some_and(|start| bytes.ends_with(start)))
+        let of_secret = |secret: &Vec<u8>| {
+            let longest = bytes.len().min(secret.len() * ESCAPE_LENGTH_MAX);
+            let is_begun = |length: &usize| {
+                let end = bytes.get(bytes.len() - length..).unwrap_or_default();
+                matches!(compared(secret, end), Comparison::Begun)
+            };
+            (1..=longest).rev().find(is_begun)
         };
-        self.0.iter().filter_map(of_form).max().unwrap_or(0)
+        self.0.iter().filter_map(of_secret).max().unwrap_or(0)
     }
 
     /// Takes every secret out of `bytes`.
     pub fn redact(&self, bytes: &mut Vec<u8>) {
-        for form in &self.0 {
-            if find(bytes, form).is_none() {
-                continue;
-            }
-            let mut clean = Vec::with_capacity(bytes.len());
+        for secret in &self.0 {
+            let mut clean = Vec::new();
             let mut rest = bytes.as_slice();
-            while let Some((before, found)) = find(rest, form).and_then(|at| rest.split_at_checked(at)) {
-                clean.extend_from_slice(before);
+            while let Some((at, length)) = find(rest, secret) {
+                clean.extend_from_slice(rest.get(..at).unwrap_or_default());
                 clean.extend_from_slice(REDACTED);
-                rest = found.get(form.len()..).unwrap_or_default();
+                rest = rest.get(at + length..).unwrap_or_default();
             }
-            clean.extend_from_slice(rest);
-            *bytes = clean;
+            if rest.len() < bytes.len() {
+                clean.extend_from_slice(rest);
+                *bytes = clean;
+            }
         }
     }
 }
 
-/// A percent-encoded text with the digits of its escapes in lower case (RFC 3986 §2.1: they mean the same).
-fn in_lower_case(escaped: &str) -> String {
-    let mut parts = escaped.split('%');
-    let mut text = parts.next().unwrap_or_default().to_owned();
-    for (digits, rest) in parts.filter_map(|part| part.split_at_checked(2)) {
-        text.push('%');
-        text.push_str(&digits.to_ascii_lowercase());
-        text.push_str(rest);
-    }
-    text
-}
-
-/// Where `part` begins in `bytes`.
-fn find(bytes: &[u8], part: &[u8]) -> Option<usize> {
-    let first = *part.first()?;
+/// Where a secret begins in `bytes`, and how long it is there.
+fn find(bytes: &[u8], secret: &[u8]) -> Option<(usize, usize)> {
+    let first = *secret.first()?;
     let mut from = 0;
-    while let Some(at) = bytes.get(from..)?.iter().position(|byte| *byte == first) {
-        if bytes.get(from + at..)?.starts_with(part) {
-            return Some(from + at);
+    loop {
+        let rest = bytes.get(from..)?;
+        let at = rest.iter().position(|byte| *byte == first || matches!(byte, b'%' | b'\\'))?;
+        if let Comparison::Same(length) = compared(secret, rest.get(at..)?) {
+            return Some((from + at, length));
         }
         from += at + 1;
     }
-    None
+}
+
+/// Compares the beginning of a text with a secret. A `%` of the secret's own may look like the beginning of an escape: it is
+/// taken for the one and for the other.
+fn compared(secret: &[u8], text: &[u8]) -> Comparison {
+    match (compared_by(secret, text, false), compared_by(secret, text, true)) {
+        (same @ Comparison::Same(_), _) | (Comparison::Other, same) => same,
+        (Comparison::Begun, Comparison::Other) => Comparison::Begun,
+        (Comparison::Begun, other) => other,
+    }
+}
+
+fn compared_by(secret: &[u8], text: &[u8], is_plain: bool) -> Comparison {
+    let mut rest = text;
+    for byte in secret {
+        let Some(first) = rest.first() else { return Comparison::Begun };
+        let as_it_is = usize::from(first == byte);
+        let length = match escape(*byte, rest) {
+            _ if is_plain && as_it_is == 1 => 1,
+            Comparison::Same(length) => length,
+            Comparison::Begun => return Comparison::Begun,
+            Comparison::Other => as_it_is,
+        };
+        if length == 0 {
+            return Comparison::Other;
+        }
+        rest = rest.get(length..).unwrap_or_default();
+    }
+    Comparison::Same(text.len() - rest.len())
+}
+
+/// Compares the beginning of a text with the escapes of a byte.
+fn escape(byte: u8, text: &[u8]) -> Comparison {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |value: u8| DIGITS.get(usize::from(value)).copied().unwrap_or_default();
+    let (high, low) = (digit(byte >> 4), digit(byte & 15));
+    let slash: &[u8] = if byte == b'/' { b"\\/" } else { b"" };
+    for known in [&[b'%', high, low][..], &[b'\\', b'u', b'0', b'0', high, low], slash] {
+        if !known.is_empty() && text.iter().zip(known).all(|(byte, known)| byte.eq_ignore_ascii_case(known)) {
+            return if text.len() < known.len() { Comparison::Begun } else { Comparison::Same(known.len()) };
+        }
+    }
+    Comparison::Other
 }
 
 #[cfg(test)]
@@ -171,6 +210,13 @@ mod tests {
             (r#"{"url": "/?a=k%2Fe%3Dy-1234&b"}"#, r#"{"url": "/?a=***&b"}"#),
             ("k%2fe%3dy-1234", "***"),
             (r#"{"key": "k\/e=y-1234"}"#, r#"{"key": "***"}"#),
+            (r#"{"key": "k\u002Fe\u003Dy\u002D1234"}"#, r#"{"key": "***"}"#),
+            (r#"{"key": "k\u002fe\u003dy\u002d1234"}"#, r#"{"key": "***"}"#),
+            (r#"{"key": "k/e\u003Dy-1234 k\/e\u003dy-1234"}"#, r#"{"key": "*** ***"}"#),
+            (r"\u006b\u002Fe\/y", r"\u006b\u002Fe\/y"),
+            (r"%6B%2f\u0065\u003dy\u002D123\u0034", "***"),
+            ("/?k/e%3Dy-1234&k/e%3dy-1234", "/?***&***"),
+            (r"k\/e%3Dy-1234", "***"),
             ("k/e=y-123 another-one k/k/e=y-1234", "k/e=y-123 *** k/***"),
         ] {
             let mut bytes = said.as_bytes().to_vec();
@@ -181,6 +227,19 @@ mod tests {
         let mut bytes = b"\xff\xfeanother-one\xff".to_vec();
         forms.redact(&mut bytes);
         assert_eq!(bytes, b"\xff\xfe***\xff");
+    }
+
+    #[test]
+    fn a_percent_sign_of_a_secret_is_its_own_or_an_escape() {
+        let forms = forms(&["%25/25%2e"]);
+        for said in ["%25/25%2e", r"%25\/25%2e", "%2525%2f25%252e", r"%2525\/25%252e", r"\u002525/25\u00252e"] {
+            let mut bytes = [b"%25", said.as_bytes(), b"%"].concat();
+            forms.redact(&mut bytes);
+            assert_eq!(String::from_utf8(bytes).unwrap(), "%25***%", "{said}");
+            for length in 1..said.len() {
+                assert_eq!(forms.begun(format!("x{}", &said[..length]).as_bytes()), length, "{said}");
+            }
+        }
     }
 
     #[test]

@@ -239,13 +239,28 @@ fn no_stretch_of_spotifys_rolling_window_is_overfull() {
 
 #[test]
 fn an_endpoint_that_is_away_for_a_while_harms_nobody() {
-    let show = Show::start();
+    // It says that it is, closes connections, or says nothing.
+    for fault in
+        [Fault::status(503).body("hush-of-beatport-0816"), Fault::reset(), Fault::latency(Duration::from_hours(1))]
+    {
+        go_on_without_an_endpoint(fault);
+    }
+}
+
+/// Spotify is asked while its token endpoint fails in this way, and after that.
+fn go_on_without_an_endpoint(fault: Fault) {
+    let url = "token_url: https://accounts.spotify.com/api/token\n";
+    // So that who says nothing is asked again within this test.
+    let show = Show::start_with(|text| {
+        assert!(text.contains(url));
+        text.replace(url, &format!("{url}        timeout: 1s\n"))
+    });
     // Ends after nine seconds, and is replaced after three to six.
     show.sandbox.token_lifetime(Duration::from_secs(12));
     show.sandbox.revoke_tokens();
     assert_eq!(show.ask("spotify", 0).status, 200);
     let (begun, asked) = (Instant::now(), show.sandbox.count(Upstream::SpotifyAccounts));
-    show.sandbox.fault(Upstream::SpotifyAccounts, Fault::status(503).body("hush-of-beatport-0816"));
+    show.sandbox.fault(Upstream::SpotifyAccounts, fault);
     let ask_until = |from: usize, end: Duration| {
         let mut n = from;
         while begun.elapsed() < end {

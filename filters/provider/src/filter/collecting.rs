@@ -28,13 +28,6 @@ pub(super) struct Passing {
     passage: Passage,
 }
 
-impl Passing {
-    /// Whether something has come that has not been passed on.
-    pub(super) const fn is_behind(&self) -> bool {
-        self.passage.is_behind()
-    }
-}
-
 impl Sent {
     /// Does something with the forms in which our secrets may come back.
     fn with_forms<T>(&self, provider: &Provider, work: impl FnOnce(&Forms) -> T) -> T {
@@ -122,32 +115,33 @@ impl Filter {
     /// Lets go of a long answer that is to stay as it is. Of what waits together with its headers there must not be more
     /// than the client's connection holds.
     fn release(&mut self, provider: &Provider, collection: Collection) -> Action {
-        let Collection { sent, headers, body, .. } = collection;
         let mut passage = Passage::default();
-        let (headers, first) = sent.with_forms(provider, |forms| {
-            (outgoing::answer(&headers, forms, None), passage.pass(forms, &body, false, HELD_BYTES_MAX))
+        let (headers, first) = collection.sent.with_forms(provider, |forms| {
+            let first = passage.pass(forms, &collection.body, false, HELD_BYTES_MAX);
+            (outgoing::answer(&collection.headers, forms, None), first)
         });
+        let Some(first) = first else {
+            return self.put(&conclude(provider, &collection, UNREADABLE));
+        };
         report(headers::replace_all(Map::Response, &headers));
         report(stream::replace(Buffer::ResponseBody, &first));
-        self.phase = Phase::Passed(Box::new(Passing { sent, passage }));
+        self.phase = Phase::Passed(Box::new(Passing { sent: collection.sent, passage }));
         Action::Continue
     }
 
-    /// Passes a further piece of a long answer on; one that is longer than is wanted breaks off.
+    /// Passes a further piece of a long answer on; one that is longer than is wanted, or no JSON, breaks off.
     pub(super) fn pass(&mut self, config: &Config, mut passing: Box<Passing>, size: usize, is_last: bool) -> Action {
         let Some(provider) = config.providers.get(passing.sent.expected.provider) else { return Action::Continue };
         let piece = stream::bytes(Buffer::ResponseBody, 0, size);
         let Passing { sent, passage } = passing.as_mut();
-        let bytes = match &piece {
-            Ok(piece) => sent.with_forms(provider, |forms| passage.pass(forms, piece, is_last, usize::MAX)),
-            Err(_) => Vec::new(),
-        };
-        if piece.is_err() || passage.received() > provider.answer_bytes_max {
-            log::error!("{}: {}, which breaks off", provider.name, Trouble::TooLong.text());
+        let bytes =
+            piece.map(|piece| sent.with_forms(provider, |forms| passage.pass(forms, &piece, is_last, usize::MAX)));
+        let is_too_long = passage.received() > provider.answer_bytes_max;
+        let Ok(Some(bytes)) = bytes.map(|bytes| bytes.filter(|_| !is_too_long)) else {
+            let trouble = if is_too_long { Trouble::TooLong } else { Trouble::Unreadable };
             report(stream::replace(Buffer::ResponseBody, b""));
-            report(stream::break_off());
-            return Action::Pause;
-        }
+            return break_off(provider, trouble);
+        };
         report(stream::replace(Buffer::ResponseBody, &bytes));
         self.phase = Phase::Passed(passing);
         Action::Continue
@@ -165,13 +159,28 @@ const HELD_BYTES_MAX: usize = 24 << 10;
 
 impl Collection {
     /// Whether this is the beginning of a good answer which its client gets as it is.
-    fn is_own(&self) -> bool {
-        let begins_object = self.body.trim_ascii_start().starts_with(b"{");
-        self.status == 200 && self.sent.expected.is_own() && begins_object
+    const fn is_own(&self) -> bool {
+        self.status == 200 && self.sent.expected.is_own()
     }
 }
 
+/// Reads the end of a long answer that trailers follow: its body has passed, so what is kept of it cannot follow, and what is
+/// missing does not come.
+pub(super) fn end(config: &Config, passing: &Passing) -> Action {
+    match config.providers.get(passing.sent.expected.provider) {
+        Some(provider) if !passing.passage.is_whole() => break_off(provider, Trouble::Unreadable),
+        _ => Action::Continue,
+    }
+}
+
+fn break_off(provider: &Provider, trouble: Trouble) -> Action {
+    log::error!("{}: {}, which breaks off", provider.name, trouble.text());
+    report(stream::break_off());
+    Action::Pause
+}
+
 const TOO_LONG: Verdict = Verdict::Refused(Rejection::Proxy, Some(Trouble::TooLong));
+const UNREADABLE: Verdict = Verdict::Refused(Rejection::Proxy, Some(Trouble::Unreadable));
 
 pub(super) fn judge(provider: &Provider, collection: &Collection) -> Verdict {
     let Collection { sent, status, headers, body } = collection;

@@ -4,7 +4,7 @@ use suite::check_chain;
 
 use super::ALL;
 
-const CACHE: &str = r#"{"routes": [{"match": {"prefix": "/api/"}, "upstream": "spotify", "data_type": "track_metadata", "ttl": "1h",
+pub(super) const CACHE: &str = r#"{"routes": [{"match": {"prefix": "/api/"}, "upstream": "spotify", "data_type": "track_metadata", "ttl": "1h",
     "shared": true, "despite": ["private"]}]}"#;
 
 const COOLING: &str =

@@ -52,6 +52,9 @@ fn a_secret_that_a_provider_repeats_is_taken_out() {
         # In pieces, too.
         origin 200 body='{"a": "key-of-' body='lastfm"}' content-type=application/json
         GET "/api/lastfm/track/7d357162-6c37-47f4-abcd-c74889a01919?raw=true" -> 200 body='{"a": "***"}'
+        # However it is escaped, by whatever stands before the provider.
+        origin 200 body='{"a": "key\u002Dof\u002dlastfm", "b": "key%2Dof-lastfm", "c": "\u006bey-of-%6castfm"}'
+        GET "/api/lastfm/track/7d357162-6c37-47f4-abcd-c74889a01919?raw=true" -> 200 body='{"a": "***", "b": "***", "c": "***"}'
         !log~"key-of-lastfm"
         "#,
     );

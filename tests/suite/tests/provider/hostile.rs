@@ -1,8 +1,9 @@
 //! Input that nobody means well with: from clients and from providers.
 
-use suite::check;
+use suite::{check, check_chain};
 
 use super::ALL;
+use super::chain::CACHE;
 
 #[test]
 fn words_of_any_kind_stay_words() {
@@ -83,6 +84,40 @@ fn a_long_answer_that_turns_out_to_be_too_long_breaks_off() {
 }
 
 #[test]
+fn a_long_answer_that_turns_out_to_be_no_json_breaks_off_and_is_not_stored() {
+    let mut lines = String::new();
+    for (n, (path, rest)) in [
+        // Without its end.
+        ("audio-features/ID", r#"body="x"*500000"#),
+        ("track/ID?raw=true", r#"body="x"*500000 trailer:a=b"#),
+        // With more behind it, on which a client would stumble.
+        ("track/ID?raw=true", r#"body='"}' body="x"*500000"#),
+        ("audio-features/ID", r#"body='"}' body=" "*500000 body="{}""#),
+        // Broken within, and written in another way than UTF-8.
+        ("audio-features/ID", r#"body='"' body="x"*500000 body='"}'"#),
+        ("track/ID?raw=true", r#"body="\xff" body="x"*500000 body='"}'"#),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let path = path.replace("ID", &format!("{n}1Xji81wFy3cM7ggbGczQW"));
+        // Envoy reads a mebibyte at once, at most, so the beginning has gone on by the time the mistake comes.
+        lines += &format!(
+            r#"
+            origin 200 body='{{"a": "' body="x"*500000 body="x"*500000 body="x"*500000 {rest}
+            GET "/api/spotify/{path}" -> cut
+            saw 1
+            origin 200 body='{{"a": 1}}'
+            GET "/api/spotify/{path}" -> 200 cache-status~stored body.a=1
+            saw 1
+            "#
+        );
+    }
+    lines += "log~\"spotify: an answer that cannot be read, which breaks off\"";
+    check_chain(&[("cache", CACHE), ("provider", ALL)], &lines);
+}
+
+#[test]
 fn an_answer_nested_without_end_is_none() {
     check(
         "provider",
@@ -92,6 +127,9 @@ fn an_answer_nested_without_end_is_none() {
         GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> 502
         origin 200 body='{"a": "' body="\xff\xfe" body='"}'
         GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> 502
+        # Known before the rest of it has come.
+        origin 200 body='{"a": x' body="x"*100000 trailer:a=b
+        GET /api/spotify/audio-features/41Xji81wFy3cM7ggbGczQW -> 502 body.error.code=PROXY_ERROR !trailer:a
         origin 200 body='{"id": 1e999}'
         GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW -> 502
         "#,

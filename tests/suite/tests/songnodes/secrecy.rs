@@ -56,16 +56,26 @@ pub(super) fn operated(text: &str, admin: SocketAddr) -> String {
     text.replace(plain, &format!("\nadmin: {{listen: {admin}, operators: {{key_sha256: {DIGEST}}}}}\n"))
 }
 
-/// All forms in which this text may stand in another: as it is, percent-encoded in either case, and what base64 makes of it,
-/// wherever it begins in what is encoded.
+/// All forms in which this text may stand in another: as it is, percent-encoded with its slashes or without them, escaped as
+/// JSON may escape it, all in either case, and what base64 makes of it, wherever it begins in what is encoded.
 fn forms(text: &str) -> BTreeSet<String> {
-    let percent = |hex: fn(&u8) -> String| {
-        let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-._~".contains(byte);
-        text.bytes()
-            .map(|byte| if plain(&byte) { char::from(byte).to_string() } else { hex(&byte) })
-            .collect::<String>()
+    let escaped = |plain: &str, escape: fn(u8) -> String| {
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || plain.bytes().any(|other| other == byte);
+        let one = |byte: u8| if is_plain(byte) { char::from(byte).to_string() } else { escape(byte) };
+        text.bytes().map(one).collect::<String>()
     };
-    let written = [text.to_owned(), percent(|byte| format!("%{byte:02X}")), percent(|byte| format!("%{byte:02x}"))];
+    let written = [
+        text.to_owned(),
+        text.replace('/', "\\/"),
+        escaped("-._~", |byte| format!("%{byte:02X}")),
+        escaped("-._~", |byte| format!("%{byte:02x}")),
+        escaped("-._~/", |byte| format!("%{byte:02X}")),
+        escaped("-._~/", |byte| format!("%{byte:02x}")),
+        escaped("", |byte| format!("\\u{byte:04X}")),
+        escaped("", |byte| format!("\\u{byte:04x}")),
+        escaped("-._~/", |byte| format!("\\u{byte:04X}")),
+        escaped("-._~/", |byte| format!("\\u{byte:04x}")),
+    ];
     let encoded = written.iter().flat_map(|text| {
         (0..3).flat_map(|skipped| {
             let whole = &text.as_bytes()[skipped..];
