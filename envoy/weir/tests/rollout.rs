@@ -213,10 +213,12 @@ fn istio_s_gateways_are_moved_by_labels() {
     assert!(!Path::new(&place.path().join("steps/step-3.json")).exists());
     let of_kind = |objects: &[Json], kind: &str| objects.iter().filter(|one| one["kind"] == kind).count();
     assert_eq!((of_kind(&first, "ServiceEntry"), of_kind(&second, "ServiceEntry")), (1, 0));
-    assert!(second.len() >= 7, "{}", second.len());
+    assert_eq!((of_kind(&first, "DestinationRule"), of_kind(&second, "DestinationRule")), (1, 1));
+    assert!(second.len() >= 8, "{}", second.len());
     for object in &second {
         let spec = &object["spec"];
-        let labels = spec.pointer("/selector/matchLabels").or(spec.pointer("/workloadSelector/labels")).unwrap();
+        let labels = spec.pointer("/selector/matchLabels").or(spec.pointer("/workloadSelector/labels"));
+        let labels = labels.or(spec.pointer("/workloadSelector/matchLabels")).unwrap();
         assert_eq!((&labels["istio"], &labels["weir-step"]), (&"ingressgateway".into(), &"2".into()));
         assert!(object["metadata"]["name"].as_str().unwrap().ends_with("-step-2"), "{object}");
     }
