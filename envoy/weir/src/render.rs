@@ -94,7 +94,7 @@ pub struct Images {
 
 impl Images {
     /// The place, with the digests of what is in the package.
-    fn place(&self, namespace: &str) -> Result<Place, String> {
+    pub(crate) fn place(&self, namespace: &str) -> Result<Place, String> {
         let digests = self.package.as_ref().map_or(Ok(BTreeMap::new()), |folder| push::digests(folder));
         let digests = digests.map_err(|failure| failure.to_string())?;
         Ok(Place { namespace: namespace.to_owned(), images: self.images.clone(), digests })
@@ -102,7 +102,7 @@ impl Images {
 }
 
 /// Where images are looked for unless somebody says otherwise: a registry on this machine.
-pub(crate) const IMAGES: &str = "localhost:5000/weir";
+const IMAGES: &str = "localhost:5000/weir";
 
 pub(crate) fn label(text: &str) -> Result<(String, String), String> {
     let parts = text.split_once('=').filter(|(name, value)| !name.is_empty() && !value.is_empty());

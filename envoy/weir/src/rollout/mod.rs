@@ -5,7 +5,7 @@
 //! 3. Between steps, the statistics of all proxies are read every second ([`sample`]) for as long as `--watch` says, and on until
 //!    those that have moved have answered `--least` requests since, each of them, and Envoy has brought their latencies up to date
 //!    twice: the first time tells mostly of what was answered before. Those few that nobody asks are waited for no longer than
-//!    `--patience`; then the rollout stops where it is, and goes on where it is started again.
+//!    `--patience`, where nobody asks the others either, or nobody ever asked them; then the rollout stops where it is, and goes on where it is started again.
 //! 4. As soon as [`verdict`] finds one that has moved, or all of them together, worse than before and than the others, all go back
 //!    at once: a bad policy harms its step, for as long as `--least` requests or two updates of latencies take, and a change.
 //!
@@ -17,6 +17,7 @@ pub mod istio;
 pub mod sample;
 pub mod state;
 pub mod verdict;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -30,16 +31,11 @@ use clap::Args;
 use crate::apply::{self, Failure, Outcome};
 use crate::document::Document;
 use crate::rollout::fleet::{Proxy, Steps};
-use crate::rollout::sample::{Sample, Updates};
+use crate::rollout::sample::Sample;
 use crate::rollout::state::{File, Move, State};
 use crate::run;
 use crate::xds::digest;
 use crate::xds::folder::Lock;
-
-/// How often statistics are read.
-const LOOK: Duration = Duration::from_secs(1);
-/// How long a proxy that has moved may say nothing.
-const SILENCE: Duration = Duration::from_secs(10);
 
 /// What `weir rollout` is told.
 #[derive(Args, Debug)]
@@ -94,7 +90,7 @@ enum End {
 }
 
 /// Moves a fleet: 0 where all of it has moved, 1 where the policy or the fleet's file has mistakes, 2 where something could not be
-/// tried and stays as it is, 3 where all went back, 4 where too few requests came to judge by.
+/// tried and stays as it is, or a proxy could not be brought back, 3 where all went back, 4 where too few requests came to judge by.
 pub fn main(options: &Options) -> ExitCode {
     match roll(options) {
         Ok(End::Done) => ExitCode::SUCCESS,
@@ -189,7 +185,7 @@ impl Rollout<'_> {
             let nothing =
                 || Failure::Unable(format!("{}: no policy runs there yet: `weir apply` brings the first", proxy.name));
             let from = target.running().map_err(named)?.ok_or_else(nothing)?.number;
-            let at = counted(proxy).unwrap_or_default();
+            let at = self.counted(proxy).unwrap_or_default();
             self.state.moved.insert(proxy.name.clone(), Move { from, at });
             self.file.write(&self.state)?;
         }
@@ -199,7 +195,8 @@ impl Rollout<'_> {
             Ok(Outcome::Serves(number, after)) => {
                 println!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis());
                 // What was answered while it moved is the past's.
-                if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted(proxy)) {
+                let counted = self.counted(proxy);
+                if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted) {
                     moved.at = at;
                 }
                 Ok(self.file.write(&self.state)?)
@@ -210,83 +207,6 @@ impl Rollout<'_> {
         }
     }
 
-    /// Watches until there is enough to judge by. An answer is why it stops here; an error, why all went back.
-    fn watch(&mut self, moved: &[Proxy]) -> Result<Option<String>, Failure> {
-        let started = Instant::now();
-        let before = self.counts();
-        let mut heard = started;
-        let mut updates: BTreeMap<&str, Updates> = BTreeMap::new();
-        loop {
-            thread::sleep(LOOK.min(self.options.watch));
-            let now = self.counts();
-            for (name, sample) in &now {
-                updates.entry(name).or_insert_with(|| Updates::since(before.get(name))).look(sample);
-            }
-            match moved.iter().find(|proxy| !now.contains_key(proxy.name.as_str())) {
-                None => heard = Instant::now(),
-                Some(proxy) if heard.elapsed() > SILENCE => {
-                    let reason = format!("{} has not answered for {} s", proxy.name, SILENCE.as_secs());
-                    return Err(self.back(reason));
-                }
-                Some(_) => continue,
-            }
-            if let Some(reason) = self.judge(moved, &before, &now) {
-                return Err(self.back(reason));
-            }
-            let lacking = moved.iter().find_map(|proxy| self.lacks(proxy, &now, updates.get(proxy.name.as_str())));
-            match lacking {
-                None if started.elapsed() >= self.options.watch => {
-                    self.tell(moved, &now, started.elapsed());
-                    return Ok(None);
-                }
-                Some(_) if started.elapsed() >= self.options.patience.max(self.options.watch) => return Ok(lacking),
-                _ => {}
-            }
-        }
-    }
-
-    /// What is missing of a proxy that has moved, to judge by.
-    fn lacks(&self, proxy: &Proxy, now: &BTreeMap<&str, Sample>, updates: Option<&Updates>) -> Option<String> {
-        let answers = self.since(proxy, now).answers;
-        if answers < self.options.least {
-            return Some(format!("{} has answered only {answers} requests since it moved", proxy.name));
-        }
-        let is_known = updates.is_some_and(Updates::are_enough);
-        (!is_known).then(|| format!("{} has not said how long its answers have taken since it moved", proxy.name))
-    }
-
-    /// What one of those that moved has made worse, or all of them together.
-    fn judge(&self, moved: &[Proxy], before: &BTreeMap<&str, Sample>, now: &BTreeMap<&str, Sample>) -> Option<String> {
-        let least = self.options.least;
-        let others = self.proxies.iter().filter(|proxy| !self.state.moved.contains_key(&proxy.name));
-        let others =
-            others.filter_map(|proxy| Some(now.get(proxy.name.as_str())?.since(before.get(proxy.name.as_str())?)));
-        let others = others.fold(Sample::default(), |all, one| all.and(&one));
-        let each = moved.iter().find_map(|proxy| {
-            let worse = verdict::worse(&self.since(proxy, now), &self.past(proxy), &others, least)?;
-            Some(format!("{}: {worse}", proxy.name))
-        });
-        each.or_else(|| {
-            let all = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.since(proxy, now)));
-            let past = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.past(proxy)));
-            verdict::worse(&all, &past, &others, least).map(|worse| format!("those that have moved: {worse}"))
-        })
-    }
-
-    /// What a proxy has counted since it moved.
-    fn since(&self, proxy: &Proxy, now: &BTreeMap<&str, Sample>) -> Sample {
-        let moved = self.state.moved.get(&proxy.name);
-        let counted = moved.and_then(|moved| Some(now.get(proxy.name.as_str())?.since(&moved.at)));
-        counted.unwrap_or_default()
-    }
-
-    /// What it had counted before: since the rollout began where that is enough to judge by, else since it was started.
-    fn past(&self, proxy: &Proxy) -> Sample {
-        let Some(moved) = self.state.moved.get(&proxy.name) else { return Sample::default() };
-        let recent = self.state.begun.get(&proxy.name).map(|begun| moved.at.since(begun));
-        recent.filter(|recent| recent.answers >= self.options.least).unwrap_or_else(|| moved.at.clone())
-    }
-
     /// Clears up where proxies have moved, at this moment or before.
     fn settle(&self, moved: Instant) -> Result<(), Failure> {
         thread::sleep(self.options.linger.saturating_sub(moved.elapsed()));
@@ -294,22 +214,18 @@ impl Rollout<'_> {
         moved.into_iter().try_for_each(|proxy| proxy.target.settle().map_err(|failure| of_proxy(proxy, failure)))
     }
 
-    fn tell(&self, moved: &[Proxy], now: &BTreeMap<&str, Sample>, watched: Duration) {
-        let all = moved.iter().fold(Sample::default(), |all, proxy| all.and(&self.since(proxy, now)));
-        let Sample { answers, errors, refusals, .. } = all;
-        println!(
-            "  {} s: {answers} requests, {errors} errors, {refusals} refusals: not worse than before",
-            watched.as_secs()
-        );
-    }
-
     /// What all proxies have counted, as far as they answer.
     fn counts(&self) -> BTreeMap<&str, Sample> {
         thread::scope(|scope| {
-            let asked = self.proxies.iter().map(|proxy| (proxy.name.as_str(), scope.spawn(|| counted(proxy))));
+            let asked = self.proxies.iter().map(|proxy| (proxy.name.as_str(), scope.spawn(|| self.counted(proxy))));
             let asked: Vec<_> = asked.collect();
             asked.into_iter().filter_map(|(name, answer)| Some((name, answer.join().ok()??))).collect()
         })
+    }
+
+    /// What a proxy has counted since it was started.
+    fn counted(&self, proxy: &Proxy) -> Option<Sample> {
+        Sample::of(&proxy.target.interface()?, self.document.policy.listen.value)
     }
 
     /// Brings everything back, all proxies at once, and says why.
@@ -348,11 +264,6 @@ impl Rollout<'_> {
             self.state.moved.len()
         ))
     }
-}
-
-/// What a proxy has counted since it was started.
-fn counted(proxy: &Proxy) -> Option<Sample> {
-    Sample::of(&proxy.target.interface()?)
 }
 
 fn of_proxy(proxy: &Proxy, failure: Failure) -> Failure {

@@ -1,43 +1,61 @@
-//! What a proxy has answered, as its statistics count it: how many requests, how many of them errors (5xx) or refusals (4xx), and
-//! how long they took.
+//! What a proxy has answered, as its statistics count it: how many requests, how many of them errors (5xx, or given up by whoever
+//! asked) or refusals (4xx), and how long they took.
+
+use std::net::SocketAddr;
 
 use serde_json::{Value as Json, json};
 
 use crate::run::admin::Admin;
 
-/// The statistics that are asked for.
-const FILTER: &str = "^http%5C.weir%5C.downstream_rq_(xx|time|completed|[1-5]xx)$";
+/// The statistics that are asked for: of the clients' side, of each listener, and for how long Envoy has run.
+const FILTER: &str = "^(http%5C.weir%5C.downstream_rq_(xx|time|completed|rx_reset|[1-5]xx)\
+    |listener%5C..*%5C.http%5C.weir%5C.downstream_rq_completed|server%5C.uptime)$";
 
 /// Counts since some moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Sample {
-    /// Answers.
+    /// Requests that ended: answered, or given up by whoever asked. One that is given up in the midst of its answer is both.
     pub answers: u64,
-    /// Answers with 5xx.
+    /// Those that came by the listener of the policy that is on its way. One that has gone still serves the connections that it had.
+    pub arrived: u64,
+    /// Answers with 5xx, and requests that were given up.
     pub errors: u64,
     /// Answers with 4xx.
     pub refusals: u64,
     /// How many took no longer than each bound, in milliseconds, which rise; the last is without bound. Envoy brings these up to
     /// date every five seconds, or as its `stats_flush_interval` says.
     pub times: Vec<(f64, u64)>,
+    /// In how many seconds, of all proxies together; Envoy brings this up to date with the times.
+    pub seconds: u64,
 }
 
 impl Sample {
-    /// What a proxy has counted since it started; `None` where it does not answer.
-    pub fn of(admin: &Admin) -> Option<Self> {
-        admin.prometheus(FILTER).map(|text| Self::parse(&text))
+    /// What a proxy has counted since it started, of which `listen` is where the policy listens; `None` where it does not answer.
+    pub fn of(admin: &Admin, listen: SocketAddr) -> Option<Self> {
+        admin.prometheus(FILTER).map(|text| Self::parse(&text, listen))
     }
 
-    fn parse(text: &str) -> Self {
+    fn parse(text: &str, listen: SocketAddr) -> Self {
+        let listener = listen.to_string().replace(':', "_");
         let mut sample = Self::default();
-        for line in text.lines().filter(|line| line.contains("envoy_http_conn_manager_prefix=\"weir\"")) {
+        let is_ours = |line: &&str| line.contains("_prefix=\"weir\"") || line.starts_with("envoy_server_uptime");
+        for line in text.lines().filter(is_ours) {
             let Some((name, value)) = line.rsplit_once(' ') else { continue };
             let Ok(count) = value.parse::<u64>() else { continue };
             let label = |label: &str| name.split_once(&format!("{label}=\""))?.1.split('"').next();
             match name.split('{').next().unwrap_or_default() {
-                "envoy_http_downstream_rq_completed" => sample.answers = count,
+                "envoy_http_downstream_rq_completed" => sample.answers += count,
+                "envoy_http_downstream_rq_rx_reset" => {
+                    sample.answers += count;
+                    sample.arrived += count;
+                    sample.errors += count;
+                }
+                "envoy_listener_http_downstream_rq_completed" if label("envoy_listener_address") == Some(&listener) => {
+                    sample.arrived += count;
+                }
+                "envoy_server_uptime" => sample.seconds = count,
                 "envoy_http_downstream_rq_xx" => match label("envoy_response_code_class") {
-                    Some("5") => sample.errors = count,
+                    Some("5") => sample.errors += count,
                     Some("4") => sample.refusals = count,
                     _ => {}
                 },
@@ -60,9 +78,11 @@ impl Sample {
         let then = |bound: f64| earlier.times.iter().find(|(other, _)| *other >= bound).map_or(0, |(_, count)| *count);
         Self {
             answers: self.answers - earlier.answers,
+            arrived: self.arrived.saturating_sub(earlier.arrived),
             errors: self.errors.saturating_sub(earlier.errors),
             refusals: self.refusals.saturating_sub(earlier.refusals),
             times: self.times.iter().map(|(bound, count)| (*bound, count.saturating_sub(then(*bound)))).collect(),
+            seconds: self.seconds.saturating_sub(earlier.seconds),
         }
     }
 
@@ -70,8 +90,10 @@ impl Sample {
     #[must_use]
     pub fn and(mut self, other: &Self) -> Self {
         self.answers += other.answers;
+        self.arrived += other.arrived;
         self.errors += other.errors;
         self.refusals += other.refusals;
+        self.seconds += other.seconds;
         if self.times.is_empty() {
             self.times.clone_from(&other.times);
         } else {
@@ -98,7 +120,8 @@ impl Sample {
     pub fn to_json(&self) -> Json {
         // JSON has no infinity: the last bound is none.
         let times: Vec<_> = self.times.iter().map(|(bound, count)| json!([bound, count])).collect();
-        json!({"answers": self.answers, "errors": self.errors, "refusals": self.refusals, "times": times})
+        let Self { answers, arrived, errors, refusals, seconds, .. } = self;
+        json!({"answers": answers, "arrived": arrived, "errors": errors, "refusals": refusals, "times": times, "seconds": seconds})
     }
 
     /// What was kept.
@@ -108,9 +131,11 @@ impl Sample {
         let times = times.map(|time| Some((time.get(0)?.as_f64().unwrap_or(f64::INFINITY), time.get(1)?.as_u64()?)));
         Some(Self {
             answers: count("answers")?,
+            arrived: count("arrived")?,
             errors: count("errors")?,
             refusals: count("refusals")?,
             times: times.collect::<Option<_>>()?,
+            seconds: count("seconds")?,
         })
     }
 }
@@ -151,18 +176,28 @@ mod tests {
     const TEXT: &str = r#"# TYPE envoy_http_downstream_rq_completed counter
 envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="weir"} 100
 envoy_http_downstream_rq_completed{envoy_http_conn_manager_prefix="weir_internal"} 7
+envoy_http_downstream_rq_rx_reset{envoy_http_conn_manager_prefix="weir"} 9
+envoy_http_downstream_rq_rx_reset{envoy_http_conn_manager_prefix="weir_internal"} 70
 envoy_http_downstream_rq_xx{envoy_response_code_class="4",envoy_http_conn_manager_prefix="weir"} 20
 envoy_http_downstream_rq_xx{envoy_response_code_class="5",envoy_http_conn_manager_prefix="weir"} 3
 envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="weir",le="2.5"} 60
 envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="weir",le="5"} 90
 envoy_http_downstream_rq_time_bucket{envoy_http_conn_manager_prefix="weir",le="+Inf"} 95
 envoy_http_downstream_rq_time_sum{envoy_http_conn_manager_prefix="weir"} 72890.6
+envoy_server_uptime{} 12
+envoy_listener_http_downstream_rq_completed{envoy_listener_address="127.0.0.1_8080",envoy_http_conn_manager_prefix="weir"} 60
+envoy_listener_http_downstream_rq_completed{envoy_listener_address="127.0.0.1_8081",envoy_http_conn_manager_prefix="weir"} 40
 "#;
+
+    fn parse(text: &str) -> Sample {
+        Sample::parse(text, SocketAddr::from(([127, 0, 0, 1], 8081)))
+    }
 
     #[test]
     fn the_clients_side_is_counted_and_not_the_filters_own_requests() {
-        let sample = Sample::parse(TEXT);
-        assert_eq!((sample.answers, sample.errors, sample.refusals), (100, 3, 20));
+        let sample = parse(TEXT);
+        assert_eq!((sample.answers, sample.errors, sample.refusals, sample.seconds), (109, 12, 20, 12));
+        assert_eq!(sample.arrived, 49, "what came by the listener before is not the policy's");
         assert_eq!((sample.slower(2.5), sample.slower(5.0), sample.slower(9.0)), ((35, 95), (5, 95), (0, 95)));
         assert_eq!(Sample::from_json(&sample.to_json()).unwrap(), sample);
     }
@@ -180,11 +215,12 @@ envoy_http_downstream_rq_time_sum{envoy_http_conn_manager_prefix="weir"} 72890.6
 
     #[test]
     fn what_came_since_is_all_where_the_proxy_started_anew() {
-        let (then, now) = (Sample::parse(TEXT), Sample::parse(&TEXT.replace(" 100", " 150").replace(" 95", " 145")));
+        let (then, now) = (parse(TEXT), parse(&TEXT.replace(" 100", " 150").replace(" 95", " 145")));
         let since = now.since(&then);
         assert_eq!((since.answers, since.errors, since.slower(5.0)), (50, 0, (50, 50)));
         assert_eq!(then.since(&now), then);
         assert_eq!(then.since(&Sample::default()), then);
         assert_eq!(since.clone().and(&since).answers, 100);
+        assert_eq!((then.since(&Sample::default()).and(&now).seconds, since.seconds), (24, 0));
     }
 }

@@ -118,7 +118,14 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let file = File::new(place.path().join("state.json"));
         assert_eq!(file.read().unwrap(), None);
-        let sample = Sample { answers: 3, errors: 1, refusals: 2, times: vec![(2.5, 1), (f64::INFINITY, 3)] };
+        let sample = Sample {
+            answers: 3,
+            arrived: 2,
+            errors: 1,
+            refusals: 2,
+            times: vec![(2.5, 1), (f64::INFINITY, 3)],
+            seconds: 9,
+        };
         let mut state = State {
             policy: "p".into(),
             reason: None,

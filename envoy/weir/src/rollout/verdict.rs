@@ -8,6 +8,9 @@
 //! There are two references: what the same proxies answered before they moved, and what the others answer meanwhile. A policy is
 //! worse where it is so by both: what happens to everybody is not its doing, nor is what was always so here. A reference of fewer
 //! requests than are asked for does not count, and where none is left, nothing is said.
+//!
+//! A proxy that nobody reaches any more answers nothing that could be worse. It is [`lost`] where fewer than a tenth of the requests
+//! arrive by its new listener that would have by its own past, and by how much more or less the others are asked meanwhile than they were.
 
 use crate::rollout::sample::Sample;
 
@@ -15,6 +18,9 @@ use crate::rollout::sample::Sample;
 const CHANCE: f64 = 4.0;
 /// What takes longer than all but so many of the reference's answers is slow, a bound further on.
 const SLOW: f64 = 0.05;
+
+/// Less than this of what was to come is nothing.
+const LOST: f64 = 0.1;
 
 /// What a share is of, and by how much it may rise.
 const MEASURES: [(Measure, f64); 3] = [(Measure::Errors, 0.01), (Measure::Refusals, 0.05), (Measure::Slow, 0.05)];
@@ -52,6 +58,28 @@ pub fn worse(now: &Sample, past: &Sample, others: &Sample, least: u64) -> Option
         }
         None
     })
+}
+
+/// Why nobody seems to reach those that have moved; `None` where somebody does, or nobody asks anywhere. Both their past and what
+/// was expected since are `least` requests at least, and so is what the others were asked meanwhile, where there are others.
+pub fn lost(now: &Sample, past: &Sample, others: (&Sample, &Sample), least: u64) -> Option<String> {
+    let (meanwhile, earlier) = others;
+    let mut expected = rate(past)? * number(now.seconds);
+    if meanwhile.seconds > 0 {
+        if meanwhile.answers < least {
+            return None;
+        }
+        // What is asked now and was asked of fewer before may as well be what has been lost here.
+        expected *= rate(earlier).map_or(1.0, |earlier| (rate(meanwhile).unwrap_or_default() / earlier).min(1.0));
+    }
+    let is_lost = past.answers >= least && expected >= number(least) && number(now.arrived) < LOST * expected;
+    let (arrived, seconds) = (now.arrived, now.seconds);
+    is_lost.then(|| format!("{arrived} requests in {seconds} s, where about {expected:.0} were to come"))
+}
+
+/// Requests in each second of a proxy; `None` where there were none.
+fn rate(sample: &Sample) -> Option<f64> {
+    (sample.seconds > 0 && sample.answers > 0).then(|| number(sample.answers) / number(sample.seconds))
 }
 
 /// How many of how many, of both; `None` where nothing can be compared.
@@ -100,7 +128,7 @@ mod tests {
     fn sample(answers: u64, errors: u64, refusals: u64, slow: u64) -> Sample {
         let times =
             vec![(10.0, answers - slow), (20.0, answers - slow), (80.0, answers - slow), (f64::INFINITY, answers)];
-        Sample { answers, errors, refusals, times }
+        Sample { answers, errors, refusals, times, ..Sample::default() }
     }
 
     #[test]
@@ -159,5 +187,34 @@ mod tests {
         for (name, now, past, others, expected) in rows {
             assert_eq!(worse(&now, &past, &others, 100).as_deref(), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn lost_is_who_is_asked_no_more_while_others_are() {
+        let asked = |answers: u64, seconds: u64| Sample { answers, arrived: answers, seconds, ..Sample::default() };
+        let (past, alone) = (asked(36_000, 3600), asked(0, 0));
+        // Nine others: what they were asked in the ten seconds of each, and before.
+        let (fleet, earlier) = (asked(900, 90), asked(324_000, 32_400));
+        let rows = [
+            ("nothing comes", asked(0, 10), past.clone(), &fleet, &earlier, true),
+            ("next to nothing comes", asked(9, 10), past.clone(), &fleet, &earlier, true),
+            ("a tenth comes", asked(10, 10), past.clone(), &fleet, &earlier, false),
+            ("it is too early", asked(0, 9), past.clone(), &fleet, &earlier, false),
+            ("all are asked a tenth of what they were", asked(0, 10), past.clone(), &asked(90, 90), &earlier, false),
+            ("and it has been long enough", asked(0, 100), past.clone(), &asked(900, 900), &earlier, true),
+            ("nobody asks anywhere", asked(0, 600), past.clone(), &asked(99, 5400), &earlier, false),
+            ("the others have its clients", asked(0, 10), past.clone(), &asked(1000, 90), &earlier, true),
+            ("it was never asked much", asked(0, 10), asked(99, 9), &fleet, &earlier, false),
+            ("it was never asked", asked(0, 600), asked(0, 3600), &fleet, &earlier, false),
+            ("nobody knows for how long it was asked", asked(0, 600), asked(36_000, 0), &fleet, &earlier, false),
+            ("the others are asked for the first time", asked(0, 10), past.clone(), &fleet, &alone, true),
+            ("there are no others", asked(0, 10), past.clone(), &alone, &alone, true),
+            ("there are no others, and it is asked", asked(50, 10), past, &alone, &alone, false),
+        ];
+        for (name, now, past, others, earlier, expected) in rows {
+            assert_eq!(lost(&now, &past, (others, earlier), 100).is_some(), expected, "{name}");
+        }
+        let said = lost(&asked(3, 10), &asked(36_000, 3600), (&fleet, &earlier), 100);
+        assert_eq!(said.as_deref(), Some("3 requests in 10 s, where about 100 were to come"));
     }
 }

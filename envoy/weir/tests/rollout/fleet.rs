@@ -9,7 +9,9 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use proxy::deadline::Deadline;
 use proxy::{Client, Envoy, Options, Request};
+use serde_json::Value as Json;
 use tempfile::TempDir;
 
 use crate::modules::only;
@@ -18,6 +20,9 @@ use crate::modules::only;
 const CLIENTS: usize = 4;
 /// How long each thinks before it asks again.
 const PAUSE: Duration = Duration::from_millis(100);
+
+/// What only the environments of the command and of the first proxy have.
+pub(crate) const PEPPER: (&str, &str) = ("WEIR_TEST_PEPPER", "dGhlIHBlcHBlciBvZiB0aGUgdGVzdHMsIGxvbmcgZW5vdWdo");
 
 /// What a proxy has answered.
 #[derive(Clone, Default)]
@@ -33,13 +38,14 @@ pub(crate) struct Seen {
 pub(crate) struct Fleet {
     place: TempDir,
     filters: TempDir,
-    envoys: Vec<Envoy>,
+    envoys: Vec<Option<Envoy>>,
+    addresses: Arc<Vec<Mutex<SocketAddr>>>,
     seen: Arc<Vec<Mutex<Seen>>>,
     resting: Arc<AtomicBool>,
 }
 
 impl Fleet {
-    /// Starts so many Envoys on a policy.
+    /// Starts so many Envoys on a policy, the first with [`PEPPER`], and waits until there is a past to compare with.
     pub(crate) fn start(size: usize, policy: &str) -> Self {
         let (place, filters) = (tempfile::tempdir().unwrap(), only(&["auth"]));
         fs::write(place.path().join("first.yaml"), policy).unwrap();
@@ -48,7 +54,9 @@ impl Fleet {
             begin.current_dir(place.path()).args(["apply", "first.yaml", "--xds-dir", &format!("edge-{index}")]);
             assert!(begin.arg("--filters").arg(filters.path()).status().unwrap().success());
             let bootstrap = fs::read_to_string(place.path().join(format!("edge-{index}/bootstrap.json"))).unwrap();
-            let options = Options { concurrency: 1, ..Options::default() };
+            let variable = (index == 0).then(|| (PEPPER.0.to_owned(), PEPPER.1.to_owned()));
+            let environment = variable.into_iter().collect();
+            let options = Options { concurrency: 1, environment, ..Options::default() };
             Envoy::start_with(&bootstrap, &options).unwrap_or_else(|failure| panic!("{failure}"))
         };
         let envoys: Vec<_> = thread::scope(|scope| {
@@ -62,14 +70,38 @@ impl Fleet {
         fs::write(place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
         let seen: Arc<Vec<_>> = Arc::new((0..size).map(|_| Mutex::new(Seen::default())).collect());
         let resting = Arc::new(AtomicBool::new(false));
-        for (index, envoy) in envoys.iter().enumerate() {
+        let addresses: Arc<Vec<_>> =
+            Arc::new(envoys.iter().map(|envoy| Mutex::new(envoy.listener("weir").unwrap())).collect());
+        for index in 0..size {
             for _ in 0..CLIENTS {
-                let (address, seen, resting) =
-                    (envoy.listener("weir").unwrap(), Arc::clone(&seen), Arc::clone(&resting));
-                thread::spawn(move || ask(address, &seen[index], &resting));
+                let (addresses, seen, resting) = (Arc::clone(&addresses), Arc::clone(&seen), Arc::clone(&resting));
+                thread::spawn(move || ask(&addresses[index], &seen[index], &resting));
             }
         }
-        Self { place, filters, envoys, seen, resting }
+        let fleet = Self { place, filters, envoys: envoys.into_iter().map(Some).collect(), addresses, seen, resting };
+        let enough = || fleet.seen().iter().all(|seen| seen.statuses.len() > 60);
+        assert!(Deadline::after(Duration::from_secs(30)).wait_until(enough));
+        assert!(fleet.seen().iter().flat_map(|seen| &seen.statuses).all(|status| *status == 200));
+        fleet.forget();
+        fleet
+    }
+
+    /// Has a proxy's clients know where it listens now: no port is sure to be the kernel's choice twice.
+    pub(crate) fn find(&self, proxy: usize) {
+        let listeners: Json = serde_json::from_str(&self.admin(proxy, "/listeners?format=json")).unwrap();
+        let named = |status: &&Json| status["name"] == "weir";
+        let status = listeners["listener_statuses"].as_array().unwrap().iter().find(named).unwrap();
+        let port = status["local_address"]["socket_address"]["port_value"].as_u64().unwrap();
+        self.addresses[proxy].lock().unwrap().set_port(port.try_into().unwrap());
+    }
+
+    /// Ends an Envoy.
+    pub(crate) fn kill(&mut self, proxy: usize) {
+        self.envoys[proxy] = None;
+    }
+
+    fn admin(&self, proxy: usize, path: &str) -> String {
+        self.envoys[proxy].as_ref().unwrap().admin(path)
     }
 
     /// What has been answered since [`Fleet::forget`].
@@ -94,7 +126,7 @@ impl Fleet {
 
     /// What Envoy says of the routes of a proxy, and what its folder says of the policy that they are of.
     pub(crate) fn runs(&self, proxy: usize) -> String {
-        let routes = self.envoys[proxy].admin("/config_dump?resource=dynamic_route_configs");
+        let routes = self.admin(proxy, "/config_dump?resource=dynamic_route_configs");
         let folder = weir::xds::folder::Folder::open(&self.place.path().join(format!("edge-{proxy}"))).unwrap();
         let kept = folder.current().and_then(|version| folder.kept(version.number));
         routes + &kept.unwrap().name
@@ -104,16 +136,12 @@ impl Fleet {
     pub(crate) fn command(&self, policy: &str, more: &[&str]) -> Command {
         fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-        command.current_dir(self.place.path()).args([
-            "rollout",
-            "policy.yaml",
-            "--fleet",
-            "fleet.yaml",
-            "--watch",
-            "2s",
-        ]);
+        command.current_dir(self.place.path()).args(["rollout", "policy.yaml", "--fleet", "fleet.yaml"]);
+        if !more.contains(&"--watch") {
+            command.args(["--watch", "2s"]);
+        }
         command.args(["--least", "30", "--linger", "300ms", "--filters"]).arg(self.filters.path()).args(more);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.env(PEPPER.0, PEPPER.1).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -126,14 +154,15 @@ impl Fleet {
 }
 
 /// Asks until nobody wants to know, on one connection as long as that stays open.
-fn ask(address: SocketAddr, seen: &Mutex<Seen>, resting: &AtomicBool) {
+fn ask(address: &Mutex<SocketAddr>, seen: &Mutex<Seen>, resting: &AtomicBool) {
     let mut client: Option<Client> = None;
     while !resting.load(Relaxed) {
-        let answer = client.take().map_or_else(|| Client::connect(address), Ok).and_then(|mut open| {
-            let answer = open.call(&Request::get("/x").header("x-key", "sandbox-key-of-the-scraper"));
-            client = Some(open);
-            answer
-        });
+        let answer =
+            client.take().map_or_else(|| Client::connect(*address.lock().unwrap()), Ok).and_then(|mut open| {
+                let answer = open.call(&Request::get("/x").header("x-key", "sandbox-key-of-the-scraper"));
+                client = Some(open);
+                answer
+            });
         let status = answer.as_ref().map_or(0, |answer| answer.status);
         if answer.is_ok_and(|answer| answer.text("connection").as_deref() == Some("close")) || status == 0 {
             client = None;
