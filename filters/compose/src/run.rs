@@ -259,9 +259,12 @@ impl Run {
         };
         if has_undo {
             match &result {
-                Ok(answer) => self.undo.did(call.step, call.element, answer.clone(), now),
-                Err(_) if was_sure => self.undo.did_not(call.step, call.element),
-                Err(failure) => self.undo.may_have(call.step, call.element, failure, &plan, now, actions),
+                Ok(answer) => {
+                    let undo = self.undo_of(step, call.element, answer).ok();
+                    self.undo.did(&step.name, call.element, answer.clone(), undo, now);
+                }
+                Err(_) if was_sure => self.undo.did_not(&step.name, call.element),
+                Err(failure) => self.undo.may_have(step, call.element, failure, &plan, now, actions),
             }
         }
         if call.is_late || self.phase != Phase::Forward {

@@ -125,6 +125,60 @@ fn another_worker_takes_back_what_a_dead_one_did() {
     assert_eq!(keys[0], keys[1], "the same request again");
 }
 
+/// What a worker takes over was begun by the policy as it was then, and it has another one: what was done is released still, or cried
+/// out where nobody knows any more what was done, or how it is taken back.
+#[test]
+fn what_was_done_by_another_policy_is_released_or_cried_out() {
+    let old = super::PRODUCTS;
+    let first = r#"{"name": "reserve","#;
+    let inserted = old.replace(first, &[r#"{"name": "stock", "call": "GET /stock"},"#, first].concat());
+    let renamed = old.replace("\"reserve\"", "\"hold\"").replace("${reserve}", "${hold}");
+    let moved = old.replace("POST /inventory/", "POST /elsewhere/");
+    let other = old.replace("${self/reservationId}", "${self/other}");
+    let unknown = old.replace(r#""repeatable": true,"#, "");
+    for (name, policy, is_cried_out_of_doubt) in [
+        ("inserted", &inserted, false),
+        ("renamed", &renamed, true),
+        ("moved", &moved, false),
+        ("other", &other, true),
+        ("unknown", &unknown, true),
+    ] {
+        assert_ne!(policy, old, "{name}");
+        let (released, alarms) = taken_over("/pricing/calculate", policy);
+        assert_eq!((released, alarms), (2, 0), "{name}: both are known");
+        let (released, alarms) = taken_over("/inventory/reserve", policy);
+        let expected = if is_cried_out_of_doubt { (0, 1) } else { (1, 0) };
+        assert_eq!((released, alarms), expected, "{name}: one is in doubt");
+    }
+}
+
+/// How many releases and how many alarms there are after an order has lost its worker while it called `last`, and there is another policy.
+fn taken_over(last: &str, policy: &str) -> (usize, u64) {
+    let mut stage = scenario().host().expect("the host starts");
+    let good = |path: &str| match path {
+        "/pricing/calculate" => r#"{"finalPrice":1}"#,
+        _ => r#"{"reservationId":"RES-1"}"#,
+    };
+    for path in ["/inventory/reserve", "/pricing/calculate", "/inventory/release", "/elsewhere/release"] {
+        let reply = if path == last { held(200, good(path)) } else { whole(200, good(path)) };
+        suite::stage::Stage::answer(&mut stage, Some(path), reply);
+    }
+    let host = &mut stage.host;
+    host.send(0, Request::new("POST", "/api/v1/orders").body(ORDER));
+    host.advance(Duration::from_millis(10));
+    assert_eq!(host.held().len(), 1);
+    host.crash(0, "compose");
+    host.reload("compose", policy).expect("the policy is good");
+    suite::stage::Stage::answer(&mut stage, Some(last), whole(200, good(last)));
+    let host = &mut stage.host;
+    for _ in 0..20 {
+        host.advance(Duration::from_secs(1));
+    }
+    let releases = |path: &str| host.arrivals().iter().filter(|arrival| arrival.path() == path).count();
+    let alarms = host.metric("api_gateway_compose_alarms_total").unwrap_or_default();
+    (releases("/inventory/release") + releases("/elsewhere/release"), alarms)
+}
+
 /// Memory that fails in the middle of an order: what is not written down is not done, and what is not struck out is not confirmed.
 #[test]
 fn an_order_that_cannot_be_written_down_is_taken_back_whole() {
