@@ -43,6 +43,7 @@ pub(super) struct Plugin {
     pulse: Pulse,
     outcomes: BTreeMap<String, [Counter; 3]>,
     alarms: Counter,
+    pub(super) forgotten: Counter,
 }
 
 /// A request that was read and found good.
@@ -88,6 +89,7 @@ impl Plugin {
             pulse,
             outcomes: outcomes.collect(),
             alarms: Counter::new("api_gateway_compose_alarms_total", &[]),
+            forgotten: Counter::new("api_gateway_compose_forgotten_total", &[]),
             config,
         })
     }
@@ -120,7 +122,7 @@ impl Plugin {
                     }
                 };
             }
-            Verdict::Full => return refuse(busy),
+            Verdict::Full | Verdict::Instead => return refuse(busy),
         }
         self.start(prepared, now)
     }

@@ -122,11 +122,14 @@ impl Plugin {
     pub(super) fn key(&self, plan: &Composition, headers: &Headers, key: &[u8], body: &[u8]) -> Option<Key> {
         let user = headers.first(header::USER).map(|user| (b"user", user));
         let user = user.or_else(|| headers.first(header::API_KEY).map(|key| (b"akey", key)));
+        // Whoever is unknown may say that it is anybody: all of them have one share of the table.
+        let (owner_kind, owner): (&[u8], &[u8]) = user.map_or((b"from", b""), |(kind, user)| (kind, user));
+        let owner = self.seed.fingerprint([owner_kind, owner]);
         let (kind, user) = user.unwrap_or((b"from", headers.first("x-forwarded-for").unwrap_or_default()));
         let id = self.seed.fingerprint([plan.name.as_bytes(), kind, user, key]);
         let path = headers.first(":path")?;
         let content = self.seed.fingerprint([headers.first(":method")?, path, body]);
-        Some(Key { id, content, holder: u64::from_le_bytes(shell::random()) | 1 })
+        Some(Key { id, owner, content, holder: u64::from_le_bytes(shell::random()) | 1 })
     }
 
     fn set_key(&self, key: &Key) -> String {
@@ -140,10 +143,18 @@ impl Plugin {
         let mut verdict = Verdict::Full;
         let has_changed = change(&self.set_key(key), &mut |set| {
             verdict = idempotency::claim(set, key, now, keys.lifetime);
-            verdict == Verdict::First
+            matches!(verdict, Verdict::First | Verdict::Instead)
         });
-        // What could not be stored is not held.
-        if verdict == Verdict::First && !has_changed { Verdict::Full } else { verdict }
+        match verdict {
+            // What could not be stored is not held.
+            Verdict::First | Verdict::Instead if !has_changed => Verdict::Full,
+            Verdict::Instead => {
+                self.forgotten.increment();
+                log::warn!("{}: `keys` are too few: an answer is forgotten before its time", prepared.plan.name);
+                Verdict::First
+            }
+            verdict => verdict,
+        }
     }
 
     /// Keeps what a request was answered.
