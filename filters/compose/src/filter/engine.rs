@@ -15,7 +15,7 @@ use shell::metric::Counter;
 use shell::pulse::Pulse;
 
 use super::delivery::{Client, Written};
-use super::keeping::clear_slot;
+use super::keeping::{Unkept, clear_slot};
 use crate::config::Config;
 use crate::failure::{Author, Failure, Outcome};
 use crate::idempotency::{Kept, Key, Verdict};
@@ -26,6 +26,8 @@ use crate::run::{Action, Answer, Inputs, Request, Run};
 pub(super) const ROUND: Duration = Duration::from_secs(2);
 /// How often it looks for the answer that a request with the same key waits for.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often it tries to keep an answer that it could not keep.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// One worker's plugin.
 pub(super) struct Plugin {
@@ -38,6 +40,7 @@ pub(super) struct Plugin {
     calls: RefCell<BTreeMap<u32, (u32, u32)>>,
     /// Requests whose key another one holds, each with how long it waits.
     waiting: RefCell<Vec<(Prepared, Instant)>>,
+    pub(super) unkept: RefCell<Vec<Unkept>>,
     next: Cell<u32>,
     round: Cell<Instant>,
     pulse: Pulse,
@@ -84,6 +87,7 @@ impl Plugin {
             runs: RefCell::default(),
             calls: RefCell::default(),
             waiting: RefCell::default(),
+            unkept: RefCell::default(),
             next: Cell::default(),
             round: Cell::new(Instant::EPOCH),
             pulse,
@@ -182,6 +186,7 @@ impl Plugin {
         for number in all {
             self.drive(root, number, now, |run, actions| run.go_on(now, actions));
         }
+        self.keep_again(now);
         self.look(root, now);
         self.sleep(now, true);
     }
@@ -231,7 +236,8 @@ impl Plugin {
         let due = runs.values().filter_map(|running| running.run.due()).min().map(|due| due.since(now));
         let look = (!self.waiting.borrow().is_empty()).then_some(LOOK);
         let round = (!runs.is_empty()).then_some(ROUND);
-        let due = due.into_iter().chain(look).chain(round).min();
+        let again = (!self.unkept.borrow().is_empty()).then_some(AGAIN);
+        let due = due.into_iter().chain(look).chain(round).chain(again).min();
         match due {
             _ if is_tick => self.pulse.ticked(due, now),
             Some(due) => self.pulse.wake_in(due, now),

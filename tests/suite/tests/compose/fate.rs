@@ -189,7 +189,7 @@ fn an_order_that_cannot_be_written_down_is_taken_back_whole() {
 
 fn play_without_memory(workers: usize) {
     let (mut confirmed, mut released_at_most) = (Vec::new(), 0);
-    for changes in 0..12 {
+    for changes in 0..14 {
         let mut stage = scenario().workers(workers).host().expect("the host starts");
         let reserved = whole(201, r#"{"reservationId":"RES-1"}"#);
         suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), reserved);
@@ -197,7 +197,8 @@ fn play_without_memory(workers: usize) {
         suite::stage::Stage::answer(&mut stage, Some("/inventory/release"), whole(200, "{}"));
         let host = &mut stage.host;
         host.limit_shared_changes(changes);
-        let order = host.send(0, Request::new("POST", "/api/v1/orders").body(ORDER)).stream;
+        let request = Request::new("POST", "/api/v1/orders").header("idempotency-key", "k").body(ORDER);
+        let order = host.send(0, request.clone()).stream;
         host.advance(Duration::from_millis(10));
         let status = host.exchange(order).status();
         let done = |host: &host::Host, path: &str| -> BTreeSet<String> {
@@ -220,9 +221,47 @@ fn play_without_memory(workers: usize) {
         assert_eq!(open, 0, "{changes} of {workers}: a place is kept for ever");
         confirmed.push(status == Some(200));
         released_at_most = released_at_most.max(released.len());
+        // Its answer is kept as soon as there is memory again, and whichever worker is asked then has it.
+        for worker in (0..workers).filter(|_| status == Some(200)) {
+            let again = host.send(worker, request.clone()).stream;
+            host.advance(Duration::from_millis(10));
+            assert_eq!(host.exchange(again).text(), host.exchange(order).text(), "{changes} of {workers}: {worker}");
+            assert_eq!(done(host, "/inventory/reserve"), before, "{changes} of {workers}: it is ordered twice");
+        }
     }
-    assert_eq!((confirmed[0], confirmed[11], released_at_most), (false, true, 2));
+    assert_eq!((confirmed[0], confirmed[13], released_at_most), (false, true, 2));
     assert!(confirmed.is_sorted(), "{confirmed:?}");
+}
+
+/// Where memory does not come back, the worker that answered still has the answer, and another's repetition is cried out.
+#[test]
+fn an_answer_that_cannot_be_kept_is_cried_out() {
+    let brief = super::PRODUCTS.replace(r#""idempotency": {}"#, r#""idempotency": {"lifetime": "1m"}"#);
+    let scenario = suite::Scenario::new(&[("compose", &brief)]).cluster("weir_internal").workers(1);
+    let mut stage = scenario.host().expect("the host starts");
+    suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), whole(201, r#"{"reservationId":"RES-1"}"#));
+    suite::stage::Stage::answer(&mut stage, Some("/pricing/calculate"), held(200, r#"{"finalPrice":1}"#));
+    let host = &mut stage.host;
+    let request = Request::new("POST", "/api/v1/orders")
+        .header("idempotency-key", "k")
+        .body(ORDER.replace(",{\"productId\":\"b\",\"quantity\":1}", ""));
+    let order = host.send(0, request.clone()).stream;
+    host.advance(Duration::from_millis(10));
+    let call = host.held()[0].call;
+    // What is written down can be struck out, and no more.
+    host.limit_shared_changes(1);
+    host.release(call, host::Answer::status(200).body(r#"{"finalPrice":1}"#));
+    host.advance(Duration::from_millis(10));
+    assert_eq!(host.exchange(order).status(), Some(200));
+    host.advance(Duration::from_secs(20));
+    let again = host.send(0, request).stream;
+    assert_eq!(host.exchange(again).text(), host.exchange(order).text());
+    let alarms = |host: &host::Host| host.metric("api_gateway_compose_alarms_total").unwrap_or_default();
+    assert_eq!(alarms(host), 0);
+    for _ in 0..60 {
+        host.advance(Duration::from_secs(1));
+    }
+    assert_eq!(alarms(host), 1);
 }
 
 fn text(bytes: &[u8]) -> String {
