@@ -139,8 +139,8 @@ struct Flying {
 }
 
 impl Run {
-    /// A run that is to begin; `id` is unlike that of any other.
-    pub fn new(plan: &Rc<Composition>, inputs: Inputs, id: String, now: Instant, undo_for: Duration) -> Self {
+    /// A run that is to begin, of a request that came `since`; `id` is unlike that of any other.
+    pub fn new(plan: &Rc<Composition>, inputs: Inputs, id: String, since: Instant, undo_for: Duration) -> Self {
         Self {
             inputs,
             id,
@@ -148,7 +148,7 @@ impl Run {
             calls: Vec::new(),
             undo: Undo::new(undo_for),
             next: 0,
-            deadline: now + plan.deadline,
+            deadline: since + plan.deadline,
             phase: Phase::Forward,
             is_answered: false,
             answer_bytes: 0,

@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: what was answered under a key is answered again, whatever worker is asked.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::fate::{held, whole};
@@ -216,4 +217,27 @@ fn a_confirmed_order_is_not_forgotten_for_a_flood_of_another_users() {
     let (is_first, forgotten) = order(1, "alice", "mine".to_owned(), "second");
     assert!(is_first, "the order is done twice");
     assert!((184..200).contains(&forgotten), "{forgotten} of the flood's own are forgotten");
+}
+
+/// The deadline of the whole holds for one that waits for another, too, from when it came.
+#[test]
+fn one_that_has_waited_for_another_in_vain_has_what_is_left_of_its_deadline() {
+    let waits = PRODUCTS.replace(r#""idempotency": {}"#, r#""deadline": "12s", "idempotency": {"wait": "1m"}"#);
+    let scenario = Scenario::new(&[("compose", &waits)]).cluster("weir_internal").workers(2);
+    let mut stage = scenario.host().expect("the host starts");
+    Stage::answer(&mut stage, Some("/inventory/reserve"), held(201, r#"{"reservationId":"RES-1"}"#));
+    let host = &mut stage.host;
+    let order = host::Request::new("POST", "/api/v1/orders").header("idempotency-key", "k").body(ORDER);
+    host.send(0, order.clone());
+    host.advance(Duration::from_millis(10));
+    host.crash(0, "compose");
+    let second = host.send(1, order).stream;
+    for _ in 0..11 {
+        host.advance(Duration::from_secs(1));
+    }
+    assert!(host.exchange(second).is_waiting());
+    let own: BTreeSet<_> = host.arrivals().iter().filter_map(|arrival| arrival.header("idempotency-key")).collect();
+    assert_eq!(own.len(), 2, "it is under way itself, since the first one's worker is dead: {own:?}");
+    host.advance(Duration::from_secs(2));
+    assert_eq!(host.exchange(second).status(), Some(504));
 }
