@@ -35,7 +35,7 @@ impl Config {
     /// - `cluster`: the cluster that leads back into this proxy. Default: `"weir_internal"`.
     /// - `running_max`: how many compositions one worker has under way at a time, 1 to 10,000; more are 503. Default: 500.
     /// - `journal`: how many compositions with an `undo` the proxy has under way at a time, 1 to 1,024; more are 503. Default: 128.
-    /// - `keys`: how many idempotency keys are remembered, 16 to 65,536. Default: 1,024.
+    /// - `keys`: how many idempotency keys are remembered, 16 to 65,536, with 16 KiB for each. Default: 4,096.
     /// - `answer_max`: a longer answer of an upstream, in bytes, is none: 256 to 1,048,576. Default: 65,536.
     /// - `undo_for`: how long what must be taken back is tried, at most `24h`. Default: `"10m"`.
     /// - `compositions`: what they are; the first that matches a request answers it, and what matches none passes. Each has
@@ -84,7 +84,7 @@ impl Config {
             cluster: fields.text("cluster")?.unwrap_or_else(|| "weir_internal".to_owned()),
             running_max: fields.number("running_max", 1, 10_000)?.unwrap_or(500) as usize,
             journal_slots: fields.number("journal", 1, 1024)?.unwrap_or(128),
-            key_slots: fields.number("keys", 16, 65_536)?.unwrap_or(1024),
+            key_slots: fields.number("keys", 16, 65_536)?.unwrap_or(4096),
             answer_bytes_max: fields.number("answer_max", 256, 1 << 20)?.unwrap_or(64 << 10) as usize,
             undo_for: undo_for.length(),
             compositions,

@@ -1,9 +1,11 @@
 //! `Idempotency-Key` (draft-ietf-httpapi-idempotency-key-header): what was answered under a key is answered again.
 //!
 //! A table of a fixed number of sets in shared data; each set is one value with up to [`WAYS`] entries. A key belongs to whoever
-//! sent it, so nobody learns another's answers, and nobody can guess which entries share a set. A full set loses its oldest
-//! answered entry; one of requests under way alone takes no further key.
+//! sent it, so nobody learns another's answers, and nobody can guess which entries share a set. A full set of requests under way
+//! takes no further key. Any other loses an answer: first the oldest failure, of which nothing is left that could be done twice; then
+//! the oldest of whoever has most of the set, so that a flood displaces itself, and nobody more than one answer of a set.
 
+use std::cmp::Reverse;
 use std::time::Duration;
 
 use policy::{Fingerprint, Instant};
@@ -12,6 +14,8 @@ use policy::{Fingerprint, Instant};
 pub const WAYS: usize = 8;
 /// A longer answer is not kept: its key then only keeps others from doing the same again.
 const ANSWER_BYTES_MAX: usize = 64 << 10;
+/// Nor are the longest where those of a set are longer together.
+const SET_BYTES_MAX: usize = 128 << 10;
 /// A longer key is refused.
 const KEY_LENGTH_MAX: usize = 255;
 /// How long a request that is under way holds its key without a word.
@@ -22,6 +26,8 @@ pub const HOLD: Duration = Duration::from_secs(10);
 pub enum Verdict {
     /// It is the first; it now holds the key.
     First,
+    /// The same, and the answer to a request that was done has been forgotten for it before its time.
+    Instead,
     /// It is to get this answer.
     Again(Kept),
     /// Another with this key is under way.
@@ -50,6 +56,8 @@ pub struct Kept {
 pub struct Key {
     /// Of key, user, method and composition.
     pub id: Fingerprint,
+    /// Of the user; all who are unknown are one.
+    pub owner: Fingerprint,
     /// Of path and body.
     pub content: Fingerprint,
     /// Who holds it while it is under way.
@@ -59,6 +67,7 @@ pub struct Key {
 #[derive(Clone, Debug)]
 struct Entry {
     id: [u8; 16],
+    owner: [u8; 16],
     content: [u8; 16],
     /// None once it is answered.
     holder: u64,
@@ -94,7 +103,7 @@ fn unescaped(inner: &[u8]) -> Option<Vec<u8>> {
     Some(text)
 }
 
-/// What a request's key says; where it is [`Verdict::First`], `set` has changed.
+/// What a request's key says; where it is [`Verdict::First`] or [`Verdict::Instead`], `set` has changed.
 pub fn claim(set: &mut Vec<u8>, key: &Key, now: Instant, lifetime: Duration) -> Verdict {
     let mut entries = read(set);
     entries.retain(|entry| entry.is_alive(now, lifetime));
@@ -105,23 +114,33 @@ pub fn claim(set: &mut Vec<u8>, key: &Key, now: Instant, lifetime: Duration) -> 
             entry => Verdict::Again(entry.answer.clone()),
         };
     }
+    let mut verdict = Verdict::First;
     if entries.len() >= WAYS {
-        let oldest =
-            entries.iter().enumerate().filter(|(_, entry)| entry.holder == 0).min_by_key(|(_, entry)| entry.until);
-        match oldest.map(|(at, _)| at) {
-            Some(at) => drop(entries.remove(at)),
-            None => return Verdict::Full,
+        let Some(at) = dispensable(&entries, &key.owner.to_bytes()) else { return Verdict::Full };
+        if !entries.remove(at).is_failure() {
+            verdict = Verdict::Instead;
         }
     }
     entries.push(Entry {
         id: key.id.to_bytes(),
+        owner: key.owner.to_bytes(),
         content: key.content.to_bytes(),
         holder: key.holder,
         until: now + HOLD,
         answer: Kept::default(),
     });
     *set = written(&entries);
-    Verdict::First
+    verdict
+}
+
+/// Which entry of a full set makes room for one of `owner`'s.
+fn dispensable(entries: &[Entry], owner: &[u8; 16]) -> Option<usize> {
+    let answered = || entries.iter().enumerate().filter(|(_, entry)| entry.holder == 0);
+    let share = |of: &[u8; 16]| entries.iter().filter(|entry| entry.owner == *of).count() + usize::from(of == owner);
+    let failure = answered().filter(|(_, entry)| entry.is_failure()).min_by_key(|(_, entry)| entry.until);
+    let most =
+        || answered().max_by_key(|(_, entry)| (share(&entry.owner), entry.owner == *owner, Reverse(entry.until)));
+    failure.or_else(most).map(|(at, _)| at)
 }
 
 /// Keeps a request's hold; says whether `set` has changed.
@@ -132,11 +151,19 @@ pub fn renew(set: &mut Vec<u8>, key: &Key, now: Instant) -> bool {
 /// Keeps what a request was answered; says whether `set` has changed.
 pub fn keep(set: &mut Vec<u8>, key: &Key, answer: Kept, now: Instant, lifetime: Duration) -> bool {
     let answer = if answer.body.len() > ANSWER_BYTES_MAX { Kept::default() } else { answer };
-    change(set, key, |entry| {
+    let has_changed = change(set, key, |entry| {
         entry.holder = 0;
         entry.until = now + lifetime;
         entry.answer = answer;
-    })
+    });
+    if set.len() > SET_BYTES_MAX {
+        let mut entries = read(set);
+        if let Some(longest) = entries.iter_mut().max_by_key(|entry| entry.answer.body.len()) {
+            longest.answer = Kept::default();
+        }
+        *set = written(&entries);
+    }
+    has_changed
 }
 
 /// Gives a key back whose request has done nothing; says whether `set` has changed.
@@ -158,6 +185,11 @@ fn change(set: &mut Vec<u8>, key: &Key, change: impl FnOnce(&mut Entry)) -> bool
 }
 
 impl Entry {
+    /// Whether it is the answer to a request of which nothing is left.
+    fn is_failure(&self) -> bool {
+        self.answer.status >= 400
+    }
+
     fn is_alive(&self, now: Instant, lifetime: Duration) -> bool {
         let left = self.until.since(now);
         // What would last longer was written before the clock stepped back.
@@ -169,6 +201,7 @@ fn written(entries: &[Entry]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for entry in entries {
         bytes.extend_from_slice(&entry.id);
+        bytes.extend_from_slice(&entry.owner);
         bytes.extend_from_slice(&entry.content);
         bytes.extend_from_slice(&entry.holder.to_le_bytes());
         bytes.extend_from_slice(&entry.until.as_nanos().to_le_bytes());
@@ -194,6 +227,7 @@ fn read(set: &[u8]) -> Vec<Entry> {
 fn read_one(rest: &mut &[u8]) -> Option<Entry> {
     Some(Entry {
         id: cut(rest)?,
+        owner: cut(rest)?,
         content: cut(rest)?,
         holder: u64::from_le_bytes(cut(rest)?),
         until: Instant::from_nanos(u64::from_le_bytes(cut(rest)?)),
@@ -220,103 +254,4 @@ fn part(rest: &mut &[u8]) -> Option<Vec<u8>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    const DAY: Duration = Duration::from_hours(24);
-
-    fn key(id: u8, content: u8, holder: u64) -> Key {
-        Key { id: Fingerprint::from_bytes([id; 16]), content: Fingerprint::from_bytes([content; 16]), holder }
-    }
-
-    fn at(seconds: u64) -> Instant {
-        Instant::from_unix_seconds(seconds)
-    }
-
-    fn answer(status: u16, body: &[u8]) -> Kept {
-        let content_type = if status < 400 { "application/json" } else { "application/problem+json" }.to_owned();
-        Kept { status, content_type, completeness: "complete".to_owned(), body: body.to_vec() }
-    }
-
-    #[test]
-    fn a_repeated_request_gets_the_first_answer() {
-        let mut set = Vec::new();
-        assert_eq!(claim(&mut set, &key(1, 1, 5), at(100), DAY), Verdict::First);
-        assert_eq!(claim(&mut set, &key(1, 1, 6), at(101), DAY), Verdict::UnderWay);
-        assert_eq!(claim(&mut set, &key(1, 2, 6), at(101), DAY), Verdict::Different);
-        assert!(!keep(&mut set, &key(1, 1, 6), answer(500, b""), at(102), DAY));
-        assert!(keep(&mut set, &key(1, 1, 5), answer(201, b"{1}"), at(102), DAY));
-        let again = Verdict::Again(answer(201, b"{1}"));
-        assert_eq!(claim(&mut set, &key(1, 1, 6), at(103), DAY), again);
-        assert_eq!(claim(&mut set, &key(1, 2, 6), at(103), DAY), Verdict::Different);
-        assert_eq!(claim(&mut set, &key(1, 1, 6), at(101 + 86_400), DAY), again);
-        assert_eq!(claim(&mut set, &key(1, 1, 6), at(103 + 86_400), DAY), Verdict::First);
-    }
-
-    #[test]
-    fn a_holder_that_falls_silent_loses_its_key_and_one_that_renews_does_not() {
-        let mut set = Vec::new();
-        claim(&mut set, &key(1, 1, 5), at(100), DAY);
-        assert!(renew(&mut set, &key(1, 1, 5), at(108)));
-        assert_eq!(claim(&mut set, &key(1, 1, 6), at(117), DAY), Verdict::UnderWay);
-        assert_eq!(claim(&mut set, &key(1, 1, 6), at(118), DAY), Verdict::First);
-        assert!(!renew(&mut set, &key(1, 1, 5), at(119)));
-        assert!(forget(&mut set, &key(1, 1, 6)) && set.is_empty());
-    }
-
-    #[test]
-    fn a_flood_of_keys_displaces_answers_and_never_work() {
-        let mut set = Vec::new();
-        for id in 0..8 {
-            assert_eq!(claim(&mut set, &key(id, 1, 5), at(100), DAY), Verdict::First);
-        }
-        assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::Full);
-        keep(&mut set, &key(3, 1, 5), answer(200, &vec![7; ANSWER_BYTES_MAX + 1]), at(100), DAY);
-        assert_eq!(claim(&mut set, &key(3, 1, 9), at(100), DAY), Verdict::Again(Kept::default()));
-        assert_eq!(claim(&mut set, &key(8, 1, 5), at(100), DAY), Verdict::First);
-        assert_eq!(claim(&mut set, &key(9, 1, 5), at(100), DAY), Verdict::Full);
-        assert!(set.len() < 2048);
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_and_foreign_bytes_hold_nobody_off() {
-        let mut set = Vec::new();
-        claim(&mut set, &key(1, 1, 5), at(1_000_000), DAY);
-        assert_eq!(claim(&mut set, &key(1, 1, 6), at(5), DAY), Verdict::First);
-        let mut foreign = vec![0xff; 300];
-        assert_eq!(claim(&mut foreign, &key(1, 1, 6), at(5), DAY), Verdict::First);
-    }
-
-    #[test]
-    fn a_key_is_a_short_text_in_quotes_or_a_word_without() {
-        let long = [&b"\""[..], &[b'a'; 255], b"\""].concat();
-        for (header, key) in [
-            (&b"\"8e03978e-40d5\""[..], Some(&b"8e03978e-40d5"[..])),
-            (b" abc ", Some(b"abc")),
-            (b"\"a b,c\"", Some(b"a b,c")),
-            (br#""a\"b\\""#, Some(br#"a"b\"#)),
-            (&long, Some(&[b'a'; 255])),
-            (b"\"\"", None),
-            (b"\"", None),
-            (b"", None),
-            (b"a b", None),
-            (b"a,b", None),
-            (b"\xff", None),
-            (b"\"\xc3\xa9\"", None),
-            (b"\"\t\"", None),
-            (b"\"\x7f\"", None),
-            (b"\"a", None),
-            (b"a\"", None),
-            (br#""a"b""#, None),
-            (br#""a\""#, None),
-            (br#""a\b""#, None),
-            (br#""a";b=1"#, None),
-            (br#""a", "b""#, None),
-            (&[b'a'; 256], None),
-        ] {
-            assert_eq!(parse(header).as_deref(), key, "{}", header.escape_ascii());
-        }
-    }
-}
+mod tests;

@@ -9,7 +9,7 @@ use policy::Instant;
 use policy::lease::{Claim, claim};
 
 use crate::run::Inputs;
-use crate::undo::Given;
+use crate::undo::{Filled, Given};
 use crate::value::Value;
 
 /// How long a worker holds a run without a word.
@@ -87,8 +87,12 @@ impl Entry {
     /// It as it is stored, without its hold.
     pub fn to_bytes(&self) -> Vec<u8> {
         let given = self.given.iter().map(|given| {
-            let answer = given.answer.iter().cloned();
-            Value::List([number(given.step), number(given.element)].into_iter().chain(answer).collect())
+            let next = given.next.as_ref();
+            let next =
+                next.map(|(method, path, body)| Value::List([method, path, body].map(|part| Value::text(part)).into()));
+            let element = Value::Number(given.element.to_string());
+            let one = [Value::text(&given.step), element, next.unwrap_or(Value::Null)];
+            Value::List(one.into_iter().chain(given.answer.clone()).collect())
         });
         let headers = self.headers.iter().map(|(name, value)| (name.clone(), Value::text(value)));
         let entry = Value::object([
@@ -109,8 +113,13 @@ impl Entry {
         let text = |name: &str| Some(entry.member(name)?.as_text()?.to_owned());
         let mut given = Vec::new();
         for one in entry.member("given")?.items()? {
-            let [step, element, answer @ ..] = one.items()? else { return None };
-            given.push(Given { step: place(step)?, element: place(element)?, answer: answer.first().cloned() });
+            let [step, element, next, answer @ ..] = one.items()? else { return None };
+            let next = match next {
+                Value::Null => None,
+                next => Some(filled(next)?),
+            };
+            let (step, answer) = (step.as_text()?.to_owned(), answer.first().cloned());
+            given.push(Given { step, element: place(element)?, next, answer });
         }
         let Value::Object(members) = entry.member("headers")? else { return None };
         let headers = members.iter().map(|(name, value)| Some((name.clone(), value.as_text()?.to_owned())));
@@ -123,8 +132,9 @@ impl Entry {
     }
 }
 
-fn number(place: usize) -> Value {
-    Value::Number(place.to_string())
+fn filled(parts: &Value) -> Option<Filled> {
+    let [method, path, body] = parts.items()? else { return None };
+    Some((method.as_text()?.to_owned(), path.as_text()?.to_owned(), body.as_text()?.to_owned()))
 }
 
 fn place(value: &Value) -> Option<usize> {
@@ -141,7 +151,12 @@ mod tests {
     use wasm_bindgen_test::wasm_bindgen_test as test;
 
     fn entry() -> Entry {
-        let given = |element, answer: Option<&str>| Given { step: 0, element, answer: answer.map(Value::text) };
+        let given = |element, next: Option<&str>, answer: Option<&str>| Given {
+            step: "reserve".to_owned(),
+            element,
+            next: next.map(|path| ("POST".to_owned(), path.to_owned(), r#"{"a":"é"}"#.to_owned())),
+            answer: answer.map(Value::text),
+        };
         Entry {
             plan: "order".to_owned(),
             id: "r1".to_owned(),
@@ -150,7 +165,11 @@ mod tests {
                 path: Value::Null,
                 body: Value::number(7),
             },
-            given: vec![given(0, Some("RES-1")), given(1, None)],
+            given: vec![
+                given(0, Some("/release"), Some("RES-1")),
+                given(1, None, Some("RES-2")),
+                given(2, Some("/reserve"), None),
+            ],
             headers: vec![("x-request-id".to_owned(), "a".to_owned())],
         }
     }
@@ -158,7 +177,13 @@ mod tests {
     #[test]
     fn what_is_written_down_is_read_again() {
         assert_eq!(Entry::parse(&entry().to_bytes()), Some(entry()));
-        for bytes in [&b""[..], b"{}", b"[]", br#"{"plan":"a","id":"b","given":[[1]],"headers":{}}"#] {
+        for bytes in [
+            &b""[..],
+            b"{}",
+            b"[]",
+            br#"{"plan":"a","id":"b","given":[[1]],"headers":{}}"#,
+            br#"{"plan":"a","id":"b","request":1,"path":1,"body":1,"given":[["s",0,["POST"]]],"headers":{}}"#,
+        ] {
             assert_eq!(Entry::parse(bytes), None);
         }
     }

@@ -139,8 +139,8 @@ struct Flying {
 }
 
 impl Run {
-    /// A run that is to begin; `id` is unlike that of any other.
-    pub fn new(plan: &Rc<Composition>, inputs: Inputs, id: String, now: Instant, undo_for: Duration) -> Self {
+    /// A run that is to begin, of a request that came `since`; `id` is unlike that of any other.
+    pub fn new(plan: &Rc<Composition>, inputs: Inputs, id: String, since: Instant, undo_for: Duration) -> Self {
         Self {
             inputs,
             id,
@@ -148,7 +148,7 @@ impl Run {
             calls: Vec::new(),
             undo: Undo::new(undo_for),
             next: 0,
-            deadline: now + plan.deadline,
+            deadline: since + plan.deadline,
             phase: Phase::Forward,
             is_answered: false,
             answer_bytes: 0,
@@ -259,9 +259,12 @@ impl Run {
         };
         if has_undo {
             match &result {
-                Ok(answer) => self.undo.did(call.step, call.element, answer.clone(), now),
-                Err(_) if was_sure => self.undo.did_not(call.step, call.element),
-                Err(failure) => self.undo.may_have(call.step, call.element, failure, &plan, now, actions),
+                Ok(answer) => {
+                    let undo = self.undo_of(step, call.element, answer).ok();
+                    self.undo.did(&step.name, call.element, answer.clone(), undo, now);
+                }
+                Err(_) if was_sure => self.undo.did_not(&step.name, call.element),
+                Err(failure) => self.undo.may_have(step, call.element, failure, &plan, now, actions),
             }
         }
         if call.is_late || self.phase != Phase::Forward {

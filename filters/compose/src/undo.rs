@@ -9,7 +9,7 @@ use std::time::Duration;
 use policy::Instant;
 
 use crate::failure::{Author, Failure, Outcome};
-use crate::plan::Composition;
+use crate::plan::{Composition, Step};
 use crate::run::Action;
 use crate::value::Value;
 
@@ -19,15 +19,29 @@ const WAIT_MAX: Duration = Duration::from_secs(30);
 /// For so long, a call whose answer was never heard may still be under way at the upstream.
 const UNDER_WAY: Duration = Duration::from_secs(30);
 
-/// A call of a step, and what it was answered, where that is known.
+/// Method, path and body of a request.
+pub type Filled = (String, String, String);
+
+/// A call of a step, and what it was answered, where that is known. It says itself what is to be sent for it, and is not at the
+/// mercy of what the steps are called, and in which order they stand, when another worker with another policy takes it over.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Given {
-    /// The step's place.
-    pub step: usize,
+    /// The step's name.
+    pub step: String,
     /// Which of its calls.
     pub element: usize,
+    /// What takes it back where its answer is known, or else the call itself; `None` where that is still to be filled in.
+    pub next: Option<Filled>,
     /// The upstream's answer.
     pub answer: Option<Value>,
+}
+
+impl Given {
+    /// Cries out what becomes of it.
+    pub fn alarm(&self, plan: &str, said: &str) -> Action {
+        let answer = self.answer.as_ref().map_or_else(|| "unknown".to_owned(), Value::to_json);
+        Action::Alarm(format!("{}[{}] of {plan} {said}: {answer}", self.step, self.element))
+    }
 }
 
 #[derive(Debug)]
@@ -68,8 +82,8 @@ impl Undo {
     }
 
     /// A call leaves.
-    pub fn sends(&mut self, step: usize, element: usize) {
-        let given = Given { step, element, answer: None };
+    pub fn sends(&mut self, step: &str, element: usize, call: Filled) {
+        let given = Given { step: step.to_owned(), element, next: Some(call), answer: None };
         let epoch = Instant::EPOCH;
         self.things.push(Thing { given, is_pending: true, tries: 0, due: epoch, since: epoch, flying: None });
     }
@@ -82,61 +96,61 @@ impl Undo {
         }
     }
 
-    fn find(&mut self, step: usize, element: usize) -> Option<&mut Thing> {
+    fn find(&mut self, step: &str, element: usize) -> Option<&mut Thing> {
         self.things.iter_mut().find(|thing| thing.given.step == step && thing.given.element == element)
     }
 
-    /// A call was answered with this.
-    pub fn did(&mut self, step: usize, element: usize, answer: Value, now: Instant) {
+    /// A call was answered with this, and that takes it back.
+    pub fn did(&mut self, step: &str, element: usize, answer: Value, undo: Option<Filled>, now: Instant) {
         if let Some(thing) = self.find(step, element) {
             thing.given.answer = Some(answer);
+            thing.given.next = undo;
             thing.is_pending = false;
             (thing.due, thing.since) = (now, now);
         }
     }
 
     /// A call did nothing, or nothing of it is left.
-    pub fn did_not(&mut self, step: usize, element: usize) {
+    pub fn did_not(&mut self, step: &str, element: usize) {
         self.things.retain(|thing| thing.given.step != step || thing.given.element != element);
     }
 
     /// Nobody knows what a call did.
     pub fn may_have(
         &mut self,
-        step: usize,
+        step: &Step,
         element: usize,
         failure: &Failure,
         plan: &Composition,
         now: Instant,
         actions: &mut Vec<Action>,
     ) {
-        let Some(of) = plan.steps.get(step) else { return };
-        if of.is_repeatable {
-            if let Some(thing) = self.find(step, element) {
+        if step.is_repeatable {
+            if let Some(thing) = self.find(&step.name, element) {
                 thing.is_pending = false;
                 (thing.due, thing.since) = (now, now);
             }
             return;
         }
-        self.did_not(step, element);
-        let (step, plan, reason) = (&of.name, &plan.name, &failure.reason);
+        self.did_not(&step.name, element);
+        let (step, plan, reason) = (&step.name, &plan.name, &failure.reason);
         actions.push(Action::Alarm(format!(
             "{step}[{element}] of {plan} may have been done and cannot be taken back: {reason}"
         )));
     }
 
     /// The next thing to take back now, the last first; one at a time. Without an answer, it is to be asked for.
-    pub fn next(&self, now: Instant) -> Option<(usize, usize, Option<Value>)> {
+    pub fn next(&self, now: Instant) -> Option<Given> {
         if self.things.iter().any(|thing| thing.flying.is_some()) {
             return None;
         }
         let open = self.things.iter().rev().filter(|thing| !thing.is_pending && (thing.due <= now || thing.tries == 0));
         let thing = open.min_by_key(|thing| thing.tries)?;
-        Some((thing.given.step, thing.given.element, thing.given.answer.clone()))
+        Some(thing.given.clone())
     }
 
     /// What takes it back, or asks for it, has left.
-    pub fn sent(&mut self, step: usize, element: usize, token: u32) {
+    pub fn sent(&mut self, step: &str, element: usize, token: u32) {
         if let Some(thing) = self.find(step, element) {
             thing.flying = Some(token);
         }
@@ -160,7 +174,7 @@ impl Undo {
             (Some(_), false) => matches!(status, 404 | 410),
             (None, true) => match outcome.read() {
                 Ok(answer) => {
-                    thing.given.answer = Some(answer);
+                    (thing.given.answer, thing.given.next) = (Some(answer), None);
                     (thing.tries, thing.due) = (0, now);
                     actions.push(Action::Keep);
                     return;
@@ -182,13 +196,8 @@ impl Undo {
         thing.tries += 1;
         thing.due = now + (WAIT * 2_u32.saturating_pow(thing.tries.min(16) - 1)).min(WAIT_MAX);
         if now.since(thing.since) >= tried_for {
-            let name = plan.steps.get(thing.given.step).map_or("", |step| step.name.as_str());
-            let answer = thing.given.answer.as_ref().map_or_else(|| "unknown".to_owned(), Value::to_json);
-            let said = format!(
-                "{name}[{}] of {} was not taken back in {} tries: {answer}",
-                thing.given.element, plan.name, thing.tries
-            );
-            actions.push(Action::Alarm(said));
+            let said = format!("was not taken back in {} tries", thing.tries);
+            actions.push(thing.given.alarm(&plan.name, &said));
             self.things.remove(at);
         }
     }

@@ -87,7 +87,7 @@ pub(super) fn options() -> Json {
             "How many compositions one worker has under way; more are 503. Default: 500.",
         ),
         ("journal", whole(1, 1024), "How many with an `undo` the proxy has under way; more are 503. Default: 128."),
-        ("keys", whole(16, 65_536), "How many idempotency keys are remembered. Default: 1024."),
+        ("keys", whole(16, 65_536), "How many idempotency keys are remembered. Default: 4096."),
         ("answer_max", whole(256, 1 << 20), "A longer answer of an upstream, in bytes, is none. Default: 65536."),
         ("undo_for", period(), "How long what must be taken back is tried, at most a day. Default: 10m."),
     ])

@@ -56,12 +56,7 @@ fn note_calls(policy: &Policy, composition: &Draft, mistakes: &mut Mistakes) {
     let steps = composition.clone().take("steps");
     for mut step in steps.iter().flat_map(Draft::items).cloned() {
         let undo = step.take("undo").and_then(|mut undo| undo.take("call"));
-        let is_repeatable = step.take("repeatable").is_some_and(|said| said.to_json() == true);
-        let fate = match (&undo, is_repeatable) {
-            (None, _) => Fate::Harmless,
-            (Some(_), true) => Fate::Lasting,
-            (Some(_), false) => Fate::Once,
-        };
+        let fate = if undo.is_some() { Fate::Once } else { Fate::Harmless };
         let call = step.take("call").map(|call| (call, fate));
         for (call, fate) in call.into_iter().chain(undo.map(|undo| (undo, Fate::Lasting))) {
             let Json::String(line) = call.to_json() else { continue };
@@ -95,7 +90,8 @@ enum Fate {
     Harmless,
     /// Only the upstream itself may say that it is done.
     Lasting,
-    /// The same, and it may not be sent twice: the upstream would do it twice.
+    /// The same, and nobody else may send it again: the upstream would do it twice, or refuse the second one while the first is
+    /// under way, and then nobody hears of what the first has done.
     Once,
 }
 
@@ -105,8 +101,8 @@ fn stand_in(policy: &Policy, route: &Route, fate: Fate, line: &str) -> Option<(&
     let method = line.split(' ').next().unwrap_or_default();
     let is_stored = route.cache.as_ref().is_some_and(|cache| method == "GET" || cache.has("body"));
     let is_retried = upstream.and_then(|upstream| upstream.retry.as_ref());
-    // Others are harmless or idempotent (RFC 9110 §9.2).
-    let is_retried = matches!(method, "POST" | "PATCH")
+    // Others do nothing (RFC 9110 §9.2.1).
+    let is_retried = !matches!(method, "GET" | "HEAD" | "OPTIONS")
         && is_retried.is_some_and(|retry| retry.methods.iter().any(|own| own == method));
     let has_fallback = upstream.and_then(|upstream| upstream.breaker.as_ref());
     let has_fallback = has_fallback.is_some_and(|breaker| breaker.has("fallback"));
@@ -121,8 +117,8 @@ fn stand_in(policy: &Policy, route: &Route, fate: Fate, line: &str) -> Option<(&
             "an upstream whose `breaker` has none: only the upstream itself can do or undo it",
         )),
         Fate::Once if is_retried => Some((
-            "may be retried, and is done twice then",
-            "`repeatable: true`, where its upstream knows a repeated `Idempotency-Key`, or a `retry.methods` without it",
+            "is one of a step with an `undo`, and may be retried: what a first try has done is not known after a second",
+            "a `retry.methods` without it; what is in doubt is asked for again by `repeatable: true`",
         )),
         _ => None,
     }

@@ -24,7 +24,7 @@ fn with(steps: &str, answer: &str) -> String {
 fn defaults_are_what_the_documentation_says() {
     let config = Config::from_json(b"").unwrap();
     assert_eq!((config.cluster.as_str(), config.running_max, config.journal_slots), ("weir_internal", 500, 128));
-    assert_eq!((config.key_slots, config.answer_bytes_max, config.undo_for.as_secs()), (1024, 65_536, 600));
+    assert_eq!((config.key_slots, config.answer_bytes_max, config.undo_for.as_secs()), (4096, 65_536, 600));
     let config = Config::from_json(PRODUCTS.as_bytes()).unwrap();
     assert_eq!(config.names().collect::<Vec<_>>(), ["product", "check", "order"]);
     let order = config.named("order").unwrap();

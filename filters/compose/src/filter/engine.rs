@@ -15,7 +15,7 @@ use shell::metric::Counter;
 use shell::pulse::Pulse;
 
 use super::delivery::{Client, Written};
-use super::keeping::clear_slot;
+use super::keeping::{Unkept, clear_slot};
 use crate::config::Config;
 use crate::failure::{Author, Failure, Outcome};
 use crate::idempotency::{Kept, Key, Verdict};
@@ -26,6 +26,8 @@ use crate::run::{Action, Answer, Inputs, Request, Run};
 pub(super) const ROUND: Duration = Duration::from_secs(2);
 /// How often it looks for the answer that a request with the same key waits for.
 const LOOK: Duration = Duration::from_millis(20);
+/// How often it tries to keep an answer that it could not keep.
+const AGAIN: Duration = Duration::from_millis(500);
 
 /// One worker's plugin.
 pub(super) struct Plugin {
@@ -36,13 +38,15 @@ pub(super) struct Plugin {
     runs: RefCell<BTreeMap<u32, Running>>,
     /// Which run's which call an answer is to.
     calls: RefCell<BTreeMap<u32, (u32, u32)>>,
-    /// Requests whose key another one holds, each with how long it waits.
-    waiting: RefCell<Vec<(Prepared, Instant)>>,
+    /// Requests whose key another one holds, each with when it came and how long it waits.
+    waiting: RefCell<Vec<(Prepared, Instant, Instant)>>,
+    pub(super) unkept: RefCell<Vec<Unkept>>,
     next: Cell<u32>,
     round: Cell<Instant>,
     pulse: Pulse,
     outcomes: BTreeMap<String, [Counter; 3]>,
     alarms: Counter,
+    pub(super) forgotten: Counter,
 }
 
 /// A request that was read and found good.
@@ -83,11 +87,13 @@ impl Plugin {
             runs: RefCell::default(),
             calls: RefCell::default(),
             waiting: RefCell::default(),
+            unkept: RefCell::default(),
             next: Cell::default(),
             round: Cell::new(Instant::EPOCH),
             pulse,
             outcomes: outcomes.collect(),
             alarms: Counter::new("api_gateway_compose_alarms_total", &[]),
+            forgotten: Counter::new("api_gateway_compose_forgotten_total", &[]),
             config,
         })
     }
@@ -114,22 +120,23 @@ impl Plugin {
                 return match prepared.plan.keys.and_then(|keys| keys.wait) {
                     None => refuse(conflict("a request with this idempotency-key is under way")),
                     Some(wait) => {
-                        self.waiting.borrow_mut().push((prepared, now + wait));
+                        let until = now + wait.min(prepared.plan.deadline);
+                        self.waiting.borrow_mut().push((prepared, now, until));
                         self.pulse.wake_in(LOOK, now);
                         None
                     }
                 };
             }
-            Verdict::Full => return refuse(busy),
+            Verdict::Full | Verdict::Instead => return refuse(busy),
         }
-        self.start(prepared, now)
+        self.start(prepared, now, now)
     }
 
-    /// Begins a run; what its client is to be answered where there is no room for it.
-    fn start(&self, prepared: Prepared, now: Instant) -> Option<Written> {
+    /// Begins a run of a request that came `since`; what its client is to be answered where there is no room for it.
+    fn start(&self, prepared: Prepared, since: Instant, now: Instant) -> Option<Written> {
         let Prepared { plan, inputs, headers, key, client } = prepared;
         let id = RequestId::from_random(shell::random());
-        let run = Run::new(&plan, inputs, id.as_str().to_owned(), now, self.config.undo_for);
+        let run = Run::new(&plan, inputs, id.as_str().to_owned(), since, self.config.undo_for);
         let mut running = Running { run, headers, key, slot: None, client: Some(client) };
         if plan.has_undo() {
             running.slot = self.take_slot(&running, now);
@@ -176,11 +183,13 @@ impl Plugin {
                 self.take_over(lost, now);
             }
         }
+        // Before the runs go on, since it may begin one.
+        self.look(root, now);
         let all: Vec<u32> = self.runs.borrow().keys().copied().collect();
         for number in all {
             self.drive(root, number, now, |run, actions| run.go_on(now, actions));
         }
-        self.look(root, now);
+        self.keep_again(now);
         self.sleep(now, true);
     }
 
@@ -203,18 +212,18 @@ impl Plugin {
     /// Looks whether those that wait for another's answer have it.
     fn look(&self, root: u32, now: Instant) {
         let waiting = self.waiting.take();
-        for (prepared, until) in waiting {
+        for (prepared, since, until) in waiting {
             if prepared.client.has_left.get() {
                 continue;
             }
             let client = Rc::clone(&prepared.client);
             let written = match self.claim(&prepared, now) {
                 Verdict::UnderWay if now < until => {
-                    self.waiting.borrow_mut().push((prepared, until));
+                    self.waiting.borrow_mut().push((prepared, since, until));
                     continue;
                 }
                 Verdict::Again(kept) if kept.status != 0 => Some(Written::stored(kept)),
-                Verdict::First => self.start(prepared, now),
+                Verdict::First => self.start(prepared, since, now),
                 _ => Some(client.refusal(&conflict("a request with this idempotency-key is under way"))),
             };
             if let Some(written) = written {
@@ -229,7 +238,8 @@ impl Plugin {
         let due = runs.values().filter_map(|running| running.run.due()).min().map(|due| due.since(now));
         let look = (!self.waiting.borrow().is_empty()).then_some(LOOK);
         let round = (!runs.is_empty()).then_some(ROUND);
-        let due = due.into_iter().chain(look).chain(round).min();
+        let again = (!self.unkept.borrow().is_empty()).then_some(AGAIN);
+        let due = due.into_iter().chain(look).chain(round).chain(again).min();
         match due {
             _ if is_tick => self.pulse.ticked(due, now),
             Some(due) => self.pulse.wake_in(due, now),

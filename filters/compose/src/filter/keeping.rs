@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroU32;
+use std::time::Duration;
 
 use policy::handover::header;
 use policy::{Headers, Instant};
@@ -9,9 +10,17 @@ use shell::shared::{self, Change, Failure};
 
 use super::delivery::Written;
 use super::engine::{Plugin, Prepared, Running};
-use crate::idempotency::{self, Key, Verdict, WAYS};
+use crate::idempotency::{self, Kept, Key, Verdict, WAYS};
 use crate::journal::{self, Entry, Slot};
 use crate::plan::Composition;
+
+/// An answer that could not be kept yet.
+pub(super) struct Unkept {
+    key: Key,
+    answer: Kept,
+    lifetime: Duration,
+    since: Instant,
+}
 
 /// How often a change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
@@ -122,11 +131,14 @@ impl Plugin {
     pub(super) fn key(&self, plan: &Composition, headers: &Headers, key: &[u8], body: &[u8]) -> Option<Key> {
         let user = headers.first(header::USER).map(|user| (b"user", user));
         let user = user.or_else(|| headers.first(header::API_KEY).map(|key| (b"akey", key)));
+        // Whoever is unknown may say that it is anybody: all of them have one share of the table.
+        let (owner_kind, owner): (&[u8], &[u8]) = user.map_or((b"from", b""), |(kind, user)| (kind, user));
+        let owner = self.seed.fingerprint([owner_kind, owner]);
         let (kind, user) = user.unwrap_or((b"from", headers.first("x-forwarded-for").unwrap_or_default()));
         let id = self.seed.fingerprint([plan.name.as_bytes(), kind, user, key]);
         let path = headers.first(":path")?;
         let content = self.seed.fingerprint([headers.first(":method")?, path, body]);
-        Some(Key { id, content, holder: u64::from_le_bytes(shell::random()) | 1 })
+        Some(Key { id, owner, content, holder: u64::from_le_bytes(shell::random()) | 1 })
     }
 
     fn set_key(&self, key: &Key) -> String {
@@ -137,19 +149,71 @@ impl Plugin {
     /// What a request's key says to it.
     pub(super) fn claim(&self, prepared: &Prepared, now: Instant) -> Verdict {
         let (Some(key), Some(keys)) = (&prepared.key, prepared.plan.keys) else { return Verdict::First };
+        if let Some(verdict) = self.unkept(key) {
+            return verdict;
+        }
         let mut verdict = Verdict::Full;
         let has_changed = change(&self.set_key(key), &mut |set| {
             verdict = idempotency::claim(set, key, now, keys.lifetime);
-            verdict == Verdict::First
+            matches!(verdict, Verdict::First | Verdict::Instead)
         });
-        // What could not be stored is not held.
-        if verdict == Verdict::First && !has_changed { Verdict::Full } else { verdict }
+        match verdict {
+            // What could not be stored is not held.
+            Verdict::First | Verdict::Instead if !has_changed => Verdict::Full,
+            Verdict::Instead => {
+                self.forgotten.increment();
+                log::warn!("{}: `keys` are too few: an answer is forgotten before its time", prepared.plan.name);
+                Verdict::First
+            }
+            verdict => verdict,
+        }
     }
 
-    /// Keeps what a request was answered.
+    /// Keeps what a request was answered, now or as soon as there is memory for it.
     pub(super) fn keep_answer(&self, running: &mut Running, written: &Written, now: Instant) {
         let (Some(key), Some(keys)) = (running.key.take(), running.run.plan().keys) else { return };
-        change(&self.set_key(&key), &mut |set| idempotency::keep(set, &key, written.kept(), now, keys.lifetime));
+        let unkept = Unkept { key, answer: written.kept(), lifetime: keys.lifetime, since: now };
+        if self.is_open(&unkept, now) {
+            if self.unkept.borrow().len() < self.config.running_max {
+                self.unkept.borrow_mut().push(unkept);
+            } else {
+                self.give_up();
+            }
+        }
+    }
+
+    /// Keeps what could not be kept before.
+    pub(super) fn keep_again(&self, now: Instant) {
+        let mut unkept = self.unkept.take();
+        unkept.retain(|unkept| self.is_open(unkept, now));
+        self.unkept.replace(unkept);
+    }
+
+    /// Keeps an answer; whether that is to be tried again.
+    fn is_open(&self, unkept: &Unkept, now: Instant) -> bool {
+        let Unkept { key, answer, lifetime, since } = unkept;
+        let mut is_taken = false;
+        let is_kept = change(&self.set_key(key), &mut |set| {
+            is_taken = !idempotency::keep(set, key, answer.clone(), now, *lifetime);
+            !is_taken
+        });
+        let is_in_vain = is_taken || now.since(*since) >= *lifetime;
+        if !is_kept && is_in_vain {
+            self.give_up();
+        }
+        !is_kept && !is_in_vain
+    }
+
+    fn give_up(&self) {
+        self.alarm("an answer was not kept: its request is done again when it comes again with its idempotency-key");
+    }
+
+    /// What the key says that has an answer which could not be kept yet.
+    fn unkept(&self, key: &Key) -> Option<Verdict> {
+        let unkept = self.unkept.borrow();
+        let own = unkept.iter().find(|unkept| unkept.key.id == key.id)?;
+        let is_same = own.key.content == key.content;
+        Some(if is_same { Verdict::Again(own.answer.clone()) } else { Verdict::Different })
     }
 
     /// Gives the key of a request back that has done nothing.

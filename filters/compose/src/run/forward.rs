@@ -1,6 +1,7 @@
 //! What a run does next: the steps whose turn it is, the answer when all have ended, and what is taken back when one has failed.
 
 use std::rc::Rc;
+use std::time::Duration;
 
 use policy::Instant;
 
@@ -9,7 +10,11 @@ use crate::batch;
 use crate::failure::Failure;
 use crate::plan::{Call, Step};
 use crate::template::Unfilled;
+use crate::undo::Filled;
 use crate::value::Value;
+
+/// How long the answer to what takes something back is waited for, where its step is not there to say so.
+const UNDO_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Run {
     /// Sends what can be sent, and ends what has ended.
@@ -145,7 +150,7 @@ impl Run {
         let token = self.token();
         let has_undo = step.undo.is_some();
         if has_undo {
-            self.undo.sends(index, element);
+            self.undo.sends(&step.name, element, (method.clone(), path.clone(), body.clone()));
             actions.push(Action::Keep);
         }
         let timeout = match step.call {
@@ -154,7 +159,7 @@ impl Run {
             Call::Item => self.deadline.since(now),
             Call::Written { .. } => step.deadline,
         };
-        let key = has_undo.then(|| self.key(step, element, "do"));
+        let key = has_undo.then(|| self.key(&step.name, element, "do"));
         actions.push(Action::Send(Request { token, method, path, body, key, timeout }));
         self.calls.push(Flying { token, step: index, element, deadline: now + step.deadline, is_late: false });
         true
@@ -166,8 +171,8 @@ impl Run {
     }
 
     /// By which an upstream knows a call when it comes again.
-    fn key(&self, step: &Step, element: usize, what: &str) -> String {
-        format!("{}-{}-{element}-{what}", self.id, step.name)
+    fn key(&self, step: &str, element: usize, what: &str) -> String {
+        format!("{}-{step}-{element}-{what}", self.id)
     }
 
     /// Everything has been answered.
@@ -204,40 +209,46 @@ impl Run {
         }
     }
 
-    /// Sends what takes the next thing back.
+    /// Sends what takes the next thing back, or asks for it; what nothing can be sent for is cried out.
     fn undo_next(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let Some((step_index, element, answer)) = self.undo.next(now) else { return };
+        let Some(given) = self.undo.next(now) else { return };
         let plan = Rc::clone(&self.plan);
-        let Some(step) = plan.steps.get(step_index) else { return self.undo.did_not(step_index, element) };
-        let item = match &step.each {
-            Some(each) => {
-                let list = self.fill(step, None, &[], |scope| each.fill(scope)).ok();
-                list.as_ref().and_then(Value::items).and_then(|items| items.get(element)).cloned()
-            }
-            None => None,
+        let step = plan.steps.iter().find(|step| step.name == given.step);
+        // One that was taken over may be of a policy that is not this one.
+        let filled = match (&given.next, &given.answer, step) {
+            (Some(undo), Some(_), _) => Ok(undo.clone()),
+            (Some(call), None, Some(step)) if step.is_repeatable => Ok(call.clone()),
+            (_, None, Some(_)) => Err(Unfilled("its upstream knows no repeated call".to_owned())),
+            (None, Some(answer), Some(step)) => self.undo_of(step, given.element, answer),
+            (_, _, None) => Err(Unfilled("there is no such step any more".to_owned())),
         };
-        let (call, what) = match &answer {
-            Some(_) => (step.undo.as_ref(), "undo"),
-            None => (Some(&step.call), "do"),
-        };
-        let Some(call) = call else { return self.undo.did_not(step_index, element) };
-        let own: Vec<(&str, &Value)> = answer.iter().map(|answer| ("self", answer)).collect();
-        match self.fill(step, item.as_ref(), &own, |scope| written(call, scope)) {
+        match filled {
             Ok((method, path, body)) => {
                 let token = self.token();
-                let key = Some(self.key(step, element, what));
-                self.undo.sent(step_index, element, token);
-                let timeout = step.deadline;
+                let what = if given.answer.is_some() { "undo" } else { "do" };
+                let key = Some(self.key(&given.step, given.element, what));
+                self.undo.sent(&given.step, given.element, token);
+                let timeout = step.map_or(UNDO_TIMEOUT, |step| step.deadline);
                 actions.push(Action::Send(Request { token, method, path, body, key, timeout }));
             }
             Err(Unfilled(reason)) => {
-                self.undo.did_not(step_index, element);
-                actions.push(Action::Alarm(format!(
-                    "{}[{element}] of {} cannot be taken back: {reason}",
-                    step.name, plan.name
-                )));
+                self.undo.did_not(&given.step, given.element);
+                actions.push(given.alarm(&plan.name, &format!("cannot be taken back, since {reason}")));
             }
         }
+    }
+
+    /// What takes a call back that was answered with this.
+    pub(super) fn undo_of(&self, step: &Step, element: usize, answer: &Value) -> Result<Filled, Unfilled> {
+        let undo = step.undo.as_ref().ok_or_else(|| Unfilled("its step has no `undo` any more".to_owned()))?;
+        let item = match &step.each {
+            Some(each) => {
+                let list = self.fill(step, None, &[], |scope| each.fill(scope))?;
+                list.items().and_then(|items| items.get(element)).cloned()
+            }
+            None => None,
+        };
+        self.fill(step, item.as_ref(), &[("self", answer)], |scope| written(undo, scope))
     }
 
     fn base(&self) -> Vec<(&str, &Value)> {
@@ -267,7 +278,7 @@ impl Run {
 }
 
 /// Method, path and body of a call.
-fn written(call: &Call, scope: &[(&str, &Value)]) -> Result<(String, String, String), Unfilled> {
+fn written(call: &Call, scope: &[(&str, &Value)]) -> Result<Filled, Unfilled> {
     let Call::Written { method, path, body } = call else {
         let item = scope.iter().find(|(name, _)| *name == "item");
         return item.map(|(_, request)| batch::written(request)).ok_or_else(|| Unfilled("there is no item".to_owned()));

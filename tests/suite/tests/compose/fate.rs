@@ -125,6 +125,60 @@ fn another_worker_takes_back_what_a_dead_one_did() {
     assert_eq!(keys[0], keys[1], "the same request again");
 }
 
+/// What a worker takes over was begun by the policy as it was then, and it has another one: what was done is released still, or cried
+/// out where nobody knows any more what was done, or how it is taken back.
+#[test]
+fn what_was_done_by_another_policy_is_released_or_cried_out() {
+    let old = super::PRODUCTS;
+    let first = r#"{"name": "reserve","#;
+    let inserted = old.replace(first, &[r#"{"name": "stock", "call": "GET /stock"},"#, first].concat());
+    let renamed = old.replace("\"reserve\"", "\"hold\"").replace("${reserve}", "${hold}");
+    let moved = old.replace("POST /inventory/", "POST /elsewhere/");
+    let other = old.replace("${self/reservationId}", "${self/other}");
+    let unknown = old.replace(r#""repeatable": true,"#, "");
+    for (name, policy, is_cried_out_of_doubt) in [
+        ("inserted", &inserted, false),
+        ("renamed", &renamed, true),
+        ("moved", &moved, false),
+        ("other", &other, true),
+        ("unknown", &unknown, true),
+    ] {
+        assert_ne!(policy, old, "{name}");
+        let (released, alarms) = taken_over("/pricing/calculate", policy);
+        assert_eq!((released, alarms), (2, 0), "{name}: both are known");
+        let (released, alarms) = taken_over("/inventory/reserve", policy);
+        let expected = if is_cried_out_of_doubt { (0, 1) } else { (1, 0) };
+        assert_eq!((released, alarms), expected, "{name}: one is in doubt");
+    }
+}
+
+/// How many releases and how many alarms there are after an order has lost its worker while it called `last`, and there is another policy.
+fn taken_over(last: &str, policy: &str) -> (usize, u64) {
+    let mut stage = scenario().host().expect("the host starts");
+    let good = |path: &str| match path {
+        "/pricing/calculate" => r#"{"finalPrice":1}"#,
+        _ => r#"{"reservationId":"RES-1"}"#,
+    };
+    for path in ["/inventory/reserve", "/pricing/calculate", "/inventory/release", "/elsewhere/release"] {
+        let reply = if path == last { held(200, good(path)) } else { whole(200, good(path)) };
+        suite::stage::Stage::answer(&mut stage, Some(path), reply);
+    }
+    let host = &mut stage.host;
+    host.send(0, Request::new("POST", "/api/v1/orders").body(ORDER));
+    host.advance(Duration::from_millis(10));
+    assert_eq!(host.held().len(), 1);
+    host.crash(0, "compose");
+    host.reload("compose", policy).expect("the policy is good");
+    suite::stage::Stage::answer(&mut stage, Some(last), whole(200, good(last)));
+    let host = &mut stage.host;
+    for _ in 0..20 {
+        host.advance(Duration::from_secs(1));
+    }
+    let releases = |path: &str| host.arrivals().iter().filter(|arrival| arrival.path() == path).count();
+    let alarms = host.metric("api_gateway_compose_alarms_total").unwrap_or_default();
+    (releases("/inventory/release") + releases("/elsewhere/release"), alarms)
+}
+
 /// Memory that fails in the middle of an order: what is not written down is not done, and what is not struck out is not confirmed.
 #[test]
 fn an_order_that_cannot_be_written_down_is_taken_back_whole() {
@@ -135,7 +189,7 @@ fn an_order_that_cannot_be_written_down_is_taken_back_whole() {
 
 fn play_without_memory(workers: usize) {
     let (mut confirmed, mut released_at_most) = (Vec::new(), 0);
-    for changes in 0..12 {
+    for changes in 0..14 {
         let mut stage = scenario().workers(workers).host().expect("the host starts");
         let reserved = whole(201, r#"{"reservationId":"RES-1"}"#);
         suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), reserved);
@@ -143,7 +197,8 @@ fn play_without_memory(workers: usize) {
         suite::stage::Stage::answer(&mut stage, Some("/inventory/release"), whole(200, "{}"));
         let host = &mut stage.host;
         host.limit_shared_changes(changes);
-        let order = host.send(0, Request::new("POST", "/api/v1/orders").body(ORDER)).stream;
+        let request = Request::new("POST", "/api/v1/orders").header("idempotency-key", "k").body(ORDER);
+        let order = host.send(0, request.clone()).stream;
         host.advance(Duration::from_millis(10));
         let status = host.exchange(order).status();
         let done = |host: &host::Host, path: &str| -> BTreeSet<String> {
@@ -166,9 +221,47 @@ fn play_without_memory(workers: usize) {
         assert_eq!(open, 0, "{changes} of {workers}: a place is kept for ever");
         confirmed.push(status == Some(200));
         released_at_most = released_at_most.max(released.len());
+        // Its answer is kept as soon as there is memory again, and whichever worker is asked then has it.
+        for worker in (0..workers).filter(|_| status == Some(200)) {
+            let again = host.send(worker, request.clone()).stream;
+            host.advance(Duration::from_millis(10));
+            assert_eq!(host.exchange(again).text(), host.exchange(order).text(), "{changes} of {workers}: {worker}");
+            assert_eq!(done(host, "/inventory/reserve"), before, "{changes} of {workers}: it is ordered twice");
+        }
     }
-    assert_eq!((confirmed[0], confirmed[11], released_at_most), (false, true, 2));
+    assert_eq!((confirmed[0], confirmed[13], released_at_most), (false, true, 2));
     assert!(confirmed.is_sorted(), "{confirmed:?}");
+}
+
+/// Where memory does not come back, the worker that answered still has the answer, and another's repetition is cried out.
+#[test]
+fn an_answer_that_cannot_be_kept_is_cried_out() {
+    let brief = super::PRODUCTS.replace(r#""idempotency": {}"#, r#""idempotency": {"lifetime": "1m"}"#);
+    let scenario = suite::Scenario::new(&[("compose", &brief)]).cluster("weir_internal").workers(1);
+    let mut stage = scenario.host().expect("the host starts");
+    suite::stage::Stage::answer(&mut stage, Some("/inventory/reserve"), whole(201, r#"{"reservationId":"RES-1"}"#));
+    suite::stage::Stage::answer(&mut stage, Some("/pricing/calculate"), held(200, r#"{"finalPrice":1}"#));
+    let host = &mut stage.host;
+    let request = Request::new("POST", "/api/v1/orders")
+        .header("idempotency-key", "k")
+        .body(ORDER.replace(",{\"productId\":\"b\",\"quantity\":1}", ""));
+    let order = host.send(0, request.clone()).stream;
+    host.advance(Duration::from_millis(10));
+    let call = host.held()[0].call;
+    // What is written down can be struck out, and no more.
+    host.limit_shared_changes(1);
+    host.release(call, host::Answer::status(200).body(r#"{"finalPrice":1}"#));
+    host.advance(Duration::from_millis(10));
+    assert_eq!(host.exchange(order).status(), Some(200));
+    host.advance(Duration::from_secs(20));
+    let again = host.send(0, request).stream;
+    assert_eq!(host.exchange(again).text(), host.exchange(order).text());
+    let alarms = |host: &host::Host| host.metric("api_gateway_compose_alarms_total").unwrap_or_default();
+    assert_eq!(alarms(host), 0);
+    for _ in 0..60 {
+        host.advance(Duration::from_secs(1));
+    }
+    assert_eq!(alarms(host), 1);
 }
 
 fn text(bytes: &[u8]) -> String {

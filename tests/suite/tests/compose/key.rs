@@ -1,5 +1,6 @@
 //! `Idempotency-Key`: what was answered under a key is answered again, whatever worker is asked.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::fate::{held, whole};
@@ -188,4 +189,55 @@ fn a_flood_of_keys_takes_no_more_memory_than_there_is_for_them() {
     let again = host.send(1, order("mine".to_owned()));
     assert_eq!(again.status(), Some(409), "it is under way still");
     assert!(again.text().contains("idempotency-key is under way"), "{}", again.text());
+}
+
+/// Another user's orders, be they done and ever so many, have nobody's own order done twice.
+#[test]
+fn a_confirmed_order_is_not_forgotten_for_a_flood_of_another_users() {
+    let few = PRODUCTS.replacen('{', r#"{"keys": 16, "#, 1);
+    let mut stage = Scenario::new(&[("compose", &few)]).cluster("weir_internal").host().expect("the host starts");
+    Stage::answer(&mut stage, Some("/inventory/reserve"), whole(201, r#"{"reservationId":"RES-1"}"#));
+    Stage::answer(&mut stage, Some("/pricing/calculate"), whole(200, r#"{"finalPrice":1}"#));
+    let host = &mut stage.host;
+    let mut order = |worker, user: &str, key: String, id: &str| {
+        let request = host::Request::new("POST", "/api/v1/orders").header("x-weir-user", user);
+        let request = request.header("idempotency-key", key).header("x-correlation-id", id).body(ORDER);
+        let stream = host.send(worker, request).stream;
+        host.advance(Duration::from_millis(5));
+        let exchange = host.exchange(stream);
+        assert_eq!(exchange.status(), Some(200), "{user} {id}");
+        let forgotten = host.metric("api_gateway_compose_forgotten_total").unwrap_or_default();
+        host.forget();
+        (exchange.text().contains("ORDER-first"), forgotten)
+    };
+    assert_eq!(order(0, "alice", "mine".to_owned(), "first"), (true, 0));
+    for number in 0..200 {
+        order(number % 2, "mallory", format!("key-{number}"), "other");
+    }
+    let (is_first, forgotten) = order(1, "alice", "mine".to_owned(), "second");
+    assert!(is_first, "the order is done twice");
+    assert!((184..200).contains(&forgotten), "{forgotten} of the flood's own are forgotten");
+}
+
+/// The deadline of the whole holds for one that waits for another, too, from when it came.
+#[test]
+fn one_that_has_waited_for_another_in_vain_has_what_is_left_of_its_deadline() {
+    let waits = PRODUCTS.replace(r#""idempotency": {}"#, r#""deadline": "12s", "idempotency": {"wait": "1m"}"#);
+    let scenario = Scenario::new(&[("compose", &waits)]).cluster("weir_internal").workers(2);
+    let mut stage = scenario.host().expect("the host starts");
+    Stage::answer(&mut stage, Some("/inventory/reserve"), held(201, r#"{"reservationId":"RES-1"}"#));
+    let host = &mut stage.host;
+    let order = host::Request::new("POST", "/api/v1/orders").header("idempotency-key", "k").body(ORDER);
+    host.send(0, order.clone());
+    host.advance(Duration::from_millis(10));
+    host.crash(0, "compose");
+    let second = host.send(1, order).stream;
+    for _ in 0..11 {
+        host.advance(Duration::from_secs(1));
+    }
+    assert!(host.exchange(second).is_waiting());
+    let own: BTreeSet<_> = host.arrivals().iter().filter_map(|arrival| arrival.header("idempotency-key")).collect();
+    assert_eq!(own.len(), 2, "it is under way itself, since the first one's worker is dead: {own:?}");
+    host.advance(Duration::from_secs(2));
+    assert_eq!(host.exchange(second).status(), Some(504));
 }
