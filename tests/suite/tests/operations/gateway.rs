@@ -26,7 +26,11 @@ fn with_all(policy: &str, store: &str) -> String {
         ("issuer: https://id.weir.example/\n", "issuer: https://id.weir.example/\n      user_prefix: \"id:\"\n"),
         ("cache: {budget_bytes: 64MiB}", "cache: {budget_bytes: 64MiB, l2: {}}"),
         ("limit: {rate: 10/s, burst: 20}", "limit: {rate: 10/s, burst: 20, scope: fleet}"),
-        ("close_after: 3}", "close_after: 3, fallback: {static: {status: 200, body: \"{}\"}}}"),
+        // Of prices alone: what is reserved, only the upstream itself can do.
+        (
+            "breaker: *product\n",
+            "breaker: {consecutive_failures: 5, open_for: 60s, close_after: 3, fallback: {static: {status: 200, body: \"{}\"}}}\n",
+        ),
         ("bulkhead: 100", "bulkhead: 1"),
         (
             "{data_type: genres, ttl: 1h, shared: true}",
