@@ -156,12 +156,19 @@ impl HttpContext for Stream {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {
-        let waits_for_body = self.listen(end_of_stream);
         if let Some(passed) = self.told.take().and_then(|told| told.take()) {
             (self.fields, self.receipts) = (passed.fields, passed.receipts);
         }
-        let said = self.fields.take().and_then(tell);
-        self.take_back(said.as_ref());
+        if self.fields.is_none() && self.receipts.is_none() && self.heeded == Heeded::None {
+            return Action::Continue;
+        }
+        // One call for all that is asked of them.
+        let said = shell::headers::read(Map::Response).inspect_err(|error| log::warn!("{error}")).unwrap_or_default();
+        let waits_for_body = self.listen(&said, end_of_stream);
+        // What the answer gives back is said instead of what was taken.
+        if let Some(fields) = self.take_back(&said).or_else(|| self.fields.take()) {
+            tell(fields, &said);
+        }
         if waits_for_body { Action::Pause } else { Action::Continue }
     }
 
@@ -170,13 +177,10 @@ impl HttpContext for Stream {
     }
 }
 
-/// Says in the response how the client stands, and nothing else under these names. What the response said before.
-fn tell(fields: Fields) -> Option<Headers> {
+/// Says in the response how the client stands, and nothing else under these names. `said` are its headers as they came.
+fn tell(fields: Fields, said: &Headers) {
     // To replace a header, Envoy first makes an index of all; to read them once and to add costs less than five times that.
-    let said = shell::headers::read(Map::Response);
-    let untold = said
-        .as_ref()
-        .is_ok_and(|said| said.iter().all(|(name, _)| !fields::NAMES.iter().any(|ours| ours.as_bytes() == name)));
+    let untold = said.iter().all(|(name, _)| !fields::NAMES.iter().any(|ours| ours.as_bytes() == name));
     for (name, value) in fields.into_pairs() {
         let told = if untold {
             shell::headers::add(Map::Response, name, value)
@@ -187,7 +191,6 @@ fn tell(fields: Fields) -> Option<Headers> {
             log::debug!("no {name} in the response: {error}");
         }
     }
-    said.ok()
 }
 
 /// The client has its answer, or has left.

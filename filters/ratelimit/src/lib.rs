@@ -25,8 +25,9 @@
 //! share buckets where a rule's `scope` says so ([`fleet`]); then a request waits for Redis, tens of milliseconds at most, where
 //! nothing was leased yet. Where this filter stands in a chain twice, each takes all of its own rules' tokens or none; what the second
 //! refuses, the first puts back when it sees the answer. What a rule takes whose bucket all callers share is paid for its upstream: it
-//! comes back, too, where another filter behind this one answers in the upstream's place and nothing has left (`code_details` begin
-//! with `weir_`; of successes, only those that say in `x-weir-fallback` that they stand in for an answer are asked for them).
+//! comes back, too, where it has not heard of the request: another filter behind this one has answered in its place (`code_details` begin
+//! with `weir_`), or a fallback's upstream has (filter state `weir.fallback`, which the breaker alone writes). Successes are asked for
+//! neither unless they say in `x-weir-fallback` that they stand in for an answer.
 //!
 //! Reading order: [`rate`], [`bucket`] and [`window`] (the algorithms), [`limit`] (several at once), [`debt`] and [`set`] (many
 //! callers in bounded memory), [`charge`] (several rules at once, without locks), [`queue`] (who waits), [`key`], [`fields`],

@@ -198,6 +198,21 @@ fn a_flood_reaches_nobody_who_wants_to_be_left_alone() {
 }
 
 #[test]
+fn an_upstream_that_says_it_stands_in_for_another_is_heard_all_the_same() {
+    check(
+        "ratelimit",
+        &upstream(r#""retry_after""#, ""),
+        "
+        origin 429 retry-after=60 x-weir-fallback=upstream
+        GET /spotify/1 @1 -> 429
+        origin 200
+        GET /spotify/1 @2 -> 429 retry-after>=55
+        saw 1
+        ",
+    );
+}
+
+#[test]
 fn what_envoy_or_the_breaker_says_is_not_the_upstreams_word() {
     let breaker = r#"{"breakers": {"spotify": {"consecutive_failures": 2, "open_for": "1h"}}, "routes": [{"upstream": "spotify"}]}"#;
     let quota = r#"{"upstreams": [{"name": "spotify", "learn": ["retry_after", "503"]}]}"#;

@@ -17,6 +17,7 @@ use shell::stream::{self, Buffer};
 use self::fleet::Fleet;
 use super::Stream;
 use super::limiter::Limiter;
+use super::receipt::is_anothers;
 use crate::bucket::Quota;
 use crate::config::Config;
 use crate::cooldown::{Rest, Upstream};
@@ -172,13 +173,13 @@ impl Stream {
     }
 
     /// Listens to the headers of an answer. Whether they must wait for the body.
-    pub(super) fn listen(&mut self, end_of_stream: bool) -> bool {
+    pub(super) fn listen(&mut self, said: &Headers, end_of_stream: bool) -> bool {
         let heeded = std::mem::replace(&mut self.heeded, Heeded::None);
         let (Heeded::Headers(index), Some(limiter)) = (heeded, &self.limiter) else { return false };
         let Some(upstream) = limiter.config.upstreams.get(index) else { return false };
-        if let Some(signal) = heard(upstream.learn) {
+        if let Some(signal) = heard(upstream.learn, said) {
             limiter.cooldowns.begin(&limiter.config, index, upstream.rest(signal, shell::now()));
-        } else if upstream.learn.has(Learn::LASTFM) && !end_of_stream && is_upstreams() {
+        } else if upstream.learn.has(Learn::LASTFM) && !end_of_stream && is_upstreams(said) {
             self.heeded = Heeded::Body(index);
             return true;
         }
@@ -210,24 +211,17 @@ impl Stream {
 }
 
 /// What the headers of the current response say, where they are the upstream's own.
-fn heard(learn: Learn) -> Option<Signal> {
-    // Everything is read only where a status, which costs less, cannot rule it out.
-    if !learn.has(Learn::FIELDS) {
-        let status = headers::first(Map::Response, ":status").ok()?;
-        if !learn.hears(status.as_deref()) {
-            return None;
-        }
-    }
-    let response = headers::read(Map::Response).ok()?;
-    signal::heard(learn, &response, shell::now()).filter(|_| is_upstreams())
+fn heard(learn: Learn, said: &Headers) -> Option<Signal> {
+    // The clock is asked only where the status cannot rule everything out.
+    let signal = learn.hears(said.first(":status")).then(|| signal::heard(learn, said, shell::now())).flatten();
+    signal.filter(|_| is_upstreams(said))
 }
 
 /// Whether the upstream made the current response: what a filter behind this one says, or Envoy, or another upstream in its
 /// place, is not its word.
-fn is_upstreams() -> bool {
+fn is_upstreams(said: &Headers) -> bool {
     let details = stream::property(&["response", "code_details"]).ok().flatten();
-    details.is_none_or(|details| details == b"via_upstream")
-        && headers::first(Map::Response, header::FALLBACK).is_ok_and(|fallback| fallback.is_none())
+    details.is_none_or(|details| details == b"via_upstream") && !is_anothers(said)
 }
 
 /// Empties the bucket that this proxy keeps for an upstream, as far as it would be more than the upstream's own at the end.

@@ -9,7 +9,6 @@ use std::rc::Rc;
 
 use policy::handover::{DETAILS_PREFIX, RATE_LIMITED, header, state};
 use policy::{Headers, Instant};
-use shell::headers::Map;
 
 use super::Stream;
 use super::limiter::Limiter;
@@ -142,49 +141,41 @@ impl Limiter {
 }
 
 impl Stream {
-    /// Puts back what the request has paid where a limit behind this filter has refused it, or where its upstream has not heard of it,
-    /// and says then how the caller stands. `said` are the response's headers, where they have been read.
-    pub(super) fn take_back(&mut self, said: Option<&Headers>) {
-        let (Some(receipts), Some(limiter)) = (self.receipts.take(), &self.limiter) else { return };
+    /// Puts back what the request has paid where a limit behind this filter has refused it, or where its upstream has not heard of it.
+    /// How the caller stands then, where that is to be said anew. `said` are the response's headers.
+    pub(super) fn take_back(&mut self, said: &Headers) -> Option<Fields> {
+        let (receipts, limiter) = (self.receipts.take()?, self.limiter.as_ref()?);
         let sent_at = receipts.sent_at.as_ref().map(|sent| sent.get());
         if sent_at == Some(Instant::EPOCH) {
             // It has got everything back when its wait ended.
-            return;
+            return None;
         }
         let rule = |receipt: &Receipt| limiter.config.rules.get(receipt.seat.rule);
         let of_upstream = receipts.all.iter().filter_map(rule).any(Rule::is_shared);
         let back = back(said, of_upstream);
-        if (back != Back::Nothing || sent_at.is_some())
-            && let Some(fields) = limiter.restate(&receipts, back)
-        {
-            super::tell(fields);
-        }
+        if back == Back::Nothing && sent_at.is_none() { None } else { limiter.restate(&receipts, back) }
     }
 }
 
 /// Whether another upstream was asked in the place of the request's own. A response may say so that has only been told to; the
 /// filter state is written by the breaker alone.
-fn is_anothers(fallback: Option<Vec<u8>>) -> bool {
-    fallback.is_some_and(|by| by == b"upstream")
+pub(super) fn is_anothers(said: &Headers) -> bool {
+    said.first(header::FALLBACK) == Some(b"upstream")
         && shell::stream::own_property(state::FALLBACK).is_ok_and(|name| name.is_some())
 }
 
 /// What the current response gives back. Whoever has made it is a call of the host's, which a success is not worth that does not
 /// say itself that it stands in for another.
-fn back(said: Option<&Headers>, of_upstream: bool) -> Back {
-    let first = |name| match said {
-        Some(said) => said.first(name).map(<[u8]>::to_vec),
-        None => shell::headers::first(Map::Response, name).ok().flatten(),
-    };
-    let status = first(":status").unwrap_or_default();
-    let is_success = || status.starts_with(b"2") && first(header::FALLBACK).is_none();
+fn back(said: &Headers, of_upstream: bool) -> Back {
+    let status = said.first(":status").unwrap_or_default();
+    let is_success = || status.starts_with(b"2") && said.first(header::FALLBACK).is_none();
     if status != b"429" && (!of_upstream || is_success()) {
         return Back::Nothing;
     }
     let details = shell::stream::property(&["response", "code_details"]).ok().flatten().unwrap_or_default();
     if status == b"429" && details == RATE_LIMITED.as_bytes() {
         Back::All
-    } else if of_upstream && (details.starts_with(DETAILS_PREFIX.as_bytes()) || is_anothers(first(header::FALLBACK))) {
+    } else if of_upstream && (details.starts_with(DETAILS_PREFIX.as_bytes()) || is_anothers(said)) {
         Back::Upstream
     } else {
         Back::Nothing
