@@ -1,7 +1,7 @@
 //! What the two kinds of gateways in Kubernetes have in common: objects, images, and how a policy fits where Envoy's routes are
 //! not ours.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde_json::{Value as Json, json};
@@ -20,6 +20,8 @@ pub struct Place {
     pub images: String,
     /// The digests of images by module; one without is named by the version.
     pub digests: BTreeMap<String, String>,
+    /// The `Secret` with which a registry is asked for images, where one is needed.
+    pub pull_secret: Option<String>,
 }
 
 /// What the names of all objects begin with.
@@ -62,6 +64,74 @@ pub fn list(objects: &[Json]) -> Json {
 /// A name as Kubernetes accepts it (RFC 1123), made of a policy's.
 pub fn named(name: &str) -> String {
     format!("{NAME}-{}", name.replace('_', "-"))
+}
+
+/// Refuses names that Kubernetes does not accept, and two that would be one there, of which the second would replace the first.
+///
+/// # Errors
+/// The name, or both.
+pub fn check_names<'n>(names: impl Iterator<Item = &'n str>) -> Result<(), String> {
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+    for name in names {
+        let own = named(name);
+        if !is_subdomain(&own) {
+            return Err(format!(
+                "`{name}` would be called `{own}` in Kubernetes, where each part of a name has 1 to 63 of a-z 0-9 -, and a letter or a \
+                 digit at both ends"
+            ));
+        }
+        if let Some(other) = taken.insert(own.clone(), name).filter(|other| *other != name) {
+            return Err(format!(
+                "`{other}` and `{name}` would both be called `{own}` in Kubernetes, whose names have no _"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// What a name of an object is (RFC 1123).
+fn is_subdomain(name: &str) -> bool {
+    let fine = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && label.chars().all(fine) && !label.starts_with('-');
+    name.len() <= 253 && name.split('.').all(|label| is_label(label) && !label.ends_with('-'))
+}
+
+/// A variable that filters, or headers of upstreams, read of a gateway's environment.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Variable {
+    /// Its name.
+    pub name: String,
+    /// Whether the policy says what to do without it.
+    pub has_default: bool,
+}
+
+/// What must be in the environment of the gateway's containers, by name.
+pub fn variables(plan: &Plan<'_>) -> Vec<Variable> {
+    let headers = plan.policy.upstreams.iter().flat_map(|upstream| &upstream.headers);
+    let of_headers: BTreeSet<&String> = headers.filter_map(|header| header.value.variable()).collect();
+    let mut defaults = BTreeMap::new();
+    plan.filters.iter().for_each(|filter| has_defaults(&filter.config, &mut defaults));
+    let names = plan.filters.iter().flat_map(|filter| &filter.variables).chain(of_headers.iter().copied());
+    let names: BTreeSet<&String> = names.collect();
+    let one = |name: &String| {
+        let has_default = !of_headers.contains(name) && defaults.get(name.as_str()).copied().unwrap_or_default();
+        Variable { name: name.clone(), has_default }
+    };
+    names.into_iter().map(one).collect()
+}
+
+/// Which variables have a default wherever a filter is told of them.
+fn has_defaults<'j>(config: &'j Json, defaults: &mut BTreeMap<&'j str, bool>) {
+    match config {
+        Json::Object(members) => {
+            if let Some(name) = members.get("env").and_then(Json::as_str) {
+                *defaults.entry(name).or_insert(true) &= members.contains_key("default");
+            }
+            members.values().for_each(|value| has_defaults(value, defaults));
+        }
+        Json::Array(items) => items.iter().for_each(|item| has_defaults(item, defaults)),
+        _ => {}
+    }
 }
 
 /// Gives each cluster that a filter calls the name that it has there. Of the ways back into the proxy, `ways` are there: without
@@ -187,6 +257,25 @@ mod tests {
         ];
         for (milliseconds, expected) in rows {
             assert_eq!(duration(Duration::from_millis(milliseconds)), expected);
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_kubernetes_and_of_one_thing_each() {
+        let long = "a".repeat(59);
+        let rows: [(&[&str], Option<&str>); 7] = [
+            (&["a", "a-b", "a_c", "jwks.https.id.example.443", "a"], None),
+            (&["a_b", "c", "a-b"], Some("`a_b` and `a-b` would both be called `weir-a-b` in Kubernetes")),
+            (&["a_"], Some("`a_` would be called `weir-a-` in Kubernetes")),
+            (&["a-"], Some("`a-` would be called `weir-a-` in Kubernetes")),
+            (&["jwks.https.::1.443"], Some("`jwks.https.::1.443` would be called")),
+            (&[&long], Some("`aaaaaaaaaaaaa")),
+            (&[&long[1..]], None),
+        ];
+        for (names, expected) in rows {
+            let said = check_names(names.iter().copied()).err();
+            assert_eq!(said.is_some(), expected.is_some(), "{names:?}: {said:?}");
+            assert!(said.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{names:?}");
         }
     }
 

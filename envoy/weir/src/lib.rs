@@ -10,7 +10,7 @@
 //!    what passes the check loads in the filter.
 //! 4. [`envoy`]: the proxy's configuration around the filters.
 //! 5. [`run`]: Envoy as a child process that follows the policy's files; [`xds`]: files for any Envoy, and [`apply`]: other ones while
-//!    it runs, also of a whole fleet ([`rollout`]); [`istio`] and [`envoygateway`], on [`kubernetes`]: objects for those.
+//!    it runs, also of a whole fleet ([`rollout`]); [`istio`] and [`envoygateway`], on [`kubernetes`]: objects for those, and what these need ([`prerequisite`]).
 //! 6. [`gateway`]: a policy as its filters see it, asked by [`lint`] (traps, each with a [`code`], told by [`check`] and
 //!    [`report`]), [`facts`] (what is so of a request), [`explain`], [`diff`] and [`replay`].
 //!
@@ -34,6 +34,7 @@ pub mod istio;
 pub mod kubernetes;
 pub mod lint;
 pub mod policy;
+pub mod prerequisite;
 pub mod push;
 pub mod reader;
 pub mod render;

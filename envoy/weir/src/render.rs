@@ -11,7 +11,7 @@ use crate::document::Reading;
 use crate::envoy::{Plan, bootstrap};
 use crate::envoygateway::internal::Code;
 use crate::kubernetes::{self, Place};
-use crate::{command, envoygateway, istio, push, run, translate, xds};
+use crate::{command, envoygateway, istio, prerequisite, push, run, translate, xds};
 
 /// For whom.
 #[derive(Debug, Subcommand)]
@@ -85,11 +85,14 @@ pub struct Source {
 #[derive(Args, Debug)]
 pub struct Images {
     /// What the names of the filters' images begin with.
-    #[arg(long, value_name = "PREFIX", default_value = IMAGES)]
-    images: String,
+    #[arg(long = "images", value_name = "PREFIX", default_value = IMAGES)]
+    prefix: String,
     /// What `make package` has made and `weir push` has pushed: images are then named by their digests.
     #[arg(long, value_name = "DIR")]
     package: Option<PathBuf>,
+    /// The `Secret` with which images are pulled, of the type kubernetes.io/dockerconfigjson, in the same namespace.
+    #[arg(long, value_name = "NAME")]
+    pull_secret: Option<String>,
 }
 
 impl Images {
@@ -97,7 +100,8 @@ impl Images {
     pub(crate) fn place(&self, namespace: &str) -> Result<Place, String> {
         let digests = self.package.as_ref().map_or(Ok(BTreeMap::new()), |folder| push::digests(folder));
         let digests = digests.map_err(|failure| failure.to_string())?;
-        Ok(Place { namespace: namespace.to_owned(), images: self.images.clone(), digests })
+        let (images, pull_secret) = (self.prefix.clone(), self.pull_secret.clone());
+        Ok(Place { namespace: namespace.to_owned(), images, digests, pull_secret })
     }
 }
 
@@ -142,14 +146,18 @@ fn rendered(target: &Target, plan: &Plan<'_>, policy: &Path) -> Result<Option<Js
         }
         Target::Istio { namespace, selector, images, .. } => {
             let settings = istio::Settings { place: images.place(namespace)?, selector: selector.clone() };
-            Ok(Some(kubernetes::list(&istio::objects(plan, &settings))))
+            let objects = istio::objects(plan, &settings)?;
+            prerequisite::tell(&prerequisite::of_istio(plan, &objects, &settings.place));
+            Ok(Some(kubernetes::list(&objects)))
         }
         Target::EnvoyGateway { namespace, gateway, listener, images, code, .. } => {
             let (gateway, listener) = (gateway.clone(), listener.clone());
             let code = code.as_ref().zip(images.package.as_ref());
             let code = code.map(|(url, package)| Code::of(url, package)).transpose()?;
             let settings = envoygateway::Settings { place: images.place(namespace)?, gateway, listener, code };
-            envoygateway::objects(plan, &settings).map(|objects| Some(kubernetes::list(&objects)))
+            let objects = envoygateway::objects(plan, &settings)?;
+            prerequisite::tell(&prerequisite::of_envoy_gateway(plan, &objects));
+            Ok(Some(kubernetes::list(&objects)))
         }
     }
 }

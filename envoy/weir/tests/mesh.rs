@@ -46,6 +46,7 @@ fn demo(sandbox: &Sandbox, more: &[(&'static str, &'static str)]) -> Document {
     let changes = [
         ("ttl: 1h, shared: true}}", "ttl: 1s, stale_while_revalidate: 1h, shared: true}}"),
         ("anonymous: {per_second: 5, per_minute: 100, burst: 10}", "anonymous: {per_hour: 12}"),
+        ("free: {per_second: 10, per_minute: 200, burst: 20}", "free: {per_hour: 1}"),
     ];
     let replaced = |text: String, (from, to): (&str, &str)| {
         assert_eq!(text.matches(from).count(), 1, "{from}");
@@ -59,7 +60,31 @@ fn demo(sandbox: &Sandbox, more: &[(&'static str, &'static str)]) -> Document {
 }
 
 fn place() -> Place {
-    Place { namespace: "edge".to_owned(), images: "registry.example/weir".to_owned(), digests: BTreeMap::new() }
+    Place {
+        namespace: "edge".to_owned(),
+        images: "registry.example/weir".to_owned(),
+        digests: BTreeMap::new(),
+        pull_secret: None,
+    }
+}
+
+/// The bootstrap that Envoy Gateway makes of a policy, with code from `origin`.
+fn by_envoy_gateway(plan: &Plan<'_>, folder: &Path, origin: &Origin) -> Json {
+    let mut sums = BTreeMap::new();
+    for name in weir::translate::MODULES {
+        let bytes = std::fs::read(modules().join(format!("{name}.wasm"))).unwrap();
+        let sum: Vec<_> = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
+        sums.insert(name.to_owned(), sum.concat());
+        origin.answer(Some(&format!("/weir/{name}.wasm")), Reply::status(200).body(bytes.clone()));
+        origin.answer(Some(&format!("/{name}")), Reply::status(200).body(bytes));
+    }
+    let lines: Vec<_> = sums.iter().map(|(name, sum)| format!("{sum}  {name}.wasm\n")).collect();
+    std::fs::write(folder.join("SHA256SUMS"), lines.concat()).unwrap();
+    let code = Code::of(&format!("http://{}/weir/", origin.address()), folder).unwrap();
+    let (gateway, listener) = ("eg".to_owned(), "http".to_owned());
+    let settings = weir::envoygateway::Settings { place: place(), gateway, listener, code: Some(code) };
+    let objects = weir::envoygateway::objects(plan, &settings).unwrap();
+    envoygateway::gateway(&objects, &envoygateway::Code { address: origin.address(), sums })
 }
 
 impl Show {
@@ -80,7 +105,7 @@ impl Show {
         let show = Self::start(&[], |plan, folder| {
             let settings =
                 weir::istio::Settings { place: place(), selector: ("istio".into(), "ingressgateway".into()) };
-            istio::gateway(&weir::istio::objects(plan, &settings), &modules(), folder)
+            istio::gateway(&weir::istio::objects(plan, &settings).unwrap(), &modules(), folder)
         });
         // The gateway has a route for all the rest.
         Self { lost: 421, ..show }
@@ -90,21 +115,7 @@ impl Show {
     fn in_envoy_gateway(origin: &Origin) -> Self {
         Self::start(&[(CORS, "")], |plan, folder| {
             assert!(plan.policy.guard.as_ref().is_some_and(|guard| guard.cors.is_none()));
-            let mut sums = BTreeMap::new();
-            for name in weir::translate::MODULES {
-                let bytes = std::fs::read(modules().join(format!("{name}.wasm"))).unwrap();
-                let sum: Vec<_> = Sha256::digest(&bytes).iter().map(|byte| format!("{byte:02x}")).collect();
-                sums.insert(name.to_owned(), sum.concat());
-                origin.answer(Some(&format!("/weir/{name}.wasm")), Reply::status(200).body(bytes.clone()));
-                origin.answer(Some(&format!("/{name}")), Reply::status(200).body(bytes));
-            }
-            let lines: Vec<_> = sums.iter().map(|(name, sum)| format!("{sum}  {name}.wasm\n")).collect();
-            std::fs::write(folder.join("SHA256SUMS"), lines.concat()).unwrap();
-            let code = Code::of(&format!("http://{}/weir/", origin.address()), folder).unwrap();
-            let (gateway, listener) = ("eg".to_owned(), "http".to_owned());
-            let settings = weir::envoygateway::Settings { place: place(), gateway, listener, code: Some(code) };
-            let objects = weir::envoygateway::objects(plan, &settings).unwrap();
-            envoygateway::gateway(&objects, &envoygateway::Code { address: origin.address(), sums })
+            by_envoy_gateway(plan, folder, origin)
         })
     }
 
@@ -145,6 +156,7 @@ fn a_gateway_of_istio_answers_as_an_envoy_of_ones_own() {
     let show = Show::in_istio();
     plays(&show);
     scripts_of_a_page_are_told_whether_they_may_ask(&show);
+    metrics_and_spans_say_the_tier_of_whoever_called(&show);
 }
 
 #[test]
@@ -152,6 +164,46 @@ fn a_gateway_of_envoy_gateway_answers_as_an_envoy_of_ones_own() {
     let origin = Origin::start();
     plays(&Show::in_envoy_gateway(&origin));
     assert!(!origin.received().is_empty(), "Envoy fetches code of its own");
+}
+
+#[test]
+fn paths_are_rewritten_in_a_gateway_of_envoy_gateway_as_in_an_envoy_of_ones_own() {
+    let origin = Origin::start();
+    let at = origin.address();
+    let policy = format!(
+        "version: 1\nlisten: 127.0.0.1:0\nupstreams:\n  plain: {{url: 'http://{at}', internal: true}}\n  based: {{url: 'http://{at}/base', internal: true}}\nroutes:\n\
+         - {{match: 'GET|POST /shop/*', upstream: plain, strip: /shop, auth: off}}\n\
+         - {{match: {{prefix: /near}}, upstream: based, strip: /near, auth: off}}\n\
+         - {{match: GET /below/*, upstream: based, strip: /below, auth: off}}\n\
+         - {{match: GET /kept/*, upstream: based, auth: off}}\n\
+         - {{match: /*, upstream: based, auth: off}}\n"
+    );
+    let document = document::read(Path::new("p.yaml"), policy.as_bytes(), &Reading::default()).ok().unwrap();
+    let plan = Plan { policy: &document.policy, filters: &document.filters, wasm: Path::new("") };
+    let folder = tempfile::tempdir().unwrap();
+    let bootstrap = by_envoy_gateway(&plan, folder.path(), &origin).to_string();
+    let gateway = Envoy::start(&bootstrap).unwrap_or_else(|failure| panic!("{failure}"));
+    let own = Plan { wasm: &modules(), ..plan };
+    let own = Envoy::start(&weir::envoy::bootstrap::standalone(&own).to_string());
+    let own = own.unwrap_or_else(|failure| panic!("{failure}"));
+    for (method, path, expected) in [
+        ("GET", "/shop/a/b?c=d", "/a/b?c=d"),
+        ("POST", "/shop/a", "/a"),
+        ("GET", "/shop/", "/"),
+        ("GET", "/near", "/base"),
+        ("GET", "/near/a", "/base/a"),
+        ("GET", "/below/a/", "/base/a/"),
+        ("GET", "/kept/a", "/base/kept/a"),
+        ("GET", "/other?a=b", "/base/other?a=b"),
+        ("GET", "/", "/base/"),
+    ] {
+        for envoy in [&gateway, &own] {
+            client::call(envoy.address(), &Request::new(method, path)).unwrap();
+            let seen = origin.received().pop().unwrap();
+            let seen = [seen.method, seen.target].map(|part| String::from_utf8(part).unwrap());
+            assert_eq!(seen, [method, expected], "{path}");
+        }
+    }
 }
 
 fn plays(show: &Show) {
@@ -189,6 +241,33 @@ fn scripts_of_a_page_are_told_whether_they_may_ask(show: &Show) {
     {
         assert_eq!(allowed(Request::new(method, path), own), (status, Some(own.to_owned())), "{path}");
     }
+}
+
+/// By the end of a request, nothing of its caller is left in the headers for a third party.
+fn metrics_and_spans_say_the_tier_of_whoever_called(show: &Show) {
+    let asked = |path: &str| {
+        let line = format!("GET {path}");
+        [show.ask_as("free", &line, None).status, show.ask_as("free", &line, None).status]
+    };
+    assert_eq!(asked("/api/spotify/track/FREE1i81wFy3cM7ggbGczQ"), [404, 429]);
+    assert_eq!(show.ask_as("pro", "GET /api/spotify/track/PR01Xji81wFy3cM7ggbGcQ", None).status, 404);
+    let forged = Request::get("/api/spotify/track/N01Xji81wFy3cM7ggbGczQ").header("x-weir-tier", "forged");
+    show.send(&forged.header("x-forwarded-for", "203.0.113.99"));
+    let told = || {
+        let log = show.envoy.log();
+        let lines = log.lines().filter_map(|line| serde_json::from_str::<Json>(line).ok());
+        let of_test = |line: &Json| ["FREE1", "PR01", "N01"].iter().any(|own| line["path"].to_string().contains(own));
+        lines.filter(of_test).collect::<Vec<_>>()
+    };
+    assert!(Deadline::after(PATIENCE).wait_until(|| told().len() == 4), "{}", show.envoy.log());
+    let expected = [
+        json!([404, "free", "free"]),
+        json!([429, "free", null]),
+        json!([404, "pro", "pro"]),
+        json!([404, "anonymous", "anonymous"]),
+    ];
+    let tiers: Vec<_> = told().iter().map(|line| json!([line["status"], line["metric"], line["span"]])).collect();
+    assert_eq!(tiers, expected);
 }
 
 fn a_search_shows_our_credential_and_is_kept(show: &Show) {

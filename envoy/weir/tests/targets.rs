@@ -4,8 +4,12 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "targets/cluster.rs"]
+mod cluster;
 #[path = "targets/inward.rs"]
 mod inward;
+#[path = "targets/rules.rs"]
+mod rules;
 #[path = "targets/schema.rs"]
 mod schema;
 
@@ -88,12 +92,12 @@ fn plan(document: &Document) -> Plan<'_> {
 
 fn place() -> Place {
     let (namespace, images) = ("edge".to_owned(), "registry.example/weir".to_owned());
-    Place { namespace, images, digests: BTreeMap::new() }
+    Place { namespace, images, digests: BTreeMap::new(), pull_secret: None }
 }
 
 fn for_istio(text: &str) -> Vec<Json> {
     let settings = istio::Settings { place: place(), selector: ("istio".to_owned(), "ingressgateway".to_owned()) };
-    istio::objects(&plan(&read(text)), &settings)
+    istio::objects(&plan(&read(text)), &settings).unwrap()
 }
 
 fn for_envoy_gateway(text: &str) -> Result<Vec<Json>, String> {
@@ -112,6 +116,7 @@ fn of_kind<'o>(objects: &'o [Json], kind: &str) -> Vec<&'o Json> {
 /// Keeps to the schemas, of which there is one for each of these kinds.
 #[track_caller]
 fn keeps_to_schemas(objects: &[Json], kinds: &[&str]) {
+    assert_eq!(rules::broken(objects), [""; 0]);
     let schemas = Schemas::read();
     let mut checked = BTreeSet::new();
     for (object, mistakes) in objects.iter().zip(schemas.mistakes(objects)) {
@@ -128,8 +133,15 @@ fn keeps_to_schemas(objects: &[Json], kinds: &[&str]) {
 /// The kinds that are rendered for Istio.
 const OF_ISTIO: [&str; 5] = ["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"];
 /// And for Envoy Gateway, the last where paths are rewritten.
-const OF_ENVOY_GATEWAY: [&str; 6] =
-    ["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "EnvoyPatchPolicy", "HTTPRoute", "HTTPRouteFilter"];
+const OF_ENVOY_GATEWAY: [&str; 7] = [
+    "Backend",
+    "BackendTrafficPolicy",
+    "EnvoyExtensionPolicy",
+    "EnvoyPatchPolicy",
+    "EnvoyProxy",
+    "HTTPRoute",
+    "HTTPRouteFilter",
+];
 
 #[test]
 fn istio_accepts_what_is_rendered() {
@@ -143,7 +155,7 @@ fn istio_accepts_what_is_rendered() {
 
 #[test]
 fn envoy_gateway_accepts_what_is_rendered() {
-    keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &OF_ENVOY_GATEWAY[..5]);
+    keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &OF_ENVOY_GATEWAY[..6]);
     let demo = for_envoy_gateway(&demo()).unwrap();
     keeps_to_schemas(&demo, &OF_ENVOY_GATEWAY);
     let patient = POLICY.replace("timeout: 5s}", "timeout: 100500ms}").replace(
@@ -151,7 +163,7 @@ fn envoy_gateway_accepts_what_is_rendered() {
         "internal: true, timeout: 2m, retry: {times: 1, per_try: 100s, longest_wait: 150s}, pool:",
     );
     let patient = for_envoy_gateway(&patient).unwrap();
-    keeps_to_schemas(&patient, &OF_ENVOY_GATEWAY[..5]);
+    keeps_to_schemas(&patient, &OF_ENVOY_GATEWAY[..6]);
     for length in ["1m40s500ms", "2m", "1m40s", "2m30s"] {
         assert!(json!(patient).to_string().contains(&format!("\"{length}\"")), "{length}");
     }
@@ -290,7 +302,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let digests = BTreeMap::from([("weir".to_owned(), "sha256:12ab".to_owned())]);
     let place = Place { digests, ..place() };
     let settings = istio::Settings { place: place.clone(), selector: ("istio".to_owned(), "x".to_owned()) };
-    let objects = istio::objects(&plan, &settings);
+    let objects = istio::objects(&plan, &settings).unwrap();
     for plugin in of_kind(&objects, "WasmPlugin") {
         assert_eq!(plugin["spec"]["url"], "oci://registry.example/weir/weir@sha256:12ab");
     }
@@ -312,7 +324,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let shared = operations.iter().map(|patch| &patch["operation"]).filter(|operation| operation["path"] == "vm_id");
     let shared: Vec<_> = shared.map(|operation| &operation["value"]).collect();
     assert_eq!(shared, [&json!("weir"); 8]);
-    keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY[..5]);
+    keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY[..6]);
 }
 
 #[test]

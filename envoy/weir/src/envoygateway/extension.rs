@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, cluster, guard, route, set, typed};
-use crate::envoygateway::{Settings, backend, internal};
+use crate::envoygateway::{Settings, backend, internal, proxy};
 use crate::kubernetes::{self, NAME};
 use crate::translate::{BUNDLE, Filter};
 
@@ -32,15 +32,19 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String
         let spec = json!({"targetRef": target, "type": "JSONPatch", "jsonPatches": patches});
         objects.push(settings.place.object(backend::VERSION, "EnvoyPatchPolicy", NAME, &spec));
     }
-    objects.extend(internal::proxy(plan, settings));
+    objects.extend(proxy::object(plan, settings));
     Ok(objects)
 }
 
 fn entry(filter: &Filter, settings: &Settings) -> Json {
+    let mut image = json!({"url": settings.place.image(filter)});
+    if let Some(secret) = &settings.place.pull_secret {
+        set(&mut image, "pullSecretRef", json!({"kind": "Secret", "name": secret}));
+    }
     let mut entry = json!({
         "name": filter.name,
         "rootID": filter.root,
-        "code": {"type": "Image", "image": {"url": settings.place.image(filter)}},
+        "code": {"type": "Image", "image": image},
         "config": filter.config,
         // A filter that crashed lets nobody in.
         "failOpen": false,

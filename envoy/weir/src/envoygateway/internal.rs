@@ -1,7 +1,6 @@
 //! The way back into the proxy ([`crate::envoy::internal`]): listeners without a socket, patched in beside the gateway's own.
 //!
-//! Envoy has to be started with what such listeners need, which an `EnvoyProxy` says that the `Gateway` is to name in its
-//! `infrastructure.parametersRef`. Where the code of the gateway's own filters is, only Envoy Gateway knows, so Envoy fetches that
+//! Envoy has to be started with what such listeners need ([`super::proxy`]). Where the code of the gateway's own filters is, only Envoy Gateway knows, so Envoy fetches that
 //! of these from where somebody serves the package. Inside and outside, all filters are then in one space of shared data: what is
 //! spent, open or stored is the same by either way.
 
@@ -12,7 +11,7 @@ use std::path::Path;
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, cluster, filter, internal, set};
-use crate::envoygateway::{Settings, backend, extension};
+use crate::envoygateway::{Settings, extension};
 use crate::kubernetes::{self, NAME};
 use crate::policy::{Address, Policy};
 use crate::translate::Filter;
@@ -57,13 +56,6 @@ impl Code {
 /// The ways back that there are.
 pub fn ways(plan: &Plan<'_>, settings: &Settings) -> Vec<&'static str> {
     if settings.code.is_some() { internal::ways(plan) } else { Vec::new() }
-}
-
-/// What Envoy has to be started with, for the `Gateway` to name it; nothing where nobody comes back.
-pub fn proxy(plan: &Plan<'_>, settings: &Settings) -> Option<Json> {
-    let patch = json!({"op": "add", "path": "/bootstrap_extensions", "value": [internal::extension()]});
-    let spec = json!({"bootstrap": {"type": "JSONPatch", "jsonPatches": [patch]}});
-    (!ways(plan, settings).is_empty()).then(|| settings.place.object(backend::VERSION, "EnvoyProxy", NAME, &spec))
 }
 
 /// The listeners and the clusters.

@@ -14,6 +14,7 @@
 pub mod backend;
 pub mod extension;
 pub mod internal;
+pub mod proxy;
 pub mod route;
 
 use serde_json::Value as Json;
@@ -43,6 +44,7 @@ pub struct Settings {
 /// What of the policy cannot be said there.
 pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
     let policy = plan.policy;
+    kubernetes::check_names(policy.upstreams.iter().map(|upstream| upstream.name.value.as_str()))?;
     check(plan, settings)?;
     let mut objects: Vec<Json> = policy.upstreams.iter().map(|upstream| backend::place(upstream, settings)).collect();
     for upstream in &policy.upstreams {
@@ -66,6 +68,7 @@ fn check(plan: &Plan<'_>, settings: &Settings) -> Result<(), String> {
     }
     // What is inside has no route there at all.
     let outward: Vec<&Route> = policy.routes.iter().filter(|route| !route.inside).collect();
+    outward.iter().try_for_each(|route| route::check(route))?;
     if policy.guard.as_ref().is_some_and(|guard| guard.cors.is_some()) {
         return Err("`cors` of `guard` answers on routes of its own there: say it in a `SecurityPolicy` for the gateway, and take it out \
                     here"

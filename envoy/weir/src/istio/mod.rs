@@ -5,7 +5,8 @@
 //! the order of filters is never another than the policy's. The routes come as a second `EnvoyFilter`, since a `VirtualService` can
 //! neither match what only a filter says nor leave a filter out, and the way back into the proxy as a third. What is outside of
 //! the mesh gets a `ServiceEntry`, and everything that is called a `DestinationRule` with the policy's pools, TLS and retry budgets.
-//! `Telemetry` adds the caller's tier to metrics and traces.
+//! `Telemetry` adds the caller's tier to metrics and traces. What comes as `EnvoyFilter` is pulled without a secret: Istio hands those of
+//! plugins alone to its agent.
 //!
 //! Istio gives all plugins one space of shared data, whatever they are.
 
@@ -13,11 +14,14 @@ pub mod chain;
 pub mod internal;
 pub mod service;
 
+use auth::config::ANONYMOUS;
+use policy::handover::{header, state};
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, set};
 use crate::istio::service::Service;
 use crate::kubernetes::{self, NAME, Place};
+use crate::policy::Policy;
 use crate::translate::Filter;
 
 /// Where in Istio a policy is to be applied.
@@ -30,8 +34,12 @@ pub struct Settings {
 }
 
 /// All objects.
-pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
+///
+/// # Errors
+/// Names that Kubernetes does not accept, or takes for one.
+pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
     let services = service::all(plan.policy);
+    kubernetes::check_names(services.iter().map(|service| service.name.as_str()))?;
     let cluster = |name: &str| services.iter().find(|service| service.name == name).map(Service::cluster);
     let ways = crate::envoy::internal::ways(plan);
     let filters: Vec<Filter> = plan.filters.iter().map(|filter| kubernetes::adapted(filter, &ways, &cluster)).collect();
@@ -45,8 +53,8 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Vec<Json> {
     objects.push(chain::filters(plan.policy, rest, settings));
     objects.push(chain::routes(plan, rest, &cluster, settings));
     objects.extend(internal::object(plan, &ways, &filters, rest, &cluster, settings));
-    objects.push(telemetry(settings));
-    objects
+    objects.push(telemetry(plan.policy, settings));
+    Ok(objects)
 }
 
 fn plugin(filter: &Filter, index: usize, settings: &Settings) -> Json {
@@ -65,13 +73,23 @@ fn plugin(filter: &Filter, index: usize, settings: &Settings) -> Json {
         let env: Vec<_> = filter.variables.iter().map(|name| json!({"name": name, "valueFrom": "HOST"})).collect();
         set(&mut spec, "vmConfig", json!({"env": env}));
     }
+    if let Some(secret) = &settings.place.pull_secret {
+        set(&mut spec, "imagePullSecret", json!(secret));
+    }
     settings.place.object("extensions.istio.io/v1alpha1", "WasmPlugin", &kubernetes::named(filter.name), &spec)
 }
 
-/// The tier of whoever calls, as `auth` has found it, in Istio's own metrics and in traces.
-fn telemetry(settings: &Settings) -> Json {
-    let header = policy::handover::header::TIER;
-    let tier = format!("has(request.headers['{header}']) ? request.headers['{header}'] : 'anonymous'");
+/// The tier of whoever calls, as `auth` has found it, in Istio's own metrics and in spans.
+///
+/// Both are made when a request is over. By then nothing of its caller is in the headers for a third party, so what is told is what was
+/// kept for the log. What a plugin refuses comes to an end before that was kept, but with all of its headers: of these, only the
+/// policy's own tiers count, since before `auth` any other may be a client's.
+fn telemetry(policy: &Policy, settings: &Settings) -> Json {
+    let (kept, sent) = (format!("filter_state['{}']", state::TIER), format!("request.headers['{}']", header::TIER));
+    let known: Vec<_> = policy.tiers.iter().map(|(name, _)| format!("'{}'", name.value)).collect();
+    let is_known = format!("'{}' in request.headers && {sent} in [{}]", header::TIER, known.join(", "));
+    // What was kept are bytes, which CEL in Envoy converts to no text, and which are written as they are.
+    let tier = format!("'{}' in filter_state ? {kept} : {is_known} ? {sent} : '{ANONYMOUS}'", state::TIER);
     let spec = json!({
         "selector": {"matchLabels": selector(settings)},
         "metrics": [{
@@ -81,7 +99,9 @@ fn telemetry(settings: &Settings) -> Json {
                 "tagOverrides": {"weir_tier": {"value": tier}},
             }],
         }],
-        "tracing": [{"customTags": {"weir.tier": {"header": {"name": header, "defaultValue": "anonymous"}}}}],
+        "tracing": [{
+            "customTags": {"weir.tier": {"formatter": {"value": format!("%FILTER_STATE({}:PLAIN)%", state::TIER)}}},
+        }],
     });
     settings.place.object("telemetry.istio.io/v1", "Telemetry", NAME, &spec)
 }

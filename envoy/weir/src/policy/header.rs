@@ -24,6 +24,16 @@ pub enum Content {
     Variable(String),
 }
 
+impl Content {
+    /// The variable of the environment that it is read from, where it is from there.
+    pub fn variable(&self) -> Option<&String> {
+        match self {
+            Self::Variable(name) => Some(name),
+            Self::Literal(_) => None,
+        }
+    }
+}
+
 /// Reads a mapping of header names to values.
 pub fn read(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Vec<Header> {
     let entries = reader::entries(node, "header names and their values", mistakes).unwrap_or_default();

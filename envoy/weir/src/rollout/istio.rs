@@ -16,6 +16,7 @@ use crate::document::Document;
 use crate::envoy::{Plan, set};
 use crate::istio::{self, Settings};
 use crate::kubernetes;
+use crate::prerequisite;
 use crate::render::{self, Images};
 use crate::rollout::fleet::Steps;
 use crate::translate;
@@ -49,14 +50,15 @@ pub struct Place {
 /// Writes a list for each step.
 ///
 /// # Errors
-/// What the operating system says, or what is wrong with the package.
+/// What the operating system says, what is wrong with the package, or what Kubernetes does not accept.
 pub fn write(document: &Document, steps: &Steps, place: &Place, folder: &Path) -> io::Result<()> {
     let bundled = place.one_module.then(|| translate::bundled(&document.filters));
     let filters = bundled.as_deref().unwrap_or(&document.filters);
     let plan = Plan { policy: &document.policy, filters, wasm: Path::new("") };
     let at = place.images.place(&place.namespace).map_err(io::Error::other)?;
     let settings = Settings { place: at, selector: place.selector.clone() };
-    let objects = istio::objects(&plan, &settings);
+    let objects = istio::objects(&plan, &settings).map_err(io::Error::other)?;
+    prerequisite::tell(&prerequisite::of_istio(&plan, &objects, &settings.place));
     fs::create_dir_all(folder)?;
     for step in 1..=steps.of(PODS).len() {
         let list: Vec<_> = objects.iter().filter_map(|object| of_step(object, &place.selector, step)).collect();

@@ -178,7 +178,7 @@ fn routes(objects: &[Json], filters: &[Json]) -> Vec<Json> {
                     entry["route"] = json!({"cluster": cluster(route, index), "timeout": "30s"});
                 }
                 for filter in list(&rule["filters"]) {
-                    apply(objects, filter, &mut entry);
+                    apply(objects, filter, matched, &mut entry);
                 }
                 routes.push((rank(matched), entry));
             }
@@ -214,9 +214,9 @@ fn condition(matched: &Json) -> Json {
     condition
 }
 
-fn apply(objects: &[Json], filter: &Json, entry: &mut Json) {
+fn apply(objects: &[Json], filter: &Json, matched: &Json, entry: &mut Json) {
     match filter["type"].as_str().unwrap() {
-        "URLRewrite" => rewrite(&filter["urlRewrite"], entry),
+        "URLRewrite" => rewrite(&filter["urlRewrite"], matched, entry),
         "RequestHeaderModifier" => {
             let modifier = &filter["requestHeaderModifier"];
             let set = |header: &Json| json!({"header": {"key": header["name"], "value": header["value"]}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"});
@@ -227,14 +227,15 @@ fn apply(objects: &[Json], filter: &Json, entry: &mut Json) {
             let own = named(objects, &filter["extensionRef"]);
             match own["directResponse"]["statusCode"].as_u64() {
                 Some(status) => entry["direct_response"] = json!({"status": status}),
-                None => rewrite(&own["urlRewrite"], entry),
+                None => rewrite(&own["urlRewrite"], matched, entry),
             }
         }
         other => panic!("{other}"),
     }
 }
 
-fn rewrite(rewrite: &Json, entry: &mut Json) {
+/// `buildXdsURLRewriteAction`.
+fn rewrite(rewrite: &Json, matched: &Json, entry: &mut Json) {
     let action = &mut entry["route"];
     if let Some(host) = rewrite.get("hostname") {
         action["host_rewrite_literal"] = host.clone();
@@ -247,6 +248,15 @@ fn rewrite(rewrite: &Json, entry: &mut Json) {
         Some("ReplaceRegexMatch") => {
             let replaced = &path["replaceRegexMatch"];
             action["regex_rewrite"] = by(&replaced["pattern"], &replaced["substitution"]);
+        }
+        Some("ReplacePrefixMatch") => {
+            assert_eq!(matched["path"]["type"], "PathPrefix");
+            let prefix = regex::escape(matched["path"]["value"].as_str().unwrap());
+            match path["replacePrefixMatch"].as_str().unwrap() {
+                "" | "/" => action["regex_rewrite"] = by(&json!(format!("^{prefix}\\/*")), &json!("/")),
+                // The slash at a prefix's end is taken off above, too.
+                replaced => action["prefix_rewrite"] = json!(replaced.strip_suffix('/').unwrap_or(replaced)),
+            }
         }
         Some(other) => panic!("{other}"),
     }

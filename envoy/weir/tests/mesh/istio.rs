@@ -67,6 +67,8 @@ struct Gateway {
     clusters: Vec<Json>,
     /// What is asked for by name.
     configs: Vec<Json>,
+    /// What is to be told of each request.
+    telemetry: Json,
 }
 
 impl Gateway {
@@ -88,6 +90,7 @@ impl Gateway {
             routes: vec![json!({"match": {"prefix": "/"}, "direct_response": {"status": 421}})],
             clusters: of_kind(objects, "ServiceEntry").into_iter().flat_map(clusters).collect(),
             configs: plugins.into_iter().map(plugin).collect(),
+            telemetry: told(objects),
         }
     }
 
@@ -100,6 +103,7 @@ impl Gateway {
             "xff_num_trusted_hops": 1,
             "normalize_path": true,
             "server_name": "istio-envoy",
+            "access_log": [self.telemetry],
             "http_filters": self.filters,
             "route_config": {
                 "name": "http.8080",
@@ -112,6 +116,21 @@ impl Gateway {
             "filter_chains": [{"filters": [{"name": MANAGER, "typed_config": manager}]}],
         })
     }
+}
+
+/// What `Telemetry` says of metrics and spans, as a line of a log: both are made when a request is over, of the same expressions.
+fn told(objects: &[Json]) -> Json {
+    let [telemetry] = of_kind(objects, "Telemetry")[..] else { panic!("not one") };
+    let metric = &telemetry["spec"]["metrics"][0]["overrides"][0]["tagOverrides"]["weir_tier"]["value"];
+    let span = &telemetry["spec"]["tracing"][0]["customTags"]["weir.tier"]["formatter"]["value"];
+    let line = json!({
+        "path": "%PATH(NQ:ORIG_OR_PATH)%",
+        "status": "%RESPONSE_CODE%",
+        "metric": format!("%CEL({})%", metric.as_str().unwrap()),
+        "span": span,
+    });
+    let kind = "type.googleapis.com/envoy.extensions.access_loggers.stream.v3.StdoutAccessLog";
+    json!({"name": "envoy.access_loggers.stdout", "typed_config": {"@type": kind, "log_format": {"json_format": line}}})
 }
 
 /// The objects of a kind, in the order in which Istio takes those of one age.

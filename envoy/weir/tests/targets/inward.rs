@@ -1,7 +1,5 @@
 //! What comes back into the proxy by listeners of a mesh's gateway: who has them, and what stands in them.
 
-use std::collections::BTreeSet;
-
 use serde_json::{Value as Json, json};
 use weir::envoy::internal;
 use weir::envoygateway::{self, internal::Code};
@@ -77,9 +75,7 @@ fn compositions_are_refused_by_envoy_gateway_where_their_filters_have_no_code() 
     assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to a composition"), "{said}");
     let with_code = |text: &str| envoygateway::objects(&plan(&read(text)), &in_envoy_gateway(Some(code())));
     let objects = with_code(&whole).unwrap();
-    let kinds: Vec<_> =
-        OF_ENVOY_GATEWAY.into_iter().chain(["EnvoyProxy"]).collect::<BTreeSet<_>>().into_iter().collect();
-    keeps_to_schemas(&objects, &kinds);
+    keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY);
     let patches = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
     let listeners: Vec<_> = patches
         .iter()
