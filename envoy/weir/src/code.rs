@@ -295,6 +295,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn every_code_is_in_the_table() {
+        let source = include_str!("code.rs");
+        let (_, codes) = source.split_once("pub enum Code {").unwrap();
+        let codes = codes.split_once('}').unwrap().0.lines().filter(|line| line.ends_with(','));
+        assert_eq!(codes.count(), TABLE.len());
+    }
+
+    #[test]
     fn every_code_stands_at_its_own_place_once() {
         for (index, (code, number, name, why)) in TABLE.iter().enumerate() {
             assert_eq!(*code as usize, index, "{number}");

@@ -49,6 +49,10 @@ enum Command {
     /// Brings back the policy that an Envoy had before the last `apply`.
     Rollback(apply::Place),
     /// Brings a policy to a fleet, step by step, and back where it makes something worse.
+    ///
+    /// It ends with 0 where all have it (or are back, with `--back`), 1 where the policy or the fleet's file has mistakes, 2 where
+    /// it could not begin, so nothing has changed, or a proxy could not be brought back, 3 where all went back, and 4 where too few
+    /// requests came to judge by.
     Rollout(rollout::Options),
     /// Prints the JSON Schema of policies, or of a filter's configuration.
     Schema(schema::Options),

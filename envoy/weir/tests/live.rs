@@ -298,6 +298,39 @@ fn what_is_refused_leaves_the_policy_that_serves_and_says_why() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_written_costs_no_policy_that_serves() {
+    let origin = Origin::start();
+    let none = only(&[]);
+    let gateway = Gateway::start(&plain(&origin, "/one"), none.path());
+    let statuses = || ["/one", "/two"].map(|path| gateway.get(path).status);
+    let kept = || fs::read_dir(gateway.folder().join("versions")).unwrap().count();
+
+    // Nobody writes a file where a folder is, not even root.
+    let obstacle = gateway.folder().join(".bootstrap.json");
+    fs::create_dir(&obstacle).unwrap();
+    let frame = fs::read(gateway.folder().join("bootstrap.json")).unwrap();
+    let other = format!("{}clients: {{connections: 9}}\n", plain(&origin, "/two"));
+    gateway.apply(&other, &[]).ended(2, "Is a directory");
+    assert_eq!((statuses(), kept()), ([200, 404], 1), "what cannot be done as a whole is not begun");
+    fs::remove_dir(&obstacle).unwrap();
+    // A change that is refused leaves what Envoy is started with as it was, too.
+    let moved = other.replace("127.0.0.1:0", "192.0.2.1:80");
+    gateway.apply(&moved, &[]).ended(3, "Envoy has refused the listener: ");
+    assert_eq!(fs::read(gateway.folder().join("bootstrap.json")).unwrap(), frame);
+    gateway.apply(&other, &[]).serves();
+    assert_eq!((statuses(), kept()), ([404, 200], 2));
+    assert_ne!(fs::read(gateway.folder().join("bootstrap.json")).unwrap(), frame);
+
+    // What is left over cannot be taken away.
+    fs::create_dir(gateway.folder().join("modules/obstacle")).unwrap();
+    let swept = gateway.apply(&plain(&origin, "/three"), &[]);
+    swept.serves();
+    swept.ended(0, "what is not needed any more stays: ");
+    gateway.rollback().serves();
+    assert_eq!(statuses(), [404, 200]);
+}
+
+#[test]
 fn older_envoys_follow_a_folder_as_the_newest_does() {
     let origin = Origin::start();
     origin.answer(None, Reply::status(200).body("x"));

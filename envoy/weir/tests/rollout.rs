@@ -20,6 +20,7 @@ use fleet::{Fleet, PEPPER, Seen};
 use proxy::deadline::Deadline;
 use proxy::{Origin, Reply};
 use serde_json::Value as Json;
+use weir::xds::folder::Folder;
 
 const PROXIES: usize = 10;
 /// A bad policy is gone after so long: until thirty requests are answered, or Envoy's histograms are brought up to date (five
@@ -196,6 +197,66 @@ fn who_is_lost_and_what_envoy_refuses_or_dies_of_goes_back() {
     assert!(output.status.code() == Some(2) && said.contains("1 of 2 are not back; the same command tries again"));
     assert!(!moved(&fleet, 0) && fleet.state().exists());
     assert!(lost(&fleet.seen()[0]) == 0, "no request is lost where Envoy lives");
+}
+
+#[test]
+fn whoever_cannot_be_moved_stops_a_rollout_before_it_begins_and_turns_one_back_that_has() {
+    let origin = Origin::start();
+    origin.answer(None, Reply::status(200).body("here"));
+    let good = policy(origin.address(), "");
+    let mut fleet = Fleet::start(4, &good);
+    let better = policy(origin.address(), ", timeout: 9s");
+    let begun = |fleet: &Fleet| (0..3).any(|proxy| fleet.runs(proxy).contains("policy.yaml"));
+
+    // Somebody else is at work, one proxy follows nothing, and one has been down since yesterday: all are named.
+    let folder = |fleet: &Fleet, proxy: usize| Folder::open(&fleet.folder(proxy)).unwrap();
+    let lock = folder(&fleet, 1).lock().unwrap();
+    let (routes, away) = (fleet.folder(2).join("routes/weir.json"), fleet.folder(2).join("away"));
+    std::fs::rename(&routes, &away).unwrap();
+    fleet.kill(3);
+    let (code, said) = fleet.roll(&better, &[]);
+    std::fs::rename(&away, &routes).unwrap();
+    drop(lock);
+    for words in [": somebody else is changing it", "edge-2: no policy runs there yet", "edge-3: no Envoy answers for "]
+    {
+        assert!(said.contains(words), "{words}: {said}");
+    }
+    assert!(code == Some(2) && said.contains("weir: 3 of 4 proxies cannot be moved; nothing has changed"), "{said}");
+    assert!(!begun(&fleet) && !fleet.state().exists() && !said.contains("step"), "{said}");
+
+    // Those that are left: one dies while it is moved, after another that has.
+    fleet.only(3);
+    let mut rollout = fleet.command(&better, &["--steps", "1,2,100%"]).spawn().unwrap();
+    let version = fleet.folder(1).join("versions/2.json");
+    assert!(Deadline::after(GONE).wait_until(|| version.exists()), "the second step has begun");
+    fleet.kill(1);
+    let died = Instant::now();
+    assert!(Deadline::after(GONE).wait_until(|| rollout.try_wait().unwrap().is_some()));
+    let output = rollout.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("weir: edge-1: the Envoy at ") && said.contains(" has ended: going back"), "{said}");
+    assert!(output.status.code() == Some(3) && said.contains("all proxies have what they had before"), "{said}");
+    assert!(died.elapsed() < Duration::from_secs(15), "{:?}", died.elapsed());
+    assert!(!fleet.runs(0).contains("policy.yaml") && !fleet.state().exists());
+    assert_eq!(folder(&fleet, 1).current().map(|version| version.number), Some(1), "it starts on what it had");
+
+    // What is found of a rollout that has begun goes back where it cannot go on.
+    let (code, said) = fleet.roll(&better, &[]);
+    assert!(code == Some(2) && said.contains("1 of 3 proxies cannot be moved; nothing has changed"), "{said}");
+    fleet.only(1);
+    let mut dying = fleet.command(&better, &["--watch", "60s"]).spawn().unwrap();
+    assert!(Deadline::after(GONE).wait_until(|| fleet.runs(0).contains("policy.yaml")));
+    dying.kill().unwrap();
+    dying.wait().unwrap();
+    fleet.only(3);
+    let (code, said) = fleet.roll(&better, &[]);
+    assert!(code == Some(3) && said.contains("weir: edge-1: no Envoy answers for "), "{said}");
+    assert!(said.contains("1 of 3 proxies cannot be moved: going back"), "{said}");
+    assert!(!fleet.runs(0).contains("policy.yaml") && !fleet.state().exists());
+    assert!(
+        fleet.seen()[0].statuses.iter().all(|status| *status == 200),
+        "whatever is changed, and back, no request is lost"
+    );
 }
 
 #[test]

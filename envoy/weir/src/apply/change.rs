@@ -7,12 +7,13 @@
 //! 3. Listeners, where they differ. Envoy then asks the clients of the old one, by and by, to connect anew: this is the one step
 //!    that closes connections. It is needed for another address, other limits of clients, and a filter that no policy of this
 //!    folder has used so far.
-//! 4. The routes of clients, which choose the slot.
+//! 4. What Envoy is started with, which no Envoy follows; then the routes of clients, which choose the slot.
 //! 5. A while later, the old slot is emptied: two policies' filters would go on to do what is done beside requests. Those that are
 //!    in it keep it until they end, and find the clusters that they knew, which stay until the change after this one; only what a
 //!    composition then still asks for goes by the new policy's routes.
 //!
-//! Until 4, everything is taken back where Envoy says no, or nothing in time.
+//! Until the last of 4, everything is taken back where Envoy says no, nothing in time, or nothing ever again, and where something
+//! cannot be written. After it, nothing fails.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -28,9 +29,9 @@ use crate::envoy::internal;
 use crate::run::admin::Admin;
 use crate::translate::ORDER;
 use crate::xds::folder::{Folder, OUTER, Version};
-use crate::xds::put;
 use crate::xds::rendering::Rendering;
 use crate::xds::slot;
+use crate::xds::{BOOTSTRAP, put};
 
 /// What Envoy's statistics call the routes of clients.
 pub const ROUTES: &str = "http.weir.rds.weir";
@@ -39,6 +40,8 @@ const LDS: &str = "listener_manager.lds";
 const FILTER: &str = "extension_config_discovery.http_filter.";
 /// How often Envoy is asked.
 const PAUSE: Duration = Duration::from_millis(20);
+/// How long nobody may be at Envoy's address: one that takes over from another is there at once.
+const GONE: Duration = Duration::from_secs(2);
 
 /// A change of one Envoy.
 pub struct Change<'a> {
@@ -50,6 +53,28 @@ pub struct Change<'a> {
     pub version: Version,
     /// How long each step may take.
     pub patience: Duration,
+}
+
+/// Whether Envoy lives, however slow it is to answer.
+struct Pulse<'a> {
+    admin: &'a Admin,
+    felt: Instant,
+}
+
+impl<'a> Pulse<'a> {
+    fn of(admin: &'a Admin) -> Self {
+        Self { admin, felt: Instant::now() }
+    }
+
+    /// Whoever waits asks again and again.
+    fn feel(&mut self) -> Result<(), Failure> {
+        if self.admin.is_there() {
+            self.felt = Instant::now();
+        } else if self.felt.elapsed() > GONE {
+            return Err(Failure::Unable(format!("the Envoy at {} has ended", self.admin.address())));
+        }
+        Ok(())
+    }
 }
 
 /// Files as they were.
@@ -67,7 +92,7 @@ impl Change<'_> {
             before.restore();
             return Err(failure);
         }
-        Ok(self.folder.put_frame(new)?)
+        Ok(())
     }
 
     /// Makes sure that nothing is in the slot, whatever became of the change before this one.
@@ -80,6 +105,7 @@ impl Change<'_> {
             retire(self.folder, Version::new(self.version.number, self.version.slot.other()), serving)?;
         }
         let deadline = Instant::now() + self.patience;
+        let mut pulse = Pulse::of(self.admin);
         loop {
             let versions = self.admin.versions();
             let known = |name: &String| versions.get(&format!("{FILTER}{name}")).map(String::as_str);
@@ -89,6 +115,7 @@ impl Change<'_> {
             if Instant::now() > deadline {
                 return Err(Failure::Unable("Envoy is busy with a change before this one".to_owned()));
             }
+            pulse.feel()?;
             thread::sleep(PAUSE);
         }
     }
@@ -120,6 +147,8 @@ impl Change<'_> {
             if listeners == there { Ok(()) } else { before.put(self.folder, LISTENERS, &text, &listeners) }
         })
         .map_err(|failure| with_variables(failure, new))?;
+        before.remember(self.folder, BOOTSTRAP);
+        self.folder.put_frame(new)?;
         self.step(&[ROUTES.to_owned()], || {
             before.put(self.folder, &Folder::routes(OUTER), &text, &[new.outer(OUTER, slot)])
         })
@@ -136,6 +165,7 @@ impl Change<'_> {
         write()?;
         let text = self.version.to_string();
         let deadline = Instant::now() + self.patience;
+        let mut pulse = Pulse::of(self.admin);
         loop {
             let versions = self.admin.versions();
             // Asked after that: what Envoy has refused and then reads once more, it calls taken. While it loads filters, it may
@@ -153,6 +183,7 @@ impl Change<'_> {
                 let late = late.first().map_or("something that it waits for", |kind| kind.as_str());
                 return Err(Failure::Refused(format!("Envoy has not taken it over in time (`{late}`)")));
             }
+            pulse.feel()?;
             thread::sleep(PAUSE);
         }
     }

@@ -141,11 +141,11 @@ pub fn back(place: &Place) -> ExitCode {
 /// Says what became of it, and clears up in the end.
 fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failure>) -> ExitCode {
     let folder = place.xds_dir.display();
-    let settled = done.and_then(|(target, name, outcome)| {
+    let settled = done.map(|(target, name, outcome)| {
         match outcome {
             Outcome::Begun(number) => {
                 println!("{folder}: version {number} is {name}; start Envoy with -c {folder}/{BOOTSTRAP}");
-                return Ok(());
+                return;
             }
             Outcome::Unchanged(number) => println!("{folder}: version {number} is {name}, and serves already"),
             Outcome::Serves(number, after) => {
@@ -153,7 +153,7 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
             }
         }
         std::thread::sleep(place.linger);
-        target.settle()
+        target.settle();
     });
     let Err(failure) = settled else { return ExitCode::SUCCESS };
     match &failure {
@@ -256,14 +256,30 @@ impl Target {
         Ok((next.name, outcome))
     }
 
-    /// Empties the slot that is not used any more, unless somebody is about to use it.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn settle(&self) -> Result<(), Failure> {
+    /// Empties the slot that is not used any more, unless somebody is about to use it. What cannot be emptied is said, and no more:
+    /// the next change begins with it.
+    pub fn settle(&self) {
+        if let Err(Failure::Unable(reason) | Failure::Refused(reason)) = self.empty() {
+            eprintln!("weir: unused filters stay: {}: {reason}", self.folder.path().display());
+        }
+    }
+
+    fn empty(&self) -> Result<(), Failure> {
         let Some(_lock) = self.folder.lock()? else { return Ok(()) };
         let Some(version) = self.folder.current() else { return Ok(()) };
         Ok(change::retire(&self.folder, version, &self.kept(version.number)?.rendering)?)
+    }
+
+    /// Whether a change could begin.
+    ///
+    /// # Errors
+    /// Nothing runs, somebody else is changing it, or no Envoy follows the folder.
+    pub fn ready(&self) -> Result<(), Failure> {
+        let nothing = || Failure::Unable("no policy runs there yet: `weir apply` brings the first".to_owned());
+        let _lock = self.lock()?;
+        let version = self.folder.current().ok_or_else(nothing)?;
+        self.kept(version.number)?;
+        self.follows(version).map(drop)
     }
 
     /// What runs.
@@ -289,7 +305,9 @@ impl Target {
                 "weir: what only a start can change (the administration's address, the limit of connections) waits for it"
             );
         }
-        self.folder.sweep()?;
+        if let Err(error) = self.folder.sweep() {
+            eprintln!("weir: what is not needed any more stays: {error}");
+        }
         Ok(Outcome::Serves(next.number, started.elapsed()))
     }
 

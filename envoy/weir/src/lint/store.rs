@@ -42,14 +42,11 @@ fn callers(gateway: &Gateway<'_>, route: &Route, draft: &Draft, kept: &cache::co
         let wrong = format!("private answers to `{}` are shared by all callers", written(route));
         let fix = "say `isolate: user` instead of `shared: true`, or take `private` out of `despite`";
         found.add_as(Code::SharedPrivate, &draft.locate("shared"), wrong, fix);
-    } else if kept.shared && learns_who && auth == Auth::Required {
-        let wrong = format!("`{}` needs a credential, and answers everybody alike", written(route));
-        found.add_as(
-            Code::SharedAnswers,
-            &draft.locate("shared"),
-            wrong,
-            "say `isolate: user` or `isolate: tier` instead of `shared: true`",
-        );
+    } else if kept.shared && learns_who && !draft.has("isolate") {
+        let asks = if auth == Auth::Required { "needs" } else { "accepts" };
+        let wrong = format!("`{}` {asks} a credential, and answers everybody alike", written(route));
+        let fix = "say `isolate: user` or `isolate: tier` instead of `shared: true`; `isolate: none` beside it where that is meant";
+        found.add_as(Code::SharedAnswers, &draft.locate("shared"), wrong, fix);
     } else if !kept.admits_known() && auth == Auth::Required {
         let wrong = format!("`{}` needs a credential, by which its answers are seldom kept", written(route));
         found.add_as(Code::IdleCache, draft.span(), wrong, "say `isolate: user`, `isolate: tier` or `shared: true`");

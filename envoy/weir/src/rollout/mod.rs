@@ -1,12 +1,14 @@
 //! `weir rollout`: a policy for a fleet, step by step, which goes back by itself where it makes something worse.
 //!
 //! 1. The policy is checked; [`fleet`] says which proxies there are, and how many have moved after each step.
-//! 2. Each step moves proxies as `weir apply` does. A proxy that refuses ends the rollout: all go back.
-//! 3. Between steps, the statistics of all proxies are read every second ([`sample`]) for as long as `--watch` says, and on until
+//! 2. All proxies are asked whether they could be moved. Where one could not, nothing begins.
+//! 3. Each step moves proxies as `weir apply` does. One that refuses, or cannot be moved after all, ends the rollout: all go back,
+//!    since nobody would go on to judge those that have moved.
+//! 4. Between steps, the statistics of all proxies are read every second ([`sample`]) for as long as `--watch` says, and on until
 //!    those that have moved have answered `--least` requests since, each of them, and Envoy has brought their latencies up to date
 //!    twice: the first time tells mostly of what was answered before. Those few that nobody asks are waited for no longer than
 //!    `--patience`, where nobody asks the others either, or nobody ever asked them; then the rollout stops where it is, and goes on where it is started again.
-//! 4. As soon as [`verdict`] finds one that has moved, or all of them together, worse than before and than the others, all go back
+//! 5. As soon as [`verdict`] finds one that has moved, or all of them together, worse than before and than the others, all go back
 //!    at once: a bad policy harms its step, for as long as `--least` requests or two updates of latencies take, and a change.
 //!
 //! [`state`] remembers what has been done, so that the command may die at any time. [`istio`] renders the same steps for those whose
@@ -21,6 +23,7 @@ mod watch;
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::thread;
@@ -28,7 +31,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use crate::apply::{self, Failure, Outcome};
+use crate::apply::{self, Failure, Outcome, Target};
 use crate::document::Document;
 use crate::rollout::fleet::{Proxy, Steps};
 use crate::rollout::sample::Sample;
@@ -89,8 +92,8 @@ enum End {
     Held(String),
 }
 
-/// Moves a fleet: 0 where all of it has moved, 1 where the policy or the fleet's file has mistakes, 2 where something could not be
-/// tried and stays as it is, or a proxy could not be brought back, 3 where all went back, 4 where too few requests came to judge by.
+/// Moves a fleet: 0 where all of it has moved, 1 where the policy or the fleet's file has mistakes, 2 where it could not begin or a
+/// proxy could not be brought back, 3 where all went back, 4 where too few requests came to judge by.
 pub fn main(options: &Options) -> ExitCode {
     match roll(options) {
         Ok(End::Done) => ExitCode::SUCCESS,
@@ -155,6 +158,7 @@ impl Rollout<'_> {
         if let Some(reason) = self.state.reason.clone() {
             return Err(self.back(reason));
         }
+        self.ask()?;
         if self.state.begun.is_empty() {
             self.state.begun = self.counts().into_iter().map(|(name, sample)| (name.to_owned(), sample)).collect();
         }
@@ -167,7 +171,7 @@ impl Rollout<'_> {
             }
             let moved = Instant::now();
             let held = self.watch(moving)?;
-            self.settle(moved)?;
+            self.settle(moved);
             if let Some(reason) = held {
                 return Ok(End::Held(reason));
             }
@@ -177,41 +181,54 @@ impl Rollout<'_> {
         Ok(End::Done)
     }
 
-    /// Moves a proxy, which is written down before.
+    /// Makes sure that all can be moved, before any is.
+    fn ask(&mut self) -> Result<(), Failure> {
+        let failed = at_once(self.proxies.iter().map(|proxy| (proxy, ())), |target, ()| target.ready());
+        if failed == 0 {
+            return Ok(());
+        }
+        Err(self.stop(format!("{failed} of {} proxies cannot be moved", self.proxies.len())))
+    }
+
+    /// Moves a proxy. Where that fails, nobody is left on a policy that nobody goes on to judge.
     fn bring(&mut self, proxy: &Proxy) -> Result<(), Failure> {
+        self.change(proxy).map_err(|failure| match of_proxy(proxy, failure) {
+            Failure::Refused(reason) => self.back(reason),
+            Failure::Unable(reason) => self.stop(reason),
+            Failure::Mistakes => Failure::Mistakes,
+        })
+    }
+
+    /// Changes a proxy, which is written down before.
+    fn change(&mut self, proxy: &Proxy) -> Result<(), Failure> {
         let target = &proxy.target;
-        let named = |failure| of_proxy(proxy, failure);
         if !self.state.moved.contains_key(&proxy.name) {
-            let nothing =
-                || Failure::Unable(format!("{}: no policy runs there yet: `weir apply` brings the first", proxy.name));
-            let from = target.running().map_err(named)?.ok_or_else(nothing)?.number;
+            let nothing = || Failure::Unable("no policy runs there".to_owned());
+            let from = target.running()?.ok_or_else(nothing)?.number;
             let at = self.counted(proxy).unwrap_or_default();
             self.state.moved.insert(proxy.name.clone(), Move { from, at });
             self.file.write(&self.state)?;
         }
         let name = self.options.file.display().to_string();
         let filters = &self.options.filters;
-        match target.apply(&name, |folder| apply::render(self.document, filters, folder)) {
-            Ok(Outcome::Serves(number, after)) => {
-                println!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis());
-                // What was answered while it moved is the past's.
-                let counted = self.counted(proxy);
-                if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted) {
-                    moved.at = at;
-                }
-                Ok(self.file.write(&self.state)?)
+        let outcome = target.apply(&name, |folder| apply::render(self.document, filters, folder))?;
+        if let Outcome::Serves(number, after) = outcome {
+            println!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis());
+            // What was answered while it moved is the past's.
+            let counted = self.counted(proxy);
+            if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted) {
+                moved.at = at;
             }
-            Ok(Outcome::Unchanged(_) | Outcome::Begun(_)) => Ok(()),
-            Err(Failure::Refused(reason)) => Err(self.back(format!("{}: {reason}", proxy.name))),
-            Err(failure) => Err(named(failure)),
+            self.file.write(&self.state)?;
         }
+        Ok(())
     }
 
     /// Clears up where proxies have moved, at this moment or before.
-    fn settle(&self, moved: Instant) -> Result<(), Failure> {
+    fn settle(&self, moved: Instant) {
         thread::sleep(self.options.linger.saturating_sub(moved.elapsed()));
         let moved = self.proxies.iter().filter(|proxy| self.state.moved.contains_key(&proxy.name));
-        moved.into_iter().try_for_each(|proxy| proxy.target.settle().map_err(|failure| of_proxy(proxy, failure)))
+        moved.for_each(|proxy| proxy.target.settle());
     }
 
     /// What all proxies have counted, as far as they answer.
@@ -228,6 +245,21 @@ impl Rollout<'_> {
         Sample::of(&proxy.target.interface()?, self.document.policy.listen.value)
     }
 
+    /// Ends it where something could not be done: all go back, if any has moved.
+    fn stop(&mut self, reason: String) -> Failure {
+        let has_moved = |proxy: &Proxy| {
+            let from = self.state.moved.get(&proxy.name).map(|moved| moved.from);
+            from.is_some() && proxy.target.folder.current().map(|version| version.number) != from
+        };
+        if self.proxies.iter().any(has_moved) {
+            return self.back(reason);
+        }
+        match self.file.remove() {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => error.into(),
+            _ => Failure::Unable(format!("{reason}; nothing has changed")),
+        }
+    }
+
     /// Brings everything back, all proxies at once, and says why.
     fn back(&mut self, reason: String) -> Failure {
         eprintln!("weir: {reason}: going back");
@@ -237,33 +269,37 @@ impl Rollout<'_> {
             eprintln!("weir: {}: {error}", self.file.path().display());
         }
         let moved = self.proxies.iter().filter_map(|proxy| Some((proxy, self.state.moved.get(&proxy.name)?.from)));
-        let failed: Vec<Failure> = thread::scope(|scope| {
-            let back = moved.map(|(proxy, from)| (proxy, scope.spawn(move || proxy.target.back_to(from))));
-            let back: Vec<_> = back.collect();
-            let ended = back.into_iter().map(|(proxy, back)| {
-                let died = |_| Err(Failure::Unable("it could not be tried".to_owned()));
-                back.join().unwrap_or_else(died).map_err(|failure| of_proxy(proxy, failure)).err()
-            });
-            ended.flatten().collect()
-        });
-        for failure in &failed {
-            if let Failure::Unable(reason) | Failure::Refused(reason) = failure {
-                eprintln!("weir: {reason}");
-            }
-        }
-        if failed.is_empty() {
+        let failed = at_once(moved, |target, from| target.back_to(from).map(drop));
+        if failed == 0 {
             println!("back after {} ms", started.elapsed().as_millis());
-            return match self.settle(Instant::now()).and_then(|()| Ok(self.file.remove()?)) {
-                Ok(()) => Failure::Refused(reason),
-                Err(failure) => failure,
-            };
+            self.settle(Instant::now());
+            return self.file.remove().map_or_else(Failure::from, |()| Failure::Refused(reason));
         }
-        Failure::Unable(format!(
-            "{} of {} are not back; the same command tries again",
-            failed.len(),
-            self.state.moved.len()
-        ))
+        Failure::Unable(format!("{failed} of {} are not back; the same command tries again", self.state.moved.len()))
     }
+}
+
+/// Does something to several proxies at once; says of which it failed, and answers of how many.
+fn at_once<'a, T: Send>(
+    proxies: impl Iterator<Item = (&'a Proxy, T)>,
+    act: impl Fn(&Target, T) -> Result<(), Failure> + Sync,
+) -> usize {
+    let act = &act;
+    let failed: Vec<Failure> = thread::scope(|scope| {
+        let begun: Vec<_> =
+            proxies.map(|(proxy, with)| (proxy, scope.spawn(move || act(&proxy.target, with)))).collect();
+        let ended = begun.into_iter().map(|(proxy, ending)| {
+            let died = |_| Err(Failure::Unable("it could not be tried".to_owned()));
+            ending.join().unwrap_or_else(died).map_err(|failure| of_proxy(proxy, failure)).err()
+        });
+        ended.flatten().collect()
+    });
+    for failure in &failed {
+        if let Failure::Unable(reason) | Failure::Refused(reason) = failure {
+            eprintln!("weir: {reason}");
+        }
+    }
+    failed.len()
 }
 
 fn of_proxy(proxy: &Proxy, failure: Failure) -> Failure {

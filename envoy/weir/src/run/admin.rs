@@ -29,6 +29,12 @@ impl Admin {
         self.ask("/ready").is_some_and(|body| body.trim() == "LIVE")
     }
 
+    /// Whether anybody is at its address: whoever is busy answers late, and whoever has ended refuses.
+    pub fn is_there(&self) -> bool {
+        let refused = |error: std::io::Error| error.kind() == std::io::ErrorKind::ConnectionRefused;
+        !TcpStream::connect_timeout(&self.0, PATIENCE).is_err_and(refused)
+    }
+
     /// How many listeners serve; `None` where it does not answer.
     pub fn listeners(&self) -> Option<u64> {
         self.number("listener_manager.total_listeners_active")

@@ -43,11 +43,8 @@ impl Folder {
     }
 
     /// Empties the slot that no policy uses any more.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn settle(&self) -> Result<(), apply::Failure> {
-        self.target.settle()
+    pub fn settle(&self) {
+        self.target.settle();
     }
 
     /// The file that Envoy is started with.

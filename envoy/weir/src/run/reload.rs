@@ -58,8 +58,6 @@ impl<'a> Reloader<'a> {
     /// Lets the filters of the policy before go.
     pub fn settle(&mut self) {
         self.due = None;
-        if let Err(Failure::Unable(reason) | Failure::Refused(reason)) = self.folder.settle() {
-            eprintln!("weir: unused filters stay: {reason}");
-        }
+        self.folder.settle();
     }
 }

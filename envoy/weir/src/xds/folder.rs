@@ -244,9 +244,11 @@ impl Folder {
         })
     }
 
-    /// Forgets a policy that was never used.
+    /// Forgets a policy that is not wanted any more. The one that runs stays, whoever asks: without it, nothing could be changed.
     pub fn forget(&self, number: u64) {
-        let _ = fs::remove_file(self.0.join(format!("versions/{number}.json")));
+        if self.current().is_none_or(|version| version.number != number) {
+            let _ = fs::remove_file(self.0.join(format!("versions/{number}.json")));
+        }
     }
 
     /// The numbers of all that are kept, the last one last.
@@ -276,7 +278,8 @@ impl Folder {
         for entry in fs::read_dir(self.code())? {
             let entry = entry?;
             if !needed.iter().any(|name| entry.file_name() == **name) {
-                fs::remove_file(entry.path())?;
+                let named = |error| io::Error::other(format!("{}: {error}", entry.path().display()));
+                fs::remove_file(entry.path()).map_err(named)?;
             }
         }
         Ok(())
@@ -297,6 +300,19 @@ mod tests {
         for other in ["", "17", "17b", "b-1", "17c-1", "17b-x"] {
             assert_eq!(other.parse::<Version>(), Err(()), "{other}");
         }
+    }
+
+    #[test]
+    fn what_runs_is_never_forgotten() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = Folder::open(place.path()).unwrap();
+        for number in [1, 2] {
+            replace(&folder.path().join("versions"), &format!("{number}.json"), &json!({})).unwrap();
+        }
+        folder.put(&Folder::routes(OUTER), &Version::new(2, Slot::B).to_string(), &[]).unwrap();
+        folder.forget(1);
+        folder.forget(2);
+        assert_eq!(folder.numbers().unwrap(), [2]);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "identity",
             "`state`: is missing, as long as there is `revocation`",
         ),
+        (Code::OldEnvoy, filled(&[]), "version: 1", "Envoy 1.36 is older than any"),
         route(
             Code::SharedPrivate,
             "- {match: GET /b, upstream: a, cache: {ttl: 1m, despite: [private], shared: true}}",
@@ -165,6 +166,12 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "- {match: GET /b, upstream: a, cache: {ttl: 1m, shared: true}}",
             "true",
             "`GET /b` needs a credential, and answers",
+        ),
+        route(
+            Code::SharedAnswers,
+            "- {match: GET /b, upstream: a, auth: optional, cache: {ttl: 1m, shared: true}}",
+            "true",
+            "`GET /b` accepts a credential, and answers",
         ),
         route(
             Code::IdleCache,

@@ -39,6 +39,8 @@ pub(crate) struct Fleet {
     place: TempDir,
     filters: TempDir,
     envoys: Vec<Option<Envoy>>,
+    /// Each one's line of the fleet's file.
+    proxies: Vec<String>,
     addresses: Arc<Vec<Mutex<SocketAddr>>>,
     seen: Arc<Vec<Mutex<Seen>>>,
     resting: Arc<AtomicBool>,
@@ -66,8 +68,7 @@ impl Fleet {
         let of = |(index, envoy): (usize, &Envoy)| {
             format!("- {{name: edge-{index}, xds_dir: edge-{index}, admin: '{}'}}\n", envoy.admin_address())
         };
-        let proxies: String = envoys.iter().enumerate().map(of).collect();
-        fs::write(place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
+        let proxies: Vec<String> = envoys.iter().enumerate().map(of).collect();
         let seen: Arc<Vec<_>> = Arc::new((0..size).map(|_| Mutex::new(Seen::default())).collect());
         let resting = Arc::new(AtomicBool::new(false));
         let addresses: Arc<Vec<_>> =
@@ -78,7 +79,9 @@ impl Fleet {
                 thread::spawn(move || ask(&addresses[index], &seen[index], &resting));
             }
         }
-        let fleet = Self { place, filters, envoys: envoys.into_iter().map(Some).collect(), addresses, seen, resting };
+        let envoys = envoys.into_iter().map(Some).collect();
+        let fleet = Self { place, filters, envoys, proxies, addresses, seen, resting };
+        fleet.only(size);
         let enough = || fleet.seen().iter().all(|seen| seen.statuses.len() > 60);
         assert!(Deadline::after(Duration::from_secs(30)).wait_until(enough));
         assert!(fleet.seen().iter().flat_map(|seen| &seen.statuses).all(|status| *status == 200));
@@ -119,6 +122,17 @@ impl Fleet {
         self.resting.store(true, Relaxed);
     }
 
+    /// Has the fleet's file name only the first so many.
+    pub(crate) fn only(&self, size: usize) {
+        let proxies: String = self.proxies.iter().take(size).map(String::as_str).collect();
+        fs::write(self.place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
+    }
+
+    /// What a proxy follows.
+    pub(crate) fn folder(&self, proxy: usize) -> PathBuf {
+        self.place.path().join(format!("edge-{proxy}"))
+    }
+
     /// Where it is remembered how far a rollout has come.
     pub(crate) fn state(&self) -> PathBuf {
         self.place.path().join("fleet.rollout.json")
@@ -127,7 +141,7 @@ impl Fleet {
     /// What Envoy says of the routes of a proxy, and what its folder says of the policy that they are of.
     pub(crate) fn runs(&self, proxy: usize) -> String {
         let routes = self.admin(proxy, "/config_dump?resource=dynamic_route_configs");
-        let folder = weir::xds::folder::Folder::open(&self.place.path().join(format!("edge-{proxy}"))).unwrap();
+        let folder = weir::xds::folder::Folder::open(&self.folder(proxy)).unwrap();
         let kept = folder.current().and_then(|version| folder.kept(version.number));
         routes + &kept.unwrap().name
     }

@@ -32,10 +32,7 @@ fn with_all(policy: &str, store: &str) -> String {
             "breaker: {consecutive_failures: 5, open_for: 60s, close_after: 3, fallback: {static: {status: 200, body: \"{}\"}}}\n",
         ),
         ("bulkhead: 100", "bulkhead: 1"),
-        (
-            "{data_type: genres, ttl: 1h, shared: true}",
-            "{data_type: genres, ttl: 1s, stale_while_revalidate: 1m, shared: true}",
-        ),
+        ("isolate: none, ttl: 1h, shared: true}", "isolate: none, ttl: 1s, stale_while_revalidate: 1m, shared: true}"),
     ];
     changes.iter().fold(policy.to_owned(), |policy, (from, to)| {
         assert_eq!(policy.matches(from).count(), 1, "{from}");
