@@ -39,7 +39,7 @@ const HEAD: usize = 16 + 26;
 const STREAM_FULL: u64 = 9000;
 
 /// For how long a response that is stored has been asked for at most. Redis knows for as long what was ended.
-pub const LATE: Duration = Duration::from_secs(60);
+pub const LATE: Duration = Duration::from_mins(1);
 
 /// Key: the URL's. Arguments: the lifetime in seconds, the object, its [`order`]; for a variant also the field names, the number to
 /// draw, the variant. Answers with `ok`, or why it is not stored.
