@@ -32,7 +32,8 @@
 //! `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
 //! keep a response from being stored or reused. `isolate` says that they are not, but that what a `user`, or whoever is of
 //! one `tier`, is answered with may answer the same once more: it is kept apart by the name, and the API key, that `auth` hands over, and
-//! where `auth` has named nobody, the request passes. `heuristic_max` lets a response that says nothing of freshness be fresh
+//! where `auth` has named nobody, the request passes. Both believe headers that `auth` alone keeps clients from setting, so they are for
+//! chains in which it stands before the cache. `heuristic_max` lets a response that says nothing of freshness be fresh
 //! for a tenth of its age since `Last-Modified`, up to that long; without it, such a response is stale at once.
 //! `stale_while_revalidate` and `stale_if_error` say for how long a stale response may answer while one request
 //! refreshes it, and where the upstream fails, unless it says so itself (RFC 5861) or forbids it (`must-revalidate`,

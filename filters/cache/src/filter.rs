@@ -5,6 +5,8 @@ mod asking;
 mod boarding;
 mod correction;
 mod fetching;
+mod filling;
+mod following;
 mod gathering;
 mod keeping;
 mod meters;

@@ -14,6 +14,10 @@ const PAUSE: Duration = Duration::from_secs(5);
 const ORDERS_MAX: usize = 64;
 /// More URLs than this become an order to purge everything.
 pub const FORGOTTEN_MAX: usize = 512;
+/// What stands of one of them: its fingerprint and a moment.
+const FORGOTTEN: usize = 24;
+/// The last moment that is written with sixteen digits: whoever reads it takes the present one.
+pub const MOMENT_MAX: u64 = 9_999_999_999_999_999;
 
 /// Whether requests may ask the second level, as all workers have found it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -119,28 +123,81 @@ impl Backlog {
     }
 }
 
-/// Fingerprints, sixteen bytes each, of URLs that are yet to be taken from the second level. Adds one; `false` where there
-/// is no room for it.
-pub fn forget(stored: &mut Vec<u8>, print: [u8; 16]) -> bool {
-    if is_forgotten(stored, print) {
+/// The clock of the store, which is the fleet's: all that proxies know of each other's moments. A question was sent, the store
+/// looked at its clock, an answer came; so a moment of this proxy was there between the [earliest](Clock::earliest) and the
+/// [latest](Clock::latest) that these allow.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Clock {
+    /// What the store's clock said, in microseconds since the epoch.
+    pub told: u64,
+    /// When it was asked, by this proxy's.
+    pub sent: Instant,
+    /// When its answer came.
+    pub heard: Instant,
+}
+
+impl Clock {
+    /// Reads what [`Clock::to_bytes`] wrote; `None` for anything else, no bytes included.
+    pub fn from_bytes(mut bytes: &[u8]) -> Option<Self> {
+        let mut read = || take(&mut bytes).map(u64::from_le_bytes);
+        Some(Self { told: read()?, sent: Instant::from_nanos(read()?), heard: Instant::from_nanos(read()?) })
+    }
+
+    /// As it is stored.
+    pub fn to_bytes(self) -> Vec<u8> {
+        [self.told, self.sent.as_nanos(), self.heard.as_nanos()]
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect()
+    }
+
+    /// A moment of this proxy in microseconds of the store's clock, or up to a round trip too early.
+    pub fn earliest(self, at: Instant) -> u64 {
+        self.nanos(at, self.heard) / 1000
+    }
+
+    /// A moment of this proxy in microseconds of the store's clock, or up to a round trip too late.
+    pub fn latest(self, at: Instant) -> u64 {
+        // What was told is rounded down.
+        (self.nanos(at, self.sent) / 1000 + 2).min(MOMENT_MAX)
+    }
+
+    fn nanos(self, at: Instant, told: Instant) -> u64 {
+        (Instant::from_nanos(self.told.saturating_mul(1000)) + at.since(told)).before(told.since(at)).as_nanos()
+    }
+}
+
+/// URLs that are yet to be taken from the second level: fingerprints, each with the moment of the store's clock before which a
+/// response must have been asked for to be meant. Adds one; `false` where there is no room for it.
+pub fn forget(stored: &mut Vec<u8>, print: [u8; 16], moment: u64) -> bool {
+    let known = stored.chunks_exact_mut(FORGOTTEN).find(|url| url.starts_with(&print));
+    if let Some((_, place)) = known.and_then(|url| url.split_last_chunk_mut::<8>()) {
+        // It becomes another one, so that what is under way now does not settle it.
+        *place = moment.max(u64::from_le_bytes(*place).saturating_add(1)).min(MOMENT_MAX).to_le_bytes();
         return true;
     }
-    let has_room = stored.len() < FORGOTTEN_MAX * 16;
+    let has_room = stored.len() < FORGOTTEN_MAX * FORGOTTEN;
     if has_room {
         stored.extend(print);
+        stored.extend(moment.min(MOMENT_MAX).to_le_bytes());
     }
     has_room
 }
 
-/// Whether a URL is among them.
-pub fn is_forgotten(stored: &[u8], print: [u8; 16]) -> bool {
-    stored.chunks_exact(16).any(|other| other == print)
+/// The moment of a URL, where it is among them.
+pub fn forgotten_at(stored: &[u8], print: [u8; 16]) -> Option<u64> {
+    forgotten(stored).find(|(other, _)| *other == print).map(|(_, moment)| moment)
 }
 
-/// Takes out those that are gone now.
+/// The URLs and their moments.
+pub fn forgotten(mut stored: &[u8]) -> impl Iterator<Item = ([u8; 16], u64)> {
+    std::iter::from_fn(move || Some((take(&mut stored)?, u64::from_le_bytes(take(&mut stored)?))))
+}
+
+/// Takes out those that are gone now, and have not been forgotten once more since.
 pub fn settle(stored: &mut Vec<u8>, gone: &[u8]) {
-    let is_left = |chunk: &&[u8]| gone.chunks_exact(16).all(|other| other != *chunk);
-    *stored = stored.chunks_exact(16).filter(is_left).flatten().copied().collect();
+    let is_left = |url: &&[u8]| gone.chunks_exact(FORGOTTEN).all(|other| other != *url);
+    *stored = stored.chunks_exact(FORGOTTEN).filter(is_left).flatten().copied().collect();
 }
 
 #[cfg(test)]
@@ -203,11 +260,38 @@ mod tests {
     #[test]
     fn urls_are_forgotten_once_and_in_bounds() {
         let mut stored = Vec::new();
-        assert!(forget(&mut stored, [1; 16]) && forget(&mut stored, [2; 16]) && forget(&mut stored, [1; 16]));
-        assert_eq!(stored.len(), 32);
-        settle(&mut stored, &[1; 16]);
-        assert!(!is_forgotten(&stored, [1; 16]) && is_forgotten(&stored, [2; 16]));
-        let added = (0..1000_u128).filter(|number| forget(&mut stored, number.to_le_bytes())).count();
-        assert_eq!((added, stored.len()), (FORGOTTEN_MAX - 1, FORGOTTEN_MAX * 16));
+        assert!(forget(&mut stored, [1; 16], 7) && forget(&mut stored, [2; 16], 8) && forget(&mut stored, [1; 16], 9));
+        assert_eq!(forgotten(&stored).collect::<Vec<_>>(), [([1; 16], 9), ([2; 16], 8)]);
+        let one = stored[..FORGOTTEN].to_vec();
+        settle(&mut stored, &one);
+        assert_eq!((forgotten_at(&stored, [1; 16]), forgotten_at(&stored, [2; 16])), (None, Some(8)));
+        let added = (0..1000_u128).filter(|number| forget(&mut stored, number.to_le_bytes(), 1)).count();
+        assert_eq!((added, forgotten(&stored).count()), (FORGOTTEN_MAX - 1, FORGOTTEN_MAX));
+    }
+
+    #[test]
+    fn what_is_forgotten_once_more_meanwhile_is_not_settled() {
+        for (again, stands) in [(9, 9), (7, 8), (3, 8), (u64::MAX, MOMENT_MAX)] {
+            let mut stored = Vec::new();
+            assert!(forget(&mut stored, [1; 16], 7));
+            let under_way = stored.clone();
+            assert!(forget(&mut stored, [1; 16], again));
+            settle(&mut stored, &under_way);
+            assert_eq!(forgotten(&stored).collect::<Vec<_>>(), [([1; 16], stands)], "{again}");
+        }
+    }
+
+    #[test]
+    fn a_moment_lies_between_the_bounds_that_a_round_trip_allows() {
+        let clock = Clock { told: 5_000_000_000, sent: at(100), heard: at(103) };
+        assert_eq!(Clock::from_bytes(&clock.to_bytes()), Some(clock));
+        assert_eq!(Clock::from_bytes(b""), None);
+        // The store looked at its clock at some second between 100 and 103.
+        for (moment, earliest, latest) in [(100, 4997, 5000), (103, 5000, 5003), (200, 5097, 5100), (90, 4987, 4990)] {
+            let bounds = (clock.earliest(at(moment)), clock.latest(at(moment)));
+            assert_eq!(bounds, (earliest * 1_000_000, latest * 1_000_000 + 2), "{moment}");
+        }
+        assert_eq!(Clock { told: u64::MAX, ..clock }.latest(at(1)), MOMENT_MAX);
+        assert_eq!(Clock { told: 0, ..clock }.earliest(at(1)), 0);
     }
 }

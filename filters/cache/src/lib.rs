@@ -22,7 +22,8 @@
 //!
 //! Every response says what happened in `Cache-Status` (RFC 9211), from which the access log has it, too.
 //!
-//! It keeps no part of a response (206), no response with trailers, and no cookies. Where shared data fails, a request is
+//! It trusts `x-weir-user` and `x-weir-tier`, which `auth` sets and keeps clients from setting: without `auth` before it, no route may say
+//! `isolate` or `shared`. It keeps no part of a response (206), no response with trailers, and no cookies. Where shared data fails, a request is
 //! forwarded, and a metric counts it.
 //!
 //! To read: [`config`], then [`request`] with [`gathering`], [`canon`] and [`query`], [`admission`], [`selection`] and

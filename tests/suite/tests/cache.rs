@@ -20,6 +20,8 @@ mod bodies;
 mod callers;
 #[path = "cache/crowd.rs"]
 mod crowd;
+#[path = "cache/ending.rs"]
+mod ending;
 #[path = "cache/fleet.rs"]
 mod fleet;
 #[path = "cache/flight.rs"]
@@ -54,6 +56,8 @@ mod rfc9111_validation;
 mod rfc9211;
 #[path = "cache/rfc9213.rs"]
 mod rfc9213;
+#[path = "cache/script.rs"]
+mod script;
 #[path = "cache/searches.rs"]
 mod searches;
 #[path = "cache/stale.rs"]

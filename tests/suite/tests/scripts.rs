@@ -123,7 +123,7 @@ fn revocations_answers_and_purges_reach_a_fleet_whatever_redis_forgets() {
         from.origin.answer(Some(&path), Reply::status(203).header("cache-control", "max-age=600"));
         forget(&store);
         assert_eq!(status(from, &Request::get(&path)), 203);
-        let shared = || store.redis.call(&["KEYS", "weir:cache:weir:{*"]).unwrap();
+        let shared = || store.redis.call(&["KEYS", "weir:cache:weir:2:{*"]).unwrap();
         let count = |value| if let Value::List(keys) = value { keys.len() } else { 0 };
         assert!(Deadline::after(PATIENCE).wait_until(|| count(shared()) == turn + 1), "{:?}", shared());
         to.origin.answer(Some(&path), Reply::status(500));

@@ -1,6 +1,6 @@
 //! The response's way into the store, or out of it.
 
-use policy::Fingerprint;
+use policy::{Fingerprint, Instant};
 use shell::headers::{self, Map};
 use shell::shared::Failure;
 use shell::stream::{self, Buffer};
@@ -12,6 +12,7 @@ use crate::admission::{Admitted, Refusal};
 use crate::config::Packing;
 use crate::flight::UNSTORED_FOR;
 use crate::invalidation::Invalidation;
+use crate::level::Clock;
 use crate::recording::Recording;
 use crate::status::Forward;
 use crate::tag::Tags;
@@ -24,6 +25,8 @@ pub(super) struct Copy {
     variant: u64,
     seen: Seen,
     recording: Recording,
+    /// When its request was sent.
+    asked: Instant,
     /// Others wait until it is in its place.
     claim: Option<Claim>,
 }
@@ -79,18 +82,18 @@ impl Plugin {
         if !is_vain {
             claim = claim.map(Claim::unmarked);
         }
-        Ok(Copy { route, print, variant, seen, recording, claim })
+        Ok(Copy { route, print, variant, seen, recording, asked: question.asked, claim })
     }
 
     /// Puts a response that has passed whole into its place.
     pub(super) fn keep(&self, copy: Copy) {
-        let Copy { route, print, variant, seen, recording, claim: _claim } = copy;
+        let Copy { route, print, variant, seen, recording, asked, claim: _claim } = copy;
         if !recording.is_whole() {
             return;
         }
         let (mut object, vary) = recording.finish(self.config.packing == Packing::Everywhere);
         match self.place(print, variant, &vary, seen, &mut object) {
-            Ok(Some(place)) => self.share(route, print, place, &object),
+            Ok(Some(place)) => self.share(route, print, place, &object, asked),
             Ok(None) => {}
             Err(failure) => self.note_unwritten(route, &failure),
         }
@@ -105,9 +108,11 @@ impl Plugin {
     /// Drops what is stored of an answer that the upstream no longer gives.
     pub(super) fn drop_stored(&self, question: &Question, ticket: u64) {
         let inquiry = &question.inquiry;
-        // From the second level it would come back.
+        // From the second level it would come back; what its own question has brought may go there.
         let is_shared = self.config.routes.get(inquiry.route).is_some_and(|route| route.is_remote);
-        let forgotten = if is_shared { self.forget_remote(remote::print(&inquiry.key)) } else { Ok(()) };
+        let print = remote::print(&inquiry.key);
+        let asked = |clock: Clock| clock.earliest(question.asked);
+        let forgotten = if is_shared { self.forget_before(print, asked) } else { Ok(()) };
         if let Err(failure) = forgotten.and_then(|()| store::remove(&self.config.arena, inquiry.print, ticket)) {
             self.note_unwritten(inquiry.route, &failure);
         }

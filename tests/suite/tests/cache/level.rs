@@ -17,7 +17,10 @@ const REFRESH: Duration = Duration::from_millis(500);
 const MILLISECOND: Duration = Duration::from_millis(1);
 /// What stands in every question for the stream of orders, and an answer without any.
 const FEED: &str = "purges";
-const NO_ORDERS: &str = "*3\r\n$3\r\n0-0\r\n$3\r\n0-0\r\n$1\r\n0\r\n";
+const NO_ORDERS: &str = "*4\r\n$3\r\n0-0\r\n$3\r\n0-0\r\n$1\r\n0\r\n$16\r\n1700000000000000\r\n";
+
+/// What stands under a URL whose responses vary: a floor, an order, a number, by what.
+const VARIES: &str = "$65\r\nV1700000000000000170000000017000000000000000123456789abcdefx-kind\r\n";
 
 /// A proxy whose second level is as it is by default, and answers when the test has it answer; it has read the fleet's purges.
 fn stage(workers: usize) -> HostStage {
@@ -109,6 +112,57 @@ fn an_order_that_the_store_does_not_take_is_not_pressed_upon_it() {
     assert!((8..=14).contains(&sent), "in five seconds, {sent} times");
 }
 
+/// A store that is full answers all else, and has room again at some time.
+#[test]
+fn an_order_that_a_full_store_refuses_waits_for_its_turn() {
+    let mut stage = stage(2);
+    purge(&mut stage, 0, "tag=full");
+    let mut sent = 0;
+    for _ in 0..50 {
+        stage.host.advance(TICK);
+        // Who asks is answered, so that the level is not taken for one that is away.
+        asking(&mut stage);
+        says(&mut stage, "GET/", "$-1\r\n");
+        for arrival in asked(&stage, FEED) {
+            sent += 1;
+            stage.host.release(arrival.call, Answer::status(200).body("-OOM command not allowed\r\n"));
+        }
+    }
+    assert!((9..=12).contains(&sent), "in five seconds, {sent} times");
+}
+
+/// Sends an unsafe request that succeeds.
+fn put(stage: &mut HostStage, path: &str) {
+    let answer = stage.host.send(0, host::Request::new("PUT", path)).response.expect("an answer");
+    assert_eq!(answer.status(), 200);
+}
+
+/// How often `/kept` was asked for upstream.
+fn fetches(stage: &mut HostStage) -> usize {
+    stage.host.send(0, host::Request::get("/kept"));
+    stage.host.arrivals().iter().filter(|arrival| arrival.stream.is_some() && arrival.path() == "/kept").count()
+}
+
+#[test]
+fn a_level_that_is_away_costs_what_is_kept_once_for_many_urls() {
+    let mut stage = stage(1);
+    stage.answer(None, Reply::status(200).header("cache-control", "max-age=60").body("x"));
+    let mut fetched = Vec::new();
+    for number in 0..1200 {
+        put(&mut stage, &format!("/{number}"));
+        fetched.push(fetches(&mut stage));
+        // Whoever asks is left without an answer, and goes on without the level.
+        stage.host.advance(MILLISECOND * 20);
+        for arrival in asked(&stage, "") {
+            stage.host.release(arrival.call, Answer::status(503));
+        }
+    }
+    // The 513th and the 1026th find no room; what is kept is fetched anew after each.
+    assert_eq!(fetched.last(), Some(&3), "{fetched:?}");
+    let first = |count| fetched.iter().position(|fetched| *fetched == count);
+    assert_eq!((first(2), first(3)), (Some(512), Some(1025)));
+}
+
 /// Whether the upstream has been asked.
 fn is_forwarded(stage: &HostStage, stream: StreamId) -> bool {
     stage.host.arrivals().iter().any(|arrival| arrival.stream == Some(stream))
@@ -139,7 +193,7 @@ fn the_budget_is_for_both_questions_about_what_varies() {
         let mut stage = stage(1);
         let stream = asking(&mut stage);
         stage.host.advance(Duration::from_millis(first));
-        says(&mut stage, "GET/", "$23\r\nV0123456789abcdefx-kind\r\n");
+        says(&mut stage, "GET/", VARIES);
         assert_eq!((asked(&stage, "0123456789abcdef").len(), is_forwarded(&stage, stream)), (1, false));
         stage.host.advance(Duration::from_millis(left - 1));
         assert!(!is_forwarded(&stage, stream), "before the budget has passed, {first} ms of which for the first");
@@ -153,6 +207,6 @@ fn an_answer_that_leaves_no_time_for_the_second_question_ends_the_wait() {
     let mut stage = stage(1);
     let stream = asking(&mut stage);
     stage.host.advance(Duration::from_micros(19_500));
-    says(&mut stage, "GET/", "$23\r\nV0123456789abcdefx-kind\r\n");
+    says(&mut stage, "GET/", VARIES);
     assert!(is_forwarded(&stage, stream), "{:?}", stage.host.held());
 }
