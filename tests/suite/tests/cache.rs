@@ -24,6 +24,8 @@ mod crowd;
 mod fleet;
 #[path = "cache/flight.rs"]
 mod flight;
+#[path = "cache/followers.rs"]
+mod followers;
 #[path = "cache/forced.rs"]
 mod forced;
 #[path = "cache/leader.rs"]

@@ -90,7 +90,7 @@ fn a_head_that_succeeds_ends_an_error_or_a_redirection() {
     let mut lines = String::new();
     for (number, status) in ["404", "410", "301"].into_iter().enumerate() {
         lines += &format!(
-            "origin {status} cache-control=max-age=60 content-type=a/b location=/b etag='\"v1\"' body=x\n\
+            "origin {status} cache-control=max-age=60 content-type=a/b location=/b etag='\"v1\"'\n\
              GET /{number} -> {status} cache-status~stored\n\
              origin 200 cache-control=max-age=60\nHEAD /{number} cache-control=no-cache -> 200 cache-status=\"weir; fwd=request; detail=request\"\n\
              origin 200 cache-control=max-age=60 body=y\nGET /{number} -> 200 body=y cache-status~uri-miss\n"
