@@ -10,7 +10,7 @@
 //! # Invalidation
 //! An unsafe request makes what is stored for its URL unusable, and what is still on its way, too: a response that was
 //! asked for before the invalidation must not be stored after it. A miss therefore remembers the next ticket as it saw
-//! it, and the directory remembers its last few invalidations with the ticket each drew. A response whose URL was
+//! it, and the directory remembers the last few URLs that were invalidated, with the ticket that each drew last. A response whose URL was
 //! invalidated since, or that is so late that the directory may have forgotten, is refused.
 //!
 //! # Weight
@@ -30,7 +30,8 @@ pub enum Found<'a> {
     Nothing,
     /// Something is, but for other values of the varied fields.
     OtherVariants,
-    /// This is the most recent response (RFC 9111 §4) to such a request.
+    /// This is the most recent response (RFC 9111 §4) to such a request; of one that varies and one that does not say so,
+    /// the one that varies (§4.1).
     Record(Record<'a>),
 }
 
@@ -48,6 +49,15 @@ pub enum Placement {
     },
     /// Something newer is known: a more recent response, or an invalidation.
     Outdated,
+}
+
+/// What a request saw of a set when it asked the upstream.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sight {
+    /// The next ticket.
+    pub next: u64,
+    /// The ticket of what was stored for it; zero where that was nothing.
+    pub found: u64,
 }
 
 /// A directory, read from its bytes.
@@ -72,7 +82,7 @@ pub fn find<'a>(bytes: &'a [u8], tag: u64, mut variant: impl FnMut(&'a [u8]) -> 
         };
         asked = Some((record.vary, wanted));
         found = match found {
-            Found::Record(best) if wanted != record.variant || best.recency() > record.recency() => found,
+            Found::Record(best) if wanted != record.variant || best.rank() > record.rank() => found,
             Found::Nothing | Found::OtherVariants if wanted != record.variant => Found::OtherVariants,
             _ => Found::Record(record),
         };
@@ -113,19 +123,23 @@ impl<'a> Directory<'a> {
         bytes
     }
 
-    /// Finds a place for a response, whose `ticket` and `slot` are given here. `seen` is the next ticket as its request
-    /// saw it, `share` what the objects of the set may have together.
-    pub fn place(&mut self, offer: Record<'a>, seen: u64, share: u32, now: u32) -> Placement {
+    /// Finds a place for a response, whose `ticket` and `slot` are given here. `seen` is what its request saw, `share` what
+    /// the objects of the set may have together.
+    pub fn place(&mut self, offer: Record<'a>, seen: Sight, share: u32, now: u32) -> Placement {
         let same =
             |record: &Record<'_>| (record.tag, record.variant, record.vary) == (offer.tag, offer.variant, offer.vary);
-        let newer =
-            self.order.records.iter().any(|record| same(record) && record.ticket >= seen && record.date > offer.date);
-        if newer || offer.bytes > share || self.is_invalidated(offer.tag, seen) {
+        let newer = self
+            .order
+            .records
+            .iter()
+            .any(|record| same(record) && record.ticket >= seen.next && record.date > offer.date);
+        if newer || offer.bytes > share || self.is_invalidated(offer.tag, seen.next) {
             return Placement::Outdated;
         }
         let at = self.order.records.iter().position(same);
         let replaced = at.map(|at| self.order.records.remove(at));
-        let mut emptied = Vec::new();
+        // The upstream has said something else to a request which that would have answered, perhaps under other field names.
+        let mut emptied: Vec<u8> = self.remove(seen.found).into_iter().collect();
         while self.weight(share) + offer.weight(share) > share {
             let Some(victim) = self.order.evict(offer.weight(share), share, now) else { break };
             emptied.push(victim.slot);
@@ -151,6 +165,11 @@ impl<'a> Directory<'a> {
         if let Some(record) = self.order.records.iter_mut().find(|record| record.ticket == ticket) {
             record.uses = record.uses.saturating_add(1).min(USES_MAX);
         }
+    }
+
+    /// The ticket that the next placement draws, or a later one.
+    pub const fn next_ticket(&self) -> u64 {
+        self.next_ticket
     }
 
     /// Whether the response with this ticket has its place.
@@ -182,7 +201,11 @@ impl<'a> Directory<'a> {
     }
 
     fn forget_coming(&mut self, tag: u64) {
-        self.invalidated.rotate_left(1);
+        // What is said of a URL once more is said once: others are not forgotten for it.
+        let at = self.invalidated.iter().position(|(other, ticket)| *other == tag && *ticket != 0).unwrap_or(0);
+        if let Some(later) = self.invalidated.get_mut(at..) {
+            later.rotate_left(1);
+        }
         let ticket = self.draw();
         if let Some(last) = self.invalidated.last_mut() {
             *last = (tag, ticket);

@@ -20,8 +20,8 @@
 //!
 //! **Whom to wait for.** A flight has the number of what is asked for: the URL, and what the request says in the varied fields
 //! where these are known. Two that share a number by chance wait for each other and are then answered apart: what is stored is
-//! compared in full. A request whose answer is its caller's own, or which wants one that is not everybody's, does not board
-//! ([`is_common`]).
+//! compared in full. A request whose answer is its caller's own, or which wants one that is not everybody's, does not board; one
+//! that is told whether its client has the answer already waits, and leads where its own condition is not what is sent ([`Role`]).
 //!
 //! **Bounded**: [`TABLES`] keys with at most [`LINES_MAX`] lines each. Where a table is full of flights, further requests
 //! are no part of any, and go on alone.
@@ -204,15 +204,37 @@ pub fn standing(table: &[u8], number: u64, now: Instant) -> Standing {
     if read(table, now).iter().any(is_flying) { Standing::Flying } else { Standing::Ended }
 }
 
-/// Whether another's answer would do for this request, and its own for others: it asks for the whole, on no condition, and of
-/// any age.
-pub fn is_common(inquiry: &Inquiry, route: &Route) -> bool {
-    let said = &inquiry.said;
-    let is_choosy =
-        said.no_cache || said.no_store || said.only_if_cached || said.max_age.is_some() || said.min_fresh.is_some();
-    let has = |name| inquiry.headers.first(name).is_some();
-    let is_partial = ["range", "if-range", "if-none-match", "if-modified-since"].into_iter().any(has);
-    !is_choosy && !is_partial && !inquiry.is_head && !inquiry.caller.is_particular(route)
+/// What part a request may have in a flight.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// Any: it asks for the whole, on no condition, and of any age.
+    Leader,
+    /// It may wait: from what another's answer leaves stored it is told whether that is what its client has. It leads where
+    /// the upstream is asked about what is stored, in the place of its own condition.
+    Follower,
+    /// None: what it wants is not everybody's.
+    None,
+}
+
+impl Role {
+    /// That of a request.
+    pub fn of(inquiry: &Inquiry, route: &Route) -> Self {
+        let said = &inquiry.said;
+        let is_choosy =
+            said.no_cache || said.no_store || said.only_if_cached || said.max_age.is_some() || said.min_fresh.is_some();
+        let has = |name| inquiry.headers.first(name).is_some();
+        if is_choosy
+            || inquiry.is_head
+            || inquiry.caller.is_particular(route)
+            || ["range", "if-range"].into_iter().any(has)
+        {
+            Self::None
+        } else if inquiry.wants_whole {
+            Self::Leader
+        } else {
+            Self::Follower
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,25 +1,45 @@
 //! What a successful unsafe request makes unusable (RFC 9111 §4.4): what is stored for its own URL, and for those of
 //! the same origin that the response names.
 
-use policy::{Fingerprint, Headers, Seed};
+use policy::Headers;
+use policy::route::without_query;
 
-use crate::purge::{Mode, Order, Scope};
-use crate::{admission, key, reference, remote};
+use crate::config::Config;
+use crate::{admission, key, reference};
 
-/// A URL whose stored responses are unusable.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Voided {
-    /// Its fingerprint in this proxy.
-    pub print: Fingerprint,
-    /// And in the fleet (see [`crate::remote`]).
-    pub fleet: [u8; 16],
+/// What is kept of a URL under one primary key.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Kept {
+    /// The key, without what a route adds to it to tell callers and bodies apart.
+    pub key: Vec<u8>,
+    /// Whether a route adds any such thing: then only a purge reaches all that is kept.
+    pub is_scattered: bool,
 }
 
-impl Voided {
-    /// The URL of a primary key.
-    pub fn of(seed: &Seed, key: &[u8]) -> Self {
-        Self { print: seed.fingerprint([key]), fleet: remote::print(key) }
+/// All that routes may keep of the URL with this primary key, whatever a request for it says in its headers: the URL as it
+/// is, and as they normalise it.
+pub fn kept(config: &Config, key: &[u8]) -> Vec<Kept> {
+    let mut all = vec![Kept { key: key.to_vec(), is_scattered: false }];
+    let mut parts = key.splitn(4, |&byte| byte == b' ').skip(1);
+    let (Some(scheme), Some(authority), Some(target)) = (parts.next(), parts.next(), parts.next()) else { return all };
+    for method in ["GET", "POST"] {
+        let is_about = |matches: &policy::route::Match| {
+            matches.admits(method) && matches.is_about(authority, without_query(target))
+        };
+        for route in config.routes.iter().filter(|route| is_about(&route.matches)) {
+            let key = key::primary(scheme, authority, &route.normalise(target));
+            let is_scattered = route.is_scattered();
+            match all.iter_mut().find(|kept| kept.key == key) {
+                _ if method == "POST" && route.search.is_none() => {}
+                Some(kept) => kept.is_scattered |= is_scattered,
+                None => all.push(Kept { key, is_scattered }),
+            }
+            if !route.matches.heeds_headers() {
+                break;
+            }
+        }
     }
+    all
 }
 
 /// An unsafe request on its way.
@@ -28,40 +48,16 @@ pub struct Invalidation {
     scheme: Vec<u8>,
     authority: Vec<u8>,
     target: Vec<u8>,
-    /// Targets under which routes keep the same, and whether they keep more of it than can be named here.
-    others: Vec<(Vec<u8>, bool)>,
 }
 
 impl Invalidation {
     /// By the request's own URL.
     pub fn new(scheme: &[u8], authority: &[u8], target: &[u8]) -> Self {
-        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec(), others: Vec::new() }
-    }
-
-    /// Adds a target under which a route keeps answers of the same URL. Where they are `scattered`, over callers or bodies,
-    /// only a purge reaches them.
-    pub fn add(&mut self, target: &[u8], scattered: bool) {
-        match self.others.iter_mut().find(|(other, _)| other == target) {
-            Some((_, known)) => *known |= scattered,
-            None if scattered || target != self.target => self.others.push((target.to_vec(), scattered)),
-            None => {}
-        }
-    }
-
-    /// The targets of what only a purge reaches.
-    pub fn scattered(&self) -> impl Iterator<Item = &[u8]> {
-        self.others.iter().filter(|(_, scattered)| *scattered).map(|(target, _)| target.as_slice())
-    }
-
-    /// The order to purge one of them: its text, and what that says.
-    pub fn order(&self, target: &[u8]) -> (Vec<u8>, Order) {
-        let scope = Scope::Url(key::primary(&self.scheme, &self.authority, target));
-        let text = Order::of_url(&self.scheme, &self.authority, target, Mode::Hard);
-        (text, Order { scope, mode: Mode::Hard })
+        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec() }
     }
 
     /// What the response makes unusable: nothing where it is an error.
-    pub fn voided(&self, seed: &Seed, response: &Headers) -> Vec<Voided> {
+    pub fn voided(&self, config: &Config, response: &Headers) -> Vec<Kept> {
         if !admission::status(response).is_some_and(|status| (200..400).contains(&status)) {
             return Vec::new();
         }
@@ -72,11 +68,8 @@ impl Invalidation {
         });
         let mut keys: Vec<_> = named.collect();
         keys.dedup();
-        for (target, _) in self.others.iter().filter(|(target, _)| *target != self.target) {
-            keys.push(key::primary(&self.scheme, &self.authority, target));
-        }
         keys.push(own);
-        keys.iter().map(|key| Voided::of(seed, key)).collect()
+        keys.iter().flat_map(|key| kept(config, key)).collect()
     }
 }
 
@@ -100,7 +93,7 @@ mod tests {
             ("404", "/x", "/y", &[]),
             ("500", "/x", "/y", &[]),
         ];
-        let seed = Seed::from_random([7; 16]);
+        let config = Config::from_json(b"{}").unwrap();
         for (status, location, content, expected) in rows {
             let mut pairs = vec![(b":status".as_slice(), status.as_bytes())];
             for (name, value) in [(b"location".as_slice(), location), (b"content-location", content)] {
@@ -108,9 +101,42 @@ mod tests {
                     pairs.push((name, value.as_bytes()));
                 }
             }
-            let voided = Invalidation::new(b"http", b"h", b"/a/b").voided(&seed, &Headers::from_pairs(&pairs));
-            let url = |target: &&str| Voided::of(&seed, &key::primary(b"http", b"h", target.as_bytes()));
+            let voided = Invalidation::new(b"http", b"h", b"/a/b").voided(&config, &Headers::from_pairs(&pairs));
+            let url = |target: &&str| kept(target, false);
             assert_eq!(voided, expected.iter().map(url).collect::<Vec<_>>(), "{status} {location} {content}");
         }
+    }
+
+    fn kept(target: &str, is_scattered: bool) -> Kept {
+        Kept { key: key::primary(b"http", b"h", target.as_bytes()), is_scattered }
+    }
+
+    #[test]
+    fn a_url_is_kept_as_each_route_says_that_may_be_asked_for_it() {
+        let config = Config::from_json(
+            br#"{"routes": [
+                {"match": {"prefix": "/a", "hosts": ["other"]}, "isolate": "tier"},
+                {"match": {"prefix": "/a", "headers": {"x-kind": "1"}}, "query": {"ignore": ["c"]}},
+                {"match": {"prefix": "/a", "methods": ["GET"]}, "query": {"sort": true}},
+                {"match": {"prefix": "/a", "methods": ["POST"]}, "query": {"ignore": ["d"]}},
+                {"match": {"prefix": "/s", "methods": ["POST"]}, "ttl": "1h", "body": {"key": "json"}, "query": {"sort": true}},
+                {"match": {"prefix": "/u/"}, "isolate": "user"},
+                {"match": {}, "query": {}}
+            ]}"#,
+        );
+        let config = config.unwrap();
+        let rows: [(&str, &[(&str, bool)]); 6] = [
+            ("/a", &[("/a", false)]),
+            ("/a?d&c", &[("/a?d&c", false), ("/a?d", false), ("/a?c&d", false)]),
+            ("/s?d&c", &[("/s?d&c", false), ("/s?c&d", true)]),
+            ("/s", &[("/s", true)]),
+            ("/u/1?%41", &[("/u/1?%41", true)]),
+            ("/other?%41", &[("/other?%41", false), ("/other?A", false)]),
+        ];
+        for (target, expected) in rows {
+            let expected: Vec<_> = expected.iter().map(|(target, is_scattered)| kept(target, *is_scattered)).collect();
+            assert_eq!(super::kept(&config, &kept(target, false).key), expected, "{target}");
+        }
+        assert_eq!(super::kept(&config, b"x").len(), 1);
     }
 }

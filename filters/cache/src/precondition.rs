@@ -5,6 +5,11 @@
 use policy::headers::Sole;
 use policy::{Headers, date};
 
+/// Whether preconditions are evaluated for responses of this status (RFC 9110 §13.2.1): a client has validators of these.
+pub const fn is_for(status: u16) -> bool {
+    matches!(status, 200 | 203 | 204)
+}
+
 /// Whether a client has what is stored: `If-None-Match`, and only without that `If-Modified-Since` (RFC 9110 §13.2.2).
 /// `now` is in seconds since the epoch.
 pub fn is_unmodified(request: &Headers, stored: &Headers, now: u64) -> bool {

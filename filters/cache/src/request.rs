@@ -163,7 +163,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
         // §4.4).
         b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
         _ => {
-            let invalidates = Some(Box::new(invalidation(config, &fields, &headers)));
+            let invalidates = Some(Box::new(Invalidation::new(fields.scheme, authority, fields.target)));
             return Plan::Pass { why: Forward::Method, detail: None, invalidates };
         }
     }
@@ -222,18 +222,6 @@ fn primary(route: &Route, fields: &Fields<'_>, headers: &Headers) -> Result<Vec<
         }
     }
     Ok(key)
-}
-
-/// What an unsafe request makes unusable: its URL as it is, and as the routes know it that keep something of it.
-fn invalidation(config: &Config, fields: &Fields<'_>, headers: &Headers) -> Invalidation {
-    let mut invalidation = Invalidation::new(fields.scheme, fields.authority, fields.target);
-    for method in [b"GET".as_slice(), b"POST"] {
-        if let Some(route) = route(config, method, headers) {
-            let is_kept = method == b"GET" || route.search.is_some();
-            invalidation.add(&route.normalise(fields.target), is_kept && route.is_scattered());
-        }
-    }
-    invalidation
 }
 
 #[cfg(test)]

@@ -94,7 +94,9 @@ pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) 
     if may_be_stale && said.max_stale.is_some_and(|max| stale_for < i64::from(max)) {
         return Verdict::Use(hit);
     }
-    if may_be_stale && stale_for < i64::from(terms.while_revalidate) {
+    // §5.2.1.1, §5.2.1.2: who says how old a response may be takes none that is stale for longer than he says.
+    let says_how_stale = said.max_age.is_some() || said.max_stale.is_some();
+    if may_be_stale && !says_how_stale && stale_for < i64::from(terms.while_revalidate) {
         return Verdict::Refresh(hit);
     }
     Verdict::Validate(Forward::Stale)
@@ -182,16 +184,16 @@ fn select(stored: &Stored<'_>, inquiry: &Inquiry, now: Instant) -> (u16, Body, O
     let length = stored.body.len();
     let whole = (stored.status, Body::Stored(0..length), None);
     // RFC 9110 §13.2.1: preconditions and ranges are for what would have succeeded.
-    if stored.status != 200 || inquiry.wants_whole {
+    if !precondition::is_for(stored.status) || inquiry.wants_whole {
         return whole;
     }
     let now = now.unix_seconds();
     if precondition::is_unmodified(&inquiry.headers, stored.headers, now) {
         return (304, Body::Empty, None);
     }
-    // RFC 9110 §14.2: for GET alone, and after the preconditions.
+    // RFC 9110 §14.2: for GET alone, of a 200, and after the preconditions.
     let Sole::Value(asked) = inquiry.headers.sole("range") else { return whole };
-    if inquiry.is_head || !precondition::is_same_whole(&inquiry.headers, stored.headers, now) {
+    if stored.status != 200 || inquiry.is_head || !precondition::is_same_whole(&inquiry.headers, stored.headers, now) {
         return whole;
     }
     match range::select(asked, length) {

@@ -1,7 +1,8 @@
 //! `CDN-Cache-Control` (RFC 9213): directives for caches like this one alone, as a dictionary of structured fields.
 //!
 //! Such a field is read strictly: whatever is no dictionary (RFC 8941 §3.2) makes the whole field as if it were not
-//! there, and `Cache-Control` counts again (§2.1). Parameters are ignored. A member that is `?0` was not said.
+//! there, and `Cache-Control` counts again (§2.1). Parameters are ignored. A member that is `?0` was not said. A number
+//! of another type has no argument: it is read as 0, so that a mistake makes nothing more reusable.
 
 /// Longer fields are not read.
 const LENGTH_MAX: usize = 4096;
@@ -20,13 +21,11 @@ pub fn parse(field: &[u8]) -> Option<Vec<Member>> {
     let mut members: Vec<Member> = Vec::new();
     while !rest.0.is_empty() {
         let (name, value) = rest.member()?;
-        // §2.1: a number of seconds that is no integer is not to be made use of.
+        // §2.1: a number of seconds that is no integer is not to be made use of. What is said beside it still counts.
         let is_number = [&b"max-age"[..], b"s-maxage", b"stale-while-revalidate", b"stale-if-error"].contains(&&*name);
-        if is_number && !matches!(value, Value::Integer(_)) {
-            return None;
-        }
         members.retain(|(other, _)| *other != name);
         match value {
+            Value::Bare(_) | Value::Text(_) if is_number => members.push((name, None)),
             Value::Bare(false) => {}
             Value::Bare(true) => members.push((name, None)),
             Value::Text(text) | Value::Integer(text) => members.push((name, Some(text))),
@@ -185,7 +184,7 @@ mod tests {
     #[test]
     fn a_dictionary_is_read_strictly() {
         // RFC 8941 §3.2 and §4.2.2
-        let rows: [(&str, Option<&str>); 34] = [
+        let rows: [(&str, Option<&str>); 35] = [
             ("max-age=60", Some("max-age=60")),
             (" max-age=60, no-store ", Some("max-age=60 no-store")),
             ("a,\tb", Some("a b")),
@@ -199,9 +198,10 @@ mod tests {
             ("", None),
             ("   ", None),
             ("no-store=?0", None),
-            ("max-age=\"60\", no-store", None),
-            ("no-store, max-age=6.5", None),
-            ("s-maxage", None),
+            ("max-age=\"60\", no-store", Some("max-age no-store")),
+            ("no-store, max-age=6.5", Some("no-store max-age")),
+            ("s-maxage", Some("s-maxage")),
+            ("max-age=?0, max-age=60, s-maxage=?0", Some("max-age=60 s-maxage")),
             ("Max-Age=60", None),
             ("max-age =60", None),
             ("max-age= 60", None),

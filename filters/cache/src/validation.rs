@@ -6,7 +6,7 @@ use policy::{Headers, Instant, date};
 use crate::config::Route;
 use crate::entry::Entry;
 use crate::request::Inquiry;
-use crate::selection::Hit;
+use crate::selection::{Hit, Stored};
 use crate::{admission, precondition};
 
 /// The preconditions that a forwarded request bears in place of the client's own: those are evaluated here, against
@@ -28,7 +28,7 @@ impl Conditions {
             Sole::Value(value) => date::parse(value, now.unix_seconds()).map(|_| value.to_vec()),
             Sole::Absent | Sole::Repeated => None,
         };
-        let can_be_confirmed = matches!(status, 200 | 203 | 204) && (tag.is_some() || since.is_some());
+        let can_be_confirmed = precondition::is_for(status) && (tag.is_some() || since.is_some());
         can_be_confirmed.then_some(Self { tag, since })
     }
 }
@@ -51,22 +51,19 @@ pub enum Finding {
 }
 
 /// Reads an answer. `is_conditional` says that the request bore [`Conditions`].
-///
-/// `length` is that of the stored content.
 pub fn find(
     inquiry: &Inquiry,
     route: &Route,
     is_conditional: bool,
-    stored: &Headers,
-    length: usize,
+    stored: &Stored<'_>,
     response: &Headers,
 ) -> Finding {
     match admission::status(response) {
-        Some(304) if is_conditional && confirms(stored, response) => Finding::Confirmed,
+        Some(304) if is_conditional && confirms(stored.headers, response) => Finding::Confirmed,
         Some(304) if is_conditional => Finding::Unchanged,
         _ if admission::is_makeshift(response) => Finding::Failed,
         Some(200) if inquiry.is_head => {
-            if describes(stored, length, response) {
+            if describes(stored, response) {
                 Finding::Described
             } else {
                 Finding::Contradicted
@@ -93,13 +90,15 @@ fn confirms(stored: &Headers, response: &Headers) -> bool {
     }
 }
 
-/// Whether what the answer to a `HEAD` says of the content is true of what is stored (§4.3.5).
-fn describes(stored: &Headers, length: usize, response: &Headers) -> bool {
+/// Whether what a `HEAD`'s answer of 200 says of the content is true of what is stored (§4.3.5): not where that was an error
+/// or led elsewhere.
+fn describes(stored: &Stored<'_>, response: &Headers) -> bool {
     let said = response.first("content-length");
-    let is_as_long = said.is_none_or(|said| said == length.to_string().as_bytes());
-    is_as_long
+    let is_as_long = said.is_none_or(|said| said == stored.body.len().to_string().as_bytes());
+    stored.status == 200
+        && is_as_long
         && ["etag", "last-modified"].iter().all(|name| match response.first(name) {
-            Some(said) => stored.first(name) == Some(said),
+            Some(said) => stored.headers.first(name) == Some(said),
             None => true,
         })
 }

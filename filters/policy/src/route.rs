@@ -110,9 +110,18 @@ impl Match {
     pub fn matches(&self, target: &Target<'_>) -> bool {
         let method = self.methods.is_empty() || self.methods.iter().any(|method| method.as_bytes() == target.method);
         method
-            && self.path.matches(target.path)
-            && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(target.authority)))
+            && self.is_about(target.authority, target.path)
             && self.headers.iter().all(|(name, expected)| target.headers.sole(name) == Sole::Value(expected.as_bytes()))
+    }
+
+    /// Whether some request for a URL, by its host and port and its path without query, can match.
+    pub fn is_about(&self, authority: &[u8], path: &[u8]) -> bool {
+        self.path.matches(path) && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(authority)))
+    }
+
+    /// Whether headers decide, too.
+    pub const fn heeds_headers(&self) -> bool {
+        !self.headers.is_empty()
     }
 
     /// Whether requests of this method, in upper case, can match.

@@ -82,9 +82,10 @@ pub struct Record<'a> {
 }
 
 impl Record<'_> {
-    /// Of two for the same request, the higher one is the more recent (RFC 9111 §4).
-    pub const fn recency(&self) -> (u32, u64) {
-        (self.date, self.ticket)
+    /// Of two for the same request, the higher one is to be chosen: the more recent (RFC 9111 §4), but for one without
+    /// `Vary`, which is perhaps a default that was sent without saying so (§4.1).
+    pub const fn rank(&self) -> (bool, u32, u64) {
+        (!self.vary.is_empty(), self.date, self.ticket)
     }
 
     /// Whether a use is worth writing down.

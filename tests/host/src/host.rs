@@ -249,6 +249,11 @@ impl Host {
         self.world.shared.writes_left = Some(changes);
     }
 
+    /// Has another worker be faster than the next filter that changes `key`: right before, these keys have these values.
+    pub fn overtake_shared_change(&mut self, key: impl Into<Vec<u8>>, faster: Vec<(Vec<u8>, Vec<u8>)>) {
+        self.world.shared.faster = Some((key.into(), faster));
+    }
+
     /// The keys of shared data, sorted.
     pub fn shared_keys(&self, vm_id: &str) -> Vec<Vec<u8>> {
         self.world.shared.keys(vm_id)

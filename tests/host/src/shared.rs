@@ -16,7 +16,12 @@ pub(crate) struct SharedData {
     pub(crate) is_away: bool,
     /// After so many more changes by filters, those fail.
     pub(crate) writes_left: Option<usize>,
+    /// What another worker is going to be faster with: before a filter changes the first key, these are changed.
+    pub(crate) faster: Option<(Vec<u8>, Vec<Pair>)>,
 }
+
+/// A key and its value.
+pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 impl SharedData {
     /// The value of a key and its version.
@@ -41,6 +46,12 @@ impl SharedData {
         }
         self.changes = next;
         Ok(())
+    }
+
+    /// Lets whoever is faster than a filter that changes this key be so.
+    pub(crate) fn overtake(&mut self, space: &str, key: &[u8]) -> Result<(), Status> {
+        let Some((_, pairs)) = self.faster.take_if(|(awaited, _)| awaited == key) else { return Ok(()) };
+        pairs.into_iter().try_for_each(|(key, value)| self.write(space, &key, value, 0))
     }
 
     /// Every key of a space, sorted.

@@ -26,6 +26,8 @@ mod ending;
 mod fleet;
 #[path = "cache/flight.rs"]
 mod flight;
+#[path = "cache/followers.rs"]
+mod followers;
 #[path = "cache/forced.rs"]
 mod forced;
 #[path = "cache/leader.rs"]

@@ -34,7 +34,7 @@ fn store(bytes: &mut Vec<u8>, offer: Record<'_>) -> Placement {
 
 fn store_late(bytes: &mut Vec<u8>, offer: Record<'_>, seen: u64) -> Placement {
     let mut directory = Directory::parse(bytes);
-    let placement = directory.place(offer, seen, SHARE, NOW);
+    let placement = directory.place(offer, Sight { next: seen, found: 0 }, SHARE, NOW);
     let written = directory.to_bytes();
     *bytes = written;
     placement
@@ -125,6 +125,29 @@ fn the_most_recent_response_is_selected() {
 }
 
 #[test]
+fn one_that_varies_is_preferred_to_one_that_does_not_say_so() {
+    // RFC 9111 §4.1: whoever sends a default without `Vary` means nobody who asks for more.
+    let varied = Record { variant: 5, vary: b"a", date: NOW - 9, ..offer(7, 1) };
+    let mut bytes = Vec::new();
+    store(&mut bytes, varied);
+    store(&mut bytes, offer(7, 2));
+    let ask = |bytes: &[u8], variant| match find(bytes, 7, |vary| if vary.is_empty() { 0 } else { variant }).0 {
+        Found::Record(record) => record.bytes,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((ask(&bytes, 5), ask(&bytes, 6)), (1, 2));
+    // Where the upstream has answered the same request without `Vary`, that is so from now on.
+    let placed = edit(&mut bytes, |directory| directory.place(offer(7, 3), Sight { next: 3, found: 1 }, SHARE, NOW));
+    assert_eq!(placed, Placement::Placed { slot: 1, ticket: 3, emptied: vec![0] });
+    assert_eq!((ask(&bytes, 5), ask(&bytes, 6)), (3, 3));
+    // What was found may stand in for itself, or be gone.
+    for found in [3, 3, 0] {
+        let placed = edit(&mut bytes, |directory| directory.place(offer(7, 4), Sight { next: 9, found }, SHARE, NOW));
+        assert!(matches!(placed, Placement::Placed { slot: 1, emptied, .. } if emptied.is_empty()), "{found}");
+    }
+}
+
+#[test]
 fn a_late_and_older_response_replaces_nothing() {
     let mut bytes = Vec::new();
     store(&mut bytes, Record { date: NOW, ..offer(7, 1) });
@@ -173,6 +196,26 @@ fn what_a_directory_may_have_forgotten_is_refused() {
     }
     assert_eq!(store_late(&mut bytes, offer(9, 1), seen), Placement::Outdated);
     assert!(matches!(store(&mut bytes, offer(9, 1)), Placement::Placed { .. }));
+}
+
+#[test]
+fn one_url_that_changes_often_has_no_other_forgotten() {
+    let mut bytes = Vec::new();
+    store(&mut bytes, offer(1, 100));
+    let (_, seen) = find(&bytes, 7, |_| 0);
+    edit(&mut bytes, |directory| directory.invalidate(6));
+    for _ in 0..20 {
+        edit(&mut bytes, |directory| directory.invalidate(7));
+        edit(&mut bytes, |directory| directory.soften(8));
+    }
+    for met in 6..9 {
+        assert_eq!(store_late(&mut bytes, offer(met, 1), seen), Placement::Outdated, "{met}");
+    }
+    assert!(matches!(store_late(&mut bytes, offer(9, 1), seen), Placement::Placed { .. }));
+    let (_, seen) = find(&bytes, 7, |_| 0);
+    edit(&mut bytes, |directory| directory.invalidate(6));
+    assert_eq!(store_late(&mut bytes, offer(6, 1), seen), Placement::Outdated, "it has come to be the last");
+    assert!(matches!(store_late(&mut bytes, offer(7, 1), seen), Placement::Placed { .. }));
 }
 
 #[test]

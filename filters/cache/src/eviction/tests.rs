@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::*;
-use crate::directory::{Directory, Found, Placement};
+use crate::directory::{Directory, Found, Placement, Sight};
 #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
 use wasm_bindgen_test::wasm_bindgen_test as test;
 
@@ -83,7 +83,10 @@ fn ours(trace: &Trace) -> usize {
             directory.touch(ticket);
         } else {
             let record = Record { expires: NOW + 60, date: NOW, received: NOW, ..offer(tag, size) };
-            assert!(matches!(directory.place(record, seen, SHARE, NOW), Placement::Placed { .. }));
+            assert!(matches!(
+                directory.place(record, Sight { next: seen, found: 0 }, SHARE, NOW),
+                Placement::Placed { .. }
+            ));
         }
         let written = directory.to_bytes();
         bytes = written;

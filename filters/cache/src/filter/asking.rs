@@ -10,7 +10,7 @@ use super::store::{self, Known, Seen};
 use super::validating::Held;
 use super::{Filter, Phase, Plugin, Question, report};
 use crate::entry::Entry;
-use crate::flight::{self, Id};
+use crate::flight::{Id, Role};
 use crate::invalidation::Invalidation;
 use crate::request::{Inquiry, Purpose};
 use crate::selection::{self, Verdict};
@@ -88,14 +88,16 @@ impl Filter {
             }
         };
         let is_alone = claim.is_some() || inquiry.is_refresh() || waited.is_some_and(|waited| waited.is_enough(&known));
-        if !is_alone && why.is_collapsible() && known.may_answer_others() && flight::is_common(&inquiry, route) {
-            match plugin.board.board(id, now) {
+        let role = if is_alone || !why.is_collapsible() { Role::None } else { Role::of(&inquiry, route) };
+        if role != Role::None && known.may_answer_others() {
+            let leads = role == Role::Leader || Held::replaces_conditions(&inquiry, &known, now);
+            match if leads { plugin.board.board(id, now) } else { plugin.board.join(id, now) } {
                 Boarded::Leads(taken) => claim = Some(taken),
                 Boarded::Follows(taken) => {
                     return self.decide(plugin, Asking { inquiry, claim: Some(taken), fetched, waited });
                 }
                 Boarded::Waits => {
-                    let waited = waited.unwrap_or(Waited::begin(now, seen.ticket, why));
+                    let waited = waited.unwrap_or(Waited::begin(now, seen.sight.next, why));
                     match self.wait(plugin, inquiry, id, waited, now) {
                         None => return Action::Pause,
                         Some(given_back) => inquiry = given_back,

@@ -150,6 +150,15 @@ impl Board {
         }
     }
 
+    /// As [`Board::board`], for one that does not lead.
+    pub(super) fn join(&self, id: Id, now: Instant) -> Boarded {
+        let is_flying = |table: &[u8]| flight::standing(table, id.number, now) == Standing::Flying;
+        match shared::read(&self.key(id)) {
+            Ok((table, _)) if is_flying(&table) => Boarded::Waits,
+            _ => Boarded::Alone,
+        }
+    }
+
     /// Whether this worker knows that a request goes on alone; from now on it does, if it is told until when.
     fn is_loner(&self, id: Id, told: Option<Instant>, now: Instant) -> bool {
         let mut loners = self.loners.borrow_mut();

@@ -11,8 +11,9 @@ use super::{Plugin, Question};
 use crate::admission::{Admitted, Refusal};
 use crate::config::Packing;
 use crate::flight::UNSTORED_FOR;
-use crate::invalidation::Invalidation;
+use crate::invalidation::{Invalidation, Kept};
 use crate::level::Clock;
+use crate::purge::Mode;
 use crate::recording::Recording;
 use crate::status::Forward;
 use crate::tag::Tags;
@@ -124,16 +125,15 @@ impl Plugin {
             log::error!("response headers: {error}");
             policy::Headers::default()
         });
-        let voided = invalidation.voided(&self.seed, &response);
-        // Where the request has failed, nothing is.
-        let scattered = invalidation.scattered().filter(|_| !voided.is_empty());
         let mut ended = Ok(());
-        for (text, order) in scattered.map(|target| invalidation.order(target)) {
-            ended = ended.and(self.purge(&text, &order));
-        }
-        for url in &voided {
-            let forgotten = self.forget_remote(url.fleet);
-            ended = ended.and(forgotten.and_then(|()| store::invalidate(&self.config.arena, url.print)));
+        for Kept { key, is_scattered } in invalidation.voided(&self.config, &response) {
+            ended = ended.and(if is_scattered {
+                self.purge_key(&key, Mode::Hard)
+            } else {
+                let forgotten = self.forget_remote(remote::print(&key));
+                let print = self.seed.fingerprint([key.as_slice()]);
+                forgotten.and_then(|()| store::invalidate(&self.config.arena, print))
+            });
         }
         if let Err(failure) = ended {
             log::error!("not invalidated: {failure:?}");

@@ -20,7 +20,7 @@ use crate::config::{Config, KeyDigest, Route};
 use crate::entry;
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
 use crate::request::{self, Inquiry};
-use crate::{remote, status};
+use crate::{invalidation, remote, status};
 
 /// How often a change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
@@ -158,12 +158,28 @@ impl Plugin {
         }
     }
 
-    /// Carries an order out in this proxy, at once, and in the fleet, soon; `text` is how it was written.
+    /// Carries an order out in this proxy, at once, and in the fleet, soon; `text` is how it was written. A URL is named as
+    /// clients do, and purged as routes keep it.
     pub(super) fn purge(&self, text: &[u8], order: &Order) -> Result<(), Failure> {
-        // First what keeps the second level's answers out: between two steps, another worker may ask it.
         if let Scope::Url(key) = &order.scope {
-            self.forget_remote(remote::print(key))?;
+            return invalidation::kept(&self.config, key)
+                .iter()
+                .try_for_each(|kept| self.purge_key(&kept.key, order.mode));
         }
+        self.carry_out(text, order)
+    }
+
+    /// As [`Plugin::purge`], of all that is kept under one key.
+    pub(super) fn purge_key(&self, key: &[u8], mode: Mode) -> Result<(), Failure> {
+        // First what keeps the second level's answers out: between two steps, another worker may ask it.
+        self.forget_remote(remote::print(key))?;
+        let mut parts = key.splitn(4, |&byte| byte == b' ').skip(1);
+        let mut part = || parts.next().unwrap_or_default();
+        let text = Order::of_url(part(), part(), part(), mode);
+        self.carry_out(&text, &Order { scope: Scope::Url(key.to_vec()), mode })
+    }
+
+    fn carry_out(&self, text: &[u8], order: &Order) -> Result<(), Failure> {
         self.spread(text)?;
         self.purge_url(order)?;
         self.purges.change(|ledger| ledger.apply(order, None))
@@ -190,7 +206,7 @@ impl Plugin {
         let wanted = route.purge_key.as_ref()?;
         let status = status::own(&self.config.name, "purge");
         let told = ("cache-status", status.as_str());
-        Some(match self.order(headers, route, wanted) {
+        Some(match self.order(headers, wanted) {
             Ok(()) => {
                 let details = [policy::handover::DETAILS_PREFIX, "cache_purged"].concat();
                 shell::reply::send(200, &details, &[("content-type", "application/json"), told], b"{\"purged\":true}")
@@ -200,12 +216,12 @@ impl Plugin {
     }
 
     /// Carries out what a request orders that has the `wanted` key.
-    fn order(&self, headers: &Headers, route: &Route, wanted: &KeyDigest) -> Result<(), Rejection> {
+    fn order(&self, headers: &Headers, wanted: &KeyDigest) -> Result<(), Rejection> {
         if !headers.first("x-purge-key").is_some_and(|key| is_key(key, wanted)) {
             return Err(Rejection::Forbidden);
         }
         let word = |name| headers.first(name).unwrap_or_default();
-        let url = |mode| Order::of_url(word(":scheme"), word(":authority"), &route.normalise(word(":path")), mode);
+        let url = |mode| Order::of_url(word(":scheme"), word(":authority"), word(":path"), mode);
         let text = match headers.first("x-purge") {
             None | Some(b"mode=hard") => url(Mode::Hard),
             Some(b"mode=soft") => url(Mode::Soft),

@@ -29,8 +29,8 @@ impl Plugin {
             last = self.variant(vary, inquiry);
             last
         };
-        let (known, ticket) = store::look_up(&self.config.arena, &self.recent, inquiry.print, variant)?;
-        Ok((known, Seen { ticket, stamp }, last))
+        let (known, sight) = store::look_up(&self.config.arena, &self.recent, inquiry.print, variant)?;
+        Ok((known, Seen { sight, stamp }, last))
     }
 
     /// Drops what else would have answered this request: the answer that freshens one response says as much of it (RFC 9111

@@ -9,7 +9,7 @@ use shell::shared::{self, Change, Failure, Version};
 
 use super::Plugin;
 use crate::arena::Arena;
-use crate::directory::{Directory, Found, Placement, Record};
+use crate::directory::{Directory, Found, Placement, Record, Sight};
 use crate::entry::{self, Entry, Facts};
 use crate::envelope::Envelope;
 use crate::purge::Stamp;
@@ -22,8 +22,8 @@ const ATTEMPTS: u32 = 16;
 /// What had happened when a request was forwarded: its response must not replace what happens after.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Seen {
-    /// The next ticket of the set.
-    pub(crate) ticket: u64,
+    /// The set.
+    pub(crate) sight: Sight,
     /// The last purge.
     pub(crate) stamp: Stamp,
 }
@@ -76,28 +76,30 @@ impl Object {
     }
 }
 
-/// Looks for a response, and says the next ticket; `variant` is asked what the request comes to under a list of field names.
+/// Looks for a response, and says what is seen of its set; `variant` is asked what the request comes to under a list of field names.
 pub(crate) fn look_up(
     arena: &Arena,
     recent: &RefCell<Recent>,
     print: Fingerprint,
     variant: impl FnMut(&[u8]) -> u64,
-) -> Result<(Known, u64), HostError> {
+) -> Result<(Known, Sight), HostError> {
     let set = arena.set_of(print);
     let (directory, _) = shared::read(&arena.directory(set))?;
-    let (found, ticket) = crate::directory::find(&directory, key::tag(print), variant);
+    let (found, next) = crate::directory::find(&directory, key::tag(print), variant);
+    let mut sight = Sight { next, found: 0 };
     let known = match found {
         Found::Nothing => Known::Nothing,
         Found::OtherVariants => Known::OtherVariants,
         Found::Record(record) => {
+            sight.found = record.ticket;
             let Some((bytes, envelope)) = object(arena, recent, print, &record)? else {
-                return Ok((Known::Nothing, ticket));
+                return Ok((Known::Nothing, sight));
             };
             let (is_use_news, is_softened) = (record.is_use_news(), record.is_softened);
             Known::Object(Object { bytes, envelope, ticket: record.ticket, is_use_news, is_softened })
         }
     };
-    Ok((known, ticket))
+    Ok((known, sight))
 }
 
 /// The entry that the directory's line is about; `None` where what stands there is no object: it has lost its place just
@@ -133,7 +135,7 @@ fn place(
     arena: &Arena,
     print: Fingerprint,
     offer: Record<'_>,
-    seen: u64,
+    seen: Sight,
     object: &mut [u8],
     now: Instant,
 ) -> Result<Option<(u8, u64)>, Failure> {
@@ -146,17 +148,23 @@ fn place(
         if placement == Placement::Outdated { Change::Keep(placement) } else { Change::Store(placement) }
     })?;
     let Placement::Placed { slot, ticket, emptied } = placement else { return Ok(None) };
-    empty(arena, set, &emptied).map_err(Failure::Host)?;
+    empty(arena, set, &emptied, ticket)?;
     let key = arena.object(set, slot);
     entry::seal(object, ticket);
-    shared::overwrite(&key, object).map_err(Failure::Host)?;
-    // Whoever was given this slot in the meantime may have written before us: what stands there now is nobody's.
-    let (directory, _) = shared::read(&arena.directory(set)).map_err(Failure::Host)?;
-    if Directory::parse(&directory).holds(ticket) {
-        return Ok(Some((slot, ticket)));
+    for _ in 0..ATTEMPTS {
+        // Whoever is given this slot after the look into the directory finds the object written, or has written his own, and
+        // then this one is late.
+        let (_, version) = shared::read(&key).map_err(Failure::Host)?;
+        let (directory, _) = shared::read(&arena.directory(set)).map_err(Failure::Host)?;
+        if !Directory::parse(&directory).holds(ticket) {
+            return Ok(None);
+        }
+        match shared::store(&key, object, version) {
+            Err(Failure::Contended) => {}
+            stored => return stored.map(|()| Some((slot, ticket))),
+        }
     }
-    shared::overwrite(&key, b"").map_err(Failure::Host)?;
-    Ok(None)
+    Err(Failure::Contended)
 }
 
 impl Plugin {
@@ -172,7 +180,7 @@ impl Plugin {
         let Some(envelope) = Envelope::of(object) else { return Ok(None) };
         let bytes = u32::try_from(object.len()).unwrap_or(u32::MAX);
         let offer = envelope.record(key::tag(print), variant, vary, bytes);
-        place(&self.config.arena, print, offer, seen.ticket, object, shell::now())
+        place(&self.config.arena, print, offer, seen.sight, object, shell::now())
     }
 }
 
@@ -180,7 +188,7 @@ impl Plugin {
 pub(crate) fn touch(arena: &Arena, print: Fingerprint, ticket: u64) -> Result<(), HostError> {
     let directory = arena.directory(arena.set_of(print));
     match shared::update(&directory, 1, |stored| change(stored, |set| set.touch(ticket))) {
-        Ok(()) | Err(Failure::Contended) => Ok(()),
+        Ok(_) | Err(Failure::Contended) => Ok(()),
         Err(Failure::Host(error)) => Err(error),
     }
 }
@@ -188,24 +196,24 @@ pub(crate) fn touch(arena: &Arena, print: Fingerprint, ticket: u64) -> Result<()
 /// Drops one response.
 pub(crate) fn remove(arena: &Arena, print: Fingerprint, ticket: u64) -> Result<(), Failure> {
     let set = arena.set_of(print);
-    let freed =
+    let (freed, next) =
         shared::update(&arena.directory(set), ATTEMPTS, |stored| change(stored, |directory| directory.remove(ticket)))?;
-    empty(arena, set, freed.as_slice()).map_err(Failure::Host)
+    empty(arena, set, freed.as_slice(), next)
 }
 
 /// Drops all responses of a URL, and those that are on their way.
 pub(crate) fn invalidate(arena: &Arena, print: Fingerprint) -> Result<(), Failure> {
     let set = arena.set_of(print);
-    let freed = shared::update(&arena.directory(set), ATTEMPTS, |stored| {
+    let (freed, next) = shared::update(&arena.directory(set), ATTEMPTS, |stored| {
         change(stored, |directory| directory.invalidate(key::tag(print)))
     })?;
-    empty(arena, set, &freed).map_err(Failure::Host)
+    empty(arena, set, &freed, next)
 }
 
 /// Makes all responses of a URL stale, and drops those that are on their way.
 pub(crate) fn soften(arena: &Arena, print: Fingerprint) -> Result<(), Failure> {
     let directory = arena.directory(arena.set_of(print));
-    shared::update(&directory, ATTEMPTS, |stored| change(stored, |set| set.soften(key::tag(print))))
+    shared::update(&directory, ATTEMPTS, |stored| change(stored, |set| set.soften(key::tag(print)))).map(|_| ())
 }
 
 /// Gives the memory back that a larger arena of an earlier configuration left behind.
@@ -219,26 +227,35 @@ pub(crate) fn shrink(arena: &Arena) -> Result<(), Failure> {
         let key = arena.directory(set);
         let (_, version) = shared::read(&key).map_err(Failure::Host)?;
         if version != Version::ABSENT {
-            let freed = shared::update(&key, ATTEMPTS, |stored| {
+            let (freed, next) = shared::update(&key, ATTEMPTS, |stored| {
                 change(stored, |directory: &mut Directory<'_>| directory.clear())
             })?;
-            empty(arena, set, &freed).map_err(Failure::Host)?;
+            empty(arena, set, &freed, next)?;
         }
     }
     Ok(())
 }
 
-/// Changes a directory in its bytes.
-fn change<T>(stored: &mut Vec<u8>, edit: impl FnOnce(&mut Directory<'_>) -> T) -> Change<T> {
+/// Changes a directory in its bytes; also says the next ticket from then on.
+fn change<T>(stored: &mut Vec<u8>, edit: impl FnOnce(&mut Directory<'_>) -> T) -> Change<(T, u64)> {
     let mut directory = Directory::parse(stored);
-    let answer = edit(&mut directory);
+    let answer = (edit(&mut directory), directory.next_ticket());
     let written = directory.to_bytes();
     *stored = written;
     Change::Store(answer)
 }
 
-fn empty(arena: &Arena, set: u32, slots: &[u8]) -> Result<(), HostError> {
-    slots.iter().try_for_each(|&slot| shared::overwrite(&arena.object(set, slot), b""))
+/// Empties slots that were free when the set's next ticket was this: who has been given one since bears that, or a later one.
+fn empty(arena: &Arena, set: u32, slots: &[u8], next: u64) -> Result<(), Failure> {
+    slots.iter().try_for_each(|&slot| {
+        shared::update(&arena.object(set, slot), ATTEMPTS, |object| {
+            if entry::ticket(object).is_some_and(|ticket| ticket >= next) {
+                return Change::Keep(());
+            }
+            object.clear();
+            Change::Store(())
+        })
+    })
 }
 
 /// Whole seconds since the epoch.

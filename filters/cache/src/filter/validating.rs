@@ -31,16 +31,17 @@ pub(super) struct Held {
 }
 
 impl Held {
+    /// Whether the upstream is asked about what is stored, and not about what the client has.
+    pub(super) fn replaces_conditions(inquiry: &Inquiry, known: &Known, now: Instant) -> bool {
+        let Known::Object(Object { bytes, .. }) = known else { return false };
+        Entry::parse(bytes).is_some_and(|entry| conditions(inquiry, &entry, now).is_some())
+    }
+
     /// Holds a stored response where the upstream's answer may leave it to answer, and asks about it.
     pub(super) fn take(plugin: &Plugin, inquiry: &Inquiry, known: Known, now: Instant) -> Option<Self> {
         let Known::Object(Object { bytes, envelope, ticket, .. }) = known else { return None };
         let entry = Entry::parse(&bytes)?;
-        let stored = entry.headers()?;
-        // An answer with a body needs a type: see `answering`.
-        let can_answer = inquiry.is_head || entry.body.is_empty() || stored.first("content-type").is_some();
-        // A POST has no preconditions that a 304 would answer (RFC 9110 §13.1.2).
-        let can_ask = can_answer && !inquiry.is_search();
-        let conditions = Conditions::of(entry.facts.status, &stored, now).filter(|_| can_ask);
+        let conditions = conditions(inquiry, &entry, now);
         let can_rescue = entry.facts.terms.if_error > 0 || inquiry.said.stale_if_error.is_some();
         if conditions.is_none() && !can_rescue && !inquiry.is_head {
             return None;
@@ -51,6 +52,16 @@ impl Held {
         }
         Some(Self { is_conditional: conditions.is_some(), bytes, ticket, tags: envelope.tags, _hold: hold })
     }
+}
+
+/// What is to be asked about a stored response.
+fn conditions(inquiry: &Inquiry, entry: &Entry<'_>, now: Instant) -> Option<Conditions> {
+    let stored = entry.headers()?;
+    // An answer with a body needs a type: see `answering`.
+    let can_answer = inquiry.is_head || entry.body.is_empty() || stored.first("content-type").is_some();
+    // A POST has no preconditions that a 304 would answer (RFC 9110 §13.1.2).
+    let can_ask = can_answer && !inquiry.is_search();
+    Conditions::of(entry.facts.status, &stored, now).filter(|_| can_ask)
 }
 
 /// Puts the conditions into the request, in the place of the client's.
@@ -134,14 +145,7 @@ impl Filter {
         let stored = entry.headers()?;
         let kept = Stored { status: entry.facts.status, headers: &stored, body: entry.body };
         let hit = Hit::reckon(&entry, route, now);
-        match validation::find(
-            &question.inquiry,
-            route,
-            held.is_conditional,
-            &stored,
-            kept.body.len(),
-            replaced.response,
-        ) {
+        match validation::find(&question.inquiry, route, held.is_conditional, &kept, replaced.response) {
             Finding::Replaced => None,
             Finding::Contradicted => {
                 plugin.drop_stored(question, held.ticket);

@@ -180,21 +180,29 @@ fn bytes_that_are_no_table_hold_nobody_off() {
 #[test]
 fn who_wants_what_is_not_everybodys_is_no_part_of_a_flight() {
     let config = Config::from_json(br#"{"routes": [{"match": {}}]}"#).unwrap();
-    let is_common = |method: &str, name: &str, value: &str| {
-        let own = [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", "/"), (name, value)];
-        let pairs = own.map(|(name, value)| (name.as_bytes(), value.as_bytes()));
+    let role = |method: &str, more: &[(&str, &str)]| {
+        let own = [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", "/")];
+        let lines = own.iter().chain(more);
+        let pairs: Vec<_> = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
         let seed = Seed::from_random([7; 16]);
         match plan(&config, &seed, Headers::from_pairs(&pairs), false) {
-            Plan::Ask(inquiry) => super::is_common(&inquiry, &config.routes[0]),
+            Plan::Ask(inquiry) => Role::of(&inquiry, &config.routes[0]),
             Plan::Pass { .. } | Plan::Gather(_) => panic!("is not asked about"),
         }
     };
-    assert!(is_common("GET", "accept", "*/*") && is_common("GET", "cache-control", "max-stale=5"));
-    assert!(!is_common("HEAD", "accept", "*/*"));
-    for value in ["no-cache", "no-store", "only-if-cached", "max-age=0", "min-fresh=1"] {
-        assert!(!is_common("GET", "cache-control", value), "{value}");
+    for more in [("accept", "*/*"), ("cache-control", "max-stale=5")] {
+        assert_eq!(role("GET", &[more]), Role::Leader, "{more:?}");
     }
-    for name in ["range", "if-range", "if-none-match", "if-modified-since", "authorization", "x-weir-user"] {
-        assert!(!is_common("GET", name, "x"), "{name}");
+    for more in [("if-none-match", "\"a\""), ("if-modified-since", "x")] {
+        assert_eq!(role("GET", &[more]), Role::Follower, "{more:?}");
+        assert_eq!(role("GET", &[more, ("range", "bytes=0-0")]), Role::None, "{more:?}");
+        assert_eq!(role("GET", &[more, ("cache-control", "max-age=0")]), Role::None, "{more:?}");
+    }
+    assert_eq!(role("HEAD", &[]), Role::None);
+    for value in ["no-cache", "no-store", "only-if-cached", "max-age=0", "min-fresh=1"] {
+        assert_eq!(role("GET", &[("cache-control", value)]), Role::None, "{value}");
+    }
+    for name in ["range", "if-range", "authorization", "x-weir-user"] {
+        assert_eq!(role("GET", &[(name, "x")]), Role::None, "{name}");
     }
 }

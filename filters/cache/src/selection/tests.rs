@@ -167,7 +167,10 @@ fn a_stale_response_is_refreshed_beside_validated_or_ignored() {
         ("§5.2.1.3 what is stale is not fresh for long", "min-fresh=1", lax, 50, Validate(Stale)),
         ("§5.2.1.4", "no-cache", lax, 50, Validate(Request)),
         ("§5.2.1.1", "max-age=60", lax, 50, Validate(Request)),
-        ("§5.2.1.1", "max-age=61", lax, 50, Refresh(hit(60, 0))),
+        ("§5.2.1.1 young enough, but stale", "max-age=61", lax, 50, Validate(Stale)),
+        ("§5.2.1.2 stale, by the client's leave", "max-age=80, max-stale=20", lax, 69, Use(hit(79, -19))),
+        ("§5.2.1.2 and no longer than that", "max-age=80, max-stale=19", lax, 69, Validate(Stale)),
+        ("§5.2.1.2 whatever the response allows", "max-stale=19", lax, 69, Validate(Stale)),
         ("§5.2.2.4", "", unsure, 0, Validate(Stale)),
         ("§5.2.2.4", "max-stale", unsure, 60, Validate(Stale)),
         ("§3.5", "", personal, 50, Ignore(Bypass)),
@@ -216,7 +219,7 @@ fn a_part_is_answered_from_a_stored_whole() {
     ];
     let weak: Lines<'_> = &[("content-type", "a/b"), ("etag", "W/\"a\""), ("last-modified", DATE), ("date", DATE)];
     let range = ("range", "bytes=2-4");
-    let rows: [Row<'_>; 18] = [
+    let rows: [Row<'_>; 22] = [
         ("§14.2", &[range], 200, tagged, 206, Some("bytes 2-4/10"), "234"),
         ("§14.1.2 suffix", &[("range", "bytes=-1")], 200, tagged, 206, Some("bytes 9-9/10"), "9"),
         ("§15.5.17", &[("range", "bytes=10-")], 200, tagged, 416, Some("bytes */10"), ""),
@@ -224,6 +227,10 @@ fn a_part_is_answered_from_a_stored_whole() {
         ("§14.2 said twice", &[range, range], 200, tagged, 200, None, "0123456789"),
         ("§14.2 for GET alone", &[(":method", "HEAD"), range], 200, tagged, 200, None, "0123456789"),
         ("§14.2 for what succeeded", &[range], 404, tagged, 404, None, "0123456789"),
+        ("§14.2 for a 200 alone", &[range], 203, tagged, 203, None, "0123456789"),
+        ("§13.2.1", &[("if-none-match", "\"a\"")], 203, tagged, 304, None, ""),
+        ("§13.2.1", &[("if-modified-since", DATE)], 204, tagged, 304, None, ""),
+        ("§13.2.1 but not of an error", &[("if-none-match", "\"a\"")], 410, tagged, 410, None, "0123456789"),
         ("§13.2.2 preconditions first", &[range, ("if-none-match", "\"a\"")], 200, tagged, 304, None, ""),
         ("§13.2.2 then ranges", &[range, ("if-none-match", "\"b\"")], 200, tagged, 206, Some("bytes 2-4/10"), "234"),
         ("§13.1.5 by tag", &[range, ("if-range", "\"a\"")], 200, tagged, 206, Some("bytes 2-4/10"), "234"),

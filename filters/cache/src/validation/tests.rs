@@ -113,23 +113,31 @@ fn an_answer_is_read_as_what_it_means_for_what_is_stored() {
     let plain = config("");
     for (section, method, is_conditional, stored, answer, expected) in rows {
         let inquiry = inquiry(&plain, method, "");
-        let found = find(&inquiry, &plain.routes[0], is_conditional, &headers(stored), BODY, &headers(answer));
+        let found = find(&inquiry, &plain.routes[0], is_conditional, &kept(200, &headers(stored)), &headers(answer));
         assert_eq!(found, expected, "{section}: {method} {answer:?}");
     }
+    let tagged = headers(tagged);
     let lengths = [("10", Described), ("11", Contradicted), ("x", Contradicted)];
     for (length, expected) in lengths {
         let answer = headers(&[(":status", "200"), ("content-length", length)]);
-        let found = find(&inquiry(&plain, "HEAD", ""), &plain.routes[0], false, &headers(tagged), BODY, &answer);
+        let found = find(&inquiry(&plain, "HEAD", ""), &plain.routes[0], false, &kept(200, &tagged), &answer);
         assert_eq!(found, expected, "§4.3.5 {length}");
+    }
+    for (status, expected) in [(200, Described), (203, Contradicted), (301, Contradicted), (404, Contradicted)] {
+        let (inquiry, silent) = (inquiry(&plain, "HEAD", ""), headers(&[(":status", "200")]));
+        let found = find(&inquiry, &plain.routes[0], false, &kept(status, &tagged), &silent);
+        assert_eq!(found, expected, "§4.3.5 of a {status}");
     }
     let patient = config(r#", "stale_if_error": "1h""#);
     let limited = headers(&[(":status", "429")]);
-    let found = find(&inquiry(&patient, "GET", ""), &patient.routes[0], true, &headers(tagged), BODY, &limited);
+    let found = find(&inquiry(&patient, "GET", ""), &patient.routes[0], true, &kept(200, &tagged), &limited);
     assert_eq!(found, Failed);
 }
 
-/// How long the stored content is.
-const BODY: usize = 10;
+/// A stored response with ten bytes of content.
+fn kept(status: u16, headers: &Headers) -> Stored<'_> {
+    Stored { status, headers, body: b"0123456789" }
+}
 
 #[test]
 fn an_answer_freshens_what_is_stored() {

@@ -32,6 +32,7 @@ fn write_shared(mut filter: Filter, key: u32, key_length: u32, value: u32, value
         if let Some(left) = &mut world.shared.writes_left {
             *left -= 1;
         }
+        world.shared.overtake(space, &key)?;
         Ok(world.shared.write(space, &key, value, cas)?)
     };
     answer(set())

@@ -98,6 +98,30 @@ fn what_an_order_names_is_gone_on_every_worker() {
 }
 
 #[test]
+fn an_order_names_a_url_as_clients_do() {
+    let config = format!(
+        r#"{{"routes": [
+            {{"match": {{"prefix": "/s"}}, "query": {{"sort": true, "ignore": ["utm_*"]}}, "purge_key_sha256": "{KEY}"}},
+            {{"match": {{}}, "purge_key_sha256": "{KEY}"}}]}}"#
+    );
+    Scenario::new(&[("cache", &config)]).check(
+        r#"
+        origin 200 cache-control=max-age=60 body=one
+        GET /s?b=2&a=1 -> 200
+        GET /s?a=1 -> 200
+        GET /t?b=2&a=1 -> 200
+        PURGE / x-purge-key="open sesame" x-purge="url=http://test/s?b=2%26utm_id=1%26a=1" @1 -> 200
+        GET /s?a=1&b=2 @2 -> 200 cache-status~uri-miss
+        GET /s?a=1 -> 200 cache-status~hit
+        PURGE / x-purge-key="open sesame" x-purge="url=http://test/t?b=2%26a=1" -> 200
+        GET /t?b=2&a=1 -> 200 cache-status~uri-miss
+        PURGE /s?b=2&a=1 x-purge-key="open sesame" x-purge="mode=soft" -> 200
+        GET /s?a=1&b=2 cache-control=max-stale=5 -> 200 cache-status="weir; hit; ttl=0"
+    "#,
+    );
+}
+
+#[test]
 fn a_soft_purge_makes_stale_and_leaves_what_a_client_takes_stale() {
     purges(
         r#"

@@ -83,6 +83,14 @@ fn preconditions_are_for_what_would_have_succeeded() {
         GET /moved -> 301
         GET /moved if-none-match='"v1"' -> 301 location=/b cache-status~hit
         saw 2
+        origin 203 cache-control=max-age=60 content-type=a/b etag='"v1"' body=x
+        GET /other -> 203
+        saw GET /other
+        GET /other if-none-match='"v1"' -> 304 cache-status~hit
+        GET /other range="bytes=0-0" -> 203 body=x cache-status~hit
+        origin 304 cache-control=max-age=60 etag='"v1"'
+        GET /other if-none-match='"v1"' cache-control=no-cache -> 304 cache-status~validated
+        GET /other if-none-match='"v0"' cache-control=no-cache -> 203 body=x cache-status~validated
     "#,
     );
 }

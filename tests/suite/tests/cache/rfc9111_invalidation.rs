@@ -1,5 +1,7 @@
 //! RFC 9111 §4.3.5, §4.4: what ends a stored response before its time.
 
+use suite::check;
+
 use crate::plain;
 
 #[test]
@@ -83,6 +85,21 @@ fn a_head_that_contradicts_what_is_stored_ends_it_and_no_other_does() {
 }
 
 #[test]
+fn a_head_that_succeeds_ends_an_error_or_a_redirection() {
+    // §4.3.5: whatever it says of itself, it is of something else.
+    let mut lines = String::new();
+    for (number, status) in ["404", "410", "301"].into_iter().enumerate() {
+        lines += &format!(
+            "origin {status} cache-control=max-age=60 content-type=a/b location=/b etag='\"v1\"'\n\
+             GET /{number} -> {status} cache-status~stored\n\
+             origin 200 cache-control=max-age=60\nHEAD /{number} cache-control=no-cache -> 200 cache-status=\"weir; fwd=request; detail=request\"\n\
+             origin 200 cache-control=max-age=60 body=y\nGET /{number} -> 200 body=y cache-status~uri-miss\n"
+        );
+    }
+    plain(&lines);
+}
+
+#[test]
 fn what_is_confirmed_after_an_unsafe_request_is_not_kept() {
     // §4.4: what was asked before may be of before.
     plain(
@@ -99,6 +116,49 @@ fn what_is_confirmed_after_an_unsafe_request_is_not_kept() {
         release /b
         finish late -> 200 body=old
         GET /b -> 200 body=new cache-status~uri-miss
+    "#,
+    );
+}
+
+#[test]
+fn what_is_named_ends_as_its_route_keeps_it() {
+    // §4.4: by Location and Content-Location, whoever's it is, and in whatever order its parameters were said.
+    check(
+        "cache",
+        r#"{"routes": [
+            {"match": {"prefix": "/users/", "methods": ["GET"]}, "ttl": "1h", "isolate": "user"},
+            {"match": {"prefix": "/s"}, "ttl": "1h", "query": {"sort": true}, "body": {"key": "json"}},
+            {"match": {"prefix": "/b", "headers": {"x-kind": "1"}}, "ttl": "1h", "query": {"ignore": ["c"]}},
+            {"match": {}, "ttl": "1h"}
+        ]}"#,
+        r#"
+        origin 200 content-type=application/json body=x
+        GET /users/me x-weir-user=alice -> 200
+        GET /users/me x-weir-user=bob -> 200
+        GET /users/all x-weir-user=bob -> 200
+        GET /s?b=2&a=1 -> 200
+        POST /s?b=2&a=1 content-type=application/json body='{"q":1}' -> 200
+        GET /b?c=1&d x-kind=1 -> 200
+        GET /b?c=1&d -> 200
+        saw 7
+        origin 200 content-location=/users/me
+        PUT /users/me/photo body=x x-weir-user=alice -> 200
+        origin 200 content-type=application/json body=y
+        GET /users/me x-weir-user=alice -> 200 body=y cache-status~uri-miss
+        GET /users/me x-weir-user=bob -> 200 body=y cache-status~uri-miss
+        GET /users/all x-weir-user=bob -> 200 body=x cache-status~hit
+        GET /s?a=1&b=2 -> 200 body=x cache-status~hit
+        origin 200 location="/s?b=2&a=1"
+        PUT /c body=x -> 200
+        origin 200 content-type=application/json body=y
+        GET /s?a=1&b=2 -> 200 body=y cache-status~uri-miss
+        POST /s?a=1&b=2 content-type=application/json body='{"q":1}' -> 200 body=y cache-status~uri-miss
+        GET /b?c=2&d x-kind=1 -> 200 body=x cache-status~hit
+        origin 200
+        DELETE /b?c=1&d -> 200
+        origin 200 body=y
+        GET /b?c=2&d x-kind=1 -> 200 body=y cache-status~uri-miss
+        GET /b?c=1&d -> 200 body=y cache-status~uri-miss
     "#,
     );
 }

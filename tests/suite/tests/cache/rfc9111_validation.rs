@@ -61,6 +61,24 @@ fn what_is_confirmed_is_confirmed_of_all_that_would_have_answered() {
 }
 
 #[test]
+fn a_default_that_does_not_say_that_it_varies_answers_nobody_who_has_better() {
+    // §4.1, and that the upstream's last word about a request counts.
+    plain(
+        r#"
+        origin 200 cache-control=max-age=60 vary=a etag='"v1"' content-type=a/b body=one
+        GET /a a=1 -> 200 cache-status~stored
+        origin 200 cache-control=max-age=60 content-type=a/b body=default
+        GET /a -> 200 body=default cache-status="weir; fwd=vary-miss; stored"
+        GET /a a=1 -> 200 body=one cache-status~hit
+        GET /a a=2 -> 200 body=default cache-status~hit
+        GET /a -> 200 body=default cache-status~hit
+        GET /a a=1 cache-control=no-cache -> 200 body=default cache-status="weir; fwd=request; stored"
+        2 times GET /a a=1 -> 200 body=default cache-status~hit
+    "#,
+    );
+}
+
+#[test]
 fn another_response_takes_the_place_of_one_that_is_not_confirmed() {
     // §4.3.3
     plain(

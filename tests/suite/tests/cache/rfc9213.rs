@@ -25,7 +25,11 @@ fn directives_for_this_cache_replace_the_others() {
         origin /broken 200 cdn-cache-control="max-age =60" cache-control=no-store body=x
         2 times GET /broken -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
         origin /text 200 cdn-cache-control='max-age="60"' cache-control=no-store body=x
-        2 times GET /text -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        2 times GET /text -> 200 cache-status="weir; fwd=uri-miss; detail=not-fresh"
+        origin /lax 200 cdn-cache-control="max-age=6.5" cache-control=max-age=60 body=x
+        2 times GET /lax -> 200 cache-status="weir; fwd=uri-miss; detail=not-fresh"
+        origin /beside 200 cdn-cache-control='max-age="60", no-store' cache-control=max-age=60 body=x
+        2 times GET /beside -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
         origin /junk 200 cdn-cache-control="max-age=60, &&&&&" cache-control=no-store body=x
         2 times GET /junk -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
         origin /empty 200 cdn-cache-control="" cache-control=max-age=60 body=x

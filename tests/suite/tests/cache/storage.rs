@@ -180,6 +180,57 @@ fn what_is_being_replaced_answers_until_it_is() {
     goes_on(&mut stage, "GET /a -> 200 body=three cache-status~uri-miss");
 }
 
+/// The keys of a set's directory and of one of its objects, and what stands there.
+fn place(stage: &HostStage) -> [(Vec<u8>, Vec<u8>); 2] {
+    let [(object, bytes)] = objects(stage).try_into().expect("one object");
+    let end = object.iter().rposition(|byte| *byte == b'.').expect("a key of a set");
+    let directory = object[..end].to_vec();
+    let stands = stage.host.shared_data("weir", &directory).expect("a directory").to_vec();
+    [(directory, stands), (object, bytes)]
+}
+
+#[test]
+fn two_workers_that_store_at_once_leave_one_whole_entry() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
+    goes_on(
+        &mut stage,
+        "origin /a 200 cache-control=max-age=600 body=one
+         GET /a @1 -> 200 body=one
+         origin /a 200 cache-control=max-age=600 body=two
+         GET /a cache-control=no-cache @1 -> 200 body=two cache-status~stored",
+    );
+    let later = place(&stage);
+    // Once more, and the second is faster than the first with all that it does.
+    for (key, _) in &later {
+        stage.host.set_shared_data("weir", key, b"");
+    }
+    stage.host.overtake_shared_change(later[1].0.clone(), later.to_vec());
+    goes_on(
+        &mut stage,
+        "origin /a 200 cache-control=max-age=600 body=one
+         GET /a @2 -> 200 body=one
+         GET /a @2 -> 200 body=two cache-status~hit",
+    );
+    assert_eq!(place(&stage)[1], later[1]);
+    // One worker drops what is stored, another stores something in its place before that is emptied.
+    goes_on(
+        &mut stage,
+        "origin /a 200 cache-control=max-age=600 body=three
+         GET /a cache-control=no-cache @1 -> 200 body=three cache-status~stored",
+    );
+    let later = place(&stage);
+    stage.host.overtake_shared_change(later[1].0.clone(), newer(&later));
+    goes_on(&mut stage, "origin /a 204\nDELETE /a @2 -> 204");
+    assert_eq!(objects(&stage)[0].1, newer(&later)[0].1, "is not the former one's to empty");
+}
+
+/// The object with a later ticket.
+fn newer(place: &[(Vec<u8>, Vec<u8>); 2]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let (key, mut bytes) = place[1].clone();
+    bytes[28] += 100;
+    vec![(key, bytes)]
+}
+
 #[test]
 fn a_write_that_was_broken_off_is_as_if_nothing_was_stored() {
     let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
