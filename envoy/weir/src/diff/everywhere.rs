@@ -57,7 +57,8 @@ fn options(gateway: &Gateway<'_>) -> BTreeMap<String, Json> {
         let is_limiter = filter.module == "ratelimit";
         for (key, value) in filter.config.as_object().into_iter().flatten() {
             let name = format!("{}.{key}", filter.name);
-            if !ELSEWHERE.contains(&name.as_str()) && !(is_limiter && OF_LIMITS.contains(&key.as_str())) {
+            let is_elsewhere = ELSEWHERE.contains(&name.as_str()) || is_limiter && OF_LIMITS.contains(&key.as_str());
+            if !is_elsewhere {
                 options.insert(name, value.clone());
             }
         }

@@ -1,9 +1,9 @@
 //! `weir diff`: which requests two policies treat differently.
 //!
 //! Every route of either policy is asked for samples of all that it matches ([`sample`]), alone and together with each route of
-//! the other. Each sample is then shown to both policies, as a client's request and as a call of the proxy's own, and what they say
-//! of it ([`facts`]) is compared, filter by filter. Requests of which the same differs are told together, with a few of them as
-//! examples. What holds for all requests is compared by itself ([`everywhere`]).
+//! the other. Each sample is then shown to both policies, as a client's request and as a call of the proxy's own, and what they
+//! say of it ([`facts`]) is compared, filter by filter. Requests of which the same differs are told together, with a few of them
+//! as examples. What holds for all requests is compared by itself ([`everywhere`]).
 
 mod everywhere;
 pub mod leaf;

@@ -39,16 +39,9 @@ fn unescaped(path: &str) -> String {
         text.push_str(before);
         let digits = escape.get(1..3).filter(|digits| digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
         let value = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).map(char::from);
-        match value.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~')) {
-            Some(plain) => {
-                text.push(plain);
-                rest = escape.get(3..).unwrap_or_default();
-            }
-            None => {
-                text.push('%');
-                rest = escape.get(1..).unwrap_or_default();
-            }
-        }
+        let plain = value.filter(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_' | '~'));
+        text.push(plain.unwrap_or('%'));
+        rest = escape.get(if plain.is_some() { 3 } else { 1 }..).unwrap_or_default();
     }
     text + rest
 }
