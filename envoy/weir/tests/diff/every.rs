@@ -163,7 +163,7 @@ struct Trial<'t> {
 /// So many valid ones of each are compared.
 const OTHERS_MAX: usize = 2;
 
-fn trials<'t>(tried: &'t [Tried]) -> Vec<Trial<'t>> {
+fn trials(tried: &[Tried]) -> Vec<Trial<'_>> {
     let mut choices_of = Vec::new();
     choices(&schema::of(POLICY).unwrap(), &mut choices_of);
     let mut trials = Vec::new();
