@@ -7,6 +7,7 @@ use policy::state::Variables;
 use policy::{ConfigError, Seed};
 
 use crate::document::Document;
+use crate::policy::operation::Own;
 use crate::policy::{Matcher, Policy, Route};
 use crate::translate::{Filter, guard as guards, provider as providers, ratelimit as limits};
 
@@ -29,6 +30,8 @@ pub struct Gateway<'d> {
     pub guard: Option<guard::Config>,
     /// What bodies may say.
     pub bodies: Option<guard::Config>,
+    /// Who is told how the proxy is, where anybody is.
+    pub admin: Option<admin::Config>,
     /// How often callers may ask.
     pub callers: ratelimit::Config,
     /// Which answers are made of several, where any is.
@@ -72,6 +75,7 @@ impl<'d> Gateway<'d> {
             front: json(limits::FRONT).map(|json| limiter(&json)).transpose()?,
             guard: json(guards::NAME).map(|json| guard::Config::from_json(&json)).transpose()?,
             bodies: json(guards::BODIES).map(|json| guard::Config::from_json(&json)).transpose()?,
+            admin: json("admin").map(|json| admin::Config::with_environment(&json, variable)).transpose()?,
             callers: limiter(&needed("ratelimit"))?,
             compose: json("compose").map(|json| compose::Config::from_json(&json)).transpose()?,
             cache: cache::Config::with_environment(&needed("cache"), Some(variable))?,
@@ -85,6 +89,21 @@ impl<'d> Gateway<'d> {
     /// The route that a request takes, and its place in the policy.
     pub fn route(&self, target: &Target<'_>) -> Option<(usize, &'d Route)> {
         self.policy.routes.iter().enumerate().find(|(_, route)| route.matcher.rule.matches(target))
+    }
+
+    /// What of a client's request the proxy answers itself, before any route.
+    pub fn own(&self, target: &Target<'_>) -> Option<Own> {
+        self.policy.operation.as_ref().and_then(|_| Own::of(target))
+    }
+
+    /// The route that a call of the proxy's own takes: composed ones answer clients alone.
+    pub fn route_inside(&self, target: &Target<'_>) -> Option<&'d Route> {
+        self.policy.routes.iter().find(|route| route.compose.is_none() && route.matcher.rule.matches(target))
+    }
+
+    /// Whether such a call takes another route than a client's request, or the same to another end.
+    pub fn is_apart(&self, target: &Target<'_>) -> bool {
+        self.route(target).is_some_and(|(_, route)| route.inside || route.compose.is_some())
     }
 }
 

@@ -3,6 +3,9 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "diff/every.rs"]
+mod every;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -142,7 +145,27 @@ fn what_is_said_of_everything_is_told_once() {
     );
     assert_eq!(told.changes, []);
     let told = difference(&OLD.replace("id: a, sha256: 1b", "id: b, sha256: 2b"));
-    assert_eq!(told.everywhere, [pair("auth.api_keys", "the keys a", "the keys b")], "no digest is shown");
+    let expected = [
+        pair("auth.api_keys.keys[a]", r#"{"id":"a","scopes":["write"]}"#, "nothing"),
+        pair("auth.api_keys.keys[b]", "nothing", r#"{"id":"b","scopes":["write"]}"#),
+    ];
+    assert_eq!(told.everywhere, expected, "no digest is shown");
+    let told = difference(&OLD.replace("sha256: 1b", "sha256: 2b"));
+    assert_eq!(told.everywhere, [pair("auth.api_keys.keys[a].sha256", "not shown", "another, not shown")]);
+}
+
+#[test]
+fn what_only_the_proxy_itself_asks_for_is_told() {
+    let demo = Path::new(env!("CARGO_MANIFEST_DIR")).join("../policies/demo.yaml");
+    let demo = std::fs::read_to_string(demo).unwrap();
+    let route = "{match: \"GET /api/v1/products/{id}\", upstream: inventory,";
+    assert!(demo.contains(route));
+    let (old, new) = (read(&demo), read(&demo.replace(route, &route.replace("inventory", "pricing"))));
+    let gateway = |document| Gateway::of(document, &|name| std::env::var(name).ok()).unwrap();
+    let told = compare(&gateway(&old), &gateway(&new));
+    let filters: Vec<_> = told.changes.iter().map(|change| (change.filter, change.routes.join(", "))).collect();
+    let inside = "GET /api/v1/products/{id} inside".to_owned();
+    assert_eq!(filters, [("breaker", inside.clone()), ("envoy", inside)], "{}", told.to_text());
 }
 
 #[test]

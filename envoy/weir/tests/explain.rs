@@ -3,6 +3,10 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "explain/served.rs"]
+mod served;
+mod serving;
+
 use std::path::Path;
 use std::process::Command;
 
@@ -64,9 +68,20 @@ fn each_filter_says_what_it_would_do() {
         "auth",
         "answers 403 FORBIDDEN: it is of `scraper`, tier `enterprise`, roles `service`, by the key `scraper`, and `writers` needs scope write",
     );
+    let dots = "answers 400 BAD_REQUEST: path: must have no segment . or ..";
+    check("GET /api/v1/content/%252e%252e", &[], None, "guard", dots);
+    let limit = Some(r#"{"query":"x","limit":1000}"#);
+    check("POST /api/v1/search", &[JSON], limit, "bodies", "answers 400 BAD_REQUEST: /limit: must be at most 100");
+    let not_taken = "answers 415 BAD_REQUEST: The body is of a type that is not taken here";
+    check("POST /api/v1/search", &[], limit, "bodies", not_taken);
+    let long = "x".repeat(300 << 10);
+    check("POST /api/spotify/search", &[JSON], Some(&long), "guard", "answers 413 BAD_REQUEST: The body is too large");
+    check("GET /health", &[], None, "admin", "answers anybody how the proxy is");
+    check("GET /metrics", &[], None, "envoy", "answers with all metrics");
+    check("GET /admin/status", &[], None, "admin", "answers 401 UNAUTHORIZED: A credential is required");
     check("GET /api/v1/recommendations", &[], None, "cache", "lets it pass: bypass (isolate)");
     check(
-        "POST /api/v1/search",
+        "POST /api/v1/search/semantic",
         &[JSON],
         Some("{\"a\": 1, \"a\": 2}"),
         "cache",

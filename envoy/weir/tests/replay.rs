@@ -46,7 +46,11 @@ fn line(millis: u64, request: &str, more: &Json) -> String {
 }
 
 fn replayed(log: &str) -> Replayed {
-    let document = document::read(Path::new("p.yaml"), POLICY.as_bytes(), &Reading::default()).unwrap();
+    replayed_by(POLICY, log)
+}
+
+fn replayed_by(policy: &str, log: &str) -> Replayed {
+    let document = document::read(Path::new("p.yaml"), policy.as_bytes(), &Reading::default()).unwrap();
     let gateway = Gateway::of(&document, &|_| None).unwrap();
     replay(&gateway, log.as_bytes()).unwrap()
 }
@@ -140,6 +144,34 @@ fn what_never_left_costs_its_upstream_s_limit_nothing() {
     // Its caller has asked, and pays.
     let lines = [at(0, &bad), at(1, &bad), at(2, &bad), at(3, &json!({}))];
     check(&lines, Counts { requests: 4, limited: 1, refused: 3, ..Counts::default() });
+}
+
+#[test]
+fn what_the_guard_refuses_costs_nobody_anything() {
+    let guarded = POLICY.replace("tiers:", "guard: {}\nadmin: {}\ntiers:");
+    let at = |millis, path: &str| line(millis, path, &json!({"status": 400, "details": "weir_bad_request"}));
+    let bad = (0..3).map(|millis| at(millis, "GET /kept/%252e%252e")).chain([at(3, "GET /tight/%2500")]);
+    let log: Vec<_> = bad.chain((4..8).map(|millis| line(millis, "GET /a", &json!({})))).collect();
+    let rows = |policy: &str, log: &str| -> Vec<Counts> {
+        replayed_by(policy, log).tally.by_route().iter().map(|(_, counts)| *counts).collect()
+    };
+    let refused = Counts { requests: 3, refused: 3, ..Counts::default() };
+    let sums = rows(&guarded, &log.join("\n"));
+    assert_eq!(sums[0], refused);
+    assert_eq!(sums.last(), Some(&Counts { requests: 1, ..Counts::default() }), "no route is for the fourth");
+    assert_eq!(sums[1], Counts { requests: 4, sent: 3, limited: 1, ..Counts::default() });
+    // Refused with the caller's limit unspent, on a route that has one.
+    let log: Vec<_> = (0..3)
+        .map(|millis| at(millis, "GET /a/%252e"))
+        .chain((3..6).map(|millis| line(millis, "GET /a/b", &json!({}))))
+        .collect();
+    let below = guarded.replace("match: GET /a,", "match: GET /a/*,");
+    let expected = Counts { requests: 6, sent: 3, refused: 3, ..Counts::default() };
+    assert_eq!(rows(&below, &log.join("\n")), [expected]);
+    // What the proxy answers itself is for no route, whatever routes match.
+    let any = guarded.replace("match: GET /a,", "match: GET /*,");
+    let log = line(0, "GET /health", &json!({}));
+    assert_eq!(rows(&any, &log), [Counts { requests: 1, ..Counts::default() }]);
 }
 
 #[test]

@@ -12,6 +12,7 @@ pub mod internal;
 pub mod listener;
 pub mod log;
 pub mod operation;
+pub mod path;
 pub mod reply;
 pub mod route;
 pub mod tracing;

@@ -4,6 +4,7 @@
 //! guessed: the rule is said instead. Credentials are judged by the filter's own code, tokens included, where their keys stand
 //! in the policy.
 
+mod gate;
 pub mod request;
 pub mod verdict;
 pub mod walk;

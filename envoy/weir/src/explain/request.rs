@@ -46,7 +46,8 @@ impl Request {
     /// The headers as the first filter sees them.
     pub fn to_headers(&self) -> Headers {
         let host = self.headers.iter().find(|(name, _)| name == "host").map_or(HOST, |(_, host)| host.as_str());
-        let length = self.body.as_ref().map(|body| body.len().to_string());
+        let is_said = self.headers.iter().any(|(name, _)| name == "content-length");
+        let length = self.body.as_ref().filter(|_| !is_said).map(|body| body.len().to_string());
         let mut pairs: Vec<(&[u8], &[u8])> = vec![
             (b":method", self.method.as_bytes()),
             (b":scheme", b"http"),
@@ -59,6 +60,18 @@ impl Request {
             pairs.push((b"content-length", length.as_bytes()));
         }
         Headers::from_pairs(&pairs)
+    }
+}
+
+impl Request {
+    /// Whether the headers are all of it.
+    pub fn is_bodyless(&self) -> bool {
+        let announces = |(name, value): &(String, String)| match name.as_str() {
+            "content-length" => value != "0",
+            "transfer-encoding" => true,
+            _ => false,
+        };
+        self.body.as_ref().is_none_or(String::is_empty) && !self.headers.iter().any(announces)
     }
 }
 

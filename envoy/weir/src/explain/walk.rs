@@ -1,4 +1,5 @@
-//! One request on its way through all filters: which rule of each is about it, and what it would do.
+//! One request on its way through all filters: which rule of each is about it, and what it would do. What is answered before any
+//! route of the policy is [`gate`]'s.
 
 use cache::request::Plan;
 use correlation::identity::{Began, Identity, Random, Source};
@@ -6,10 +7,14 @@ use policy::route::Target;
 use policy::{Headers, Instant};
 use serde_json::{Value as Json, json};
 
+use crate::envoy::path;
+use crate::explain::gate;
 use crate::explain::request::Request;
-use crate::explain::verdict::{self, Caller};
+use crate::explain::verdict::{self, Caller, Verdict};
 use crate::facts::{self, Fact};
 use crate::gateway::{Gateway, SEED, written};
+use crate::policy::operation::Own;
+use crate::translate::guard::BODIES;
 use crate::translate::provider::INPUT;
 
 /// One filter, and what it has to say.
@@ -34,16 +39,83 @@ pub struct Walk {
 
 /// Follows a request at this moment; `caller` is who sends it, where that is not to be judged.
 pub fn walk(gateway: &Gateway<'_>, request: &Request, caller: Option<&Caller>, now: Instant) -> Walk {
+    let Some(request) = &arrived(request) else {
+        let steps = vec![answered("envoy", "answers 400: its path has an escaped slash")];
+        return Walk { route: None, steps };
+    };
     let headers = request.to_headers();
-    let route = gateway.route(&Target::of(&headers)).map(|(index, route)| (index + 1, written(route)));
-    let mut steps = vec![Step { filter: "correlation", rules: Vec::new(), does: Some(ids(gateway, &headers)) }];
-    if route.is_none() {
-        let does = Some("answers 404: no route of the policy is for it".to_owned());
-        steps.push(Step { filter: "envoy", rules: Vec::new(), does });
-        return Walk { route, steps };
+    let target = Target::of(&headers);
+    let mut steps = vec![answered("correlation", &ids(gateway, &headers))];
+    if let Some(own) = gateway.own(&target) {
+        steps.extend(of_proxy(gateway, own, request, &headers, caller, now));
+        return Walk { route: None, steps };
     }
-    let verdict = verdict::judge(gateway, &headers, caller, now);
-    let known = verdict.headers.as_ref().unwrap_or(&headers);
+    if let Some(says) = gate::preflight(gateway, &headers) {
+        steps.push(answered("cors", &says));
+        return Walk { route: None, steps };
+    }
+    steps.extend(gate::reader(gateway, &headers).map(|says| answered("cors", &says)));
+    let found = gateway.route(&target);
+    let route = found.map(|(index, route)| (index + 1, written(route)));
+    match found {
+        Some((_, route)) if route.inside => {
+            steps.push(answered("envoy", "answers 404: calls of compositions alone take this route"));
+        }
+        Some(_) => of_route(gateway, request, &headers, &verdict::judge(gateway, &headers, caller, now), &mut steps),
+        None => steps.push(
+            guarded(gateway, &headers, request)
+                .unwrap_or_else(|| answered("envoy", "answers 404: no route of the policy is for it")),
+        ),
+    }
+    Walk { route, steps }
+}
+
+/// The request as the first filter sees it; `None` where there is none for it to see.
+fn arrived(request: &Request) -> Option<Request> {
+    Some(Request { target: path::normalised(&request.target)?, ..request.clone() })
+}
+
+/// A step of which there is nothing to say but what it does.
+fn answered(filter: &'static str, does: &str) -> Step {
+    Step { filter, rules: Vec::new(), does: Some(does.to_owned()) }
+}
+
+/// What the guard does with a request that no route of the policy is for; `None` where it lets it pass.
+fn guarded(gateway: &Gateway<'_>, headers: &Headers, request: &Request) -> Option<Step> {
+    let refused = |config: &Option<guard::Config>| gate::refuses(config.as_ref()?, headers, request);
+    refused(&gateway.guard).map(|does| answered("guard", &does))
+}
+
+/// What becomes of a request that the proxy answers itself.
+fn of_proxy(
+    gateway: &Gateway<'_>,
+    own: Own,
+    request: &Request,
+    headers: &Headers,
+    caller: Option<&Caller>,
+    now: Instant,
+) -> Vec<Step> {
+    if let Some(refused) = guarded(gateway, headers, request) {
+        return vec![refused];
+    }
+    match (own, &gateway.admin) {
+        (Own::Health, _) => vec![answered("admin", &gate::health(&Target::of(headers)))],
+        (Own::Admin, Some(admin)) => {
+            // Only a role has to be found.
+            let judged = admin.operators.role.as_ref().map(|_| verdict::judge(gateway, headers, caller, now));
+            let mut steps: Vec<_> = judged.iter().map(|verdict| answered("auth", &verdict.says)).collect();
+            let known = judged.as_ref().map_or(Some(headers), |verdict| verdict.headers.as_ref());
+            let says = known.map(|known| gate::operator(admin, &Target::of(headers), known));
+            steps.extend(says.map(|says| answered("admin", &says)));
+            steps
+        }
+        (Own::Metrics, _) | (Own::Admin, None) => vec![answered("envoy", "answers with all metrics")],
+    }
+}
+
+/// What becomes of a request on its route, filter by filter.
+fn of_route(gateway: &Gateway<'_>, request: &Request, headers: &Headers, verdict: &Verdict, steps: &mut Vec<Step>) {
+    let known = verdict.headers.as_ref().unwrap_or(headers);
     let facts = facts::of(gateway, known, &[]);
     for filter in facts::ORDER {
         let rules: Vec<_> =
@@ -52,20 +124,24 @@ pub fn walk(gateway: &Gateway<'_>, request: &Request, caller: Option<&Caller>, n
             continue;
         }
         let body = request.body.as_deref().map(str::as_bytes);
-        let does = match filter {
-            "auth" => Some(verdict.says.clone()),
-            "cache" => Some(kept(gateway, request, known)),
+        let refused = match filter {
+            "guard" => gateway.guard.as_ref().and_then(|config| gate::refuses(config, headers, request)),
+            BODIES => gateway.bodies.as_ref().and_then(|config| gate::refuses(config, known, request)),
             INPUT => gateway.input.as_ref().and_then(|config| facts::provider::refuses(config, known, body)),
-            "provider" => gateway.provider.as_ref().and_then(|config| facts::provider::becomes(config, known, body)),
             _ => None,
         };
-        let is_answered = filter == "auth" && verdict.headers.is_none() || filter == INPUT && does.is_some();
+        let is_answered = filter == "auth" && verdict.headers.is_none() || refused.is_some();
+        let does = refused.or_else(|| match filter {
+            "auth" => Some(verdict.says.clone()),
+            "cache" => Some(kept(gateway, request, known)),
+            "provider" => gateway.provider.as_ref().and_then(|config| facts::provider::becomes(config, known, body)),
+            _ => None,
+        });
         steps.push(Step { filter, rules, does });
         if is_answered {
             break;
         }
     }
-    Walk { route, steps }
 }
 
 fn ids(gateway: &Gateway<'_>, headers: &Headers) -> String {

@@ -4,6 +4,10 @@ use auth::Config;
 use auth::permission::Granted;
 use auth::route::Mode;
 use policy::route::Target;
+use serde_json::Value as Json;
+
+use crate::draft::Draft;
+use crate::policy::{Policy, Route};
 
 /// Whether a credential is asked for, and what its holder must be.
 pub(super) fn says(config: &Config, target: &Target<'_>) -> String {
@@ -14,6 +18,16 @@ pub(super) fn says(config: &Config, target: &Target<'_>) -> String {
         line.push_str(&format!(", allows `{}`: {rule}{}", demand.name, if shadow { " (in the shadow)" } else { "" }));
     }
     line
+}
+
+/// The rules that a route's callers have to meet, by their names; one without a name by its place.
+pub(super) fn means(policy: &Policy, route: &Route) -> Json {
+    let permissions = policy.permissions.as_ref().map(Draft::to_json).unwrap_or_default();
+    let rules = route.allow.iter().flat_map(Draft::items).enumerate().map(|(index, rule)| match rule.to_json() {
+        Json::String(name) => (name.clone(), permissions.get(&name).cloned().unwrap_or_default()),
+        rule => (format!("allow[{index}]"), rule),
+    });
+    Json::Object(rules.collect())
 }
 
 const fn word(mode: Mode) -> &'static str {

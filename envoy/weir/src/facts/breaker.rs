@@ -1,15 +1,21 @@
 //! When a request's upstream is left alone, and what answers then.
 
+use std::time::Duration;
+
 use breaker::Config;
 use breaker::fallback::Fallback;
 use breaker::limits::{Limits, Order};
 use breaker::scope::Scope;
 use breaker::window::Span;
 use policy::route::Target;
+use serde_json::Value as Json;
 
 use crate::draft::Draft;
 use crate::facts::period;
 use crate::policy::Policy;
+
+/// How long a `Retry-After` counts at most where nobody has said anything.
+const RETRY_AFTER_MAX: Duration = Duration::from_mins(10);
 
 /// The breaker that a request meets, in words; `None` where there is none.
 pub(super) fn says(policy: &Policy, config: &Config, target: &Target<'_>) -> Option<String> {
@@ -35,6 +41,7 @@ pub(super) fn says(policy: &Policy, config: &Config, target: &Target<'_>) -> Opt
         upstream.limits.half_open_requests,
         period(upstream.limits.probe_timeout),
     ));
+    line.push_str(&beside(&upstream.limits, draft.as_ref()));
     if let Some(bulkhead) = &upstream.bulkhead {
         line.push_str(&format!("; {} under way at most", bulkhead.most));
     }
@@ -47,6 +54,34 @@ pub(super) fn says(policy: &Policy, config: &Config, target: &Target<'_>) -> Opt
         Some(Fallback::Upstream { name, .. }) => line.push_str(&format!("; meanwhile `{name}`")),
     }
     Some(line)
+}
+
+/// What is not as it is where nobody has said anything.
+fn beside(limits: &Limits, draft: Option<&Json>) -> String {
+    let mut words = String::new();
+    if limits.open_for_max > limits.open_for {
+        let times = f64::from(limits.open_growth) / 1000.0;
+        words.push_str(&format!("; {times} times as long each time, up to {}", period(limits.open_for_max)));
+    }
+    if limits.open_jitter > 0 {
+        words.push_str(&format!("; up to {} % longer or shorter", limits.open_jitter));
+    }
+    if limits.retry_after_max != RETRY_AFTER_MAX {
+        words.push_str(&format!("; as long as `Retry-After` says, up to {}", period(limits.retry_after_max)));
+    }
+    for (member, what) in [
+        ("ignored_statuses", "statuses that say nothing"),
+        ("failure_codes", "codes of gRPC that are failures"),
+        ("ignored_codes", "codes of gRPC that say nothing"),
+        ("whole_answer", "calls last for the whole answer"),
+        ("scopes_max", "told apart at most"),
+        ("fleet", "opened by other proxies"),
+    ] {
+        if let Some(said) = draft.and_then(|draft| draft.get(member)).filter(|said| **said != Json::Bool(false)) {
+            words.push_str(&format!("; {what}: {said}"));
+        }
+    }
+    words
 }
 
 fn failures(limits: &Limits) -> String {

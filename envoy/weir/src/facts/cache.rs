@@ -3,6 +3,7 @@
 use cache::config::{Forced, Isolation, Route};
 use cache::{Config, request};
 use policy::Headers;
+use serde_json::{Value as Json, json};
 
 use crate::draft::Draft;
 use crate::facts::{period, seconds};
@@ -39,6 +40,11 @@ pub(super) fn says(own: &Draft, config: &Config, headers: &Headers) -> Option<St
         words.push("purged by who has the key".to_owned());
     }
     Some(words.join(", "))
+}
+
+/// Whose key purges, which nobody may read.
+pub(super) fn means(own: &Draft) -> Json {
+    json!({"purge_key_sha256": own.to_json().get("purge_key_sha256")})
 }
 
 fn lifetime(forced: &Forced) -> String {

@@ -2,10 +2,21 @@
 
 use compose::Config;
 use policy::route::Target;
+use serde_json::Value as Json;
 
+use crate::draft::Draft;
 use crate::facts::period;
 use crate::gateway::written_matcher;
 use crate::policy::Route;
+
+/// What the words below leave out.
+pub(super) fn means(own: &Draft) -> Json {
+    let mut means = own.clone();
+    for said in ["name", "at_once", "deadline", "batch"] {
+        means.take(said);
+    }
+    means.to_json()
+}
 
 /// The composition that answers a request; `None` where there is none.
 pub(super) fn says(config: &Config, route: &Route, target: &Target<'_>) -> Option<String> {

@@ -6,9 +6,11 @@ use ratelimit::Config;
 use ratelimit::cooldown::Upstream;
 use ratelimit::key::Client;
 use ratelimit::limit::{Limit, Terms};
+use ratelimit::queue::Terms as Waiting;
 use ratelimit::rule::{Asked, Rule, Scope};
 use ratelimit::window::Kind;
 
+use crate::draft::Draft;
 use crate::facts::period;
 use crate::gateway::SEED;
 use crate::policy::Policy;
@@ -27,18 +29,19 @@ pub fn asked<'c>(config: &'c Config, headers: &Headers) -> Vec<Asked<'c>> {
 fn line((rule, account): Asked<'_>, headers: &Headers) -> String {
     let nobody = Client::parse(None);
     let plan = rule.plan(account, Some(&SEED), headers, &|| &nobody);
+    let queue = plan.and_then(|plan| plan.queue.as_ref());
     let limits = plan.map(|plan| plan.limits.iter().map(terms).collect::<Vec<_>>().join(", and "));
     let mut line = format!("`{}`: {}", rule.name(), limits.unwrap_or_else(|| "none".to_owned()));
     if account.cost.get() > 1 {
         line.push_str(&format!(", of which this takes {}", account.cost));
     }
-    line.push_str(&beside(rule));
+    line.push_str(&beside(rule, queue));
     line
 }
 
-fn beside(rule: &Rule) -> String {
+fn beside(rule: &Rule, queue: Option<&Waiting>) -> String {
     let mut words = String::new();
-    if let Some(queue) = rule.queue() {
+    if let Some(queue) = queue {
         words.push_str(&format!("; {} may wait for {}", queue.max_requests, period(queue.max_wait)));
     }
     if rule.scope() == Scope::Fleet {
@@ -48,6 +51,18 @@ fn beside(rule: &Rule) -> String {
         words.push_str("; in the shadow");
     }
     words
+}
+
+/// Whether requests wait for a limit, or for one of several, or for a tier's.
+pub fn waits(draft: &Draft) -> bool {
+    draft.items().iter().any(|limit| limit.has("queue") || limit.has("when_empty"))
+}
+
+/// Before whom a tier's requests are sent, where they wait.
+pub fn priority(policy: &Policy, tier: &str) -> Option<String> {
+    let own = policy.tiers.iter().find(|(name, _)| name.value == tier)?.1.to_json();
+    let priority = own.get("priority").filter(|priority| **priority != 0)?;
+    Some(format!("where it waits, it goes before those of a priority below {priority}"))
 }
 
 /// What one limit allows.

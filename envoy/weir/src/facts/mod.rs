@@ -18,17 +18,20 @@ use policy::Period;
 use policy::handover::header;
 use policy::headers::Headers;
 use policy::route::Target;
+use serde_json::Value as Json;
 
+use crate::diff::leaf::{self, Leaf, Veil};
 use crate::gateway::Gateway;
 use crate::policy::Route;
 use crate::translate::{breaker as breakers, provider as providers, ratelimit as limits};
 
 /// The order in which filters meet a request.
-pub const ORDER: [&str; 11] = [
+pub const ORDER: [&str; 12] = [
     "front",
     "guard",
     "auth",
     "ratelimit",
+    "bodies",
     "compose",
     "cache",
     providers::INPUT,
@@ -45,6 +48,17 @@ pub struct Fact {
     pub filter: &'static str,
     /// What it goes by.
     pub says: String,
+    /// What of it no words say: names, schemas, templates, which are compared as they are written.
+    pub means: Json,
+    /// Which of that is not shown.
+    pub veil: Veil,
+}
+
+impl Fact {
+    /// Which parts differ of another fact that says the same.
+    pub fn parts(&self, other: &Self) -> Vec<Leaf> {
+        leaf::differences("", &self.means, &other.means, self.veil)
+    }
 }
 
 /// Everything that a policy says of a request, for callers of each of these tiers; nothing where no route is for it. Without
@@ -53,12 +67,36 @@ pub fn of(gateway: &Gateway<'_>, headers: &Headers, tiers: &[&str]) -> Vec<Fact>
     let target = Target::of(headers);
     let Some((_, route)) = gateway.route(&target) else { return Vec::new() };
     let mut facts = Facts(Vec::new());
-    of_callers(gateway, route, headers, tiers, &mut facts);
-    if let (Some(_), Some(compositions)) = (&route.compose, &gateway.compose) {
-        facts.add("compose", compose::says(compositions, route, &target));
+    if route.inside {
+        facts.add("envoy", Some("404: calls of compositions alone take it".to_owned()));
+        return facts.0;
     }
+    of_callers(gateway, route, headers, tiers, &mut facts);
+    if let (Some(own), Some(compositions)) = (&route.compose, &gateway.compose) {
+        facts.mean("compose", compose::says(compositions, route, &target), compose::means(own), Veil::Open);
+    }
+    of_upstream(gateway, route, headers, &mut facts);
+    let limit = gateway.policy.upstream(&route.upstream.value).and_then(|upstream| upstream.limit.as_ref());
+    for tier in tiers.iter().filter(|_| limit.is_some_and(limit::waits)) {
+        facts.add("quota", limit::priority(gateway.policy, tier).map(|line| format!("{tier}: {line}")));
+    }
+    facts.0
+}
+
+/// Everything that a policy says of a call of the proxy's own, as a composition makes it; nothing where no route is for it.
+pub fn inside(gateway: &Gateway<'_>, headers: &Headers) -> Vec<Fact> {
+    let mut facts = Facts(Vec::new());
+    if let Some(route) = gateway.route_inside(&Target::of(headers)) {
+        of_upstream(gateway, route, headers, &mut facts);
+    }
+    facts.0
+}
+
+/// What becomes of whatever is let through.
+fn of_upstream(gateway: &Gateway<'_>, route: &Route, headers: &Headers, facts: &mut Facts) {
+    let target = Target::of(headers);
     if let Some(own) = &route.cache {
-        facts.add("cache", cache::says(own, &gateway.cache, headers));
+        facts.mean("cache", cache::says(own, &gateway.cache, headers), cache::means(own), Veil::Secrets);
     }
     if providers::concerns(gateway.policy, route) {
         facts.add(providers::INPUT, gateway.input.as_ref().and_then(|config| provider::demands(config, headers)));
@@ -71,10 +109,10 @@ pub fn of(gateway: &Gateway<'_>, headers: &Headers, tiers: &[&str]) -> Vec<Fact>
         facts.add("breaker", breaker::says(gateway.policy, &gateway.breaker, &target));
     }
     if providers::concerns(gateway.policy, route) {
-        facts.add("provider", gateway.provider.as_ref().and_then(|config| provider::says(config, headers)));
+        let says = gateway.provider.as_ref().and_then(|config| provider::says(gateway.policy, config, headers));
+        facts.mean("provider", says, provider::means(gateway.policy, route), Veil::Secrets);
     }
     facts.add("envoy", route::says(gateway.policy, route, headers));
-    facts.0
 }
 
 /// What depends on who calls.
@@ -84,17 +122,28 @@ fn of_callers(gateway: &Gateway<'_>, route: &Route, headers: &Headers, tiers: &[
     }
     let bodies = gateway.bodies.as_ref();
     facts.add("guard", gateway.guard.as_ref().map(|front| guard::says(front, bodies, headers)));
-    facts.add("auth", Some(auth::says(&gateway.auth, &Target::of(headers))));
-    if !limits::concerns(gateway.policy, route) {
-        return;
+    let says = Some(auth::says(&gateway.auth, &Target::of(headers)));
+    facts.mean("auth", says, auth::means(gateway.policy, route), Veil::Open);
+    if limits::concerns(gateway.policy, route) {
+        of_tiers(gateway, headers, tiers, facts);
     }
+    if let Some(schema) = guard::schema(route) {
+        facts.mean("bodies", Some("a body that fits its schema".to_owned()), schema, Veil::Open);
+    }
+}
+
+fn of_tiers(gateway: &Gateway<'_>, headers: &Headers, tiers: &[&str], facts: &mut Facts) {
     if tiers.is_empty() {
         facts.add("ratelimit", limit::says(&gateway.callers, headers));
     }
     for tier in tiers {
-        for line in limit::says(&gateway.callers, &with(headers, &[(header::TIER, tier.as_bytes())])) {
+        let headers = with(headers, &[(header::TIER, tier.as_bytes())]);
+        for line in limit::says(&gateway.callers, &headers) {
             facts.add("ratelimit", Some(format!("{tier}: {line}")));
         }
+        let waits = gateway.policy.tiers.iter().any(|(_, tier)| limit::waits(tier));
+        let priority = limit::priority(gateway.policy, tier).filter(|_| waits);
+        facts.add("ratelimit", priority.map(|line| format!("{tier}: {line}")));
     }
 }
 
@@ -109,7 +158,12 @@ struct Facts(Vec<Fact>);
 
 impl Facts {
     fn add(&mut self, filter: &'static str, says: impl IntoIterator<Item = String>) {
-        self.0.extend(says.into_iter().map(|says| Fact { filter, says }));
+        let fact = |says| Fact { filter, says, means: Json::Null, veil: Veil::Open };
+        self.0.extend(says.into_iter().map(fact));
+    }
+
+    fn mean(&mut self, filter: &'static str, says: Option<String>, means: Json, veil: Veil) {
+        self.0.extend(says.map(|says| Fact { filter, says, means, veil }));
     }
 }
 

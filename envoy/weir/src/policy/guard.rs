@@ -148,6 +148,23 @@ fn said(entry: &Entry, mistakes: &mut Mistakes) -> Option<Said> {
 }
 
 impl Cors {
+    /// Whether scripts of this origin may ask, by what [`crate::envoy::guard`] has Envoy compare.
+    pub fn admits(&self, origin: &str) -> bool {
+        let below = |scheme: &str, domain: &str| {
+            let host = origin.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
+            let name = host.and_then(|host| host.strip_suffix(domain)).and_then(|name| name.strip_suffix('.'));
+            let label = |label: &str| {
+                let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+                !label.is_empty() && label.bytes().all(plain)
+            };
+            name.is_some_and(|name| name.split('.').all(label))
+        };
+        self.origins.iter().any(|known| match known.value.split_once("://*.") {
+            Some((scheme, domain)) => below(scheme, domain),
+            None => known.value == "*" || known.value == origin,
+        })
+    }
+
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         let mut fields = Fields::of(node, "`cors`", mistakes)?;
         let origins = fields.required("origins", mistakes).and_then(|node| reader::texts(node, "origins", mistakes));

@@ -5,6 +5,8 @@
 
 use std::net::SocketAddr;
 
+use policy::route::Target;
+
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::reader::{self, Fields, Spanned};
@@ -24,6 +26,34 @@ impl Operation {
     pub fn role(&self) -> Option<Exclusive> {
         let operators = self.operators.as_ref().filter(|operators| operators.has("role"))?;
         Some(if operators.has("key_sha256") { Exclusive::No } else { Exclusive::Yes })
+    }
+}
+
+/// What the proxy answers itself, by its path.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Own {
+    /// How it is.
+    Health,
+    /// What operators ask, and say.
+    Admin,
+    /// What Envoy counts.
+    Metrics,
+}
+
+impl Own {
+    /// What a request is for, as [`crate::envoy::operation`] has Envoy's routes tell it; `None` where it is for the policy's.
+    pub fn of(target: &Target<'_>) -> Option<Self> {
+        let below = |name: &[u8]| {
+            let rest = target.path.strip_prefix(name);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(b"/"))
+        };
+        let is_read = matches!(target.method, b"GET" | b"HEAD");
+        match target.path {
+            _ if below(b"/health") => Some(Self::Health),
+            _ if below(b"/admin") => Some(Self::Admin),
+            b"/metrics" if is_read => Some(Self::Metrics),
+            _ => None,
+        }
     }
 }
 

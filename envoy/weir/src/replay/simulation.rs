@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::route::Mode;
 use cache::request::Plan;
+use guard::request::Verdict;
 use policy::handover::header;
 use policy::route::Target;
 use policy::{Headers, Instant};
@@ -81,7 +82,11 @@ impl<'g> Simulation<'g> {
         let mut pairs: Vec<(&[u8], &[u8])> = PLACE.to_vec();
         pairs.extend([(b":method".as_slice(), line.method.as_bytes()), (b":path", line.target.as_bytes())]);
         let sent = Headers::from_pairs(&pairs);
-        let Some((place, route)) = self.gateway.route(&Target::of(&sent)) else { return (None, Fate::Unrouted) };
+        let target = Target::of(&sent);
+        // What the proxy answers itself, and what no client reaches, meets no limit.
+        let found =
+            self.gateway.route(&target).filter(|(_, route)| !route.inside && self.gateway.own(&target).is_none());
+        let Some((place, route)) = found else { return (None, Fate::Unrouted) };
         (Some(place), self.pass(line, route, &sent))
     }
 
@@ -91,6 +96,14 @@ impl<'g> Simulation<'g> {
             && matches!(self.charge(&limit::asked(front, sent), sent, &client).0, Answer::Refused)
         {
             return Fate::Limited;
+        }
+        // Its body is in no log; of its headers, the path is. Nobody has been asked who it is, so nobody pays.
+        if gateway
+            .guard
+            .as_ref()
+            .is_some_and(|guard| matches!(guard::request::judge(guard, sent, true), Verdict::Refuse(_)))
+        {
+            return Fate::Refused;
         }
         let Some(headers) = self.judge(line, sent) else { return Fate::Refused };
         let mut paid = Vec::new();

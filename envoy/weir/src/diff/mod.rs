@@ -1,10 +1,13 @@
 //! `weir diff`: which requests two policies treat differently.
 //!
 //! Every route of either policy is asked for samples of all that it matches ([`sample`]), alone and together with each route of
-//! the other. Each sample is then shown to both policies, and what they say of it ([`facts`]) is compared, filter by
-//! filter. Requests of which the same differs are told together, with a few of them as examples.
+//! the other. Each sample is then shown to both policies, as a client's request and as a call of the proxy's own, and what they
+//! say of it ([`facts`]) is compared, filter by filter. Requests of which the same differs are told together, with a few of them
+//! as examples. What holds for all requests is compared by itself ([`everywhere`]).
 
-use std::collections::BTreeMap;
+mod everywhere;
+pub mod leaf;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -13,6 +16,7 @@ use policy::route::Target;
 use serde_json::{Value as Json, json};
 
 use crate::command;
+use crate::diff::leaf::Leaf;
 use crate::document::Reading;
 use crate::explain::Format;
 use crate::facts::{self, Fact, ORDER};
@@ -106,7 +110,11 @@ pub fn compare(old: &Gateway<'_>, new: &Gateway<'_>) -> Difference {
             }
         }
     }
-    Difference { everywhere: everywhere(old, new), changes }
+    let everywhere = everywhere::differences(old, new);
+    Difference {
+        everywhere: everywhere.into_iter().map(|leaf| (leaf.name, leaf.before, leaf.after)).collect(),
+        changes,
+    }
 }
 
 /// Requests that stand for all that either policy matches, and for what routes of both do.
@@ -131,35 +139,62 @@ fn matchers<'g>(gateway: &'g Gateway<'_>) -> Vec<&'g Matcher> {
     gateway.policy.routes.iter().map(|route| &route.matcher).collect()
 }
 
-/// What is different of one request.
+/// What is different of one request, as a client sends it and as the proxy itself does.
 fn differences(old: &Gateway<'_>, new: &Gateway<'_>, sample: &Sample) -> Vec<Change> {
     let headers = sample.to_headers();
     let tiers = tiers(old, new);
     let tiers: Vec<_> = tiers.iter().map(String::as_str).collect();
-    let route = |gateway: &Gateway<'_>| gateway.route(&Target::of(&headers)).map(|(_, route)| written(route));
+    let target = Target::of(&headers);
+    let route = |gateway: &Gateway<'_>| gateway.route(&target).map(|(_, route)| written(route));
+    let facts = |gateway: &Gateway<'_>| facts::of(gateway, &headers, &tiers);
+    let mut changes = of_way(sample, (route(old), facts(old)), (route(new), facts(new)));
+    // Most calls take the routes that clients take.
+    if [old, new].iter().any(|gateway| gateway.is_apart(&target)) {
+        let route = |gateway: &Gateway<'_>| gateway.route_inside(&target).map(|route| written(route) + " inside");
+        let facts = |gateway: &Gateway<'_>| facts::inside(gateway, &headers);
+        changes.extend(of_way(sample, (route(old), facts(old)), (route(new), facts(new))));
+    }
+    changes
+}
+
+/// The route that a request takes, and what is said of it there.
+type Way = (Option<String>, Vec<Fact>);
+
+fn of_way(sample: &Sample, (before, old): Way, (after, new): Way) -> Vec<Change> {
     let change =
         |filter, gone, come, route| Change { filter, gone, come, routes: vec![route], examples: vec![sample.shown()] };
     let (there, not_there) = (vec!["a route".to_owned()], vec!["no route: 404".to_owned()]);
-    let route = match (route(old), route(new)) {
+    let route = match (before, after) {
         (None, None) => return Vec::new(),
         (Some(before), None) => return vec![change("envoy", there, not_there, before)],
         (None, Some(after)) => return vec![change("envoy", not_there, there, after)],
         (Some(before), Some(after)) if before == after => after,
         (Some(before), Some(after)) => format!("{after} (was {before})"),
     };
-    let (old, new) = (facts::of(old, &headers, &tiers), facts::of(new, &headers, &tiers));
-    let mut changes = Vec::new();
-    for filter in ORDER {
-        let without = |some: &[Fact], others: &[Fact]| -> Vec<String> {
-            let lost = some.iter().filter(|fact| fact.filter == filter && !others.contains(fact));
-            lost.map(|fact| fact.says.clone()).collect()
+    let lines = ORDER.into_iter().map(|filter| (filter, lines(filter, &old, &new)));
+    let changed = lines.filter(|(_, (gone, come))| !gone.is_empty() || !come.is_empty());
+    changed.map(|(filter, (gone, come))| change(filter, gone, come, route.clone())).collect()
+}
+
+/// What one filter does not go by any more, and what it goes by now. Of what reads the same and is not, the parts are told.
+fn lines(filter: &str, old: &[Fact], new: &[Fact]) -> (Vec<String>, Vec<String>) {
+    let without = |some: &[Fact], others: &[Fact]| -> Vec<Fact> {
+        some.iter().filter(|fact| fact.filter == filter && !others.contains(fact)).cloned().collect()
+    };
+    let (lost, mut found) = (without(old, new), without(new, old));
+    let (mut gone, mut come) = (Vec::new(), Vec::new());
+    for fact in lost {
+        let Some(index) = found.iter().position(|other| other.says == fact.says) else {
+            gone.push(fact.says);
+            continue;
         };
-        let (gone, come) = (without(&old, &new), without(&new, &old));
-        if !gone.is_empty() || !come.is_empty() {
-            changes.push(change(filter, gone, come, route.clone()));
+        for Leaf { name, before, after } in fact.parts(&found.remove(index)) {
+            gone.push(format!("{name}: {before}"));
+            come.push(format!("{name}: {after}"));
         }
     }
-    changes
+    come.extend(found.into_iter().map(|fact| fact.says));
+    (gone, come)
 }
 
 /// The tiers of either policy.
@@ -171,86 +206,6 @@ fn tiers(old: &Gateway<'_>, new: &Gateway<'_>) -> Vec<String> {
         }
     }
     tiers
-}
-
-/// What is said of all requests at once: every option that stands beside routes and upstreams.
-fn everywhere(old: &Gateway<'_>, new: &Gateway<'_>) -> Vec<(String, String, String)> {
-    let (before, after) = (options(old), options(new));
-    let mut names: Vec<&String> = before.keys().chain(after.keys()).collect();
-    names.sort();
-    names.dedup();
-    let nothing = Json::Null;
-    let pair = |name: &String| (before.get(name).unwrap_or(&nothing), after.get(name).unwrap_or(&nothing));
-    let changed = names.into_iter().filter(|name| pair(name).0 != pair(name).1);
-    changed.map(|name| (name.clone(), shown(name, pair(name).0), shown(name, pair(name).1))).collect()
-}
-
-/// What every request meets, by name; what is said of single routes, upstreams and tiers is not in it.
-fn options(gateway: &Gateway<'_>) -> BTreeMap<String, Json> {
-    // `plugins` are digests of all the others.
-    let elsewhere = [
-        "routes",
-        "rules",
-        "breakers",
-        "providers",
-        "upstreams",
-        "tiers",
-        "permissions",
-        "default",
-        "refresh",
-        "plugins",
-        "key_sets",
-    ];
-    let mut options = BTreeMap::new();
-    for filter in gateway.filters {
-        for (key, value) in filter.config.as_object().into_iter().flatten() {
-            if !elsewhere.contains(&key.as_str()) {
-                options.insert(format!("{}.{key}", filter.name), value.clone());
-            }
-        }
-    }
-    // Overrides and the shadow stand in the rule of the callers.
-    let own = gateway.policy.options.iter().find(|(name, _)| *name == "ratelimit").map(|(_, draft)| draft.to_json());
-    for key in ["overrides", "shadow"] {
-        if let Some(value) = own.as_ref().and_then(|own| own.get(key)) {
-            options.insert(format!("ratelimit.{key}"), value.clone());
-        }
-    }
-    let clients = &gateway.policy.clients;
-    for (key, value) in [
-        ("connections", json!(clients.connections)),
-        ("trusted_hops", json!(clients.trusted_hops)),
-        ("headers", json!(clients.headers)),
-        ("header_bytes", json!(clients.header_bytes)),
-        ("idle_timeout", json!(clients.idle_timeout.to_string())),
-        ("request_timeout", json!(clients.request_timeout.to_string())),
-    ] {
-        options.insert(format!("clients.{key}"), value);
-    }
-    options.insert("listen".to_owned(), json!(gateway.policy.listen.value.to_string()));
-    options
-}
-
-/// A value as it is said. Keys and digests are long and say nothing to anybody.
-fn shown(name: &str, value: &Json) -> String {
-    match (name, value) {
-        (_, Json::Null) => "nothing".to_owned(),
-        ("auth.api_keys", keys) => {
-            let ids = keys.get("keys").and_then(Json::as_array).into_iter().flatten();
-            let ids: Vec<_> = ids.filter_map(|key| key.get("id").and_then(Json::as_str)).collect();
-            format!("the keys {}", ids.join(", "))
-        }
-        ("auth.issuers", issuers) => {
-            let names = issuers.as_array().into_iter().flatten().map(|issuer| {
-                let keys = issuer.pointer("/jwks/keys").and_then(Json::as_array);
-                let kids = keys.into_iter().flatten().filter_map(|key| key.get("kid").and_then(Json::as_str));
-                let kids: Vec<_> = kids.collect();
-                format!("{} for {} [{}]", issuer["issuer"], issuer["audiences"], kids.join(", "))
-            });
-            names.collect::<Vec<_>>().join(", ")
-        }
-        (_, value) => value.to_string(),
-    }
 }
 
 impl Difference {
