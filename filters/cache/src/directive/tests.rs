@@ -94,13 +94,15 @@ fn what_is_said_to_caches_like_this_one_replaces_the_rest() {
     // RFC 9213 §2.1 and §2.2: (CDN-Cache-Control, Cache-Control, what counts)
     let max_age = |seconds| Response { max_age: Some(seconds), ..Response::default() };
     let targeted = |said| Response { targeted: true, ..said };
-    let rows: [(&[&str], &str, Response); 10] = [
+    let rows: [(&[&str], &str, Response); 11] = [
         (&["max-age=5"], "max-age=9, no-store", targeted(max_age(5))),
         (&["foo", "max-age=5"], "no-store", targeted(max_age(5))),
         (&["no-store"], "max-age=9", targeted(Response { no_store: true, ..Response::default() })),
         (&["private=\"a\", max-age=5"], "", targeted(Response { withheld: vec![b"a".to_vec()], ..max_age(5) })),
         (&["max-age=99999999999"], "", targeted(max_age(SECONDS_MAX))),
-        (&["max-age=5.5"], "max-age=9", max_age(9)),
+        // What is mistyped is not made use of, and takes nothing away that is said beside it.
+        (&["max-age=5.5"], "max-age=9", targeted(max_age(0))),
+        (&["max-age=5.5, no-store"], "max-age=9", targeted(Response { no_store: true, ..max_age(0) })),
         (&["max-age=-5"], "max-age=9", targeted(max_age(0))),
         (&["MaX-aGe=5"], "max-age=9", max_age(9)),
         (&["max-age =5"], "max-age=9", max_age(9)),

@@ -58,22 +58,23 @@ fn who_has_something_that_is_not_stored_leads_nobody() {
 fn those_whose_answer_is_overtaken_by_a_change_are_one_to_the_upstream_once_more() {
     plain(
         r"
-        origin 200 cache-control=max-age=60 body=x hold
+        origin /a 200 cache-control=max-age=60 body=x hold
+        origin /b 204 location=/a
         start GET /a @1 as a
         saw GET /a
         start GET /a @1 as b
         start GET /a @2 as c
         start GET /a @2 as d
         metric api_gateway_cache_held_total 3
-        origin 204
-        DELETE /a -> 204
-        saw DELETE /a
-        origin 200 cache-control=max-age=60 body=y
-        release
-        finish a -> 200
-        finish b -> 200
-        finish c -> 200
-        finish d -> 200
+        saw nothing
+        PUT /b -> 204
+        saw PUT /b
+        # This also lets the first go on.
+        origin /a 200 cache-control=max-age=60 body=y
+        finish a -> 200 body=x
+        finish b -> 200 body=y
+        finish c -> 200 body=y
+        finish d -> 200 body=y
         saw GET /a
         saw nothing
         metric api_gateway_cache_waits_total{outcome=collapsed} 2
