@@ -274,13 +274,18 @@ fn go_on_without_an_endpoint(fault: Fault) {
     show.sandbox.clear_faults(Upstream::SpotifyAccounts);
     ask_until(n, Duration::from_secs(11));
     assert!(show.tokens().len() >= 2, "a new token came");
-    // All that it has given is revoked: the request is sent once more with another token.
+    // All that it has given is revoked: the request is sent once more with another token. A token that was being fetched may
+    // come in between and be good for the first; its successor is an hour away.
     show.sandbox.token_lifetime(Duration::from_hours(1));
-    show.sandbox.revoke_tokens();
-    let (counted, seen) = (show.counted("spotify"), show.sandbox.count(Upstream::Spotify));
-    assert_eq!(show.ask("spotify", 1000).status, 200);
-    assert_eq!(show.sandbox.count(Upstream::Spotify) - seen, 2);
-    assert_eq!(show.counted("spotify") - counted, 2, "each time that it was sent is counted");
+    let sent_by_revocation = |n| {
+        show.sandbox.revoke_tokens();
+        let (counted, seen) = (show.counted("spotify"), show.sandbox.count(Upstream::Spotify));
+        assert_eq!(show.ask("spotify", n).status, 200);
+        let sent = show.sandbox.count(Upstream::Spotify) - seen;
+        assert_eq!(show.counted("spotify") - counted, sent, "each time that it was sent is counted");
+        sent
+    };
+    assert!(sent_by_revocation(1000) == 2 || sent_by_revocation(1001) == 2);
     show.search();
 }
 
