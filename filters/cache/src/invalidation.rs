@@ -20,8 +20,7 @@ pub struct Kept {
 /// is, and as they normalise it.
 pub fn kept(config: &Config, key: &[u8]) -> Vec<Kept> {
     let mut all = vec![Kept { key: key.to_vec(), is_scattered: false }];
-    let mut parts = key.splitn(4, |&byte| byte == b' ').skip(1);
-    let (Some(scheme), Some(authority), Some(target)) = (parts.next(), parts.next(), parts.next()) else { return all };
+    let Some([scheme, authority, target]) = key::parts(key) else { return all };
     for method in ["GET", "POST"] {
         let is_about = |matches: &policy::route::Match| {
             matches.admits(method) && matches.is_about(authority, without_query(target))

@@ -11,7 +11,7 @@
 //! ```
 //! So the URL of every key can be told, and purges of a URL take whatever is kept of it.
 
-pub use policy::purge::key::primary;
+pub use policy::purge::key::{parts, primary};
 pub use policy::stored::tag;
 use policy::{Headers, Seed};
 

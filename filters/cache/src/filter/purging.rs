@@ -20,7 +20,7 @@ use crate::config::{Config, KeyDigest, Route};
 use crate::entry;
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
 use crate::request::{self, Inquiry};
-use crate::{invalidation, remote, status};
+use crate::{invalidation, key, remote, status};
 
 /// How often a change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
@@ -173,9 +173,8 @@ impl Plugin {
     pub(super) fn purge_key(&self, key: &[u8], mode: Mode) -> Result<(), Failure> {
         // First what keeps the second level's answers out: between two steps, another worker may ask it.
         self.forget_remote(remote::print(key))?;
-        let mut parts = key.splitn(4, |&byte| byte == b' ').skip(1);
-        let mut part = || parts.next().unwrap_or_default();
-        let text = Order::of_url(part(), part(), part(), mode);
+        let [scheme, authority, target] = key::parts(key).unwrap_or_default();
+        let text = Order::of_url(scheme, authority, target, mode);
         self.carry_out(&text, &Order { scope: Scope::Url(key.to_vec()), mode })
     }
 

@@ -3,6 +3,7 @@
 use policy::purge::Scope;
 
 use super::Subject;
+use crate::key;
 
 /// As a [ledger](super::Ledger) keeps it; one that it does not keep by name is no bytes.
 pub(super) fn to_bytes(scope: &Scope) -> Vec<u8> {
@@ -22,9 +23,7 @@ pub(super) fn covers(scope: &[u8], subject: &Subject<'_>) -> bool {
             let is = |label: &str, wanted: &[u8]| wanted.is_empty() || wanted == label.as_bytes();
             is(subject.provider, provider) && is(subject.data_type, data_type)
         }
-        _ if scope.starts_with(b"/") => {
-            subject.key.splitn(4, |&byte| byte == b' ').nth(3).is_some_and(|target| target.starts_with(scope))
-        }
+        _ if scope.starts_with(b"/") => key::parts(subject.key).is_some_and(|[_, _, target]| target.starts_with(scope)),
         _ => subject.key.starts_with(scope),
     }
 }

@@ -22,9 +22,30 @@ pub fn primary(scheme: &[u8], authority: &[u8], target: &[u8]) -> Vec<u8> {
     key
 }
 
+/// The scheme, the authority and the target of a key; to a target belongs whatever a key has beside its URL. `None` where it is no key.
+pub fn parts(key: &[u8]) -> Option<[&[u8]; 3]> {
+    let mut parts = key.splitn(4, |&byte| byte == b' ').skip(1);
+    Some([parts.next()?, parts.next()?, parts.next()?])
+}
+
 /// Puts what begins there into lower case.
 fn lower(key: &mut [u8], from: usize) {
     if let Some(part) = key.get_mut(from..) {
         part.make_ascii_lowercase();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
+    use wasm_bindgen_test::wasm_bindgen_test as test;
+
+    #[test]
+    fn a_key_is_what_it_was_made_of() {
+        let [http, host]: [&[u8]; 2] = [b"http", b"h"];
+        assert_eq!(parts(&primary(b"HTTP", b"H:80", b"/a b?c d")), Some([http, host, b"/a b?c d".as_slice()]));
+        assert_eq!(parts(&primary(b"", b"", b"")), Some([b"".as_slice(); 3]));
+        assert_eq!(parts(b"GET http h"), None);
     }
 }

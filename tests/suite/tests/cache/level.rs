@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use host::{Answer, Arrival, StreamId};
+use host::{Answer, Arrival, Metric, StreamId};
 use proxy::Reply;
 use suite::stage::Stage;
 use suite::{HostStage, Scenario};
@@ -15,6 +15,8 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the fleet's purges are read by default.
 const REFRESH: Duration = Duration::from_millis(500);
 const MILLISECOND: Duration = Duration::from_millis(1);
+/// How long a level that is away is left alone.
+const PAUSE: Duration = Duration::from_secs(5);
 /// What stands in every question for the stream of orders, and an answer without any.
 const FEED: &str = "purges";
 const NO_ORDERS: &str = "*4\r\n$3\r\n0-0\r\n$3\r\n0-0\r\n$1\r\n0\r\n$16\r\n1700000000000000\r\n";
@@ -209,4 +211,53 @@ fn an_answer_that_leaves_no_time_for_the_second_question_ends_the_wait() {
     stage.host.advance(Duration::from_micros(19_500));
     says(&mut stage, "GET/", VARIES);
     assert!(is_forwarded(&stage, stream), "{:?}", stage.host.held());
+}
+
+/// What the store has been told to keep, and has not answered.
+fn fills(stage: &HostStage) -> Vec<Arrival> {
+    let mut scripts = asked(stage, "EVALSHA");
+    scripts.retain(|arrival| !String::from_utf8_lossy(&arrival.body).contains(FEED));
+    scripts
+}
+
+/// Asks for so many URLs, none of which the store has, and all of which are stored.
+fn miss(stage: &mut HostStage, urls: std::ops::Range<usize>) {
+    for number in urls {
+        stage.host.open(0, host::Request::get(&format!("/{number}")));
+        stage.host.poll();
+        says(stage, "GET/", "$-1\r\n");
+    }
+    stage.host.advance(TICK);
+}
+
+/// What is written there is no client's request, so that no limit of the policy holds it back; these do.
+#[test]
+fn what_is_written_to_the_second_level_is_bounded_bears_the_password_and_pauses_while_it_is_away() {
+    let mut stage = stage(1);
+    stage.answer(None, Reply::status(200).header("cache-control", "max-age=60").body("x"));
+    miss(&mut stage, 0..1100);
+    let under_way = fills(&stage);
+    assert_eq!(under_way.len(), 4);
+    assert!(
+        under_way.iter().all(|arrival| arrival.header("authorization").is_some_and(|said| said.starts_with("Basic ")))
+    );
+    // Of more than 1,024 that wait, the first are passed over.
+    let metrics = stage.host.metrics();
+    let mut passed_over =
+        metrics.iter().filter(|(name, _)| name.contains("cache_remote_total") && name.contains("not_stored"));
+    assert_eq!(passed_over.next().map(|(_, count)| count), Some(&Metric::Counter(76)), "{metrics:?}");
+    // Each answer makes room for the next.
+    stage.host.release(under_way[0].call, Answer::status(200).body("$2\r\nok\r\n"));
+    assert_eq!(fills(&stage).len(), 4);
+    // After the third that fails there is a pause.
+    let mut failed = 0;
+    while let Some(arrival) = fills(&stage).first() {
+        stage.host.release(arrival.call, Answer::status(503));
+        failed += 1;
+    }
+    assert_eq!(failed, 6);
+    stage.host.advance(PAUSE - TICK);
+    assert_eq!(fills(&stage).len(), 0, "while it is away");
+    stage.host.advance(TICK * 2);
+    assert_eq!(fills(&stage).len(), 4, "after the pause");
 }
