@@ -39,12 +39,14 @@ pub enum Code {
     OldEnvoy,
     SharedPrivate,
     OpenOrigin,
+    UnmetDemand,
     OpenRevocation,
     OpenLimit,
     ShadowOnly,
     AnyAudience,
     OpenWrite,
     PlainSecret,
+    LiteralSecret,
     PartlyShadowed,
     LongQueue,
     UnlimitedProvider,
@@ -57,8 +59,11 @@ pub enum Code {
     OtherCredential,
     LongWait,
     UnusedTier,
+    UnknownTier,
+    OwnAddress,
     SharedAnswers,
     IdleCache,
+    NeverStored,
     StoredDespite,
     LongBody,
     LongKept,
@@ -70,7 +75,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 38] = [
+pub const TABLE: [Row; 43] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -130,6 +135,12 @@ pub const TABLE: [Row; 38] = [
         "Any page that a user visits could act as that user, and read the answers.",
     ),
     (
+        Code::UnmetDemand,
+        "E110",
+        "unmet-demand",
+        "A route whose demand none of the callers can meet answers everybody with 401 or 403.",
+    ),
+    (
         Code::OpenRevocation,
         "W201",
         "open-revocation",
@@ -154,6 +165,12 @@ pub const TABLE: [Row; 38] = [
         "W206",
         "plain-secret",
         "Whoever is on the way reads the secret, or puts another key in the place of the issuer's.",
+    ),
+    (
+        Code::LiteralSecret,
+        "W230",
+        "literal-secret",
+        "A policy is read, copied and committed by many: what stands in it is no secret any more.",
     ),
     (
         Code::PartlyShadowed,
@@ -213,6 +230,18 @@ pub const TABLE: [Row; 38] = [
         "Without an `identity`, every caller is anonymous: what is said of other tiers is said of nobody.",
     ),
     (
+        Code::UnknownTier,
+        "W330",
+        "unknown-tier",
+        "Whoever has a tier that the policy does not know is limited as callers without one are.",
+    ),
+    (
+        Code::OwnAddress,
+        "W331",
+        "own-address",
+        "A request that comes back to the proxy takes its route once more, and so without end.",
+    ),
+    (
         Code::SharedAnswers,
         "W401",
         "shared-answers",
@@ -223,6 +252,12 @@ pub const TABLE: [Row; 38] = [
         "W402",
         "idle-cache",
         "Callers with a credential are not answered from the cache unless the response allows it (RFC 9111 §3.5).",
+    ),
+    (
+        Code::NeverStored,
+        "W430",
+        "never-stored",
+        "Only answers to GET and HEAD are stored, and to a POST where it is said which parts of its body count.",
     ),
     (
         Code::StoredDespite,

@@ -3,6 +3,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "check/caller.rs"]
+mod caller;
 #[path = "check/finding.rs"]
 mod finding;
 

@@ -76,6 +76,23 @@ fn what_means_the_same_is_no_difference() {
 }
 
 #[test]
+fn a_credential_that_stands_in_a_policy_is_told_to_be_another_and_not_shown() {
+    let with = |secret: &str| {
+        let headers = format!("b: {{url: https://b.example, headers: {{x-api-key: {secret}, x-open: b}},");
+        read(&OLD.replace("b: {url: https://b.example,", &headers))
+    };
+    let told = |old: &Document, new: &Document| {
+        let gateway = |document| Gateway::of(document, &|_| None).unwrap();
+        compare(&gateway(old), &gateway(new)).to_text()
+    };
+    let changed = told(&with("first-secret"), &with("second-secret"));
+    assert!(changed.contains("  - x-api-key: not shown\n  + x-api-key: another, not shown\n"), "{changed}");
+    let added = told(&read(OLD), &with("first-secret"));
+    assert!(added.contains("  + with x-open: b\n  + with a credential in `x-api-key`, not shown\n"), "{added}");
+    assert!(![changed, added].iter().any(|text| text.contains("-secret")));
+}
+
+#[test]
 fn each_change_is_told_with_requests_that_it_is_about() {
     check(
         "{per_second: 5, burst: 10}",

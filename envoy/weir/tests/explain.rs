@@ -52,6 +52,18 @@ const KEY: &str = "x-api-key: sandbox-key-of-the-scraper";
 const JSON: &str = "content-type: application/json";
 
 #[test]
+fn a_credential_that_stands_in_a_policy_is_not_shown() {
+    let policy = "version: 1\nupstreams: {a: {url: https://a.example, headers: {authorization: Bearer AAAA, x-open: b}}}\n\
+                  routes: [{match: GET /a, upstream: a}]\n";
+    let text = explained(policy, "GET /a", &[], None, None).to_text();
+    assert!(
+        text.contains("with x-open: b\n") && text.contains("with a credential in `authorization`, not shown\n"),
+        "{text}"
+    );
+    assert!(!text.contains("AAAA"), "{text}");
+}
+
+#[test]
 fn each_filter_says_what_it_would_do() {
     let track = "GET /api/spotify/track/41Xji81wFy3cM7ggbGczQW";
     check(track, &[], None, "auth", "shows no credential, and passes as anonymous");

@@ -2,6 +2,8 @@
 
 use serde_json::Value as Json;
 
+use crate::policy::header;
+
 /// One place at which they differ.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Leaf {
@@ -13,7 +15,8 @@ pub struct Leaf {
     pub after: String,
 }
 
-/// Members that hold secrets, digests of secrets, or a key's numbers (RFC 7518 §6): which ones is nobody's to read.
+/// Members that hold secrets, digests of secrets, or a key's numbers (RFC 7518 §6), beside the headers that do: which ones is
+/// nobody's to read.
 const UNSAID: [&str; 17] = [
     "default",
     "sha256",
@@ -133,7 +136,11 @@ fn leaf(name: &str, before: &Json, after: &Json, veil: Veil) -> Leaf {
 /// Whether what stands at this place is not shown: its name says so, or that of a list around it.
 fn is_secret(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
-    UNSAID.contains(&last.split('[').next().unwrap_or(last))
+    is_unsaid(last.split('[').next().unwrap_or(last))
+}
+
+fn is_unsaid(member: &str) -> bool {
+    UNSAID.contains(&member) || header::is_credential(member)
 }
 
 fn shown(value: &Json, show: impl Fn(&Json) -> String) -> String {
@@ -148,7 +155,7 @@ pub fn written(value: &Json, veil: Veil) -> String {
 fn veiled(value: &Json) -> Json {
     match value {
         Json::Object(members) => {
-            let said = members.iter().filter(|(key, _)| !UNSAID.contains(&key.as_str()));
+            let said = members.iter().filter(|(key, _)| !is_unsaid(key));
             said.map(|(key, value)| (key.clone(), veiled(value))).collect()
         }
         Json::Array(items) => items.iter().map(veiled).collect(),

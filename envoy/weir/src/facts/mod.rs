@@ -113,6 +113,9 @@ fn of_upstream(gateway: &Gateway<'_>, route: &Route, headers: &Headers, facts: &
         facts.mean("provider", says, provider::means(gateway.policy, route), Veil::Secrets);
     }
     facts.add("envoy", route::says(gateway.policy, route, headers));
+    if let Some((says, means)) = route::secrets(gateway.policy, route) {
+        facts.mean("envoy", Some(says), means, Veil::Secrets);
+    }
 }
 
 /// What depends on who calls.

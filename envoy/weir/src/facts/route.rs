@@ -2,8 +2,9 @@
 
 use policy::Headers;
 use policy::route::without_query;
+use serde_json::{Map, Value as Json};
 
-use crate::policy::header::Content;
+use crate::policy::header::{Content, is_credential};
 use crate::policy::upstream::Retry;
 use crate::policy::{Policy, Route, Upstream};
 
@@ -21,12 +22,14 @@ pub fn says(policy: &Policy, route: &Route, headers: &Headers) -> Vec<String> {
         pool.connections, pool.pending, pool.requests
     ));
     lines.push(upstream.retry.as_ref().map_or_else(|| "without retries".to_owned(), retries));
-    if !upstream.headers.is_empty() {
-        let said = upstream.headers.iter().map(|header| match &header.value {
-            Content::Literal(text) => format!("{}: {text}", header.name),
-            Content::Variable(name) => format!("{}: ${name}", header.name),
-        });
-        lines.push(format!("with {}", said.collect::<Vec<_>>().join(", ")));
+    let open = upstream.headers.iter().filter_map(|header| match &header.value {
+        Content::Literal(_) if is_credential(&header.name) => None,
+        Content::Literal(text) => Some(format!("{}: {text}", header.name)),
+        Content::Variable(name) => Some(format!("{}: ${name}", header.name)),
+    });
+    let open: Vec<_> = open.collect();
+    if !open.is_empty() {
+        lines.push(format!("with {}", open.join(", ")));
     }
     let told = if upstream.internal { "who calls, and what the client has sent" } else { "nothing of who calls" };
     lines.push(format!("which learns {told}"));
@@ -37,6 +40,17 @@ pub fn says(policy: &Policy, route: &Route, headers: &Headers) -> Vec<String> {
         ));
     }
     lines
+}
+
+/// The credentials that stand in the policy as they are, without their values, and with them.
+pub fn secrets(policy: &Policy, route: &Route) -> Option<(String, Json)> {
+    let secret = policy.upstream(&route.upstream.value)?.headers.iter().filter_map(|header| match &header.value {
+        Content::Literal(text) if is_credential(&header.name) => Some((header.name.clone(), text.as_str().into())),
+        _ => None,
+    });
+    let secret: Map<String, Json> = secret.collect();
+    let names: Vec<_> = secret.keys().map(|name| format!("`{name}`")).collect();
+    (!secret.is_empty()).then(|| (format!("with a credential in {}, not shown", names.join(", ")), secret.into()))
 }
 
 fn place(upstream: &Upstream) -> String {

@@ -2,9 +2,10 @@
 //!
 //! One file for each part of the house that can catch fire: [`reach`] (routes), [`trust`] (who is let in), [`pace`] (limits,
 //! queues, retries and time), [`store`] (what the cache gives to whom), [`terms`] (what providers ask),
-//! [`guard`] (what it lets in), [`proxy`] (which Envoy). Each looks at the policy, and
+//! [`guard`] (what it lets in), [`proxy`] (which Envoy), [`caller`] (who can be what is asked for). Each looks at the policy, and
 //! asks the filters' own configurations where those know better; none decides anything that a filter decides.
 
+pub mod caller;
 pub mod guard;
 pub mod pace;
 pub mod proxy;
@@ -24,6 +25,7 @@ pub fn look(gateway: &Gateway<'_>, envoy: Option<Version>) -> Vec<Mistake> {
     let mut found = Mistakes::default();
     reach::look(gateway, &mut found);
     trust::look(gateway, &mut found);
+    caller::look(gateway, &mut found);
     pace::look(gateway, &mut found);
     store::look(gateway, &mut found);
     terms::look(gateway, &mut found);

@@ -1,9 +1,12 @@
 //! What is never reached: routes behind others, upstreams, permissions and tiers that nothing leads to.
 
+use std::net::IpAddr;
+
 use crate::code::Code;
 use crate::diagnostic::Mistakes;
 use crate::gateway::{Gateway, written};
 use crate::policy::sample::{self, Sample};
+use crate::policy::upstream::Name;
 use crate::policy::{Policy, Route};
 
 /// Looks for what nothing leads to.
@@ -17,6 +20,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
         }
     }
     unused_upstreams(policy, found);
+    own_address(policy, found);
     unused_permissions(policy, found);
     unused_tiers(policy, found);
 }
@@ -69,6 +73,22 @@ fn unused_upstreams(policy: &Policy, found: &mut Mistakes) {
     for upstream in policy.upstreams.iter().filter(|upstream| !named(&upstream.name.value)) {
         let wrong = format!("no route leads to `{}`", upstream.name.value);
         found.add_as(Code::UnusedUpstream, &upstream.name.span, wrong, "add a route to it, or take it out");
+    }
+}
+
+/// Requests that would come back to where they came from.
+fn own_address(policy: &Policy, found: &mut Mistakes) {
+    let listen = policy.listen.value;
+    let is_ours = |ip: IpAddr| ip == listen.ip() || ip.is_loopback() && listen.ip().is_unspecified();
+    for upstream in &policy.upstreams {
+        let is_here = match &upstream.address.host {
+            Name::Ip(ip) => is_ours(*ip),
+            Name::Domain(name) => name == "localhost" && (listen.ip().is_loopback() || listen.ip().is_unspecified()),
+        };
+        if is_here && upstream.address.port == listen.port() {
+            let wrong = format!("`{}` is this very proxy, which listens at {listen}", upstream.name.value);
+            found.add_as(Code::OwnAddress, &upstream.name.span, wrong, "say where the service is, or another `listen`");
+        }
     }
 }
 

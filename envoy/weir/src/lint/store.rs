@@ -12,6 +12,12 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     let cached = gateway.policy.routes.iter().filter_map(|route| Some((route, route.cache.as_ref()?)));
     // The filter's routes are the policy's that are cached, in their order.
     for ((route, draft), kept) in cached.zip(&gateway.cache.routes) {
+        if is_never_asked(route, kept) {
+            let wrong = format!("nothing is ever stored of `{}`", written(route));
+            let fix = "name GET, say which parts of a POST count (`cache: {body: …}`), or take `cache` out";
+            found.add_as(Code::NeverStored, draft.span(), wrong, fix);
+            continue;
+        }
         callers(gateway, route, draft, kept, found);
         for forced in &kept.lifetimes {
             if forced.despite_no_store {
@@ -27,6 +33,12 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
         }
     }
     long_bodies(gateway, found);
+}
+
+/// Whether the cache lets all of a route's requests pass.
+fn is_never_asked(route: &Route, kept: &cache::config::Route) -> bool {
+    let admits = |method| route.matcher.rule.admits(method);
+    !admits("GET") && !admits("HEAD") && !(admits("POST") && kept.search.is_some())
 }
 
 /// What callers with a credential are answered.

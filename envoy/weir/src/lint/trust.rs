@@ -9,7 +9,7 @@ use crate::code::Code;
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
 use crate::gateway::{Gateway, written};
-use crate::policy::header::Content;
+use crate::policy::header::{Content, is_credential};
 use crate::policy::route::Auth;
 use crate::policy::upstream::{Address, Name};
 use crate::policy::{Identity, Upstream};
@@ -26,7 +26,10 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     }
     open_limits(gateway, found);
     shadows(gateway, found);
-    gateway.policy.upstreams.iter().for_each(|upstream| plain_secrets(upstream, found));
+    for upstream in &gateway.policy.upstreams {
+        plain_secrets(upstream, found);
+        literal_secrets(upstream, found);
+    }
 }
 
 fn open_revocation(gateway: &Gateway<'_>, identity: &Identity, found: &mut Mistakes) {
@@ -76,6 +79,15 @@ fn plain_secrets(upstream: &Upstream, found: &mut Mistakes) {
     if by_header || by_provider {
         let wrong = format!("our credential for `{}` is sent without encryption", upstream.name.value);
         found.add_as(Code::PlainSecret, &upstream.name.span, wrong, "give the upstream an https:// URL");
+    }
+}
+
+/// Credentials that stand in the policy as they are.
+fn literal_secrets(upstream: &Upstream, found: &mut Mistakes) {
+    for header in upstream.headers.iter().filter(|header| is_credential(&header.name)) {
+        let Some(place) = &header.literal else { continue };
+        let wrong = format!("the `{}` of `{}` stands in the policy for all to read", header.name, upstream.name.value);
+        found.add_as(Code::LiteralSecret, place, wrong, "say `{env: NAME}`, and put the value into that variable");
     }
 }
 

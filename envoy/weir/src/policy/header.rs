@@ -1,7 +1,7 @@
 //! Request headers that an upstream wants, with values that may come from the environment.
 
 use crate::code::Code;
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::policy::Surroundings;
 use crate::reader::{self, Fields};
 use crate::yaml::{Entry, Node, Value};
@@ -13,6 +13,37 @@ pub struct Header {
     pub name: String,
     /// The value.
     pub value: Content,
+    /// Where the value stands, if it does so in the policy and is no default.
+    pub literal: Option<Span>,
+}
+
+/// Headers that are credentials by their names, where those do not end as [`ENDINGS`] do.
+const CREDENTIALS: [&str; 8] = [
+    "authorization",
+    "proxy-authorization",
+    "cookie",
+    "apikey",
+    "x-apikey",
+    "token",
+    "secret",
+    "ocp-apim-subscription-key",
+];
+/// What names of others end with: `x-api-key`, `private-token`, `x-shared-secret`.
+const ENDINGS: [&str; 9] = [
+    "api-key",
+    "-apikey",
+    "access-key",
+    "functions-key",
+    "auth-key",
+    "-token",
+    "-secret",
+    "-password",
+    "-authorization",
+];
+
+/// Whether a header of this name, in lower case, tells who asks: what stands in it is a secret.
+pub fn is_credential(name: &str) -> bool {
+    CREDENTIALS.contains(&name) || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 /// Where a header's value comes from.
@@ -60,7 +91,8 @@ fn header(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mistake
         mistakes.add(&entry.node.span, "the value has a control character", "expected one line of text");
         return None;
     }
-    Some(Header { name: entry.key.clone(), value })
+    let literal = (!matches!(entry.node.value, Value::Map(_))).then(|| entry.node.span.clone());
+    Some(Header { name: entry.key.clone(), value, literal })
 }
 
 fn variable(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Content> {

@@ -45,6 +45,12 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "private answers to `GET /b` are shared",
         ),
         of(
+            Code::UnmetDemand,
+            &[("permissions: {", "permissions: {sender: {credential: api_key}, "), ("[writers, tried]", "[writers, tried, sender]")],
+            "sender",
+            "nobody can meet `sender`, which a route demands",
+        ),
+        of(
             Code::OpenRevocation,
             &[
                 ("IDENTITY", "revocation: {when_unavailable: continue}"),
@@ -85,6 +91,13 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             to_p,
             "p: {url",
             "our credential for `p` is sent without",
+        ),
+        upstream(
+            Code::LiteralSecret,
+            "p: {url: https://p.example, headers: {authorization: Bearer AAAA, x-kind: b}}",
+            to_p,
+            "Bearer AAAA",
+            "the `authorization` of `p` stands in the policy",
         ),
         route(
             Code::PartlyShadowed,
@@ -161,6 +174,13 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "gold",
             "no caller can have the tier `gold`",
         ),
+        of(
+            Code::UnknownTier,
+            &[("IDENTITY", "default_tier: goldd"), ("MORE", "tiers: {anonymous: {per_second: 1}, gold: {per_second: 5}}")],
+            "goldd",
+            "callers whose credential names none have the tier `goldd`",
+        ),
+        upstream(Code::OwnAddress, "p: {url: http://localhost:8080}", to_p, "p: {url", "`p` is this very proxy"),
         route(
             Code::SharedAnswers,
             "- {match: GET /b, upstream: a, cache: {ttl: 1m, shared: true}}",
@@ -178,6 +198,12 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "- {match: GET /b, upstream: a, cache: {ttl: 1m}}",
             "cache",
             "`GET /b` needs a credential, by which",
+        ),
+        route(
+            Code::NeverStored,
+            "- {match: POST|PUT /b, upstream: a, cache: {ttl: 1h, isolate: user}}",
+            "cache",
+            "nothing is ever stored of `POST|PUT /b`",
         ),
         route(
             Code::StoredDespite,
