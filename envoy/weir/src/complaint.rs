@@ -32,7 +32,9 @@ pub fn read<Config>(
         if whole || gaps.iter().any(|gap| gap.starts_with(&error.path)) {
             return None;
         }
-        note(&draft, &error, mistakes);
+        if !gaps.iter().any(|gap| is_about(&error.reason, gap)) {
+            note(&draft, &error, mistakes);
+        }
         let pruned = match unknown_field(&error.reason) {
             Some(_) => draft.prune_key(&error.path),
             None => draft.prune(&error.path),
@@ -48,10 +50,22 @@ pub fn read<Config>(
     None
 }
 
+/// Whether a mistake follows from one that was taken out at `gap`: it names what is not there any more, or what that stood in.
+fn is_about(reason: &str, gap: &str) -> bool {
+    let (outer, inner) = (gap.split(['.', '[']).next().unwrap_or(gap), gap.rsplit('.').next().unwrap_or(gap));
+    reason.contains(&format!("`{outer}`")) || reason.contains(&format!("\"{inner}\""))
+}
+
 /// Notes what a filter's own code said about a draft.
 pub fn note(draft: &Draft, error: &ConfigError, mistakes: &mut Mistakes) {
     let reason = without_position(&error.reason);
-    if let Some((field, known)) = unknown_field(reason) {
+    if let Some((field, mut known)) = unknown_field(reason) {
+        // What is read elsewhere may be said here all the same.
+        for key in draft.beside(&error.path).iter().map(String::as_str) {
+            if !known.contains(&key) {
+                known.push(key);
+            }
+        }
         let expected = match reader::nearest(field, known.iter().copied()) {
             Some(meant) => format!("did you mean `{meant}`?"),
             None => format!("expected {}", reader::one_of(&known)),
@@ -61,11 +75,15 @@ pub fn note(draft: &Draft, error: &ConfigError, mistakes: &mut Mistakes) {
         return;
     }
     let span = draft.locate(&error.path);
+    if let Some(kind) = kind(reason).filter(|_| draft.is_nothing(&error.path)) {
+        mistakes.add(&span, format!("{}nothing stands here", subject(&error.path)), format!("expected {kind}"));
+        return;
+    }
     if let Some(field) = reason.strip_prefix("missing field `").and_then(|rest| rest.strip_suffix('`')) {
         let expected = format!("expected the key `{field}` here");
         mistakes.add_as(Code::MissingKey, &span, format!("`{field}` is missing"), expected);
     } else if let Some((wrong, expected)) = reason.split_once(", expected ") {
-        mistakes.add(&span, wrong, format!("expected {expected}"));
+        mistakes.add(&span, wrong, format!("expected {}", in_words(expected)));
     } else if let Some((expected, found)) = reason.split_once(", got ") {
         mistakes.add(&span, format!("{}{found} is wrong here", subject(&error.path)), expected);
     } else {
@@ -73,11 +91,27 @@ pub fn note(draft: &Draft, error: &ConfigError, mistakes: &mut Mistakes) {
         let (code, expected) = match last {
             // What a filter says of a variable that it does not find has the path of its name.
             "env" => (Code::UnknownVariable, "set it"),
+            _ if reason == "must be an object" => (Code::InvalidValue, "expected a mapping"),
             // A filter needs the store that nobody has told it of.
             _ if last == "state" || reason.contains("`state`") => (Code::MissingCluster, STORE),
             _ => (Code::InvalidValue, ""),
         };
         mistakes.add_as(code, &span, format!("{}{reason}", subject(&error.path)), expected);
+    }
+}
+
+/// What kind of value was expected, where that is what a reason is about.
+fn kind(reason: &str) -> Option<&str> {
+    let of_serde = reason.strip_prefix("invalid type: ").and_then(|rest| Some(rest.split_once(", expected ")?.1));
+    of_serde.or_else(|| reason.strip_prefix("must be ")).map(in_words)
+}
+
+/// What a policy calls what JSON calls something else, or a reader's own code.
+fn in_words(expected: &str) -> &str {
+    if matches!(expected, "JSON" | "an object" | "a map") || expected.starts_with("struct ") {
+        "a mapping"
+    } else {
+        expected
     }
 }
 
@@ -145,11 +179,24 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_from_a_mistake_is_no_mistake() {
+        for (gap, reason, expected) in [
+            ("tiers.anonymous", "needs the document's `tiers`", true),
+            ("breakers.a", "no such breaker: \"a\"", true),
+            ("breakers.a", "no such breaker: \"b\"", false),
+            ("breakers.a.window", "must be at least 1", false),
+        ] {
+            assert_eq!(is_about(reason, gap), expected, "{gap}: {reason}");
+        }
+    }
+
+    #[test]
     fn a_complaint_is_put_in_words() {
         for (reason, wrong, expected) in [
             ("must be at least 1", "`burst`: must be at least 1", ""),
             ("must be in lower case, got \"A\"", "`burst`: \"A\" is wrong here", "must be in lower case"),
             ("unknown variant `a`, expected `b` at line 1 column 2", "unknown variant `a`", "expected `b`"),
+            ("invalid type: string \"a\", expected JSON", "invalid type: string \"a\"", "expected a mapping"),
         ] {
             let mut mistakes = Mistakes::default();
             note(&Draft::object(&(0..0)), &ConfigError::at("rules[1].burst", reason), &mut mistakes);

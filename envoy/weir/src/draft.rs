@@ -14,6 +14,8 @@ use crate::yaml::{Node, Value};
 pub struct Draft {
     span: Span,
     shape: Shape,
+    /// The keys that were taken out: they mean something, though not to the filter.
+    taken: Vec<String>,
 }
 
 #[derive(Clone, Debug)]
@@ -42,19 +44,23 @@ pub enum Pruned {
 }
 
 impl Draft {
+    fn shaped(span: &Span, shape: Shape) -> Self {
+        Self { span: span.clone(), shape, taken: Vec::new() }
+    }
+
     /// A scalar.
     pub fn leaf(value: impl Into<Json>, span: &Span) -> Self {
-        Self { span: span.clone(), shape: Shape::Leaf(value.into()) }
+        Self::shaped(span, Shape::Leaf(value.into()))
     }
 
     /// A list.
     pub fn list(items: Vec<Self>, span: &Span) -> Self {
-        Self { span: span.clone(), shape: Shape::List(items) }
+        Self::shaped(span, Shape::List(items))
     }
 
     /// An object without members.
     pub fn object(span: &Span) -> Self {
-        Self { span: span.clone(), shape: Shape::Object(Vec::new()) }
+        Self::shaped(span, Shape::Object(Vec::new()))
     }
 
     /// What the policy file says, word for word. A scalar without quotes is a number or a boolean where it looks so.
@@ -74,7 +80,7 @@ impl Draft {
                     .collect(),
             ),
         };
-        Self { span: node.span.clone(), shape }
+        Self::shaped(&node.span, shape)
     }
 
     /// Sets a member of an object; its place is the value's.
@@ -117,8 +123,16 @@ impl Draft {
         std::slice::from_mut(self)
     }
 
-    /// Takes a member out of an object.
+    /// Takes a member out of an object, where somebody else reads it.
     pub fn take(&mut self, key: &str) -> Option<Self> {
+        if !self.taken.iter().any(|taken| taken == key) {
+            self.taken.push(key.to_owned());
+        }
+        self.remove(key)
+    }
+
+    /// Takes a member out of an object in which it has no meaning.
+    pub fn remove(&mut self, key: &str) -> Option<Self> {
         let Shape::Object(members) = &mut self.shape else { return None };
         let index = members.iter().position(|member| member.key == key)?;
         Some(members.remove(index).draft)
@@ -166,6 +180,27 @@ impl Draft {
             },
             None => self.span.clone(),
         }
+    }
+
+    /// The value at `path`.
+    fn find(&self, path: &str) -> Option<&Self> {
+        match (step(path), &self.shape) {
+            (None, _) => Some(self),
+            (Some(Step::Index(index, rest)), Shape::List(items)) => items.get(index)?.find(rest),
+            (Some(Step::Key(path)), _) => self.member(path).and_then(|(member, rest)| member.draft.find(rest)),
+            (Some(Step::Index(..)), _) => None,
+        }
+    }
+
+    /// Whether nothing stands at `path`, which is there.
+    pub fn is_nothing(&self, path: &str) -> bool {
+        self.find(path).is_some_and(|draft| matches!(draft.shape, Shape::Leaf(Json::Null)))
+    }
+
+    /// The keys that may stand beside the one at `path` and are not the filter's.
+    pub fn beside(&self, path: &str) -> &[String] {
+        let outer = path.rfind(['.', ']']).map_or("", |end| path.get(..=end).unwrap_or_default());
+        self.find(outer.trim_end_matches('.')).map_or(&[], |draft| draft.taken.as_slice())
     }
 
     /// Takes out what is around `path`, so that what is wrong elsewhere is read too: the innermost item of a list; where

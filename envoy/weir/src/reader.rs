@@ -11,6 +11,7 @@ use policy::Period;
 
 use crate::code::Code;
 use crate::diagnostic::{Mistakes, Span};
+use crate::draft::Draft;
 use crate::yaml::{Entry, Node, Value};
 
 /// A value and where it was written.
@@ -251,6 +252,19 @@ pub fn entries<'a>(node: &'a Node, what: &str, mistakes: &mut Mistakes) -> Optio
         Value::Map(entries) => Some(entries),
         _ => wrong(node, "a mapping", format!("expected {what}"), mistakes),
     }
+}
+
+/// A mapping that a filter reads, as it stands; `what` says what was expected.
+pub fn mapping(node: &Node, what: &str, mistakes: &mut Mistakes) -> Option<Draft> {
+    match &node.value {
+        Value::Map(_) => Some(Draft::of(node)),
+        _ => wrong(node, "a mapping", format!("expected {what}"), mistakes),
+    }
+}
+
+/// Whether it is the word `off`.
+pub fn is_off(node: &Node) -> bool {
+    scalar(node) == Some("off")
 }
 
 /// The characters of a scalar.

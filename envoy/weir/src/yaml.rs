@@ -2,7 +2,8 @@
 //!
 //! Only what a policy needs is accepted: one document of mappings with text keys, lists and scalars. Anchors work, but
 //! what aliases expand to counts towards the limit, so a small file cannot become a large tree. A key that stands
-//! twice is a mistake: the parsers downstream would silently take one of them.
+//! twice is a mistake: the parsers downstream would silently take one of them. So is a merge key (`<<`), which YAML 1.2
+//! does not have.
 
 use std::borrow::Cow;
 
@@ -54,8 +55,8 @@ pub const BYTES_MAX: usize = 1 << 20;
 const NODES_MAX: usize = 50_000;
 const DEPTH_MAX: usize = 32;
 
-/// Reads one document. What is not YAML, or more than the limits allow, is one mistake and no tree; keys that repeat
-/// are mistakes beside a tree.
+/// Reads one document. What is not YAML, or more than the limits allow, is one mistake and no tree; keys that repeat, and
+/// merge keys, are mistakes beside a tree.
 pub fn parse(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
     if text.len() > BYTES_MAX {
         mistakes.add_as(Code::Syntax, &(0..0), "the file is too large", "a policy has at most 1 MiB");
@@ -64,7 +65,7 @@ pub fn parse(text: &str, mistakes: &mut Mistakes) -> Option<Node> {
     let mut loader = Loader::new(text);
     match loader.document() {
         Ok(node) => {
-            for (span, wrong, expected) in loader.duplicates {
+            for (span, wrong, expected) in loader.odd_keys {
                 mistakes.add_as(Code::Syntax, &span, wrong, expected);
             }
             Some(node)
@@ -84,7 +85,8 @@ struct Loader<'a> {
     /// The byte at which each character starts, since the parser counts characters.
     starts: Vec<usize>,
     anchors: Vec<(usize, Node)>,
-    duplicates: Vec<Complaint>,
+    /// Keys that stand twice, and merge keys.
+    odd_keys: Vec<Complaint>,
     nodes: usize,
 }
 
@@ -95,7 +97,7 @@ impl<'a> Loader<'a> {
             text,
             starts: text.char_indices().map(|(start, _)| start).collect(),
             anchors: Vec::new(),
-            duplicates: Vec::new(),
+            odd_keys: Vec::new(),
             nodes: 0,
         }
     }
@@ -126,7 +128,7 @@ impl<'a> Loader<'a> {
             Some(Ok((event, span))) => Ok((event, self.byte(span.start)..self.byte(span.end))),
             Some(Err(error)) => {
                 let at = self.byte(*error.marker());
-                Err((at..at + 1, format!("this is not YAML: {}", error.info()), ""))
+                Err((at..at + 1, format!("this is not YAML: {}", error.info()), hint(self.text, at)))
             }
             None => Ok((Event::StreamEnd, self.text.len()..self.text.len())),
         }
@@ -189,9 +191,9 @@ impl<'a> Loader<'a> {
     fn map(&mut self, span: Span, depth: usize) -> Result<Node, Complaint> {
         let mut entries: Vec<Entry> = Vec::new();
         loop {
-            let (key, key_span) = match self.next()? {
+            let (key, key_span, plain) = match self.next()? {
                 (Event::MappingEnd, _) => break,
-                (Event::Scalar(text, _, _, None), span) => (text.into_owned(), span),
+                (Event::Scalar(text, style, _, None), span) => (text.into_owned(), span, style == ScalarStyle::Plain),
                 (_, span) => return Err((span, "this key is not text".into(), "keys are plain words")),
             };
             let (event, value_span) = self.next()?;
@@ -199,8 +201,11 @@ impl<'a> Loader<'a> {
             if !matches!(node.value, Value::Text { .. }) {
                 node.span = key_span.clone();
             }
-            if entries.iter().any(|entry| entry.key == key) {
-                self.duplicates.push((key_span.clone(), format!("`{key}` stands here twice"), "the second one"));
+            if plain && key == "<<" {
+                let expected = "write the keys out here: an alias stands for a whole value and nothing less";
+                self.odd_keys.push((key_span, "merge keys are not known here".into(), expected));
+            } else if entries.iter().any(|entry| entry.key == key) {
+                self.odd_keys.push((key_span.clone(), format!("`{key}` stands here twice"), "the second one"));
             } else {
                 entries.push(Entry { key, span: key_span, node });
             }
@@ -208,6 +213,18 @@ impl<'a> Loader<'a> {
         // A block mapping begins without a character of its own.
         let span = entries.first().map_or(span, |first| first.span.clone());
         Ok(Node { span, value: Value::Map(entries) })
+    }
+}
+
+/// What to do where YAML took one of its own signs for more than a part of a value.
+fn hint(text: &str, at: usize) -> &'static str {
+    let Some((before, after)) = text.split_at_checked(at) else { return "" };
+    let is_within = before.ends_with(|c: char| !c.is_whitespace() && !matches!(c, '{' | '[' | ',' | ':'));
+    let is_within_braces = is_within && after.starts_with(['{', '[']);
+    if is_within_braces || after.starts_with(['*', '&', '%', '@', '`', '!']) {
+        "put the whole value in quotes, like \"GET /a/{id}\""
+    } else {
+        ""
     }
 }
 

@@ -11,6 +11,8 @@ mod identity;
 mod limits;
 #[path = "mistakes/operation.rs"]
 mod operation;
+#[path = "mistakes/trap.rs"]
+mod trap;
 
 use std::path::Path;
 
@@ -277,7 +279,7 @@ fn a_route_is_checked_against_the_rest_of_the_policy() {
         ),
         (
             "{match: GET /a, upstream: a}\n- {match: GET /a, upstream: a}",
-            &["6:11 this route is never reached | a route before it matches the same requests"],
+            &["6:11 this route is never reached: one before it matches the same requests | take one of the two out"],
         ),
     ]);
 }

@@ -84,9 +84,19 @@ const RESPONSE_HEADERS: [&str; 3] = ["x-request-id", "x-correlation-id", "retry-
 impl Guard {
     /// Reads the mapping `guard`.
     pub fn read(node: &Node, mistakes: &mut Mistakes) -> Self {
-        let mut options = Draft::of(node);
+        let options = reader::mapping(node, "the keys of `guard`; `{}` stands for its defaults", mistakes);
+        let mut options = options.unwrap_or_else(|| Draft::object(&node.span));
         options.take("headers");
         options.take("cors");
+        if options.has("routes") {
+            mistakes.add(&options.locate_key("routes"), "`routes` is not said here", "each route has an `accepts`");
+            options.remove("routes");
+        }
+        check_length(&options, mistakes);
+        if of_bytes(&options) == Some(0) {
+            let expected = "expected a length, or `off` for any; a route that takes none says it in its `accepts`";
+            mistakes.add(&options.locate("body_max"), "no request could have a body", expected);
+        }
         let headers = member(node, "headers").map_or_else(|| defaults(&[]), |node| headers(node, mistakes));
         let cors = member(node, "cors").and_then(|node| Cors::read(node, mistakes));
         Self { options, headers, cors }
@@ -104,12 +114,27 @@ fn defaults(said: &[Entry]) -> Vec<Said> {
     left.map(|(name, value)| Said { name: (*name).to_owned(), value: (*value).to_owned(), replaces: false }).collect()
 }
 
-fn is_off(node: &Node) -> bool {
-    reader::scalar(node) == Some("off")
+/// A longer body than this is not meant.
+const BODY_GIB_MAX: u64 = 1024;
+
+/// Notes a `body_max` that is as good as none.
+pub fn check_length(said: &Draft, mistakes: &mut Mistakes) {
+    if of_bytes(said).is_some_and(|bytes| bytes > BODY_GIB_MAX << 30) {
+        let expected = format!("expected at most {BODY_GIB_MAX}GiB, or `off` for any length");
+        mistakes.add(&said.locate("body_max"), "no body is so long", expected);
+    }
+}
+
+/// How many bytes `body_max` stands for, where the filter takes it.
+fn of_bytes(said: &Draft) -> Option<u64> {
+    let mut alone = Draft::object(said.span());
+    alone.set("body_max", said.clone().take("body_max")?);
+    let read = ::guard::Config::from_json(alone.to_json().to_string().as_bytes()).ok()?;
+    Some(read.body_bytes_max).filter(|bytes| *bytes != ::guard::config::ANY)
 }
 
 fn headers(node: &Node, mistakes: &mut Mistakes) -> Vec<Said> {
-    if is_off(node) {
+    if reader::is_off(node) {
         return Vec::new();
     }
     let entries = reader::entries(node, "header names and their values", mistakes).unwrap_or_default();
@@ -123,7 +148,7 @@ fn said(entry: &Entry, mistakes: &mut Mistakes) -> Option<Said> {
         mistakes.add(&entry.span, format!("`{}` is not a header name", entry.key), mistake.reason);
         return None;
     }
-    if is_off(&entry.node) {
+    if reader::is_off(&entry.node) {
         let names = HEADERS.map(|(name, _)| name);
         if !names.contains(&entry.key.as_str()) {
             let wrong = format!("`{}` is not said in the first place", entry.key);
@@ -167,7 +192,7 @@ impl Cors {
 
     fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         let mut fields = Fields::of(node, "`cors`", mistakes)?;
-        let origins = fields.required("origins", mistakes).and_then(|node| reader::texts(node, "origins", mistakes));
+        let origins = fields.required("origins", mistakes).and_then(|node| origins(node, mistakes));
         let mut words = |key, default: &[&str], check: fn(&str) -> bool, mistakes: &mut Mistakes| {
             let Some(node) = fields.optional(key) else { return default.iter().copied().map(str::to_owned).collect() };
             let texts = reader::texts(node, key, mistakes).unwrap_or_default();
@@ -187,12 +212,19 @@ impl Cors {
         let max_age = fields.optional("max_age").and_then(|node| reader::period(node, ages, mistakes));
         fields.finish(mistakes);
         let origins = origins?;
-        for origin in &origins {
-            check_origin(&origin.value, &origin.span, mistakes);
-        }
         let (credentials, max_age) = (credentials.unwrap_or(false), max_age.unwrap_or(Period::of_seconds(600)));
         Some(Self { origins, methods, headers, expose, credentials, max_age })
     }
+}
+
+fn origins(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Spanned<String>>> {
+    if reader::items(node, "origins", mistakes)?.is_empty() {
+        let expected = "expected an origin, or no `cors`: without it, no other place's scripts may ask";
+        mistakes.add(&node.span, "nobody's scripts may ask", expected);
+    }
+    let origins = reader::texts(node, "origins", mistakes)?;
+    origins.iter().for_each(|origin| check_origin(&origin.value, &origin.span, mistakes));
+    Some(origins)
 }
 
 /// Notes what no browser sends as an origin (RFC 6454 §6.2), and `null`, which stands for whatever hides where it comes from.

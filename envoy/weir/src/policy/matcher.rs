@@ -48,12 +48,21 @@ impl Matcher {
     /// Reads the value of `match`.
     pub fn read(node: &Node, mistakes: &mut Mistakes) -> Option<Self> {
         let draft = if let Value::Text { text, .. } = &node.value {
+            if let Some(meant) = joined_otherwise(text) {
+                mistakes.add(&node.span, "methods are joined by `|`", format!("did you mean `{meant}`?"));
+                return None;
+            }
             line(text, node)
         } else {
             let mut fields = Fields::of(node, "a match, or a line like `GET /path`", mistakes)?;
             let before = mistakes.len();
             for key in ["path", "prefix", "template", "methods", "hosts", "headers"] {
-                fields.optional(key);
+                if let Some(Node { value: Value::List(items), span }) = fields.optional(key)
+                    && items.is_empty()
+                {
+                    let expected = format!("leave `{key}` out where any will do");
+                    mistakes.add(span, format!("`{key}` is an empty list"), expected);
+                }
             }
             fields.finish(mistakes);
             if mistakes.len() > before {
@@ -137,6 +146,15 @@ impl Pattern {
             Self::Template(template) => template.split('{').next().unwrap_or_default(),
         }
     }
+}
+
+/// What was meant by several methods that are joined by something else.
+fn joined_otherwise(text: &str) -> Option<String> {
+    let (methods, path) = text.split_at(text.find('/')?);
+    let words: Vec<_> = methods.split([',', ' ', '|']).filter(|word| !word.is_empty()).collect();
+    let is_plain = methods.split_once(' ').is_some_and(|(first, rest)| !first.contains(',') && rest.trim().is_empty());
+    let are_words = words.iter().all(|word| word.bytes().all(|byte| byte.is_ascii_uppercase()));
+    (words.len() > 1 && are_words && !is_plain).then(|| format!("{} {path}", words.join("|")))
 }
 
 /// `GET|HEAD /path/{id}` as the mapping that it stands for.

@@ -1,6 +1,6 @@
 //! The policy file: what an operator writes, read into types, with every mistake noted.
 //!
-//! One file of this folder for each noun of the policy: [`client`], [`upstream`], [`route`] with its [`matcher`],
+//! One file of this folder for each noun of the policy: [`client`], [`upstream`] with its [`limit`], [`route`] with its [`matcher`],
 //! [`identity`], [`guard`], [`state`], [`operation`], [`tracing`], [`example`]. What only a filter understands (a breaker, a limit, a tier) is kept as it was
 //! written, and read by the filter's own code in [`crate::translate`].
 
@@ -11,6 +11,7 @@ pub mod fallback;
 pub mod guard;
 pub mod header;
 pub mod identity;
+pub mod limit;
 pub mod matcher;
 pub mod operation;
 pub mod provider;
@@ -109,18 +110,20 @@ impl Policy {
         let listen = address(fields.optional("listen"), LISTEN, mistakes);
         let admin = Spanned::new(ADMIN, span.clone());
         let (admin, operation) = operation::read(fields.optional("admin"), admin, mistakes);
-        if !admin.value.ip().is_loopback() {
-            let expected = "expected a loopback address, like 127.0.0.1:9901";
-            mistakes.add(&admin.span, "the administration port must not be reachable from outside", expected);
-        }
+        check_addresses(&listen, &admin, &span, mistakes);
         let state = fields.optional("state").and_then(|node| Store::read(node, surroundings, mistakes));
         let clients = fields.optional("clients").map(|node| Clients::read(node, mistakes)).unwrap_or_default();
         let tracing = fields.optional("tracing").and_then(|node| Tracing::read(node, mistakes));
         let guard = fields.optional("guard").map(|node| Guard::read(node, mistakes));
         let identity = fields.optional("identity").and_then(|node| Identity::read(node, surroundings, mistakes));
-        let permissions = fields.optional("permissions").map(Draft::of);
+        let permissions = fields.optional("permissions");
+        let permissions = permissions.and_then(|node| reader::mapping(node, "rules by name", mistakes));
         let tiers = fields.optional("tiers").map(|node| tiers(node, mistakes));
-        let options = FILTERS.into_iter().filter_map(|name| Some((name, Draft::of(fields.optional(name)?)))).collect();
+        let options = FILTERS.into_iter().filter_map(|name| {
+            let node = fields.optional(name)?;
+            Some((name, reader::mapping(node, &format!("the keys of `{name}`"), mistakes)?))
+        });
+        let options = options.collect();
         let upstreams = fields.required("upstreams", mistakes).map(|node| upstream::read(node, surroundings, mistakes));
         let upstreams = upstreams.unwrap_or_default();
         if let Some(taken) = upstreams.iter().find(|upstream| state.is_some() && upstream.name.value == state::CLUSTER)
@@ -171,6 +174,25 @@ impl Policy {
     }
 }
 
+/// Notes an administration port that others reach; `whole` is where one is said to be of which the policy says nothing.
+fn check_addresses(listen: &Spanned<SocketAddr>, admin: &Spanned<SocketAddr>, whole: &Span, mistakes: &mut Mistakes) {
+    if collide(listen.value, admin.value) {
+        let place = if admin.span == *whole { &listen.span } else { &admin.span };
+        let wrong = format!("clients and Envoy's administration would both be served at {}", admin.value);
+        mistakes.add(place, wrong, "expected another port");
+    }
+    if !admin.value.ip().is_loopback() {
+        let expected = "expected a loopback address, like 127.0.0.1:9901";
+        mistakes.add(&admin.span, "the administration port must not be reachable from outside", expected);
+    }
+}
+
+/// Whether nobody can listen at both; the kernel chooses for port 0.
+fn collide(one: SocketAddr, other: SocketAddr) -> bool {
+    let overlaps = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+    overlaps && one.port() == other.port() && one.port() != 0
+}
+
 /// The addresses for which the sandbox can stand in, and the paths below its own at which it does: the mapping `sandbox`, be
 /// the rest of the policy right or not.
 pub fn stand_ins(policy: &Node) -> Vec<(String, String)> {
@@ -208,6 +230,16 @@ fn check_files(upstreams: &[Upstream], mistakes: &mut Mistakes) {
 
 fn tiers(node: &Node, mistakes: &mut Mistakes) -> Vec<(Spanned<String>, Draft)> {
     let entries = reader::entries(node, "tiers by name", mistakes).unwrap_or_default();
-    let named = |entry: &Entry| (Spanned::new(entry.key.clone(), entry.span.clone()), Draft::of(&entry.node));
-    entries.iter().filter(|entry| reader::name(&entry.key, &entry.span, mistakes)).map(named).collect()
+    let mut tiers = Vec::new();
+    for entry in entries {
+        let is_named = reader::name(&entry.key, &entry.span, mistakes);
+        let tier = reader::mapping(&entry.node, "the limits of a tier", mistakes);
+        // What has no limits yet is still a tier that others may name.
+        let mut tier = tier.unwrap_or_else(|| Draft::object(&entry.span));
+        limit::note_two_words(&mut tier, mistakes);
+        if is_named {
+            tiers.push((Spanned::new(entry.key.clone(), entry.span.clone()), tier));
+        }
+    }
+    tiers
 }

@@ -8,9 +8,10 @@ use crate::code::Code;
 use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::policy::batch::{self, Call};
+use crate::policy::guard;
 use crate::policy::{Matcher, Upstream};
 use crate::reader::{self, Fields, Spanned};
-use crate::yaml::Node;
+use crate::yaml::{Node, Value};
 
 /// One route. The first one that matches a request is the only one that counts.
 #[derive(Debug)]
@@ -90,8 +91,8 @@ pub fn read(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Vec
             !is_apart && other.matcher.draft.to_json() == route.matcher.draft.to_json()
         };
         if routes.iter().any(|other| same(&other)) {
-            let expected = "a route before it matches the same requests";
-            mistakes.add_as(Code::UnreachableRoute, &route.span, "this route is never reached", expected);
+            let wrong = "this route is never reached: one before it matches the same requests";
+            mistakes.add_as(Code::UnreachableRoute, &route.span, wrong, "take one of the two out");
         }
         routes.push(route);
     }
@@ -102,25 +103,30 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let mut fields = Fields::of(node, "a route", mistakes)?;
     let matcher = fields.required("match", mistakes).map(|node| (Matcher::read(node, mistakes), node.span.clone()));
     let mut calls = Vec::new();
-    let compose = fields.optional("compose").map(|node| {
-        let mut draft = Draft::of(node);
+    let composed = fields.optional("compose");
+    let compose = composed.and_then(|node| {
+        let mut draft = reader::mapping(node, "the keys of `compose`", mistakes)?;
         calls = batch::read(node, &mut draft, mistakes);
-        draft
+        Some(draft)
     });
-    let upstream = match &compose {
-        Some(draft) => Some(Spanned::new(COMPOSED.to_owned(), draft.span().clone())),
-        None => fields.required("upstream", mistakes).and_then(|node| upstream(node, upstreams, mistakes)),
+    let upstream = match (&compose, composed) {
+        (Some(draft), _) => Some(Spanned::new(COMPOSED.to_owned(), draft.span().clone())),
+        (None, Some(_)) => fields.optional("upstream").and_then(|node| upstream(node, upstreams, mistakes)),
+        (None, None) => fields.required("upstream", mistakes).and_then(|node| upstream(node, upstreams, mistakes)),
     };
     let inside = fields.optional("inside").and_then(|node| reader::boolean(node, mistakes)).unwrap_or(false);
     let strip = fields.optional("strip").and_then(|node| reader::text(node, mistakes));
     let modes = [("required", Auth::Required), ("optional", Auth::Optional), ("off", Auth::Off)];
     let auth = fields.optional("auth").and_then(|node| reader::word(node, &modes, mistakes));
-    let allow = fields.optional("allow").map(Draft::of);
+    let allow = fields.optional("allow").and_then(|node| allow(node, mistakes));
     let limits = [("tier", Limit::Tier), ("off", Limit::Off)];
     let limit = fields.optional("limit").and_then(|node| reader::word(node, &limits, mistakes));
     let cost = fields.optional("cost").map(Draft::of);
-    let accepts = fields.optional("accepts").map(Draft::of);
-    let cache = fields.optional("cache").map(Draft::of);
+    let accepts = fields.optional("accepts");
+    let accepts = accepts.and_then(|node| reader::mapping(node, "the keys of `accepts`", mistakes));
+    accepts.iter().for_each(|accepts| guard::check_length(accepts, mistakes));
+    let cache = fields.optional("cache").filter(|node| !reader::is_off(node));
+    let cache = cache.and_then(|node| reader::mapping(node, "the keys of `cache`, or `off`", mistakes));
     let patience = Duration::from_millis(1)..=Duration::from_hours(1);
     let timeout = fields.optional("timeout").and_then(|node| reader::period(node, patience, mistakes));
     if compose.is_some() && (strip.is_some() || cache.is_some() || timeout.is_some() || inside) {
@@ -147,6 +153,15 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
         timeout,
         span,
     })
+}
+
+/// A rule, the name of one, or a list; the auth filter says whether they are any.
+fn allow(node: &Node, mistakes: &mut Mistakes) -> Option<Draft> {
+    if matches!(node.value, Value::Null) {
+        mistakes.add(&node.span, "nothing stands here", "expected a rule, the name of a permission, or a list of them");
+        return None;
+    }
+    Some(Draft::of(node))
 }
 
 fn upstream(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option<Spanned<String>> {

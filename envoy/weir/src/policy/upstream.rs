@@ -11,10 +11,11 @@ use crate::draft::Draft;
 use crate::policy::Surroundings;
 use crate::policy::fallback::{self, Fallback};
 use crate::policy::header::{self, Header};
+use crate::policy::limit;
 use crate::policy::provider::Provider;
 use crate::policy::slowdown::SlowDown;
 use crate::reader::{self, Fields, Spanned};
-use crate::yaml::{Entry, Node, Value};
+use crate::yaml::{Entry, Node};
 
 /// A service behind the gateway.
 #[derive(Debug)]
@@ -166,18 +167,19 @@ fn upstream(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mista
     let retry = match fields.optional("retry") {
         None if internal => None,
         None => Some(Retry::default()),
-        Some(Node { value: Value::Text { text, .. }, .. }) if text == "off" => None,
+        Some(node) if reader::is_off(node) => None,
         Some(node) => retry(node, mistakes),
     };
     let pool = fields.optional("pool").map(|node| pool(node, mistakes));
-    let breaker = fields.optional("breaker").map(|node| {
-        let mut draft = Draft::of(node);
+    let mut unless_off = |key| fields.optional(key).filter(|node| !reader::is_off(node));
+    let breaker = unless_off("breaker").and_then(|node| {
+        let mut draft = reader::mapping(node, "the keys of `breaker`, or `off`", mistakes)?;
         let fallback = Fallback::take(node, &mut draft, mistakes);
-        (draft, fallback)
+        Some((draft, fallback))
     });
     let (breaker, fallback) = breaker.unzip();
-    let limit = fields.optional("limit").map(Draft::of);
-    let slow_down = fields.optional("slow_down").and_then(|node| SlowDown::read(node, mistakes));
+    let limit = unless_off("limit").and_then(|node| limit::read(node, mistakes));
+    let slow_down = unless_off("slow_down").and_then(|node| SlowDown::read(node, mistakes));
     let provider = Provider::read(&entry.key, &mut fields, internal, surroundings, mistakes);
     fields.finish(mistakes);
     // What names this upstream is not to be blamed for the mistake in it.

@@ -2,9 +2,9 @@
 
 use serde_json::{Value as Json, json};
 
-use super::shape::{any, by_name, bytes, flag, list, matching, object, period, text, url, with, words};
+use super::shape::{any, by_name, bytes, flag, list, matching, object, period, put, text, url, with, words};
 
-/// How long a body may be.
+/// How long a body may be; none where it is 0.
 fn body_max() -> Json {
     any([bytes(), words(&["off"])])
 }
@@ -14,7 +14,11 @@ pub(super) fn accepts() -> Json {
     let types = json!({"type": "string", "pattern": "^[^/;]+/[^/;]+$"});
     let schema = json!({"type": ["boolean", "object"], "propertyNames": words(&::guard::schema::KEYWORDS)});
     object(&[
-        ("body_max", body_max(), "How long bodies may be: bytes, `64KiB` or `off`. With a schema, at most 1MiB."),
+        (
+            "body_max",
+            body_max(),
+            "How long bodies may be: bytes, `64KiB` or `off`; with 0, there may be none. With a schema, at most 1MiB.",
+        ),
         ("types", list(types), "The media types that they may have: `application/json`, `image/*`."),
         ("schema", schema, "What they say, as a JSON Schema (draft 2020-12)."),
     ])
@@ -29,8 +33,10 @@ fn options() -> Json {
 
 fn cors() -> Json {
     let origin = json!({"type": "string", "pattern": "^(\\*|https?://.+)$"});
+    let mut origins = list(origin);
+    put(&mut origins, "minItems", 1.into());
     object(&[
-        ("origins!", list(origin), "Whose scripts may ask: `https://app.example`, `https://*.app.example`."),
+        ("origins!", origins, "Whose scripts may ask: `https://app.example`, `https://*.app.example`."),
         ("methods", list(text()), "With which methods. Default: GET, HEAD, POST, PUT, PATCH, DELETE."),
         ("headers", list(text()), "With which headers. Default: authorization, content-type, x-request-id."),
         (

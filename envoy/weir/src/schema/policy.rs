@@ -73,16 +73,21 @@ fn upstream() -> Json {
         ("headers", by_name(any([plain, value])), "Headers that it gets."),
         ("timeout", period(), "How long an answer may take, all tries together. Default: 30s."),
         ("connect_timeout", period(), "How long a connection may take. Default: 5s."),
-        ("retry", any([words(&["off"]), retry()]), "What is tried again, and how often."),
+        ("retry", unless_off(retry()), "What is tried again, and how often."),
         ("pool", pool(), "How much may be under way to it."),
-        ("breaker", breaker::of_policy(), "When it is left alone, and what answers meanwhile."),
-        ("limit", ratelimit::limit_of_policy(), "How often it is asked."),
-        ("slow_down", ratelimit::slow_down(), "What it is left alone for when it asks for that."),
+        ("breaker", unless_off(breaker::of_policy()), "When it is left alone, and what answers meanwhile."),
+        ("limit", unless_off(ratelimit::limit_of_policy()), "How often it is asked."),
+        ("slow_down", unless_off(ratelimit::slow_down()), "What it is left alone for when it asks for that."),
         ("profile", provider::profile(), "Which third party it is, whose interface is made ours."),
         ("credentials", provider::credentials_of_policy(), "How it is told who asks."),
         ("user_agent", text(), "How it is told which program asks."),
         ("answer_max", whole(1024, 67_108_864), "A longer answer, in bytes, is none. Default: 2097152."),
     ])
+}
+
+/// A part that may be said not to be there.
+fn unless_off(part: Json) -> Json {
+    any([words(&["off"]), part])
 }
 
 fn retry() -> Json {
@@ -108,7 +113,7 @@ fn pool() -> Json {
 fn route() -> Json {
     let line = json!({"type": "string", "pattern": "^([A-Z]+(\\|[A-Z]+)* +)?/"});
     let mut route = object(&[
-        ("match!", any([line, matching()]), "Which requests: `GET /things/{id}`, `/api/*`, or an object."),
+        ("match!", any([line, full(matching())]), "Which requests: `GET /things/{id}`, `/api/*`, or an object."),
         ("upstream", text(), "Where they go."),
         ("compose", compose::of_route(), "The calls that their answer is made of, in place of `upstream`."),
         ("inside", flag(), "Whether only composed answers' calls take it. Default: false."),
@@ -122,11 +127,21 @@ fn route() -> Json {
         ("limit", words(&["tier", "off"]), "Whether callers' limits count here. Default: `tier`."),
         ("cost", whole(1, u64::from(u32::MAX)), "How many tokens a request takes. Default: 1."),
         ("accepts", guard::accepts(), "What bodies may be."),
-        ("cache", cache::of_policy(), "How answers are kept."),
+        ("cache", unless_off(cache::of_policy()), "How answers are kept."),
         ("timeout", period(), "How long an answer may take, in place of the upstream's."),
     ]);
     put(&mut route, "anyOf", json!([{"required": ["upstream"]}, {"required": ["compose"]}]));
     route
+}
+
+/// Lists that are empty would stand for anything at all.
+fn full(mut matching: Json) -> Json {
+    for key in ["methods", "hosts"] {
+        if let Some(list) = matching.pointer_mut(&format!("/properties/{key}")) {
+            put(list, "minItems", 1.into());
+        }
+    }
+    matching
 }
 
 fn example() -> Json {

@@ -142,7 +142,7 @@ fn options(policy: &Policy, name: &str, elsewhere: &[(&str, &str)], mistakes: &m
         if draft.has(key) {
             let span: Span = draft.locate_key(key);
             mistakes.add(&span, format!("`{key}` is not said here"), *place);
-            draft.take(key);
+            draft.remove(key);
         }
     }
     draft

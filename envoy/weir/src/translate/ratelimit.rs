@@ -9,6 +9,7 @@ use policy::Period;
 
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
+use crate::policy::limit::note_two_words;
 use crate::policy::route::Limit;
 use crate::policy::{Policy, Route, Upstream};
 use crate::translate::options;
@@ -172,7 +173,18 @@ fn own(policy: &Policy, mistakes: &mut Mistakes) -> (Draft, [Option<Draft>; 3]) 
         ("state", "it has its own place at the top of the policy"),
     ];
     let mut draft = options(policy, "ratelimit", &elsewhere, mistakes);
-    let own = OWN.map(|name| draft.take(name));
+    let mut own = OWN.map(|name| draft.take(name));
+    let [per_address, overrides, _] = &mut own;
+    per_address.iter_mut().for_each(|limit| note_two_words(limit, mistakes));
+    for exception in overrides.iter_mut().flat_map(Draft::items_mut) {
+        for name in ["limit", "limits"] {
+            if let Some(mut limit) = exception.take(name) {
+                note_two_words(&mut limit, mistakes);
+                limit.items_mut().iter_mut().for_each(wait);
+                exception.set(name, limit);
+            }
+        }
+    }
     if let Some(state) = policy.state.as_ref().filter(|_| is_shared(policy)) {
         draft.set("state", state.draft.clone());
     }
@@ -272,7 +284,8 @@ fn entries(policy: &Policy, routes: &[&Route], counted_later: &dyn Fn(&Route) ->
 
 /// Says `when_empty: {queue: …}` of a limit, or of a tier, as a policy does: `queue`.
 fn wait(limit: &mut Draft) {
-    if let Some(queue) = (!limit.has("when_empty")).then(|| limit.take("queue")).flatten() {
+    let queue = limit.take("queue");
+    if let (Some(queue), false) = (queue, limit.has("when_empty")) {
         let mut when_empty = Draft::object(queue.span());
         when_empty.set("queue", queue);
         limit.set("when_empty", when_empty);

@@ -9,7 +9,8 @@ fn what_is_wrong_with_a_guard_is_said_where_it_stands() {
     let of = |at: &str, name: &str| format!("6:{at} `{name}` is not an origin | {origin}");
     check_added(&[
         ("guard: {}", &[]),
-        ("guard: {body: 1}", &["6:9 unknown key `body` | expected `paths`, `body_max` or `routes`"]),
+        ("guard: {routes: []}", &["6:9 `routes` is not said here | each route has an `accepts`"]),
+        ("guard: {body: 1}", &["6:9 unknown key `body` | expected `paths`, `body_max`, `routes`, `headers` or `cors`"]),
         (
             "guard: {body_max: 1MB}",
             &["6:19 `body_max`: must be a number of bytes, a text like \"64KiB\", \"1MiB\" or \"1GiB\", or \"off\" | "],

@@ -9,7 +9,7 @@ fn what_is_wrong_with_waiting_is_said_where_it_stands() {
         ("{rate: 1/s, queue: {max_wait: 5s, max_requests: 0}}", "`max_requests`: must be from 1 to 1000"),
         ("{rate: 1/s, queue: {max_wait: 5s, size: 3}}", "unknown key `size`"),
         ("{rate: 1/s, queue: {}}", "`max_wait` is missing"),
-        ("{rate: 1/s, queue: {max_wait: 5s}, when_empty: refuse}", "unknown key `queue`"),
+        ("{rate: 1/s, queue: {max_wait: 5s}, when_empty: refuse}", "`queue` and `when_empty` stand side by side"),
     ] {
         let text = GOOD.replace("routes:", &format!("  b: {{url: http://127.0.0.1:2, limit: {limit}}}\nroutes:"));
         let said = mistakes(text.as_bytes());
