@@ -39,7 +39,6 @@ pub enum Code {
     OldEnvoy,
     SharedPrivate,
     OpenOrigin,
-    UnmetDemand,
     OpenRevocation,
     OpenLimit,
     ShadowOnly,
@@ -61,6 +60,7 @@ pub enum Code {
     UnusedTier,
     UnknownTier,
     OwnAddress,
+    UnmetDemand,
     SharedAnswers,
     IdleCache,
     NeverStored,
@@ -133,12 +133,6 @@ pub const TABLE: [Row; 43] = [
         "E105",
         "open-origin",
         "Any page that a user visits could act as that user, and read the answers.",
-    ),
-    (
-        Code::UnmetDemand,
-        "E110",
-        "unmet-demand",
-        "A route whose demand none of the callers can meet answers everybody with 401 or 403.",
     ),
     (
         Code::OpenRevocation,
@@ -240,6 +234,12 @@ pub const TABLE: [Row; 43] = [
         "W331",
         "own-address",
         "A request that comes back to the proxy takes its route once more, and so without end.",
+    ),
+    (
+        Code::UnmetDemand,
+        "W332",
+        "unmet-demand",
+        "A route whose demand none of the callers can meet answers everybody with 401 or 403.",
     ),
     (
         Code::SharedAnswers,

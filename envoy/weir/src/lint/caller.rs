@@ -60,7 +60,9 @@ fn unmet(gateway: &Gateway<'_>, route: &Route, said: &Json) -> Vec<(Span, String
     let named = gateway.policy.permissions.as_ref();
     let rules = named.map(Draft::to_json).unwrap_or_default();
     let demands: Vec<_> = allow.items().iter().map(|demand| (demand, demand.to_json())).collect();
-    let rule = |demand: &Json| demand.as_str().map_or_else(|| demand.clone(), |name| rules[name].clone());
+    let rule = |demand: &Json| {
+        demand.as_str().map_or_else(|| demand.clone(), |name| rules.get(name).cloned().unwrap_or_default())
+    };
     let is_met = |rule: &Json, caller: &Caller<'_>| {
         // What is only tried turns nobody away.
         rule.get("shadow") == Some(&Json::Bool(true)) || holds(rule, caller) != Holds::No
@@ -108,13 +110,12 @@ fn is(word: &str, wanted: &Json, caller: &Caller<'_>) -> Holds {
         (Caller::Token(issuer), "issuer") => wanted == issuer,
         (Caller::Token(_), "credential") => wanted == "token",
         (Caller::Key(..), "credential") => wanted == "api_key",
-        (Caller::Key(..), "issuer") => false,
         (Caller::Key(key, _), "role") => has(key, "roles"),
         (Caller::Key(key, _), "scope") if key.get("claims").is_none() => has(key, "scopes"),
         (Caller::Key(key, default), "tier") => key.get("tier").and_then(Json::as_str).unwrap_or(default) == wanted,
         (Caller::Anonymous, "credential") => wanted == "none",
         (Caller::Anonymous, "tier") => wanted == auth::config::ANONYMOUS,
-        (Caller::Anonymous, "issuer" | "role" | "scope") => false,
+        (Caller::Key(..), "issuer") | (Caller::Anonymous, "issuer" | "role" | "scope") => false,
         _ => return Holds::Perhaps,
     };
     if known { Holds::Yes } else { Holds::No }

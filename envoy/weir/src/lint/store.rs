@@ -38,7 +38,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
 /// Whether the cache lets all of a route's requests pass.
 fn is_never_asked(route: &Route, kept: &cache::config::Route) -> bool {
     let admits = |method| route.matcher.rule.admits(method);
-    !admits("GET") && !admits("HEAD") && !(admits("POST") && kept.search.is_some())
+    !(admits("GET") || admits("HEAD") || admits("POST") && kept.search.is_some())
 }
 
 /// What callers with a credential are answered.

@@ -223,7 +223,9 @@ fn origins(node: &Node, mistakes: &mut Mistakes) -> Option<Vec<Spanned<String>>>
         mistakes.add(&node.span, "nobody's scripts may ask", expected);
     }
     let origins = reader::texts(node, "origins", mistakes)?;
-    origins.iter().for_each(|origin| check_origin(&origin.value, &origin.span, mistakes));
+    for origin in &origins {
+        check_origin(&origin.value, &origin.span, mistakes);
+    }
     Some(origins)
 }
 

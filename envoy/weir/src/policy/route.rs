@@ -124,7 +124,9 @@ fn route(node: &Node, upstreams: &[Upstream], mistakes: &mut Mistakes) -> Option
     let cost = fields.optional("cost").map(Draft::of);
     let accepts = fields.optional("accepts");
     let accepts = accepts.and_then(|node| reader::mapping(node, "the keys of `accepts`", mistakes));
-    accepts.iter().for_each(|accepts| guard::check_length(accepts, mistakes));
+    if let Some(accepts) = &accepts {
+        guard::check_length(accepts, mistakes);
+    }
     let cache = fields.optional("cache").filter(|node| !reader::is_off(node));
     let cache = cache.and_then(|node| reader::mapping(node, "the keys of `cache`, or `off`", mistakes));
     let patience = Duration::from_millis(1)..=Duration::from_hours(1);

@@ -175,7 +175,9 @@ fn own(policy: &Policy, mistakes: &mut Mistakes) -> (Draft, [Option<Draft>; 3]) 
     let mut draft = options(policy, "ratelimit", &elsewhere, mistakes);
     let mut own = OWN.map(|name| draft.take(name));
     let [per_address, overrides, _] = &mut own;
-    per_address.iter_mut().for_each(|limit| note_two_words(limit, mistakes));
+    if let Some(limit) = per_address {
+        note_two_words(limit, mistakes);
+    }
     for exception in overrides.iter_mut().flat_map(Draft::items_mut) {
         for name in ["limit", "limits"] {
             if let Some(mut limit) = exception.take(name) {
