@@ -7,7 +7,7 @@
 pub mod change;
 
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +23,7 @@ use crate::envoy::Plan;
 use crate::lint;
 use crate::run;
 use crate::run::admin::Admin;
+use crate::say;
 use crate::xds::BOOTSTRAP;
 use crate::xds::folder::{Folder, Kept, Lock, Version};
 use crate::xds::rendering::Rendering;
@@ -144,12 +145,19 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
     let settled = done.map(|(target, name, outcome)| {
         match outcome {
             Outcome::Begun(number) => {
-                println!("{folder}: version {number} is {name}; start Envoy with -c {folder}/{BOOTSTRAP}");
+                say::progress(format_args!(
+                    "{folder}: version {number} is {name}; start Envoy with -c {folder}/{BOOTSTRAP}"
+                ));
                 return;
             }
-            Outcome::Unchanged(number) => println!("{folder}: version {number} is {name}, and serves already"),
+            Outcome::Unchanged(number) => {
+                say::progress(format_args!("{folder}: version {number} is {name}, and serves already"))
+            }
             Outcome::Serves(number, after) => {
-                println!("{folder}: version {number} is {name}, and serves after {} ms", after.as_millis());
+                say::progress(format_args!(
+                    "{folder}: version {number} is {name}, and serves after {} ms",
+                    after.as_millis()
+                ));
             }
         }
         std::thread::sleep(place.linger);
@@ -157,9 +165,9 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
     });
     let Err(failure) = settled else { return ExitCode::SUCCESS };
     match &failure {
-        Failure::Mistakes => eprintln!("weir: {name} was not tried; what ran before runs on"),
-        Failure::Unable(reason) => eprintln!("weir: {reason}"),
-        Failure::Refused(reason) => eprintln!("weir: {reason}; what ran before runs on"),
+        Failure::Mistakes => say::complain(format_args!("weir: {name} was not tried; what ran before runs on")),
+        Failure::Unable(reason) => say::complain(format_args!("weir: {reason}")),
+        Failure::Refused(reason) => say::complain(format_args!("weir: {reason}; what ran before runs on")),
     }
     ExitCode::from(failure.code())
 }
@@ -176,8 +184,8 @@ pub fn read(file: &Path, sandbox: Option<&str>) -> Result<Document, Failure> {
     let is_bad = lint::any_error(&mistakes);
     if !mistakes.is_empty() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        eprint!("{}", Report { name: file.display().to_string(), text, mistakes }.render(colour));
+        // Whoever cannot hear it learns by how the command ends.
+        let _ = say::found(&Report { name: file.display().to_string(), text, mistakes });
     }
     if is_bad { Err(Failure::Mistakes) } else { Ok(document) }
 }
@@ -260,7 +268,7 @@ impl Target {
     /// the next change begins with it.
     pub fn settle(&self) {
         if let Err(Failure::Unable(reason) | Failure::Refused(reason)) = self.empty() {
-            eprintln!("weir: unused filters stay: {}: {reason}", self.folder.path().display());
+            say::complain(format_args!("weir: unused filters stay: {}: {reason}", self.folder.path().display()));
         }
     }
 
@@ -301,12 +309,12 @@ impl Target {
             return Err(failure);
         }
         if serving.rendering.frame != next.rendering.frame {
-            eprintln!(
+            say::complain(format_args!(
                 "weir: what only a start can change (the administration's address, the limit of connections) waits for it"
-            );
+            ));
         }
         if let Err(error) = self.folder.sweep() {
-            eprintln!("weir: what is not needed any more stays: {error}");
+            say::complain(format_args!("weir: what is not needed any more stays: {error}"));
         }
         Ok(Outcome::Serves(next.number, started.elapsed()))
     }

@@ -7,12 +7,12 @@
 //! ```
 
 use std::fs;
-use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use crate::apply::{Failure, Target};
 use crate::diagnostic::{Mistakes, Report};
 use crate::reader::{self, Fields};
+use crate::say;
 use crate::yaml::{self, Node};
 
 /// One proxy.
@@ -37,8 +37,8 @@ pub fn read(file: &Path) -> Result<Vec<Proxy>, Failure> {
     if let Some(proxies) = proxies.filter(|_| mistakes.is_empty()) {
         return proxies.into_iter().collect();
     }
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    eprint!("{}", Report { name: file.display().to_string(), text, mistakes: mistakes.in_order() }.render(colour));
+    // Whoever cannot hear it learns by how the command ends.
+    let _ = say::found(&Report { name: file.display().to_string(), text, mistakes: mistakes.in_order() });
     Err(Failure::Mistakes)
 }
 

@@ -37,6 +37,7 @@ use crate::rollout::fleet::{Proxy, Steps};
 use crate::rollout::sample::Sample;
 use crate::rollout::state::{File, Move, State};
 use crate::run;
+use crate::say;
 use crate::xds::digest;
 use crate::xds::folder::Lock;
 
@@ -98,14 +99,16 @@ pub fn main(options: &Options) -> ExitCode {
     match roll(options) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Held(reason)) => {
-            eprintln!("weir: {reason}; what has moved stays, and the same command goes on");
+            say::complain(format_args!("weir: {reason}; what has moved stays, and the same command goes on"));
             ExitCode::from(HELD)
         }
         Err(failure) => {
             match &failure {
                 Failure::Mistakes => {}
-                Failure::Unable(reason) => eprintln!("weir: {reason}"),
-                Failure::Refused(reason) => eprintln!("weir: {reason}; all proxies have what they had before"),
+                Failure::Unable(reason) => say::complain(format_args!("weir: {reason}")),
+                Failure::Refused(reason) => {
+                    say::complain(format_args!("weir: {reason}; all proxies have what they had before"))
+                }
             }
             ExitCode::from(failure.code())
         }
@@ -165,7 +168,12 @@ impl Rollout<'_> {
         let steps = self.options.steps.of(self.proxies.len());
         for (index, count) in steps.iter().enumerate() {
             let moving = self.proxies.get(..*count).unwrap_or_default();
-            println!("step {} of {}: {count} of {} proxies", index + 1, steps.len(), self.proxies.len());
+            say::progress(format_args!(
+                "step {} of {}: {count} of {} proxies",
+                index + 1,
+                steps.len(),
+                self.proxies.len()
+            ));
             for proxy in moving {
                 self.bring(proxy)?;
             }
@@ -176,7 +184,7 @@ impl Rollout<'_> {
                 return Ok(End::Held(reason));
             }
         }
-        println!("all {} proxies have {}", self.proxies.len(), self.options.file.display());
+        say::progress(format_args!("all {} proxies have {}", self.proxies.len(), self.options.file.display()));
         self.file.remove()?;
         Ok(End::Done)
     }
@@ -213,7 +221,7 @@ impl Rollout<'_> {
         let filters = &self.options.filters;
         let outcome = target.apply(&name, |folder| apply::render(self.document, filters, folder))?;
         if let Outcome::Serves(number, after) = outcome {
-            println!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis());
+            say::progress(format_args!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis()));
             // What was answered while it moved is the past's.
             let counted = self.counted(proxy);
             if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted) {
@@ -262,16 +270,16 @@ impl Rollout<'_> {
 
     /// Brings everything back, all proxies at once, and says why.
     fn back(&mut self, reason: String) -> Failure {
-        eprintln!("weir: {reason}: going back");
+        say::complain(format_args!("weir: {reason}: going back"));
         let started = Instant::now();
         self.state.reason = Some(reason.clone());
         if let Err(error) = self.file.write(&self.state) {
-            eprintln!("weir: {}: {error}", self.file.path().display());
+            say::complain(format_args!("weir: {}: {error}", self.file.path().display()));
         }
         let moved = self.proxies.iter().filter_map(|proxy| Some((proxy, self.state.moved.get(&proxy.name)?.from)));
         let failed = at_once(moved, |target, from| target.back_to(from).map(drop));
         if failed == 0 {
-            println!("back after {} ms", started.elapsed().as_millis());
+            say::progress(format_args!("back after {} ms", started.elapsed().as_millis()));
             self.settle(Instant::now());
             return self.file.remove().map_or_else(Failure::from, |()| Failure::Refused(reason));
         }
@@ -296,7 +304,7 @@ fn at_once<'a, T: Send>(
     });
     for failure in &failed {
         if let Failure::Unable(reason) | Failure::Refused(reason) = failure {
-            eprintln!("weir: {reason}");
+            say::complain(format_args!("weir: {reason}"));
         }
     }
     failed.len()

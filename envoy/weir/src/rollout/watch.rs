@@ -10,6 +10,7 @@ use crate::rollout::Rollout;
 use crate::rollout::fleet::Proxy;
 use crate::rollout::sample::{Sample, Updates};
 use crate::rollout::verdict;
+use crate::say;
 
 /// How often statistics are read.
 const LOOK: Duration = Duration::from_secs(1);
@@ -135,10 +136,10 @@ impl Rollout<'_> {
     fn tell(&self, moved: &[Proxy], now: &BTreeMap<&str, Sample>, watched: Duration) {
         let all = sum(moved.iter().map(|proxy| self.since(proxy, now)));
         let Sample { answers, errors, refusals, .. } = all;
-        println!(
+        say::progress(format_args!(
             "  {} s: {answers} requests, {errors} errors, {refusals} refusals: not worse than before",
             watched.as_secs()
-        );
+        ));
     }
 }
 
