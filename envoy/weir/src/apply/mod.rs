@@ -151,7 +151,7 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
                 return;
             }
             Outcome::Unchanged(number) => {
-                say::progress(format_args!("{folder}: version {number} is {name}, and serves already"))
+                say::progress(format_args!("{folder}: version {number} is {name}, and serves already"));
             }
             Outcome::Serves(number, after) => {
                 say::progress(format_args!(
@@ -227,11 +227,13 @@ impl Target {
             self.folder.begin(number, &rendering)?;
             return Ok(Outcome::Begun(number));
         };
-        if serving.rendering == rendering {
+        let is_same = serving.rendering == rendering;
+        if is_same && self.is_whole(&rendering) {
             self.follows(version)?;
             return Ok(Outcome::Unchanged(version.number));
         }
-        let next = Kept { number, before: Some(version.number), name: name.to_owned(), rendering };
+        let before = if is_same { serving.before } else { Some(version.number) };
+        let next = Kept { number, before, name: name.to_owned(), rendering };
         self.bring(&lock, version, &serving, &next)
     }
 
@@ -254,7 +256,7 @@ impl Target {
         let wanted = self.kept(number)?;
         let version = self.folder.current().ok_or_else(|| Failure::Unable("nothing runs".to_owned()))?;
         let serving = self.kept(version.number)?;
-        if serving.rendering == wanted.rendering {
+        if serving.rendering == wanted.rendering && self.is_whole(&wanted.rendering) {
             return Ok((wanted.name, Outcome::Unchanged(version.number)));
         }
         let next = self.folder.numbers()?.last().map_or(1, |last| last + 1);
@@ -296,6 +298,13 @@ impl Target {
     /// What ran is not kept.
     pub fn running(&self) -> Result<Option<Kept>, Failure> {
         self.folder.current().map(|version| self.kept(version.number)).transpose()
+    }
+
+    /// Whether everything else in the folder is of the policy that serves, too. Who is killed in the midst of a change leaves the
+    /// listeners, or what Envoy is started with, of one that never came to serve.
+    fn is_whole(&self, serving: &Rendering) -> bool {
+        let there = self.folder.listeners();
+        there == serving.listeners(&there, &self.folder) && self.folder.read(BOOTSTRAP).as_ref() == Some(&serving.frame)
     }
 
     fn bring(&self, _lock: &Lock, version: Version, serving: &Kept, next: &Kept) -> Result<Outcome, Failure> {
