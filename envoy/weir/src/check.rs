@@ -57,7 +57,8 @@ fn warning(word: &str) -> Result<Code, String> {
     }
 }
 
-/// Checks policies; the answer is 0 where they are good, 1 where something is wrong, 2 where one cannot be read or the answer not written.
+/// Checks policies; the answer is 0 where they are good, 1 where something is wrong, 2 where one cannot be read or the answer cannot
+/// be written.
 pub fn main(options: &Options) -> ExitCode {
     let mut worst = 0;
     let mut reports = Vec::new();
