@@ -1,7 +1,6 @@
 //! `weir check`: everything that is wrong with policies, and every trap in them.
 
 use std::fs;
-use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -13,6 +12,7 @@ use crate::document::{self, Document, Reading};
 use crate::gateway::Gateway;
 use crate::lint::{self, Version};
 use crate::report::{self, Format};
+use crate::say::{self, Unwritten};
 
 /// What `weir check` is told.
 #[derive(Args, Debug)]
@@ -57,7 +57,8 @@ fn warning(word: &str) -> Result<Code, String> {
     }
 }
 
-/// Checks policies; the answer is 0 where they are good, 1 where something is wrong, 2 where one cannot be read.
+/// Checks policies; the answer is 0 where they are good, 1 where something is wrong, 2 where one cannot be read or the answer cannot
+/// be written.
 pub fn main(options: &Options) -> ExitCode {
     let mut worst = 0;
     let mut reports = Vec::new();
@@ -67,34 +68,33 @@ pub fn main(options: &Options) -> ExitCode {
                 let (report, good) = check(file, &bytes, options);
                 let is_bad = lint::any_error(&report.mistakes) || options.deny.is_some() && !report.mistakes.is_empty();
                 worst = worst.max(if is_bad { FOUND } else { 0 });
-                if options.format == Format::Text {
-                    tell(&report, good.as_deref());
+                if options.format == Format::Text
+                    && let Err(unwritten) = tell(&report, good.as_deref())
+                {
+                    return unwritten.into();
                 }
                 reports.push(report);
             }
             Err(error) => {
-                eprintln!("weir: {} cannot be read: {error}", file.display());
+                say::complain(format_args!("weir: {} cannot be read: {error}", file.display()));
                 worst = UNREADABLE;
             }
         }
     }
-    match options.format {
-        Format::Text => {}
-        Format::Json => println!("{:#}", report::json(&reports)),
-        Format::Sarif => println!("{:#}", report::sarif(&reports)),
-        Format::Github => print!("{}", report::github(&reports)),
-    }
-    ExitCode::from(worst)
+    let text = match options.format {
+        Format::Text => String::new(),
+        Format::Json => format!("{:#}\n", report::json(&reports)),
+        Format::Sarif => format!("{:#}\n", report::sarif(&reports)),
+        Format::Github => report::github(&reports),
+    };
+    say::last(text, ExitCode::from(worst))
 }
 
-fn tell(report: &Report, good: Option<&str>) {
+fn tell(report: &Report, good: Option<&str>) -> Result<(), Unwritten> {
     if !report.mistakes.is_empty() {
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        eprint!("{}", report.render(colour));
+        say::found(report)?;
     }
-    if let Some(good) = good {
-        println!("{}: good ({good})", report.name);
-    }
+    good.map_or(Ok(()), |good| say::product(format_args!("{}: good ({good})\n", report.name)))
 }
 
 /// What is wrong with a policy, and what it is about where it can be used.

@@ -1,7 +1,6 @@
 //! The command line.
 
 use std::fs;
-use std::io::{self, IsTerminal};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -17,6 +16,7 @@ use crate::render;
 use crate::replay;
 use crate::rollout;
 use crate::run;
+use crate::say;
 use crate::schema;
 
 /// Resilience and access policy for Envoy.
@@ -68,12 +68,12 @@ pub fn main() -> ExitCode {
         Command::Rollout(options) => return rollout::main(&options),
         Command::Check(options) => return check::main(&options),
         Command::Diff(options) => return diff::main(&options),
-        Command::Explain(options) => explain::main(&options),
+        Command::Explain(options) => return explain::main(&options),
+        Command::Render { target } => return render::main(&target),
+        Command::Replay(options) => return replay::main(&options),
+        Command::Schema(options) => return schema::main(&options),
         Command::Push(options) => push::main(&options),
-        Command::Render { target } => render::main(&target),
-        Command::Replay(options) => replay::main(&options),
         Command::Run(options) => run::main(&options),
-        Command::Schema(options) => schema::main(&options),
     };
     if done { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -83,15 +83,15 @@ pub fn load(file: &Path, reading: &Reading<'_>) -> Option<Document> {
     let bytes = match fs::read(file) {
         Ok(bytes) => bytes,
         Err(error) => {
-            eprintln!("weir: {} cannot be read: {error}", file.display());
+            say::complain(format_args!("weir: {} cannot be read: {error}", file.display()));
             return None;
         }
     };
     match document::read(file, &bytes, reading) {
         Ok(document) => Some(document),
         Err(refused) => {
-            let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            eprint!("{}", refused.render(colour));
+            // Whoever cannot hear it learns by how the command ends.
+            let _ = say::found(&refused);
             None
         }
     }

@@ -14,7 +14,7 @@
 //! 6. [`gateway`]: a policy as its filters see it, asked by [`lint`] (traps, each with a [`code`], told by [`check`] and
 //!    [`report`]), [`facts`] (what is so of a request), [`explain`], [`diff`] and [`replay`].
 //!
-//! [`document`] is the way from bytes to a valid policy, and [`command`] the command line.
+//! [`document`] is the way from bytes to a valid policy, [`command`] the command line, and [`say`] all that it says.
 
 pub mod apply;
 pub mod check;
@@ -42,6 +42,7 @@ pub mod replay;
 pub mod report;
 pub mod rollout;
 pub mod run;
+pub mod say;
 pub mod schema;
 pub mod translate;
 pub mod xds;

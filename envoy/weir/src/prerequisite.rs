@@ -6,6 +6,7 @@ use serde_json::Value as Json;
 
 use crate::envoy::Plan;
 use crate::kubernetes::{self, NAME, Place, Variable};
+use crate::say;
 
 /// What objects of Istio need.
 pub fn of_istio(plan: &Plan<'_>, objects: &[Json], place: &Place) -> Vec<String> {
@@ -44,7 +45,7 @@ pub fn of_envoy_gateway(plan: &Plan<'_>, objects: &[Json]) -> Vec<String> {
 /// Tells what was found.
 pub fn tell(notes: &[String]) {
     for note in notes {
-        eprintln!("note: {note}");
+        say::complain(format_args!("note: {note}"));
     }
 }
 

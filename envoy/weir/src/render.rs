@@ -1,8 +1,9 @@
 //! `weir render`: what a proxy reads, on standard output or in a folder.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use serde_json::Value as Json;
@@ -11,6 +12,7 @@ use crate::document::Reading;
 use crate::envoy::{Plan, bootstrap};
 use crate::envoygateway::internal::Code;
 use crate::kubernetes::{self, Place};
+use crate::say;
 use crate::{command, envoygateway, istio, prerequisite, push, run, translate, xds};
 
 /// For whom.
@@ -115,23 +117,19 @@ pub(crate) fn label(text: &str) -> Result<(String, String), String> {
 }
 
 /// Renders a policy; says what is wrong where it cannot.
-pub fn main(target: &Target) -> bool {
+pub fn main(target: &Target) -> ExitCode {
     let (Target::Envoy { policy, .. } | Target::Istio { policy, .. } | Target::EnvoyGateway { policy, .. }) = target;
     let reading = Reading { sandbox: policy.sandbox.as_deref(), ..Reading::default() };
-    let Some(document) = command::load(&policy.file, &reading) else { return false };
+    let Some(document) = command::load(&policy.file, &reading) else { return ExitCode::FAILURE };
     let wasm = if let Target::Envoy { filters, .. } = target { filters.as_path() } else { Path::new("") };
     let filters = if policy.one_module { translate::bundled(&document.filters) } else { document.filters };
     let plan = Plan { policy: &document.policy, filters: &filters, wasm };
     match rendered(target, &plan, &policy.file) {
-        Ok(Some(rendered)) => {
-            // A reader that has had enough (`| head`) is no mistake.
-            let _ = writeln!(io::stdout(), "{rendered:#}");
-            true
-        }
-        Ok(None) => true,
+        Ok(Some(rendered)) => say::last(format_args!("{rendered:#}\n"), ExitCode::SUCCESS),
+        Ok(None) => ExitCode::SUCCESS,
         Err(reason) => {
-            eprintln!("weir: {reason}");
-            false
+            say::complain(format_args!("weir: {reason}"));
+            ExitCode::FAILURE
         }
     }
 }

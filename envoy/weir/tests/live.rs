@@ -6,6 +6,8 @@
 
 #[path = "live/gateway.rs"]
 mod gateway;
+#[path = "live/interrupted.rs"]
+mod interrupted;
 #[path = "live/modules.rs"]
 mod modules;
 #[path = "render/older.rs"]

@@ -5,6 +5,8 @@
 
 #[path = "rollout/fleet.rs"]
 mod fleet;
+#[path = "rollout/meanwhile.rs"]
+mod meanwhile;
 #[path = "live/modules.rs"]
 mod modules;
 

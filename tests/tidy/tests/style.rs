@@ -82,6 +82,19 @@ fn nothing_is_left_for_later() {
 }
 
 #[test]
+fn the_command_line_has_one_mouth() {
+    let mut findings = Vec::new();
+    for file in sources().into_iter().filter(|file| file.path.starts_with("envoy/weir/src/") && file.stem() != "say") {
+        for (number, line) in file.code() {
+            if ["print!(", "println!(", "io::stdout()", "io::stderr()"].iter().any(|words| line.contains(words)) {
+                findings.push(format!("{}:{number}: {}", file.path, line.trim()));
+            }
+        }
+    }
+    none("whatever the command line says goes by `say`, since `println!` panics where a disk is full", &findings);
+}
+
+#[test]
 fn no_private_key_is_committed() {
     let mark = ["PRIVATE", "KEY-----"].join(" ");
     let findings: Vec<_> = files().into_iter().filter(|file| file.text.contains(&mark)).map(|file| file.path).collect();

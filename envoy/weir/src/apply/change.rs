@@ -27,6 +27,7 @@ use crate::apply::Failure;
 use crate::envoy::bootstrap::{CLUSTERS, LISTENERS};
 use crate::envoy::internal;
 use crate::run::admin::Admin;
+use crate::say;
 use crate::translate::ORDER;
 use crate::xds::folder::{Folder, OUTER, Version};
 use crate::xds::rendering::Rendering;
@@ -261,7 +262,7 @@ impl Before {
         for (path, bytes) in self.0.into_iter().rev() {
             let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else { continue };
             if let Err(error) = put(folder, &name.to_string_lossy(), &bytes) {
-                eprintln!("weir: {} stays as it is: {error}", path.display());
+                say::complain(format_args!("weir: {} stays as it is: {error}", path.display()));
             }
         }
     }

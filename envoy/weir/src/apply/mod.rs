@@ -7,7 +7,7 @@
 pub mod change;
 
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -23,6 +23,7 @@ use crate::envoy::Plan;
 use crate::lint;
 use crate::run;
 use crate::run::admin::Admin;
+use crate::say;
 use crate::xds::BOOTSTRAP;
 use crate::xds::folder::{Folder, Kept, Lock, Version};
 use crate::xds::rendering::Rendering;
@@ -144,12 +145,19 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
     let settled = done.map(|(target, name, outcome)| {
         match outcome {
             Outcome::Begun(number) => {
-                println!("{folder}: version {number} is {name}; start Envoy with -c {folder}/{BOOTSTRAP}");
+                say::progress(format_args!(
+                    "{folder}: version {number} is {name}; start Envoy with -c {folder}/{BOOTSTRAP}"
+                ));
                 return;
             }
-            Outcome::Unchanged(number) => println!("{folder}: version {number} is {name}, and serves already"),
+            Outcome::Unchanged(number) => {
+                say::progress(format_args!("{folder}: version {number} is {name}, and serves already"));
+            }
             Outcome::Serves(number, after) => {
-                println!("{folder}: version {number} is {name}, and serves after {} ms", after.as_millis());
+                say::progress(format_args!(
+                    "{folder}: version {number} is {name}, and serves after {} ms",
+                    after.as_millis()
+                ));
             }
         }
         std::thread::sleep(place.linger);
@@ -157,9 +165,9 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
     });
     let Err(failure) = settled else { return ExitCode::SUCCESS };
     match &failure {
-        Failure::Mistakes => eprintln!("weir: {name} was not tried; what ran before runs on"),
-        Failure::Unable(reason) => eprintln!("weir: {reason}"),
-        Failure::Refused(reason) => eprintln!("weir: {reason}; what ran before runs on"),
+        Failure::Mistakes => say::complain(format_args!("weir: {name} was not tried; what ran before runs on")),
+        Failure::Unable(reason) => say::complain(format_args!("weir: {reason}")),
+        Failure::Refused(reason) => say::complain(format_args!("weir: {reason}; what ran before runs on")),
     }
     ExitCode::from(failure.code())
 }
@@ -176,8 +184,8 @@ pub fn read(file: &Path, sandbox: Option<&str>) -> Result<Document, Failure> {
     let is_bad = lint::any_error(&mistakes);
     if !mistakes.is_empty() {
         let text = String::from_utf8_lossy(&bytes).into_owned();
-        let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-        eprint!("{}", Report { name: file.display().to_string(), text, mistakes }.render(colour));
+        // Whoever cannot hear it learns by how the command ends.
+        let _ = say::found(&Report { name: file.display().to_string(), text, mistakes });
     }
     if is_bad { Err(Failure::Mistakes) } else { Ok(document) }
 }
@@ -219,11 +227,13 @@ impl Target {
             self.folder.begin(number, &rendering)?;
             return Ok(Outcome::Begun(number));
         };
-        if serving.rendering == rendering {
+        let is_same = serving.rendering == rendering;
+        if is_same && self.is_whole(&rendering) {
             self.follows(version)?;
             return Ok(Outcome::Unchanged(version.number));
         }
-        let next = Kept { number, before: Some(version.number), name: name.to_owned(), rendering };
+        let before = if is_same { serving.before } else { Some(version.number) };
+        let next = Kept { number, before, name: name.to_owned(), rendering };
         self.bring(&lock, version, &serving, &next)
     }
 
@@ -246,7 +256,7 @@ impl Target {
         let wanted = self.kept(number)?;
         let version = self.folder.current().ok_or_else(|| Failure::Unable("nothing runs".to_owned()))?;
         let serving = self.kept(version.number)?;
-        if serving.rendering == wanted.rendering {
+        if serving.rendering == wanted.rendering && self.is_whole(&wanted.rendering) {
             return Ok((wanted.name, Outcome::Unchanged(version.number)));
         }
         let next = self.folder.numbers()?.last().map_or(1, |last| last + 1);
@@ -260,7 +270,7 @@ impl Target {
     /// the next change begins with it.
     pub fn settle(&self) {
         if let Err(Failure::Unable(reason) | Failure::Refused(reason)) = self.empty() {
-            eprintln!("weir: unused filters stay: {}: {reason}", self.folder.path().display());
+            say::complain(format_args!("weir: unused filters stay: {}: {reason}", self.folder.path().display()));
         }
     }
 
@@ -290,6 +300,13 @@ impl Target {
         self.folder.current().map(|version| self.kept(version.number)).transpose()
     }
 
+    /// Whether everything else in the folder is of the policy that serves, too. Who is killed in the midst of a change leaves the
+    /// listeners, or what Envoy is started with, of one that never came to serve.
+    fn is_whole(&self, serving: &Rendering) -> bool {
+        let there = self.folder.listeners();
+        there == serving.listeners(&there, &self.folder) && self.folder.read(BOOTSTRAP).as_ref() == Some(&serving.frame)
+    }
+
     fn bring(&self, _lock: &Lock, version: Version, serving: &Kept, next: &Kept) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let admin = self.follows(version)?;
@@ -301,12 +318,12 @@ impl Target {
             return Err(failure);
         }
         if serving.rendering.frame != next.rendering.frame {
-            eprintln!(
+            say::complain(format_args!(
                 "weir: what only a start can change (the administration's address, the limit of connections) waits for it"
-            );
+            ));
         }
         if let Err(error) = self.folder.sweep() {
-            eprintln!("weir: what is not needed any more stays: {error}");
+            say::complain(format_args!("weir: what is not needed any more stays: {error}"));
         }
         Ok(Outcome::Serves(next.number, started.elapsed()))
     }

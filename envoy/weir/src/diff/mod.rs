@@ -23,6 +23,7 @@ use crate::facts::{self, Fact, ORDER};
 use crate::gateway::{Gateway, written};
 use crate::policy::Matcher;
 use crate::policy::sample::{self, Sample};
+use crate::say;
 
 /// What `weir diff` is told.
 #[derive(Args, Debug)]
@@ -84,16 +85,17 @@ pub fn main(options: &Options) -> ExitCode {
     let (old, new) = match (Gateway::of(old, &variable), Gateway::of(new, &variable)) {
         (Ok(old), Ok(new)) => (old, new),
         (Err(error), _) | (_, Err(error)) => {
-            eprintln!("weir: {error}");
+            say::complain(format_args!("weir: {error}"));
             return ExitCode::from(UNREADABLE);
         }
     };
     let difference = compare(&old, &new);
-    match options.format {
-        Format::Text => print!("{}", difference.to_text()),
-        Format::Json => println!("{:#}", difference.to_json()),
-    }
-    if difference == Difference::default() { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) }
+    let text = match options.format {
+        Format::Text => difference.to_text(),
+        Format::Json => format!("{:#}\n", difference.to_json()),
+    };
+    let is_same = difference == Difference::default();
+    say::last(text, if is_same { ExitCode::SUCCESS } else { ExitCode::from(DIFFERENT) })
 }
 
 /// Finds everything that two policies treat differently.

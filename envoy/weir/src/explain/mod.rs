@@ -10,6 +10,7 @@ pub mod verdict;
 pub mod walk;
 
 use std::path::PathBuf;
+use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::{Args, ValueEnum};
@@ -20,6 +21,7 @@ use crate::document::Reading;
 use crate::explain::request::Request;
 use crate::explain::verdict::Caller;
 use crate::gateway::Gateway;
+use crate::say;
 
 /// What `weir explain` is told.
 #[derive(Args, Debug)]
@@ -58,9 +60,9 @@ pub enum Format {
 }
 
 /// Explains a request; says what is wrong where it cannot.
-pub fn main(options: &Options) -> bool {
+pub fn main(options: &Options) -> ExitCode {
     let reading = Reading { sandbox: options.sandbox.as_deref(), ..Reading::default() };
-    let Some(document) = command::load(&options.file, &reading) else { return false };
+    let Some(document) = command::load(&options.file, &reading) else { return ExitCode::FAILURE };
     let variable = |name: &str| std::env::var(name).ok();
     let explained = Gateway::of(&document, &variable).map_err(|error| error.to_string()).and_then(|gateway| {
         let request = Request::parse(&options.request, &options.headers, options.body.as_deref())?;
@@ -69,15 +71,15 @@ pub fn main(options: &Options) -> bool {
     });
     match explained {
         Ok(walk) => {
-            match options.format {
-                Format::Text => print!("{}", walk.to_text()),
-                Format::Json => println!("{:#}", walk.to_json()),
-            }
-            true
+            let text = match options.format {
+                Format::Text => walk.to_text(),
+                Format::Json => format!("{:#}\n", walk.to_json()),
+            };
+            say::last(text, ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("weir: {error}");
-            false
+            say::complain(format_args!("weir: {error}"));
+            ExitCode::FAILURE
         }
     }
 }

@@ -10,7 +10,6 @@ pub mod registry;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -18,6 +17,7 @@ use clap::Args;
 use crate::push::layout::Layout;
 use crate::push::reference::Reference;
 use crate::push::registry::Registry;
+use crate::say;
 
 /// What is to be pushed, and where to.
 #[derive(Args, Debug)]
@@ -58,14 +58,13 @@ pub fn main(options: &Options) -> bool {
             let credential = credential::of(&to.registry, &environment)?;
             let registry = Registry::new(&to, credential, options.plain_http)?;
             for place in push(&layout, &to, &registry)? {
-                // A reader that has had enough (`| head`) is no mistake.
-                let _ = writeln!(io::stdout(), "{place}");
+                say::progress(place);
             }
         }
         Ok(())
     });
     if let Err(failure) = &outcome {
-        eprintln!("weir: {failure}");
+        say::complain(format_args!("weir: {failure}"));
     }
     outcome.is_ok()
 }

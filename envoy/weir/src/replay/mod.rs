@@ -13,6 +13,7 @@ use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use clap::Args;
 use policy::Instant;
@@ -25,6 +26,7 @@ use crate::gateway::{Gateway, written};
 use crate::replay::line::Line;
 use crate::replay::simulation::Simulation;
 use crate::replay::tally::{COLUMNS, Tally};
+use crate::say;
 
 /// What `weir replay` is told.
 #[derive(Args, Debug)]
@@ -65,29 +67,29 @@ pub struct Replayed {
 }
 
 /// Replays a log and says what came of it, or what is wrong.
-pub fn main(options: &Options) -> bool {
+pub fn main(options: &Options) -> ExitCode {
     let reading = Reading { sandbox: options.sandbox.as_deref(), ..Reading::default() };
-    let Some(document) = command::load(&options.file, &reading) else { return false };
+    let Some(document) = command::load(&options.file, &reading) else { return ExitCode::FAILURE };
     let variable = |name: &str| std::env::var(name).ok();
     let gateway = match Gateway::of(&document, &variable) {
         Ok(gateway) => gateway,
         Err(error) => {
-            eprintln!("weir: {error}");
-            return false;
+            say::complain(format_args!("weir: {error}"));
+            return ExitCode::FAILURE;
         }
     };
     let replayed = open(&options.log).and_then(|log| replay(&gateway, log));
     match replayed {
         Ok(replayed) => {
-            match options.format {
-                Format::Text => print!("{}", replayed.to_text(&gateway, options.top)),
-                Format::Json => println!("{:#}", replayed.to_json()),
-            }
-            true
+            let text = match options.format {
+                Format::Text => replayed.to_text(&gateway, options.top),
+                Format::Json => format!("{:#}\n", replayed.to_json()),
+            };
+            say::last(text, ExitCode::SUCCESS)
         }
         Err(error) => {
-            eprintln!("weir: {} cannot be read: {error}", options.log.display());
-            false
+            say::complain(format_args!("weir: {} cannot be read: {error}", options.log.display()));
+            ExitCode::FAILURE
         }
     }
 }

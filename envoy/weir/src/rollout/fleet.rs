@@ -6,13 +6,14 @@
 //! - {name: edge-2, xds_dir: edge-2, admin: 10.0.0.2:9901}
 //! ```
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::io::{self, IsTerminal};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::apply::{Failure, Target};
 use crate::diagnostic::{Mistakes, Report};
 use crate::reader::{self, Fields};
+use crate::say;
 use crate::yaml::{self, Node};
 
 /// One proxy.
@@ -37,8 +38,8 @@ pub fn read(file: &Path) -> Result<Vec<Proxy>, Failure> {
     if let Some(proxies) = proxies.filter(|_| mistakes.is_empty()) {
         return proxies.into_iter().collect();
     }
-    let colour = io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    eprint!("{}", Report { name: file.display().to_string(), text, mistakes: mistakes.in_order() }.render(colour));
+    // Whoever cannot hear it learns by how the command ends.
+    let _ = say::found(&Report { name: file.display().to_string(), text, mistakes: mistakes.in_order() });
     Err(Failure::Mistakes)
 }
 
@@ -47,6 +48,7 @@ fn proxies(root: &Node, file: &Path, mistakes: &mut Mistakes) -> Option<Vec<Resu
     let list = fields.required("proxies", mistakes).and_then(|list| reader::items(list, "proxies", mistakes));
     fields.finish(mistakes);
     let mut names: Vec<String> = Vec::new();
+    let mut folders: BTreeMap<PathBuf, String> = BTreeMap::new();
     let mut proxies = Vec::new();
     for node in list? {
         let mut fields = Fields::of(node, "a proxy: `name`, `xds_dir` and `admin`", mistakes)?;
@@ -59,8 +61,13 @@ fn proxies(root: &Node, file: &Path, mistakes: &mut Mistakes) -> Option<Vec<Resu
             mistakes.add(&name.span, format!("there are two of `{}`", name.value), "each has a name of its own");
         }
         names.push(name.value.clone());
-        let folder = file.parent().unwrap_or(Path::new("")).join(folder.value);
-        let target = Target::new(&folder, admin.map(|admin| admin.value));
+        let path = file.parent().unwrap_or(Path::new("")).join(folder.value);
+        let target = Target::new(&path, admin.map(|admin| admin.value));
+        // However it is written.
+        let place = target.as_ref().map_or(path, |target| target.folder.path().to_owned());
+        if let Some(other) = folders.insert(place, name.value.clone()) {
+            mistakes.add(&folder.span, format!("this is the folder of `{other}`"), "each proxy follows one of its own");
+        }
         proxies.push(target.map(|target| Proxy { name: name.value, target }));
     }
     if proxies.is_empty() {
@@ -118,6 +125,24 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+
+    #[test]
+    fn each_proxy_has_a_name_and_a_folder_of_its_own() {
+        let place = tempfile::tempdir().unwrap();
+        let file = place.path().join("fleet.yaml");
+        for (other, is_good) in [
+            ("name: b, xds_dir: b", true),
+            ("name: a, xds_dir: b", false),
+            ("name: b, xds_dir: a", false),
+            ("name: b, xds_dir: ./b/../a/", false),
+            ("name: b, xds_dir: linked", false),
+        ] {
+            fs::create_dir_all(place.path().join("b")).unwrap();
+            let _ = std::os::unix::fs::symlink("a", place.path().join("linked"));
+            fs::write(&file, format!("proxies:\n- {{name: a, xds_dir: a}}\n- {{{other}}}\n")).unwrap();
+            assert_eq!(read(&file).map(|proxies| proxies.len()).ok(), is_good.then_some(2), "{other}");
+        }
+    }
 
     #[test]
     fn steps_grow_until_they_are_all() {

@@ -19,6 +19,7 @@ use crate::kubernetes;
 use crate::prerequisite;
 use crate::render::{self, Images};
 use crate::rollout::fleet::Steps;
+use crate::say;
 use crate::translate;
 use crate::xds::replace;
 
@@ -64,7 +65,7 @@ pub fn write(document: &Document, steps: &Steps, place: &Place, folder: &Path) -
         let list: Vec<_> = objects.iter().filter_map(|object| of_step(object, &place.selector, step)).collect();
         let name = format!("step-{step}.json");
         replace(folder, &name, &kubernetes::list(&list))?;
-        println!("{}: pods with {LABEL}={step}", folder.join(name).display());
+        say::progress(format_args!("{}: pods with {LABEL}={step}", folder.join(name).display()));
     }
     Ok(())
 }

@@ -4,18 +4,24 @@
 //! 2. All proxies are asked whether they could be moved. Where one could not, nothing begins.
 //! 3. Each step moves proxies as `weir apply` does. One that refuses, or cannot be moved after all, ends the rollout: all go back,
 //!    since nobody would go on to judge those that have moved.
-//! 4. Between steps, the statistics of all proxies are read every second ([`sample`]) for as long as `--watch` says, and on until
-//!    those that have moved have answered `--least` requests since, each of them, and Envoy has brought their latencies up to date
-//!    twice: the first time tells mostly of what was answered before. Those few that nobody asks are waited for no longer than
-//!    `--patience`, where nobody asks the others either, or nobody ever asked them; then the rollout stops where it is, and goes on where it is started again.
-//! 5. As soon as [`verdict`] finds one that has moved, or all of them together, worse than before and than the others, all go back
-//!    at once: a bad policy harms its step, for as long as `--least` requests or two updates of latencies take, and a change.
+//! 4. While a step moves and until the next, the statistics of all proxies are read every second ([`sample`]), between two
+//!    moves and then for as long as `--watch` says, and on until those that have moved have answered `--least` requests since,
+//!    each of them, and Envoy has brought their latencies up to date twice: the first time tells mostly of what was answered
+//!    before. Those few that nobody asks are waited for no longer than `--patience`, where nobody asks the others either, or
+//!    nobody ever asked them; then the rollout stops where it is, and goes on where it is started again.
+//! 5. As soon as [`jury`] and [`verdict`] find one that has moved, or all of them together, worse than before and than the others,
+//!    all go back at once: a bad policy harms its step, for as long as `--least` requests or two updates of latencies take, and a
+//!    change. One that answers nothing for ten seconds ([`hearing`]) has all go back, too.
+//! 6. A proxy that somebody else changes meanwhile is theirs: the rollout ends, all others go back, and it is left as it is.
 //!
 //! [`state`] remembers what has been done, so that the command may die at any time. [`istio`] renders the same steps for those whose
 //! proxies Istio configures.
 
+pub mod chance;
 pub mod fleet;
+pub mod hearing;
 pub mod istio;
+pub mod jury;
 pub mod sample;
 pub mod state;
 pub mod verdict;
@@ -37,6 +43,7 @@ use crate::rollout::fleet::{Proxy, Steps};
 use crate::rollout::sample::Sample;
 use crate::rollout::state::{File, Move, State};
 use crate::run;
+use crate::say;
 use crate::xds::digest;
 use crate::xds::folder::Lock;
 
@@ -98,14 +105,13 @@ pub fn main(options: &Options) -> ExitCode {
     match roll(options) {
         Ok(End::Done) => ExitCode::SUCCESS,
         Ok(End::Held(reason)) => {
-            eprintln!("weir: {reason}; what has moved stays, and the same command goes on");
+            say::complain(format_args!("weir: {reason}; what has moved stays, and the same command goes on"));
             ExitCode::from(HELD)
         }
         Err(failure) => {
             match &failure {
                 Failure::Mistakes => {}
-                Failure::Unable(reason) => eprintln!("weir: {reason}"),
-                Failure::Refused(reason) => eprintln!("weir: {reason}; all proxies have what they had before"),
+                Failure::Unable(reason) | Failure::Refused(reason) => say::complain(format_args!("weir: {reason}")),
             }
             ExitCode::from(failure.code())
         }
@@ -135,8 +141,7 @@ fn roll(options: &Options) -> Result<End, Failure> {
         }
         None => State { policy, reason: None, begun: BTreeMap::new(), moved: BTreeMap::new() },
     };
-    let mut rollout = Rollout { options, document: &document, proxies: &proxies, file, state };
-    rollout.run()
+    Rollout { options, document: &document, proxies: &proxies, file, state }.run()
 }
 
 struct Rollout<'a> {
@@ -147,36 +152,60 @@ struct Rollout<'a> {
     state: State,
 }
 
-impl Rollout<'_> {
+/// What serves at a proxy, seen from a rollout.
+enum Serving {
+    /// What it had before.
+    Before,
+    /// What the rollout has brought.
+    Moved,
+    /// What somebody else has brought.
+    Other(String),
+}
+
+impl<'a> Rollout<'a> {
     fn run(&mut self) -> Result<End, Failure> {
         if self.options.back {
-            return match self.back("it is called back".to_owned()) {
+            return match self.back("it is called back") {
                 Failure::Refused(_) => Ok(End::Done),
                 failure => Err(failure),
             };
         }
         if let Some(reason) = self.state.reason.clone() {
-            return Err(self.back(reason));
+            return Err(self.back(&reason));
+        }
+        if let Some(name) = self.missing().first() {
+            let reason = format!("`{name}` has been moved, and the fleet has it no more");
+            return Err(Failure::Unable(format!("{reason}: name it again, or bring the others back with --back")));
         }
         self.ask()?;
         if self.state.begun.is_empty() {
             self.state.begun = self.counts().into_iter().map(|(name, sample)| (name.to_owned(), sample)).collect();
         }
-        let steps = self.options.steps.of(self.proxies.len());
+        let proxies = self.proxies;
+        let steps = self.options.steps.of(proxies.len());
         for (index, count) in steps.iter().enumerate() {
-            let moving = self.proxies.get(..*count).unwrap_or_default();
-            println!("step {} of {}: {count} of {} proxies", index + 1, steps.len(), self.proxies.len());
+            let moving = proxies.get(..*count).unwrap_or_default();
+            say::progress(format_args!(
+                "step {} of {}: {count} of {} proxies",
+                index + 1,
+                steps.len(),
+                self.proxies.len()
+            ));
+            let mut step = self.begin(steps.len(), *count);
             for proxy in moving {
                 self.bring(proxy)?;
+                self.glance(&mut step)?;
             }
             let moved = Instant::now();
-            let held = self.watch(moving)?;
+            let held = self.watch(&mut step, moving)?;
+            // What somebody else has changed meanwhile was not watched.
+            moving.iter().try_for_each(|proxy| self.bring(proxy))?;
             self.settle(moved);
             if let Some(reason) = held {
                 return Ok(End::Held(reason));
             }
         }
-        println!("all {} proxies have {}", self.proxies.len(), self.options.file.display());
+        say::progress(format_args!("all {} proxies have {}", self.proxies.len(), self.options.file.display()));
         self.file.remove()?;
         Ok(End::Done)
     }
@@ -187,33 +216,41 @@ impl Rollout<'_> {
         if failed == 0 {
             return Ok(());
         }
-        Err(self.stop(format!("{failed} of {} proxies cannot be moved", self.proxies.len())))
+        Err(self.stop(&format!("{failed} of {} proxies cannot be moved", self.proxies.len())))
     }
 
     /// Moves a proxy. Where that fails, nobody is left on a policy that nobody goes on to judge.
     fn bring(&mut self, proxy: &Proxy) -> Result<(), Failure> {
         self.change(proxy).map_err(|failure| match of_proxy(proxy, failure) {
-            Failure::Refused(reason) => self.back(reason),
-            Failure::Unable(reason) => self.stop(reason),
+            Failure::Refused(reason) => self.back(&reason),
+            Failure::Unable(reason) => self.stop(&reason),
             Failure::Mistakes => Failure::Mistakes,
         })
     }
 
-    /// Changes a proxy, which is written down before.
+    /// Changes a proxy that has what it had before, which is written down first.
     fn change(&mut self, proxy: &Proxy) -> Result<(), Failure> {
-        let target = &proxy.target;
-        if !self.state.moved.contains_key(&proxy.name) {
-            let nothing = || Failure::Unable("no policy runs there".to_owned());
-            let from = target.running()?.ok_or_else(nothing)?.number;
-            let at = self.counted(proxy).unwrap_or_default();
-            self.state.moved.insert(proxy.name.clone(), Move { from, at });
-            self.file.write(&self.state)?;
+        match self.serving(proxy)? {
+            Serving::Before => {}
+            Serving::Moved => return Ok(()),
+            Serving::Other(what) => return Err(Failure::Unable(format!("somebody else has brought {what} there"))),
         }
-        let name = self.options.file.display().to_string();
-        let filters = &self.options.filters;
-        let outcome = target.apply(&name, |folder| apply::render(self.document, filters, folder))?;
+        let at = self.counted(proxy).unwrap_or_default();
+        let (document, filters, file, state) = (self.document, &self.options.filters, &self.file, &mut self.state);
+        let outcome = proxy.target.apply(&self.options.file.display().to_string(), |folder| {
+            let rendering = apply::render(document, filters, folder)?;
+            let nothing = || io::Error::other("no policy runs there");
+            let from = folder.current().ok_or_else(nothing)?.number;
+            let moved = state.moved.entry(proxy.name.clone()).or_insert(Move { from, to: None, at });
+            if moved.from != from {
+                return Err(io::Error::other("somebody else has changed it a moment ago"));
+            }
+            moved.to = Some(rendering.digest());
+            file.write(state)?;
+            Ok(rendering)
+        })?;
         if let Outcome::Serves(number, after) = outcome {
-            println!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis());
+            say::progress(format_args!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis()));
             // What was answered while it moved is the past's.
             let counted = self.counted(proxy);
             if let (Some(moved), Some(at)) = (self.state.moved.get_mut(&proxy.name), counted) {
@@ -224,6 +261,24 @@ impl Rollout<'_> {
         Ok(())
     }
 
+    /// What serves at a proxy.
+    fn serving(&self, proxy: &Proxy) -> Result<Serving, Failure> {
+        let Some(moved) = self.state.moved.get(&proxy.name) else { return Ok(Serving::Before) };
+        Ok(match proxy.target.running()? {
+            Some(kept) if kept.number == moved.from => Serving::Before,
+            // A state that an older version has written has no digest: what serves is taken for its own.
+            Some(kept) if moved.to.as_ref().is_none_or(|to| *to == kept.rendering.digest()) => Serving::Moved,
+            Some(kept) => Serving::Other(format!("version {} ({})", kept.number, kept.name)),
+            None => Serving::Other("nothing".to_owned()),
+        })
+    }
+
+    /// Those that have been moved, and are not in the fleet's file any more.
+    fn missing(&self) -> Vec<String> {
+        let is_there = |name: &&String| self.proxies.iter().any(|proxy| proxy.name == **name);
+        self.state.moved.keys().filter(|name| !is_there(name)).cloned().collect()
+    }
+
     /// Clears up where proxies have moved, at this moment or before.
     fn settle(&self, moved: Instant) {
         thread::sleep(self.options.linger.saturating_sub(moved.elapsed()));
@@ -232,7 +287,7 @@ impl Rollout<'_> {
     }
 
     /// What all proxies have counted, as far as they answer.
-    fn counts(&self) -> BTreeMap<&str, Sample> {
+    fn counts(&self) -> BTreeMap<&'a str, Sample> {
         thread::scope(|scope| {
             let asked = self.proxies.iter().map(|proxy| (proxy.name.as_str(), scope.spawn(|| self.counted(proxy))));
             let asked: Vec<_> = asked.collect();
@@ -246,7 +301,7 @@ impl Rollout<'_> {
     }
 
     /// Ends it where something could not be done: all go back, if any has moved.
-    fn stop(&mut self, reason: String) -> Failure {
+    fn stop(&mut self, reason: &str) -> Failure {
         let has_moved = |proxy: &Proxy| {
             let from = self.state.moved.get(&proxy.name).map(|moved| moved.from);
             from.is_some() && proxy.target.folder.current().map(|version| version.number) != from
@@ -261,21 +316,42 @@ impl Rollout<'_> {
     }
 
     /// Brings everything back, all proxies at once, and says why.
-    fn back(&mut self, reason: String) -> Failure {
-        eprintln!("weir: {reason}: going back");
+    fn back(&mut self, reason: &str) -> Failure {
+        say::complain(format_args!("weir: {reason}: going back"));
         let started = Instant::now();
-        self.state.reason = Some(reason.clone());
+        self.state.reason = Some(reason.to_owned());
         if let Err(error) = self.file.write(&self.state) {
-            eprintln!("weir: {}: {error}", self.file.path().display());
+            say::complain(format_args!("weir: {}: {error}", self.file.path().display()));
         }
-        let moved = self.proxies.iter().filter_map(|proxy| Some((proxy, self.state.moved.get(&proxy.name)?.from)));
-        let failed = at_once(moved, |target, from| target.back_to(from).map(drop));
-        if failed == 0 {
-            println!("back after {} ms", started.elapsed().as_millis());
-            self.settle(Instant::now());
-            return self.file.remove().map_or_else(Failure::from, |()| Failure::Refused(reason));
+        let missing = self.missing();
+        for name in &missing {
+            let file = self.file.path().display();
+            say::complain(format_args!(
+                "weir: `{name}` has been moved, and the fleet has it no more: name it again, or take {file} away"
+            ));
         }
-        Failure::Unable(format!("{failed} of {} are not back; the same command tries again", self.state.moved.len()))
+        let (mut moved, mut left) = (Vec::new(), Vec::new());
+        for proxy in self.proxies {
+            let Some(from) = self.state.moved.get(&proxy.name).map(|moved| moved.from) else { continue };
+            match self.serving(proxy) {
+                Ok(Serving::Other(what)) => left.push((proxy, what)),
+                // What cannot be read is said where it is tried.
+                _ => moved.push((proxy, from)),
+            }
+        }
+        for (proxy, what) in &left {
+            say::complain(format_args!("weir: {}: {what} is left as it is", proxy.name));
+        }
+        let failed = missing.len() + at_once(moved.into_iter(), |target, from| target.back_to(from).map(drop));
+        if failed > 0 {
+            let moved = self.state.moved.len();
+            return Failure::Unable(format!("{failed} of {moved} are not back; the same command tries again"));
+        }
+        say::progress(format_args!("back after {} ms", started.elapsed().as_millis()));
+        self.settle(Instant::now());
+        let who = if left.is_empty() { "all proxies have" } else { "all others have" };
+        let told = format!("{reason}; {who} what they had before");
+        self.file.remove().map_or_else(Failure::from, |()| Failure::Refused(told))
     }
 }
 
@@ -296,7 +372,7 @@ fn at_once<'a, T: Send>(
     });
     for failure in &failed {
         if let Failure::Unable(reason) | Failure::Refused(reason) = failure {
-            eprintln!("weir: {reason}");
+            say::complain(format_args!("weir: {reason}"));
         }
     }
     failed.len()

@@ -31,6 +31,8 @@ pub struct State {
 pub struct Move {
     /// The number of the policy that ran there.
     pub from: u64,
+    /// What tells that to which it is moved from any other, once that is known.
+    pub to: Option<String>,
     /// What the proxy had counted until then.
     pub at: Sample,
 }
@@ -87,7 +89,8 @@ impl State {
     fn to_json(&self) -> Json {
         let begun: Map<_, _> = self.begun.iter().map(|(name, sample)| (name.clone(), sample.to_json())).collect();
         let moved = self.moved.iter();
-        let moved = moved.map(|(name, one)| (name.clone(), json!({"from": one.from, "at": one.at.to_json()})));
+        let moved =
+            moved.map(|(name, one)| (name.clone(), json!({"from": one.from, "to": one.to, "at": one.at.to_json()})));
         let moved: Map<_, _> = moved.collect();
         json!({"policy": self.policy, "reason": self.reason, "begun": begun, "moved": moved})
     }
@@ -96,7 +99,8 @@ impl State {
         let sample = |(name, sample): (&String, &Json)| Some((name.clone(), Sample::from_json(sample)?));
         let moved = |(name, one): (&String, &Json)| {
             let at = Sample::from_json(one.get("at")?)?;
-            Some((name.clone(), Move { from: one.get("from")?.as_u64()?, at }))
+            let to = one.get("to").and_then(Json::as_str).map(str::to_owned);
+            Some((name.clone(), Move { from: one.get("from")?.as_u64()?, to, at }))
         };
         Some(Self {
             policy: kept.get("policy")?.as_str()?.to_owned(),
@@ -130,7 +134,7 @@ mod tests {
             policy: "p".into(),
             reason: None,
             begun: [("a".to_owned(), sample.clone())].into(),
-            moved: [("b".to_owned(), Move { from: 7, at: sample })].into(),
+            moved: [("b".to_owned(), Move { from: 7, to: Some("q".to_owned()), at: sample })].into(),
         };
         for reason in [None, Some("worse".to_owned())] {
             state.reason = reason;

@@ -3,7 +3,7 @@
 //! Three shares of what proxies answer are compared: errors (5xx), refusals (4xx), and answers that were slow. Slow is what takes
 //! longer than the reference's ninety-fifth percentile, and the next bound of Envoy's histogram on top of that, which is about twice
 //! as long. A share is worse where it is above the reference's by a margin that matters (1 point for errors, 5 for the others) and
-//! by more than chance explains (four standard errors of the difference of two proportions, since it is looked at often).
+//! by more than [`chance`] explains; how much that may be, [`crate::rollout::jury`] says.
 //!
 //! There are two references: what the same proxies answered before they moved, and what the others answer meanwhile. A policy is
 //! worse where it is so by both: what happens to everybody is not its doing, nor is what was always so here. A reference of fewer
@@ -12,10 +12,9 @@
 //! A proxy that nobody reaches any more answers nothing that could be worse. It is [`lost`] where fewer than a tenth of the requests
 //! arrive by its new listener that would have by its own past, and by how much more or less the others are asked meanwhile than they were.
 
+use crate::rollout::chance;
 use crate::rollout::sample::Sample;
 
-/// How many standard errors chance may explain.
-const CHANCE: f64 = 4.0;
 /// What takes longer than all but so many of the reference's answers is slow, a bound further on.
 const SLOW: f64 = 0.05;
 
@@ -32,8 +31,9 @@ enum Measure {
     Slow,
 }
 
-/// What is worse, in words; `None` where nothing is. `least` is how many requests make a reference.
-pub fn worse(now: &Sample, past: &Sample, others: &Sample, least: u64) -> Option<String> {
+/// What is worse, in words; `None` where nothing is. `least` is how many requests make a reference, and `level` how probable it may
+/// be that it says so of what is no worse.
+pub fn worse(now: &Sample, past: &Sample, others: &Sample, (least, level): (u64, f64)) -> Option<String> {
     let references: Vec<_> =
         [("before", past), ("elsewhere", others)].into_iter().filter(|(_, one)| one.answers >= least).collect();
     if now.answers < least || references.is_empty() {
@@ -43,7 +43,7 @@ pub fn worse(now: &Sample, past: &Sample, others: &Sample, least: u64) -> Option
         let mut told = Vec::new();
         for (name, reference) in &references {
             let (mine, theirs) = shares(measure, now, reference)?;
-            if !is_above(mine, theirs, margin) {
+            if !is_above(mine, theirs, margin, level / portions(measure, reference)) {
                 return None;
             }
             told.push(format!("{:.1} % {name}", percent(theirs)));
@@ -97,14 +97,14 @@ fn shares(measure: Measure, now: &Sample, reference: &Sample) -> Option<((u64, u
     }
 }
 
-fn is_above(mine: (u64, u64), theirs: (u64, u64), margin: f64) -> bool {
-    if mine.1 == 0 || theirs.1 == 0 {
-        return false;
-    }
-    let difference = ratio(mine) - ratio(theirs);
-    let together = ratio((mine.0 + theirs.0, mine.1 + theirs.1));
-    let error = (together * (1.0 - together) * (1.0 / number(mine.1) + 1.0 / number(theirs.1))).sqrt();
-    difference > margin && difference > CHANCE * error
+/// Among how many a level is divided: the measures, and of what is slow, the bounds that might have been the one.
+fn portions(measure: Measure, reference: &Sample) -> f64 {
+    let bounds = if measure == Measure::Slow { reference.times.len().max(1) } else { 1 };
+    f64::from(u32::try_from(bounds * MEASURES.len()).unwrap_or(u32::MAX))
+}
+
+fn is_above(mine: (u64, u64), theirs: (u64, u64), margin: f64, level: f64) -> bool {
+    mine.1 > 0 && theirs.1 > 0 && ratio(mine) - ratio(theirs) > margin && chance::explains(mine, theirs) < level
 }
 
 fn ratio((some, all): (u64, u64)) -> f64 {
@@ -185,7 +185,7 @@ mod tests {
             ("nothing to compare with", sample(200, 100, 0, 0), sample(5, 0, 0, 0), sample(5, 0, 0, 0), None),
         ];
         for (name, now, past, others, expected) in rows {
-            assert_eq!(worse(&now, &past, &others, 100).as_deref(), expected, "{name}");
+            assert_eq!(worse(&now, &past, &others, (100, 1e-5)).as_deref(), expected, "{name}");
         }
     }
 

@@ -1,4 +1,5 @@
-//! The watch between two steps: what those that have moved answer, beside their past and what the others answer.
+//! What those that have moved answer, beside their past and what the others answer: looked at every second while a step moves and
+//! until the next.
 
 use std::collections::BTreeMap;
 use std::slice;
@@ -8,48 +9,79 @@ use std::time::{Duration, Instant};
 use crate::apply::Failure;
 use crate::rollout::Rollout;
 use crate::rollout::fleet::Proxy;
+use crate::rollout::hearing::{Hearing, SILENCE};
+use crate::rollout::jury::{Case, Jury, sum};
 use crate::rollout::sample::{Sample, Updates};
 use crate::rollout::verdict;
+use crate::say;
 
 /// How often statistics are read.
 const LOOK: Duration = Duration::from_secs(1);
-/// How long a proxy that has moved may say nothing.
-const SILENCE: Duration = Duration::from_secs(10);
 
-impl Rollout<'_> {
+/// A step, from its first move on.
+pub(super) struct Step<'a> {
+    /// What each proxy had counted before.
+    before: BTreeMap<&'a str, Sample>,
+    hearing: Hearing<'a>,
+    jury: Jury<'a>,
+    looked: Instant,
+}
+
+impl<'a> Rollout<'a> {
+    /// Begins one of so many steps, after which so many proxies have moved.
+    pub(super) fn begin(&self, steps: usize, count: usize) -> Step<'a> {
+        let jury = Jury::new(self.options.least, steps, count.max(self.state.moved.len()));
+        Step { before: self.counts(), hearing: Hearing::default(), jury, looked: Instant::now() }
+    }
+
+    /// Looks at those that have moved, where that is due: a step of hundreds takes minutes to move.
+    pub(super) fn glance(&mut self, step: &mut Step<'a>) -> Result<(), Failure> {
+        if step.looked.elapsed() < LOOK {
+            return Ok(());
+        }
+        self.look(step).map(drop)
+    }
+
+    /// Looks at those that have moved; answers what all have counted that answer. An error is why all went back.
+    fn look(&mut self, step: &mut Step<'a>) -> Result<BTreeMap<&'a str, Sample>, Failure> {
+        let counts = self.counts();
+        let now = Instant::now();
+        step.looked = now;
+        self.moved().for_each(|proxy| step.hearing.expect(&proxy.name, now));
+        step.hearing.hear(&counts, now);
+        for (name, sample) in &counts {
+            step.before.entry(name).or_insert_with(|| sample.clone());
+        }
+        if let Some(name) = step.hearing.silent(now) {
+            return Err(self.back(&format!("{name} has not answered for {} s", SILENCE.as_secs())));
+        }
+        match self.judge(step) {
+            Some(reason) => Err(self.back(&reason)),
+            None => Ok(counts),
+        }
+    }
+
     /// Watches until there is enough to judge by. An answer is why it stops here; an error, why all went back.
-    pub(super) fn watch(&mut self, moved: &[Proxy]) -> Result<Option<String>, Failure> {
+    pub(super) fn watch(&mut self, step: &mut Step<'a>, moved: &'a [Proxy]) -> Result<Option<String>, Failure> {
         let started = Instant::now();
         let before = self.counts();
-        let mut heard = started;
         let mut updates: BTreeMap<&str, Updates> = BTreeMap::new();
         loop {
             thread::sleep(LOOK.min(self.options.watch));
-            let now = self.counts();
+            let now = self.look(step)?;
             for (name, sample) in &now {
                 updates.entry(name).or_insert_with(|| Updates::since(before.get(name))).look(sample);
             }
-            match moved.iter().find(|proxy| !now.contains_key(proxy.name.as_str())) {
-                None => heard = Instant::now(),
-                Some(proxy) if heard.elapsed() > SILENCE => {
-                    let reason = format!("{} has not answered for {} s", proxy.name, SILENCE.as_secs());
-                    return Err(self.back(reason));
-                }
-                Some(_) => continue,
-            }
-            if let Some(reason) = self.judge(moved, &before, &now) {
-                return Err(self.back(reason));
-            }
-            let lost = || self.lost(moved, &before, &now, started.elapsed());
             if started.elapsed() >= self.options.watch
-                && let Some(reason) = lost()
+                && let Some(reason) = self.lost(moved, &before, &now, started.elapsed())
             {
-                return Err(self.back(reason));
+                return Err(self.back(&reason));
             }
-            let lacking = moved.iter().find_map(|proxy| self.lacks(proxy, &now, updates.get(proxy.name.as_str())));
+            let known = step.hearing.known();
+            let lacking = moved.iter().find_map(|proxy| self.lacks(proxy, known, updates.get(proxy.name.as_str())));
             match lacking {
                 None if started.elapsed() >= self.options.watch => {
-                    self.tell(moved, &now, started.elapsed());
+                    self.tell(moved, known, started.elapsed());
                     return Ok(None);
                 }
                 Some(_) if started.elapsed() >= self.options.patience.max(self.options.watch) => return Ok(lacking),
@@ -58,7 +90,12 @@ impl Rollout<'_> {
         }
     }
 
-    /// Which of those that moved nobody reaches any more, or all of them together.
+    /// Those that have moved, whatever the step.
+    fn moved(&self) -> impl Iterator<Item = &'a Proxy> {
+        self.proxies.iter().filter(|proxy| self.state.moved.contains_key(&proxy.name))
+    }
+
+    /// Which of those that moved nobody reaches any more, or all of them together, as far as they answer now.
     fn lost(
         &self,
         moved: &[Proxy],
@@ -72,25 +109,25 @@ impl Rollout<'_> {
             Some(Sample { seconds: watched.as_secs(), ..sample })
         };
         let others = || self.proxies.iter().filter(|proxy| !self.state.moved.contains_key(&proxy.name));
-        let elsewhere = sum(others().filter_map(meanwhile));
-        let earlier = sum(others().filter_map(|proxy| before.get(proxy.name.as_str()).cloned()));
+        let elsewhere = all(others().filter_map(meanwhile));
+        let earlier = all(others().filter_map(|proxy| before.get(proxy.name.as_str()).cloned()));
         // Of the same times as the others' past, which is since they were started.
         let at = |proxy: &Proxy| match elsewhere.seconds {
             0 => self.past(proxy),
             _ => self.state.moved.get(&proxy.name).map(|moved| moved.at.clone()).unwrap_or_default(),
         };
-        let least = self.options.least;
-        let lost = |moved: &[Proxy]| {
-            let (now, past) = (sum(moved.iter().filter_map(meanwhile)), sum(moved.iter().map(at)));
-            verdict::lost(&now, &past, (&elsewhere, &earlier), least)
+        let heard: Vec<_> = moved.iter().filter_map(|proxy| Some((proxy, meanwhile(proxy)?, at(proxy)))).collect();
+        let lost = |heard: &[(&Proxy, Sample, Sample)]| {
+            let (now, past) = (sum(heard.iter().map(|(_, now, _)| now)), sum(heard.iter().map(|(_, _, past)| past)));
+            verdict::lost(&now, &past, (&elsewhere, &earlier), self.options.least)
         };
-        let each = moved.iter().find_map(|proxy| Some(format!("{}: {}", proxy.name, lost(slice::from_ref(proxy))?)));
-        each.or_else(|| lost(moved).map(|lost| format!("those that have moved: {lost}")))
+        let each = heard.iter().find_map(|one| Some(format!("{}: {}", one.0.name, lost(slice::from_ref(one))?)));
+        each.or_else(|| lost(&heard).map(|lost| format!("those that have moved: {lost}")))
     }
 
     /// What is missing of a proxy that has moved, to judge by.
-    fn lacks(&self, proxy: &Proxy, now: &BTreeMap<&str, Sample>, updates: Option<&Updates>) -> Option<String> {
-        let Sample { answers, arrived, .. } = self.since(proxy, now);
+    fn lacks(&self, proxy: &Proxy, known: &BTreeMap<&str, Sample>, updates: Option<&Updates>) -> Option<String> {
+        let Sample { answers, arrived, .. } = self.since(proxy, known);
         // Whoever came before the listener changed says nothing of whether anybody can come now.
         let answers = answers.min(arrived);
         if answers < self.options.least {
@@ -101,27 +138,24 @@ impl Rollout<'_> {
     }
 
     /// What one of those that moved has made worse, or all of them together.
-    fn judge(&self, moved: &[Proxy], before: &BTreeMap<&str, Sample>, now: &BTreeMap<&str, Sample>) -> Option<String> {
-        let least = self.options.least;
+    fn judge(&self, step: &mut Step<'a>) -> Option<String> {
+        let known = step.hearing.known();
         let others = self.proxies.iter().filter(|proxy| !self.state.moved.contains_key(&proxy.name));
-        let others =
-            others.filter_map(|proxy| Some(now.get(proxy.name.as_str())?.since(before.get(proxy.name.as_str())?)));
-        let others = sum(others);
-        let each = moved.iter().find_map(|proxy| {
-            let worse = verdict::worse(&self.since(proxy, now), &self.past(proxy), &others, least)?;
-            Some(format!("{}: {worse}", proxy.name))
-        });
-        each.or_else(|| {
-            let all = sum(moved.iter().map(|proxy| self.since(proxy, now)));
-            let past = sum(moved.iter().map(|proxy| self.past(proxy)));
-            verdict::worse(&all, &past, &others, least).map(|worse| format!("those that have moved: {worse}"))
-        })
+        let meanwhile = |proxy: &Proxy| {
+            let name = proxy.name.as_str();
+            Some(known.get(name)?.since(step.before.get(name)?))
+        };
+        let others = all(others.filter_map(meanwhile));
+        let heard = self.moved().filter(|proxy| known.contains_key(proxy.name.as_str()));
+        let case = |proxy: &'a Proxy| Case { name: &proxy.name, now: self.since(proxy, known), past: self.past(proxy) };
+        let cases: Vec<_> = heard.map(case).collect();
+        step.jury.look(&cases, &others)
     }
 
     /// What a proxy has counted since it moved.
-    fn since(&self, proxy: &Proxy, now: &BTreeMap<&str, Sample>) -> Sample {
+    fn since(&self, proxy: &Proxy, known: &BTreeMap<&str, Sample>) -> Sample {
         let moved = self.state.moved.get(&proxy.name);
-        let counted = moved.and_then(|moved| Some(now.get(proxy.name.as_str())?.since(&moved.at)));
+        let counted = moved.and_then(|moved| Some(known.get(proxy.name.as_str())?.since(&moved.at)));
         counted.unwrap_or_default()
     }
 
@@ -132,16 +166,15 @@ impl Rollout<'_> {
         recent.filter(|recent| recent.answers >= self.options.least).unwrap_or_else(|| moved.at.clone())
     }
 
-    fn tell(&self, moved: &[Proxy], now: &BTreeMap<&str, Sample>, watched: Duration) {
-        let all = sum(moved.iter().map(|proxy| self.since(proxy, now)));
-        let Sample { answers, errors, refusals, .. } = all;
-        println!(
+    fn tell(&self, moved: &[Proxy], known: &BTreeMap<&str, Sample>, watched: Duration) {
+        let Sample { answers, errors, refusals, .. } = all(moved.iter().map(|proxy| self.since(proxy, known)));
+        say::progress(format_args!(
             "  {} s: {answers} requests, {errors} errors, {refusals} refusals: not worse than before",
             watched.as_secs()
-        );
+        ));
     }
 }
 
-fn sum(samples: impl Iterator<Item = Sample>) -> Sample {
+fn all(samples: impl Iterator<Item = Sample>) -> Sample {
     samples.fold(Sample::default(), |all, one| all.and(&one))
 }

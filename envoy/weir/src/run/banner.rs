@@ -3,20 +3,27 @@
 use std::net::SocketAddr;
 
 use crate::run::plan::Launch;
+use crate::say;
 
 /// Says where Envoy serves, and what to try.
 pub fn print(launch: &Launch<'_>, admin: SocketAddr) {
     let policy = &launch.document.policy;
     let gateway = format!("http://{}", policy.listen.value);
-    eprintln!("weir: ready at {gateway} with {} (administration: http://{admin})", launch.options.file.display());
+    say::complain(format_args!(
+        "weir: ready at {gateway} with {} (administration: http://{admin})",
+        launch.options.file.display()
+    ));
     if !policy.examples.is_empty() {
-        eprintln!("weir: to try:");
+        say::complain(format_args!("weir: to try:"));
     }
     for example in &policy.examples {
-        eprintln!("\n  # {}", example.title);
+        say::complain(format_args!("\n  # {}", example.title));
         for command in example.commands(&gateway) {
-            eprintln!("  {command}");
+            say::complain(format_args!("  {command}"));
         }
     }
-    eprintln!("\nweir: a change of {} is taken over while it runs; Ctrl-C ends it", launch.options.file.display());
+    say::complain(format_args!(
+        "\nweir: a change of {} is taken over while it runs; Ctrl-C ends it",
+        launch.options.file.display()
+    ));
 }

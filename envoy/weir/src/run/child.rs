@@ -17,6 +17,7 @@ use crate::run::Failure;
 use crate::run::event::Events;
 use crate::run::folder::Folder;
 use crate::run::plan::Launch;
+use crate::say;
 
 /// How long a process may take to end before it is killed.
 const END: Duration = Duration::from_secs(5);
@@ -72,7 +73,7 @@ impl Child {
         if let Some(output) = child.process.stdout.take() {
             thread::spawn(move || {
                 for line in BufReader::new(output).lines().map_while(Result::ok) {
-                    eprintln!("{line}");
+                    say::complain(line);
                     let _ = first.send(());
                 }
             });

@@ -26,6 +26,7 @@ use crate::run::child::Child;
 use crate::run::event::Event;
 use crate::run::folder::Folder;
 use crate::run::plan::Launch;
+use crate::say;
 
 /// Where `make wasm` puts the filters.
 pub const FILTERS: &str = "target/wasm";
@@ -93,7 +94,7 @@ pub fn main(options: &Options) -> bool {
         Ok(()) => true,
         Err(Failure::Said) => false,
         Err(Failure::Because(reason)) => {
-            eprintln!("weir: {reason}");
+            say::complain(format_args!("weir: {reason}"));
             false
         }
     }
@@ -125,7 +126,7 @@ fn run(options: &Options) -> Result<(), Failure> {
             }
         }
     }
-    eprintln!("weir: stopping");
+    say::complain(format_args!("weir: stopping"));
     Ok(())
 }
 

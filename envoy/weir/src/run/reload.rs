@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crate::apply::{Failure, Outcome};
 use crate::run::folder::Folder;
 use crate::run::plan::Launch;
+use crate::say;
 
 /// How long the filters of the policy before are kept for what their requests still ask for.
 const LINGER: Duration = Duration::from_secs(10);
@@ -30,22 +31,25 @@ impl<'a> Reloader<'a> {
         let file = launch.options.file.display();
         let old = "the policy before the change keeps serving";
         let Ok(document) = launch.document_of() else {
-            eprintln!("weir: what {file} says has changed and has mistakes; {old}");
+            say::complain(format_args!("weir: what {file} says has changed and has mistakes; {old}"));
             return;
         };
         let document = launch.placed(document);
         match self.folder.bring(launch, &document) {
             Ok(Outcome::Serves(_, after)) => {
-                eprintln!("weir: what {file} says has changed; the new policy serves after {} ms", after.as_millis());
+                say::complain(format_args!(
+                    "weir: what {file} says has changed; the new policy serves after {} ms",
+                    after.as_millis()
+                ));
                 self.due = Some(Instant::now() + LINGER);
                 launch.document = document;
             }
             Ok(Outcome::Unchanged(_) | Outcome::Begun(_)) => {
-                eprintln!("weir: what {file} says has changed, and means what it did");
+                say::complain(format_args!("weir: what {file} says has changed, and means what it did"));
             }
-            Err(Failure::Mistakes) => eprintln!("weir: what {file} says has mistakes; {old}"),
+            Err(Failure::Mistakes) => say::complain(format_args!("weir: what {file} says has mistakes; {old}")),
             Err(Failure::Unable(reason) | Failure::Refused(reason)) => {
-                eprintln!("weir: what {file} says has changed, but {reason}; {old}");
+                say::complain(format_args!("weir: what {file} says has changed, but {reason}; {old}"));
             }
         }
     }

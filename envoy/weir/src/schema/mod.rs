@@ -15,11 +15,12 @@ mod provider;
 mod ratelimit;
 mod shape;
 
-use std::io::{self, Write};
+use std::process::ExitCode;
 
 use clap::Args;
 use serde_json::{Map, Value as Json};
 
+use crate::say;
 use crate::translate::MODULES;
 
 /// Of what.
@@ -31,13 +32,9 @@ pub struct Options {
 }
 
 /// Prints the schema.
-pub fn main(options: &Options) -> bool {
+pub fn main(options: &Options) -> ExitCode {
     let schema = of(options.filter.as_deref().unwrap_or(POLICY));
-    if let Some(schema) = &schema {
-        // A reader that has had enough (`| head`) is no mistake.
-        let _ = writeln!(io::stdout(), "{schema:#}");
-    }
-    schema.is_some()
+    schema.map_or(ExitCode::FAILURE, |schema| say::last(format_args!("{schema:#}\n"), ExitCode::SUCCESS))
 }
 
 /// What the schema of policies is called.

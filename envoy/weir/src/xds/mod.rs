@@ -60,14 +60,40 @@ pub fn replace(folder: &Path, name: &str, content: &Json) -> io::Result<()> {
 /// What the operating system says.
 pub fn put(folder: &Path, name: &str, content: &[u8]) -> io::Result<()> {
     let new = folder.join(format!(".{name}"));
-    let mut file = File::create(&new)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    fs::rename(&new, folder.join(name))?;
+    let write = || {
+        let mut file = File::create(&new)?;
+        file.write_all(content)?;
+        file.sync_all()?;
+        fs::rename(&new, folder.join(name))
+    };
+    if let Err(error) = write() {
+        // Where a disk is full, half a file would be in the way of all that are to be written back.
+        let _ = fs::remove_file(&new);
+        return Err(error);
+    }
     File::open(folder)?.sync_all()
 }
 
 /// What tells one content from another.
 pub(crate) fn digest(content: &[u8]) -> String {
     format!("{:032x}", u128::from_be_bytes(SEED.fingerprint([content]).to_bytes()))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn what_cannot_take_its_place_is_not_left_behind() {
+        let place = tempfile::tempdir().unwrap();
+        put(place.path(), "a", b"1").unwrap();
+        // No file takes the place of a folder.
+        fs::create_dir(place.path().join("b")).unwrap();
+        assert!(put(place.path(), "b", b"2").is_err());
+        let mut names: Vec<_> = fs::read_dir(place.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["a", "b"]);
+    }
 }

@@ -146,6 +146,16 @@ impl Fleet {
         routes + &kept.unwrap().name
     }
 
+    /// Somebody changes one proxy by hand.
+    pub(crate) fn apply(&self, proxy: usize, policy: &str) {
+        fs::write(self.place.path().join("theirs.yaml"), policy).unwrap();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.current_dir(self.place.path()).args(["apply", "theirs.yaml", "--xds-dir", &format!("edge-{proxy}")]);
+        let admin = self.envoys[proxy].as_ref().unwrap().admin_address().to_string();
+        command.args(["--admin", &admin, "--linger", "0s", "--filters"]).arg(self.filters.path());
+        assert!(command.status().unwrap().success());
+    }
+
     /// A rollout.
     pub(crate) fn command(&self, policy: &str, more: &[&str]) -> Command {
         fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
