@@ -11,6 +11,8 @@ mod identity;
 mod limits;
 #[path = "mistakes/operation.rs"]
 mod operation;
+#[path = "mistakes/secrets.rs"]
+mod secrets;
 
 use std::path::Path;
 
@@ -119,7 +121,7 @@ fn a_key_of_the_policy_is_checked_by_its_type() {
         ),
         (
             "state: {store: redis, url: http://a, password: secret}",
-            &["6:48 `secret` is not a mapping | expected the keys of `{env: NAME}`"],
+            &["6:48 a secret does not stand in a policy | say `{env: NAME}`"],
         ),
         (
             "state: {store: redis, url: http://a, password: {env: WEIR_NO_SUCH}}",
@@ -170,8 +172,7 @@ fn an_upstream_is_checked_by_envoy_and_by_the_filters() {
         (
             "{url: https://user:secret@a/, tmeout: 5s}",
             &[
-                "3:12 `https://user:secret@a/` is not an upstream's URL | \
-                 a URL is no place for a password; use `headers` with a value from the environment",
+                "3:12 a URL is no place for a password | say it in `headers`, `credentials` or `state`, as `{env: NAME}`",
                 "3:36 unknown key `tmeout` | did you mean `timeout`?",
             ],
         ),
