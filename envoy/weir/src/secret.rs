@@ -108,13 +108,14 @@ fn takes_variable(path: &[&str]) -> bool {
 
 /// Whether this is the name of a variable.
 fn is_name(path: &[&str]) -> bool {
-    match path {
-        ["state", _, "env"] | ["identity", "api_keys", "pepper", "env"] | ["identity", "jwt", "jwks", .., "env"] => {
-            true
-        }
-        ["upstreams", _, "headers", _, "env"] | ["upstreams", _, "credentials", .., "env"] => true,
-        _ => false,
-    }
+    matches!(
+        path,
+        ["state", _, "env"]
+            | ["identity", "api_keys", "pepper", "env"]
+            | ["identity", "jwt", "jwks", .., "env"]
+            | ["upstreams", _, "headers", _, "env"]
+            | ["upstreams", _, "credentials", .., "env"]
+    )
 }
 
 /// Whether this is an address.
@@ -143,13 +144,14 @@ fn is_hidden(path: &[&str], text: &str) -> bool {
     ];
     let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     match path {
-        ["identity", "jwt", "jwks", .., "k"] | ["upstreams", _, "credentials"] => true,
+        ["identity", "jwt", "jwks", .., "k"]
+        | ["identity", "api_keys", "keys", "key" | "value" | "secret"]
+        | ["upstreams", _, "credentials"] => true,
         ["upstreams", _, "credentials", .., key] => !KNOWN.contains(key),
         ["upstreams", _, "headers", name] => {
             ["auth", "cookie", "key", "password", "secret", "token"].iter().any(|word| name.contains(word))
         }
         [.., "sha256" | "hmac" | "key_sha256" | "purge_key_sha256"] => !is_digest,
-        ["identity", "api_keys", "keys", "key" | "value" | "secret"] => true,
         _ => false,
     }
 }
@@ -198,7 +200,7 @@ mod tests {
         ] {
             assert_eq!(shown(text), expected);
         }
-        assert_eq!(masked("aéb\nc", &[1..5]), "a***\nc");
+        assert_eq!(masked("aéb\nc", &[1..3, 3..5]), "a***\nc");
     }
 
     #[test]

@@ -131,7 +131,9 @@ impl Policy {
         let options = options.collect();
         let upstreams = fields.required("upstreams", mistakes).map(|node| upstream::read(node, surroundings, mistakes));
         let upstreams = upstreams.unwrap_or_default();
-        upstreams.iter().for_each(|upstream| check_name(&upstream.name, mistakes));
+        for upstream in &upstreams {
+            check_name(&upstream.name, mistakes);
+        }
         let routes = fields.required("routes", mistakes).map(|node| route::read(node, &upstreams, mistakes));
         if let Some(node) = fields.optional("sandbox") {
             check_stand_ins(node, mistakes);

@@ -156,6 +156,9 @@ pub fn idle_callers(policy: &Policy) -> Draft {
         rule
     };
     let mut draft = Draft::object(&policy.span);
+    if let Some(state) = &policy.state {
+        draft.set("state", state.draft.clone());
+    }
     let mut rules = Vec::new();
     let (_, [per_address, overrides, shadow]) = own(policy, &mut Mistakes::default());
     if let Some(limit) = per_address.filter(|_| policy.routes.iter().all(|route| !is_fronted(policy, route))) {
@@ -167,7 +170,9 @@ pub fn idle_callers(policy: &Policy) -> Draft {
         let mut rule = rule(TIERS, "user");
         rule.set("tiers", Draft::leaf(true, &policy.span));
         for (name, said) in [("overrides", overrides), ("shadow", shadow)] {
-            said.into_iter().for_each(|said| rule.set(name, said));
+            if let Some(said) = said {
+                rule.set(name, said);
+            }
         }
         draft.set("tiers", tiers(policy));
         rules.push(rule);

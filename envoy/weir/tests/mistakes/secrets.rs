@@ -70,6 +70,7 @@ routes: [{match: GET /a, upstream: a}]
 #[test]
 fn a_secret_in_a_policy_is_refused_wherever_a_variable_is_named() {
     const WRONG: &str = "a secret does not stand in a policy";
+    const FIX: &str = "say `{env: NAME}` or `{file: PATH}`";
     check_added(&[
         ("state: {store: redis, url: http://a, password: hunter2}", &[&format!("6:48 {WRONG} | say `{{env: NAME}}`")]),
         ("state: {store: redis, url: http://a, password: 12345}", &[&format!("6:48 {WRONG} | say `{{env: NAME}}`")]),
@@ -79,7 +80,6 @@ fn a_secret_in_a_policy_is_refused_wherever_a_variable_is_named() {
             &[&format!("6:31 {WRONG} | say `{{env: NAME}}`")],
         ),
     ]);
-    const FIX: &str = "say `{env: NAME}` or `{file: PATH}`";
     check_upstream(&[
         (
             "{url: http://a, profile: spotify, credentials: {oauth2: {token_url: http://a, \

@@ -86,6 +86,17 @@ fn what_nothing_makes_use_of_is_checked_too() {
         ("{match: GET /a, upstream: a, cost: -1}", &["5:38 invalid value: integer `-1` | expected u32"]),
         ("{match: GET /a, upstream: a, cost: 0}", &["5:38 `cost`: must be at least 1 | "]),
         ("{match: GET /a, upstream: a, cost: 4294967295}", &[]),
+        ("{match: GET /a, upstream: a, limit: off}\nratelimit: {per_address: {rate: 5/s}}", &[]),
+        (
+            "{match: GET /a, upstream: a, limit: off}\nstate: {store: redis, url: http://a}\n\
+             ratelimit: {per_address: {rate: 5/s, scope: fleet}}",
+            &[],
+        ),
+        (
+            "{match: GET /a, upstream: a, limit: off}\ntiers: {anonymous: {per_second: 1}}\n\
+             ratelimit: {shadow: true, overrides: [{key: [alice], limit: {rate: 5/m}}]}",
+            &[],
+        ),
         (
             "{match: GET /a, upstream: a, limit: off}\nratelimit: {per_address: {rate: 5/x}}",
             &[

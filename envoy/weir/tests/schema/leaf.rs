@@ -32,8 +32,12 @@ fn one_word_each() -> Vec<(Json, String)> {
         }
     };
     add(&full, "");
-    full["upstreams"].as_object().unwrap().values().for_each(|upstream| add(upstream, "/upstreams/a"));
-    full["routes"].as_array().unwrap().iter().for_each(|route| add(route, "/routes/0"));
+    for upstream in full["upstreams"].as_object().unwrap().values() {
+        add(upstream, "/upstreams/a");
+    }
+    for route in full["routes"].as_array().unwrap() {
+        add(route, "/routes/0");
+    }
     policies
 }
 
