@@ -13,6 +13,7 @@ use crate::gateway::Gateway;
 use crate::lint::{self, Version};
 use crate::report::{self, Format};
 use crate::say::{self, Unwritten};
+use crate::secret;
 
 /// What `weir check` is told.
 #[derive(Args, Debug)]
@@ -109,7 +110,7 @@ fn check(file: &Path, bytes: &[u8], options: &Options) -> (Report, Option<String
     let Document { policy, .. } = &document;
     let good = format!("{} upstreams, {} routes", policy.upstreams.len(), policy.routes.len());
     let good = (!lint::any_error(&mistakes)).then_some(good);
-    let text = String::from_utf8_lossy(bytes).into_owned();
+    let text = secret::shown(&String::from_utf8_lossy(bytes));
     (Report { name: file.display().to_string(), text, mistakes }, good)
 }
 

@@ -6,12 +6,16 @@ use crate::code::Code;
 use crate::diagnostic::Mistakes;
 use crate::draft::{Draft, Pruned};
 use crate::reader;
+use crate::secret::STAND_IN;
 
 /// More mistakes than this in one filter's configuration are not looked for.
 const ROUNDS_MAX: usize = 100;
 
 /// What makes a cluster of the state store.
 const STORE: &str = "expected `state: {store: redis, url: …}` in this policy";
+
+/// What filters say of a variable that is not there.
+const ABSENT: [&str; 3] = ["the environment has no variable", "the environment has no text", "is not set"];
 
 /// Reads a draft with the filter's own code until it has nothing more to say: each mistake is noted and taken out, so
 /// that the next is seen. Gives the valid configuration, if it was valid from the start.
@@ -21,6 +25,7 @@ pub fn read<Config>(
     mistakes: &mut Mistakes,
 ) -> Option<Config> {
     let mut gaps: Vec<String> = Vec::new();
+    let mut is_cut = false;
     for round in 0..ROUNDS_MAX {
         let error = match parse(draft.to_json().to_string().as_bytes()) {
             Ok(config) if round == 0 => return Some(config),
@@ -28,13 +33,18 @@ pub fn read<Config>(
             Err(error) => error,
         };
         // Where something was taken out, what is said about the whole of it may be about the gap.
-        let whole = round > 0 && !error.path.contains(['[', '.']);
+        let whole = is_cut && !error.path.contains(['[', '.']);
         if whole || gaps.iter().any(|gap| gap.starts_with(&error.path)) {
             return None;
         }
         if !gaps.iter().any(|gap| is_about(&error.reason, gap)) {
             note(&draft, &error, mistakes);
         }
+        // Of further variables something may be wrong, too.
+        if is_variable(&error.path) && draft.replace(&error.path, STAND_IN) {
+            continue;
+        }
+        is_cut = true;
         let pruned = match unknown_field(&error.reason) {
             Some(_) => draft.prune_key(&error.path),
             None => draft.prune(&error.path),
@@ -89,8 +99,12 @@ pub fn note(draft: &Draft, error: &ConfigError, mistakes: &mut Mistakes) {
     } else {
         let last = error.path.rsplit('.').next().unwrap_or_default();
         let (code, expected) = match last {
-            // What a filter says of a variable that it does not find has the path of its name.
-            "env" => (Code::UnknownVariable, "set it"),
+            // What a filter says of a variable, and of what it holds, has the path of its name.
+            "env" if reason == "is missing" => {
+                (Code::MissingKey, "expected the key `env` here, with a variable's name")
+            }
+            "env" if ABSENT.iter().any(|words| reason.contains(words)) => (Code::UnknownVariable, "set it"),
+            "env" => (Code::InvalidValue, "it is there, and must hold something else"),
             _ if reason == "must be an object" => (Code::InvalidValue, "expected a mapping"),
             // A filter needs the store that nobody has told it of.
             _ if last == "state" || reason.contains("`state`") => (Code::MissingCluster, STORE),
@@ -113,6 +127,11 @@ fn in_words(expected: &str) -> &str {
     } else {
         expected
     }
+}
+
+/// Whether this is the name of a variable, which is said as `env` everywhere.
+fn is_variable(path: &str) -> bool {
+    path.rsplit('.').next() == Some("env")
 }
 
 /// The name that a mistake is about, as the beginning of a sentence.

@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use crate::code::Code;
-use crate::diagnostic::{Mistakes, Report};
+use crate::diagnostic::{Mistakes, Report, Span};
 use crate::policy::{self, Policy, Surroundings, Variables};
+use crate::secret;
 use crate::translate::{self, Filter};
 use crate::yaml::{self, Node, Value};
 
@@ -36,18 +37,25 @@ pub const SANDBOX: &str = "http://127.0.0.1:9400";
 /// Everything that is wrong with it.
 pub fn read(name: &Path, bytes: &[u8], reading: &Reading<'_>) -> Result<Document, Box<Report>> {
     let mut mistakes = Mistakes::default();
-    let document = document(name, bytes, reading, &mut mistakes);
+    let mut secrets = Vec::new();
+    let document = document(name, bytes, reading, &mut secrets, &mut mistakes);
     match document.filter(|_| mistakes.is_empty()) {
         Some(document) => Ok(document),
         None => Err(Box::new(Report {
             name: name.display().to_string(),
-            text: String::from_utf8_lossy(bytes).into_owned(),
+            text: secret::masked(&String::from_utf8_lossy(bytes), &secrets),
             mistakes: mistakes.in_order(),
         })),
     }
 }
 
-fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mistakes) -> Option<Document> {
+fn document(
+    name: &Path,
+    bytes: &[u8],
+    reading: &Reading<'_>,
+    secrets: &mut Vec<Span>,
+    mistakes: &mut Mistakes,
+) -> Option<Document> {
     let text = match std::str::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {
@@ -57,6 +65,7 @@ fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mis
         }
     };
     let mut root = yaml::parse(text, mistakes)?;
+    *secrets = secret::take_out(&mut root, mistakes);
     if let Some(sandbox) = reading.sandbox {
         let sandbox = sandbox.trim_end_matches('/');
         let own = (SANDBOX.to_owned(), sandbox.to_owned());
@@ -66,11 +75,8 @@ fn document(name: &Path, bytes: &[u8], reading: &Reading<'_>, mistakes: &mut Mis
     }
     let folder = name.parent().map_or_else(PathBuf::new, Path::to_path_buf);
     let own = |name: &str| std::env::var(name).ok();
-    let surroundings = Surroundings {
-        folder: &folder,
-        variable: reading.variable.unwrap_or(&own),
-        is_sandbox: reading.sandbox.is_some(),
-    };
+    let variable = |name: &str| secret::variable(name, reading.variable.unwrap_or(&own));
+    let surroundings = Surroundings { folder: &folder, variable: &variable, is_sandbox: reading.sandbox.is_some() };
     let policy = Policy::read(&root, &surroundings, mistakes)?;
     let filters = translate::filters(&policy, &surroundings, mistakes);
     Some(Document { policy, filters })

@@ -203,6 +203,25 @@ impl Draft {
         self.find(outer.trim_end_matches('.')).map_or(&[], |draft| draft.taken.as_slice())
     }
 
+    /// Puts another text in the place of the one at `path`; whether there was one, and another.
+    pub fn replace(&mut self, path: &str, text: &str) -> bool {
+        match (step(path), &mut self.shape) {
+            (None, Shape::Leaf(leaf)) if leaf.is_string() && leaf != text => {
+                *leaf = text.into();
+                true
+            }
+            (Some(Step::Index(index, rest)), Shape::List(items)) => {
+                items.get_mut(index).is_some_and(|item| item.replace(rest, text))
+            }
+            (Some(Step::Key(path)), Shape::Object(members)) => {
+                let found = position(members, path);
+                let member = found.and_then(|(index, rest)| Some((members.get_mut(index)?, rest)));
+                member.is_some_and(|(member, rest)| member.draft.replace(rest, text))
+            }
+            _ => false,
+        }
+    }
+
     /// Takes out what is around `path`, so that what is wrong elsewhere is read too: the innermost item of a list; where
     /// there is no list, the value itself, unless it is a whole part of the configuration.
     pub fn prune(&mut self, path: &str) -> Pruned {
@@ -344,6 +363,14 @@ mod tests {
         );
         let quoted = crate::yaml::parse("[\"1\", 1, 010, true, ~, 5m]", &mut Mistakes::default()).unwrap();
         assert_eq!(Draft::of(&quoted).to_json(), json!(["1", 1, "010", true, null, "5m"]));
+    }
+
+    #[test]
+    fn a_text_can_be_replaced_by_another() {
+        let mut draft = draft();
+        assert!(draft.replace("rules[1].name", "c") && !draft.replace("rules[1].name", "c"));
+        assert!(!draft.replace("rules[0].burst", "c") && !draft.replace("rules[2].name", "c"));
+        assert_eq!(draft.to_json()["rules"][1]["name"], "c");
     }
 
     #[test]

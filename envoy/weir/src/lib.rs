@@ -4,7 +4,7 @@
 //!
 //! 1. [`yaml`]: its text as a tree in which every value knows its place; [`reader`]: typed values out of that tree;
 //!    [`diagnostic`]: mistakes, all of them, each shown under its line.
-//! 2. [`policy`]: the nouns of the policy file.
+//! 2. [`secret`]: what may not stand there, and is shown to nobody; [`policy`]: the nouns of the policy file.
 //! 3. [`translate`]: each filter's configuration, put together as a [`draft`] that remembers where everything was
 //!    written, and read by the filter's own code; [`complaint`] tells what that code says in the policy's words. So
 //!    what passes the check loads in the filter.
@@ -44,6 +44,7 @@ pub mod rollout;
 pub mod run;
 pub mod say;
 pub mod schema;
+pub mod secret;
 pub mod translate;
 pub mod xds;
 pub mod yaml;

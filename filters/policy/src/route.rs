@@ -25,8 +25,9 @@ pub struct Match {
 ///
 /// `path`, `prefix` and `template` exclude each other. A `prefix` that ends in `/` matches what lies below it, any
 /// other matches itself and what lies below it: `/api` never matches `/apis`. In a `template`, `{name}` stands for one
-/// segment. `hosts` are names without a port, or `*.` and a name for all below it. `headers` are exact values; a header
-/// that is repeated has none, since Envoy's routes would see its values joined.
+/// segment, and `/*` at the end for all that lies below. Nowhere else may `*`, `{` or `}` stand: whoever writes them
+/// means more than these letters. `hosts` are names without a port, or `*.` and a name for all below it. `headers` are exact
+/// values; a header that is repeated has none, since Envoy's routes would see its values joined.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct RawMatch {
@@ -61,6 +62,8 @@ enum PathPattern {
 enum Segment {
     Literal(String),
     Variable,
+    /// This one and whatever follows, as the last.
+    Rest,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -144,7 +147,7 @@ impl PathPattern {
                 let Some(path) = path.strip_prefix(b"/") else { return false };
                 let mut parts = path.split(|&byte| byte == b'/');
                 segments.iter().all(|segment| parts.next().is_some_and(|part| segment.matches(part)))
-                    && parts.next().is_none()
+                    && (segments.last() == Some(&Segment::Rest) || parts.next().is_none())
             }
         }
     }
@@ -155,6 +158,7 @@ impl Segment {
         match self {
             Self::Literal(text) => text.as_bytes() == part,
             Self::Variable => !part.is_empty(),
+            Self::Rest => true,
         }
     }
 }
@@ -216,7 +220,7 @@ impl TryFrom<RawMatch> for Match {
             (None, None, None) => PathPattern::Any,
             (Some(path), None, None) => PathPattern::Exact(absolute("path", path)?),
             (None, Some(prefix), None) => prefix_pattern(absolute("prefix", prefix)?),
-            (None, None, Some(template)) => template_pattern(&absolute("template", template)?)?,
+            (None, None, Some(template)) => template_pattern(&template)?,
             _ => return Err(ConfigError::at("", "has more than one of path, prefix and template")),
         };
         for (index, method) in raw.methods.iter().enumerate() {
@@ -246,12 +250,17 @@ pub fn lower_case(name: &str) -> Result<(), ConfigError> {
 }
 
 fn absolute(field: &str, path: String) -> Result<String, ConfigError> {
-    let printable = path.bytes().all(|byte| byte.is_ascii_graphic());
-    if path.starts_with('/') && printable && !path.contains(['?', '#']) {
+    if path.starts_with('/') && is_literal(&path) {
         return Ok(path);
     }
-    let reason = format!("must begin with / and have no query, fragment, space or unescaped byte, got {path:?}");
+    let reason =
+        format!("must begin with / and have no query, fragment, space, unescaped byte, *, {{ or }}, got {path:?}");
     Err(ConfigError::at(field, reason))
+}
+
+/// Whether a path's text stands for itself.
+fn is_literal(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#*{}".contains(&byte))
 }
 
 fn prefix_pattern(prefix: String) -> PathPattern {
@@ -263,16 +272,24 @@ fn prefix_pattern(prefix: String) -> PathPattern {
 }
 
 fn template_pattern(template: &str) -> Result<PathPattern, ConfigError> {
-    let segment = |part: &str| match part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-        Some(name) if !name.is_empty() && !name.contains(['{', '}']) => Ok(Segment::Variable),
-        None if !part.contains(['{', '}']) => Ok(Segment::Literal(part.to_owned())),
-        _ => {
-            let reason = format!("a variable is a whole segment like {{id}}, got {part:?}");
-            Err(ConfigError::at("template", reason))
-        }
-    };
-    let parts = template.strip_prefix('/').unwrap_or(template).split('/');
-    parts.map(segment).collect::<Result<_, _>>().map(PathPattern::Template)
+    let word = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let above = template.strip_suffix("/*");
+    let mut parts = above.unwrap_or(template).split('/');
+    // What stands before the first slash: nothing, unless there is none.
+    let mut is_good = parts.next() == Some("") && !template.is_empty();
+    let mut segments = Vec::new();
+    for part in parts {
+        let name = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
+        is_good &= name.map_or_else(|| is_literal(part), word);
+        segments.push(if name.is_some() { Segment::Variable } else { Segment::Literal(part.to_owned()) });
+    }
+    if !is_good {
+        let reason =
+            format!("must be / and segments, a variable being a whole one like {{id}}, or end in /*, got {template:?}");
+        return Err(ConfigError::at("template", reason));
+    }
+    segments.extend(above.map(|_| Segment::Rest));
+    Ok(PathPattern::Template(segments))
 }
 
 fn host_pattern(host: String) -> Result<HostPattern, ConfigError> {
@@ -288,109 +305,4 @@ fn host_pattern(host: String) -> Result<HostPattern, ConfigError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    fn parse(json: &str) -> Result<Match, ConfigError> {
-        crate::config::read::<RawMatch>(json.as_bytes()).and_then(Match::try_from)
-    }
-
-    fn check(json: &str, rows: &[(&str, bool)]) {
-        let rule = parse(json).unwrap();
-        for (request, expected) in rows {
-            let (method, rest) = request.split_once(' ').unwrap();
-            let (authority, path) = rest.split_at(rest.find('/').unwrap());
-            let pairs: [(&[u8], &[u8]); 6] = [
-                (b":method", method.as_bytes()),
-                (b":authority", authority.as_bytes()),
-                (b":path", path.as_bytes()),
-                (b"x-one", b"a"),
-                (b"x-kind", b"a"),
-                (b"x-kind", b"b"),
-            ];
-            let headers = Headers::from_pairs(&pairs);
-            assert_eq!(rule.matches(&Target::of(&headers)), *expected, "{json} on {request}");
-        }
-    }
-
-    #[test]
-    fn no_predicate_matches_everything() {
-        check("{}", &[("GET a/", true), ("POST a/b?c", true)]);
-        check(r#"{"prefix": "/"}"#, &[("GET a/", true), ("POST a/b?c", true)]);
-    }
-
-    #[test]
-    fn a_path_is_compared_without_its_query() {
-        check(
-            r#"{"path": "/a"}"#,
-            &[("GET h/a", true), ("GET h/a?b=/", true), ("GET h/a/", false), ("GET h/A", false)],
-        );
-    }
-
-    #[test]
-    fn a_prefix_ends_where_a_segment_ends() {
-        check(r#"{"prefix": "/api"}"#, &[("GET h/api", true), ("GET h/api/x", true), ("GET h/apis", false)]);
-        check(r#"{"prefix": "/api/"}"#, &[("GET h/api", false), ("GET h/api/", true), ("GET h/api/x?q", true)]);
-    }
-
-    #[test]
-    fn a_variable_stands_for_one_segment() {
-        check(
-            r#"{"template": "/content/{id}/availability"}"#,
-            &[
-                ("GET h/content/7/availability", true),
-                ("GET h/content/7/availability?x", true),
-                ("GET h/content//availability", false),
-                ("GET h/content/7", false),
-                ("GET h/content/7/8/availability", false),
-                ("GET h/content/7/availability/", false),
-            ],
-        );
-    }
-
-    #[test]
-    fn methods_hosts_and_headers_all_count() {
-        check(r#"{"methods": ["GET", "HEAD"]}"#, &[("GET h/", true), ("POST h/", false), ("get h/", false)]);
-        let rule = parse(r#"{"methods": ["GET"]}"#).unwrap();
-        assert!(rule.admits("GET") && !rule.admits("POST") && parse("{}").unwrap().admits("POST"));
-        check(
-            r#"{"hosts": ["a.example", "*.b.example"]}"#,
-            &[
-                ("GET a.example/", true),
-                ("GET A.Example:8080/", true),
-                ("GET x.b.example:1/", true),
-                ("GET b.example/", false),
-                ("GET xb.example/", false),
-                ("GET .b.example/", false),
-                ("GET x.a.example/", false),
-            ],
-        );
-        check(r#"{"hosts": ["[::1]"]}"#, &[("GET [::1]:80/", true), ("GET [::1]/", true), ("GET [::2]/", false)]);
-        check(r#"{"headers": {"x-one": "a"}}"#, &[("GET h/", true)]);
-        check(r#"{"headers": {"x-one": "b"}}"#, &[("GET h/", false)]);
-        // What is sent twice is no value at all: whoever picks one of them picks another than the next hop may.
-        check(r#"{"headers": {"x-kind": "b"}}"#, &[("GET h/", false)]);
-    }
-
-    #[test]
-    fn a_mistake_says_what_would_be_right() {
-        for (json, expected) in [
-            (r#"{"path": "/a", "prefix": "/"}"#, "has more than one of path, prefix and template"),
-            (
-                r#"{"path": "a"}"#,
-                "path: must begin with / and have no query, fragment, space or unescaped byte, got \"a\"",
-            ),
-            (r#"{"prefix": "/a?b"}"#, "prefix: must begin with /"),
-            (r#"{"template": "/a/{}"}"#, "template: a variable is a whole segment like {id}, got \"{}\""),
-            (r#"{"template": "/a/x{id}"}"#, "template: a variable is a whole segment like {id}, got \"x{id}\""),
-            (r#"{"methods": ["GET", "post"]}"#, "methods[1]: must be a method in upper case, got \"post\""),
-            (r#"{"hosts": ["a:80"]}"#, "hosts[0]: must be a host name without a port"),
-            (r#"{"headers": {"X-A": "b"}}"#, "headers: must be a header name in lower case, got \"X-A\""),
-        ] {
-            let said = parse(json).unwrap_err().to_string();
-            assert!(said.starts_with(expected), "{said}");
-        }
-    }
-}
+mod tests;

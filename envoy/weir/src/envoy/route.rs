@@ -229,7 +229,8 @@ fn host_regex(host: &str) -> String {
 /// Envoy compares a `safe_regex` with the whole path.
 pub(crate) fn template_regex(template: &str) -> String {
     let segment = |part: &str| if part.starts_with('{') { "[^/]+".to_owned() } else { escaped(part) };
-    template.split('/').map(segment).collect::<Vec<_>>().join("/")
+    let segments = |template: &str| template.split('/').map(segment).collect::<Vec<_>>().join("/");
+    template.strip_suffix("/*").map_or_else(|| segments(template), |base| segments(base) + "/.*")
 }
 
 /// Text as RE2 matches it literally.
@@ -349,6 +350,7 @@ mod tests {
     #[test]
     fn a_template_is_a_regex_of_whole_segments() {
         assert_eq!(template_regex("/a.b/{id}/c"), r"/a\.b/[^/]+/c");
+        assert_eq!(template_regex("/a/{id}/c/*"), "/a/[^/]+/c/.*");
         assert_eq!(host_regex("*.a.example"), r".+\.a\.example");
     }
 }

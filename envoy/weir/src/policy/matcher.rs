@@ -1,13 +1,14 @@
 //! Which requests a route is about.
 //!
 //! Written out (`{prefix: /api/, methods: [GET]}`), or as one line: `GET /api/v1/content/{id}`. In the line, methods
-//! are joined by `|` or left out, `{name}` stands for one segment, and `/*` at the end for everything below.
+//! are joined by `|` or left out, `{name}` stands for one segment, and `/*` at the end for everything below. Whatever else looks
+//! like a pattern is refused: it would be taken by its letters, and never match what was meant.
 
 use policy::Headers;
 use policy::route::{RawMatch, Target};
 
 use crate::complaint;
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::reader::Fields;
 use crate::yaml::{Node, Value};
@@ -40,7 +41,7 @@ pub enum Pattern {
     Below(String),
     /// This path and what lies below it.
     AtOrBelow(String),
-    /// A path with variable segments, `{name}` each.
+    /// A path with variable segments, `{name}` each, and perhaps `/*` at the end for all that lies below.
     Template(String),
 }
 
@@ -75,6 +76,10 @@ impl Matcher {
 
     /// Reads what `match` stands for, written out.
     pub fn of_draft(draft: Draft, mistakes: &mut Mistakes) -> Option<Self> {
+        if let Some((span, wrong, expected)) = unmeant(&draft) {
+            mistakes.add(&span, wrong, expected);
+            return None;
+        }
         let parse = |json: &[u8]| {
             let raw: RawMatch = policy::config::read(json)?;
             Ok((raw.clone(), policy::Match::try_from(raw)?))
@@ -121,7 +126,8 @@ impl Pattern {
             Self::Exact(path) | Self::AtOrBelow(path) => path.clone(),
             Self::Below(path) => format!("{path}x"),
             Self::Template(template) => {
-                let segment = |part: &str| if part.starts_with('{') { "x".to_owned() } else { part.to_owned() };
+                let is_open = |part: &str| part.starts_with('{') || part == "*";
+                let segment = |part: &str| if is_open(part) { "x".to_owned() } else { part.to_owned() };
                 template.split('/').map(segment).collect::<Vec<_>>().join("/")
             }
         }
@@ -168,10 +174,33 @@ fn line(text: &str, node: &Node) -> Draft {
     }
     let path = path.trim_start();
     let (key, path) = match path.strip_suffix('*') {
-        Some(below) if below.ends_with('/') => ("prefix", below),
         _ if path.contains(['{', '}']) => ("template", path),
+        Some(below) if below.ends_with('/') => ("prefix", below),
         _ => ("path", path),
     };
     draft.set(key, Draft::leaf(path, span));
     draft
+}
+
+/// What of a path looks as if it stood for more than its letters and does not, where it is, and what would.
+fn unmeant(draft: &Draft) -> Option<(Span, String, String)> {
+    const OPEN: &str =
+        "`{name}` in a `template` stands for one segment, and `/*` at the end of one, or a `prefix`, for all below";
+    let json = draft.to_json();
+    let said = |key| json.get(key).and_then(serde_json::Value::as_str).map(|text| (key, text));
+    let (key, text) = ["path", "prefix", "template"].into_iter().find_map(said)?;
+    let found = |wrong, expected: &str| Some((draft.locate(key), wrong, expected.to_owned()));
+    let closed = if key == "template" { text.strip_suffix("/*").unwrap_or(text) } else { text };
+    if closed.contains('*') {
+        return found("`*` stands for nothing here".to_owned(), OPEN);
+    }
+    if key != "template" && text.contains(['{', '}']) {
+        let rest = if key == "prefix" { format!("{}/*", text.trim_end_matches('/')) } else { text.to_owned() };
+        return found(format!("`{key}` has no variables"), &format!("say `template: {rest}`"));
+    }
+    let word = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    let is_variable = |part: &str| part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).is_some_and(word);
+    let part = closed.split('/').find(|part| part.contains(['{', '}']) && !is_variable(part))?;
+    let expected = "a variable is a whole segment like `{id}`, of A-Z a-z 0-9 _; it takes no expression";
+    found(format!("`{part}` is not a variable"), expected)
 }

@@ -93,6 +93,9 @@ pub type Variables<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// The filters that have options of their own at the top of a policy.
 const FILTERS: [&str; 5] = ["correlation", "ratelimit", "compose", "cache", "breaker"];
 
+/// What the names of the proxy's own clusters begin with.
+const OURS: &str = "weir_";
+
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8080);
 const ADMIN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 9901);
 
@@ -126,16 +129,8 @@ impl Policy {
         let options = options.collect();
         let upstreams = fields.required("upstreams", mistakes).map(|node| upstream::read(node, surroundings, mistakes));
         let upstreams = upstreams.unwrap_or_default();
-        if let Some(taken) = upstreams.iter().find(|upstream| state.is_some() && upstream.name.value == state::CLUSTER)
-        {
-            mistakes.add(&taken.name.span, "`state` is what the state store is called", "expected another name");
-        }
-        if let Some(taken) = upstreams.iter().find(|upstream| upstream.name.value == route::COMPOSED) {
-            mistakes.add(
-                &taken.name.span,
-                "`composed` is what stands where there is no upstream",
-                "expected another name",
-            );
+        for upstream in &upstreams {
+            check_name(&upstream.name, mistakes);
         }
         let routes = fields.required("routes", mistakes).map(|node| route::read(node, &upstreams, mistakes));
         if let Some(node) = fields.optional("sandbox") {
@@ -191,6 +186,19 @@ fn check_addresses(listen: &Spanned<SocketAddr>, admin: &Spanned<SocketAddr>, wh
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let overlaps = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
     overlaps && one.port() == other.port() && one.port() != 0
+}
+
+/// Notes a name of an upstream that stands for something else: clusters of one name are refused by Envoy, or one of them is
+/// taken for the other. They are taken also where a policy has no use for them: it may have tomorrow, and alerts leave them
+/// out by name.
+fn check_name(name: &Spanned<String>, mistakes: &mut Mistakes) {
+    let wrong = match name.value.as_str() {
+        state::CLUSTER => "`state` is what the state store is called",
+        route::COMPOSED => "`composed` is what stands where there is no upstream",
+        word if word.starts_with(OURS) => "names that begin with `weir_` are the proxy's own",
+        _ => return,
+    };
+    mistakes.add(&name.span, wrong, "expected another name");
 }
 
 /// The addresses for which the sandbox can stand in, and the paths below its own at which it does: the mapping `sandbox`, be

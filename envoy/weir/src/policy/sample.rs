@@ -2,8 +2,8 @@
 //!
 //! A sample has, in each place that a route leaves open, a word that no policy says: `~id` for the segment `{id}`, a method
 //! and a host that nobody has named. Another route that matches it cannot have asked for anything in that place, so it
-//! matches whatever stands there. And one that matches the samples of a prefix at every depth has a prefix of it itself:
-//! templates and whole paths have an end. So a route whose samples are all taken by others is never reached.
+//! matches whatever stands there. And one that matches the samples of a prefix at every depth is open at its own end: others
+//! are as long as they are. So a route whose samples are all taken by others is never reached.
 
 use policy::Headers;
 use policy::route::Target;
@@ -154,7 +154,11 @@ fn paths(pattern: &Pattern, depth: usize) -> Vec<String> {
                 Some(name) => format!("~{name}"),
                 None => part.to_owned(),
             };
-            vec![template.split('/').map(segment).collect::<Vec<_>>().join("/")]
+            let filled = |template: &str| template.split('/').map(segment).collect::<Vec<_>>().join("/");
+            match template.strip_suffix("/*") {
+                Some(base) => below(&filled(base)),
+                None => vec![filled(template)],
+            }
         }
     }
 }
@@ -201,6 +205,13 @@ mod tests {
         check("/a/b/*", "/a/*", true, true);
         check("/a/*", "/ab/*", false, false);
         check("GET /a", "POST /a", false, false);
+        check("/a/{x}/*", "/a/*", true, true);
+        check("/a/*", "/a/{x}/*", false, true);
+        check("/a/{x}/c", "/a/{y}/*", true, true);
+        check("/a/{x}/b/*", "/a/c/*", false, true);
+        check("/a/c/b/*", "/a/{x}/b/*", true, true);
+        check("/a/{x}/b/*", "/a/c/b", false, false);
+        check("/a/{x}/b/*", "/a/{y}", false, false);
         check("{path: /a, hosts: ['*.x.example']}", "{path: /a, hosts: [b.x.example]}", false, true);
         check("{path: /a, hosts: [b.x.example]}", "{path: /a, hosts: ['*.x.example']}", true, true);
         check("{path: /a, headers: {x-k: v}}", "/a", true, true);

@@ -61,6 +61,8 @@ fn key() -> Json {
     json!({"type": "object", "required": ["kty"], "properties": {
         "kty": {"enum": ["RSA", "EC", "OKP", "oct"]},
         "kid": {"type": "string"},
+        "alg": {"type": "string"},
+        "use": {"type": "string"},
         "env": {"type": "string", "description": "The variable that holds the secret of a key of kty `oct`."},
     }})
 }

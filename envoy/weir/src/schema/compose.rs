@@ -3,7 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::shape::{
-    Member, any, anything, by_name, defined, flag, list, matching, object, period, put, text, whole, with,
+    Member, any, anything, by_name, defined, flag, line, list, matching, object, period, put, text, whole, with,
 };
 
 /// What a document defines that has compositions in it.
@@ -46,8 +46,7 @@ fn step() -> Json {
 
 /// A route's `compose` in a policy, where a batch names its calls as routes do.
 pub(super) fn of_route() -> Json {
-    let line = json!({"type": "string", "pattern": "^([A-Z]+(\\|[A-Z]+)* +)?/"});
-    composition(any([line, matching()]), &[])
+    composition(any([line(), matching()]), &[])
 }
 
 /// A composition; `call` is how a batch names one kind of call.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json};
 
-use super::shape::{any, by_name, bytes, flag, list, matching, object, period, put, text, url, with, words};
+use super::shape::{any, by_name, bytes, flag, list, matching, object, period, put, scalar, text, url, with, words};
 
 /// How long a body may be; none where it is 0.
 fn body_max() -> Json {
@@ -38,10 +38,10 @@ fn cors() -> Json {
     object(&[
         ("origins!", origins, "Whose scripts may ask: `https://app.example`, `https://*.app.example`."),
         ("methods", list(text()), "With which methods. Default: GET, HEAD, POST, PUT, PATCH, DELETE."),
-        ("headers", list(text()), "With which headers. Default: authorization, content-type, x-request-id."),
+        ("headers", list(scalar()), "With which headers. Default: authorization, content-type, x-request-id."),
         (
             "expose",
-            list(text()),
+            list(scalar()),
             "Which headers of answers they read. Default: x-request-id, x-correlation-id, retry-after.",
         ),
         ("credentials", flag(), "Whether cookies and the like go along. Default: false."),
@@ -52,10 +52,10 @@ fn cors() -> Json {
 /// A policy's `guard`.
 pub(super) fn of_policy() -> Json {
     let replaced = object(&[
-        ("value!", text(), "What it says."),
+        ("value!", scalar(), "What it says."),
         ("replace", flag(), "Whether the upstream's own is replaced. Default: false."),
     ]);
-    let header = any([json!({"type": ["string", "number", "boolean"]}), replaced]);
+    let header = any([scalar(), replaced]);
     let headers = any([words(&["off"]), by_name(header)]);
     with(
         options(),
@@ -72,7 +72,7 @@ pub(super) fn tracing() -> Json {
     object(&[
         ("otlp!", url(), "The collector, which takes OTLP over HTTP."),
         ("sampled", share, "How many of the requests whose sender has not decided it. Default: 10%."),
-        ("service", text(), "What the proxy is called. Default: weir."),
+        ("service", scalar(), "What the proxy is called. Default: weir."),
     ])
 }
 

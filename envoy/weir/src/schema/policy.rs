@@ -3,7 +3,8 @@
 use serde_json::{Value as Json, json};
 
 use super::shape::{
-    address, any, by_name, flag, list, matching, memory, object, period, put, text, url, whole, with, words,
+    address, any, by_name, flag, line, list, matching, memory, object, period, put, scalar, text, url, whole, with,
+    words,
 };
 use super::{admin, auth, breaker, cache, compose, correlation, guard, provider, ratelimit};
 
@@ -65,12 +66,12 @@ fn clients() -> Json {
 }
 
 fn upstream() -> Json {
-    let value = object(&[("env!", text(), "The variable that holds it."), ("default", text(), "What it is without.")]);
-    let plain = json!({"type": ["string", "number", "boolean"]});
+    let value =
+        object(&[("env!", text(), "The variable that holds it."), ("default", scalar(), "What it is without.")]);
     object(&[
         ("url!", url(), "Where it is, and what its paths begin with."),
         ("internal", flag(), "Whether it is one of our own: it learns who calls, and is not retried. Default: false."),
-        ("headers", by_name(any([plain, value])), "Headers that it gets."),
+        ("headers", by_name(any([scalar(), value])), "Headers that it gets."),
         ("timeout", period(), "How long an answer may take, all tries together. Default: 30s."),
         ("connect_timeout", period(), "How long a connection may take. Default: 5s."),
         ("retry", unless_off(retry()), "What is tried again, and how often."),
@@ -111,9 +112,8 @@ fn pool() -> Json {
 }
 
 fn route() -> Json {
-    let line = json!({"type": "string", "pattern": "^([A-Z]+(\\|[A-Z]+)* +)?/"});
     let mut route = object(&[
-        ("match!", any([line, full(matching())]), "Which requests: `GET /things/{id}`, `/api/*`, or an object."),
+        ("match!", any([line(), full(matching())]), "Which requests: `GET /things/{id}`, `/api/*`, or an object."),
         ("upstream", text(), "Where they go."),
         ("compose", compose::of_route(), "The calls that their answer is made of, in place of `upstream`."),
         ("inside", flag(), "Whether only composed answers' calls take it. Default: false."),
@@ -147,14 +147,14 @@ fn full(mut matching: Json) -> Json {
 fn example() -> Json {
     let call = object(&[
         ("request!", json!({"type": "string", "pattern": "^[A-Z]+ +(/|https?://)"}), "Method and path."),
-        ("body", text(), "Its body."),
-        ("token", text(), "Where a token for it comes from."),
-        ("headers", by_name(text()), "Its headers."),
+        ("body", scalar(), "Its body."),
+        ("token", scalar(), "Where a token for it comes from."),
+        ("headers", by_name(scalar()), "Its headers."),
     ]);
     with(
         call.clone(),
         &[
-            ("title!", text(), "What it shows."),
+            ("title!", scalar(), "What it shows."),
             ("before", call, "What is asked first."),
             ("times", whole(1, 1000), "How often it is asked. Default: once."),
         ],

@@ -88,6 +88,11 @@ pub(super) fn text() -> Json {
     json!({"type": "string", "minLength": 1})
 }
 
+/// Text that need not be quoted where it looks like something else.
+pub(super) fn scalar() -> Json {
+    json!({"type": ["string", "number", "boolean"], "minLength": 1})
+}
+
 /// `true` or `false`.
 pub(super) fn flag() -> Json {
     json!({"type": "boolean"})
@@ -133,12 +138,34 @@ pub(super) fn anything() -> Json {
     Json::Object(Map::new())
 }
 
+/// What stands for itself in a segment of a path.
+const LETTERS: &str = r#"[!"$-)+-.0->@-z|~]*"#;
+
+/// A path that stands for itself.
+fn literal() -> Json {
+    json!({"type": "string", "pattern": format!("^(/{LETTERS})+$")})
+}
+
+/// A path in which segments may be variables, and `/*` at the end stands for all that lies below.
+fn open() -> String {
+    format!(r"((/(\{{[A-Za-z0-9_]+\}}|{LETTERS}))+(/\*)?|/\*)$")
+}
+
+fn template() -> Json {
+    json!({"type": "string", "pattern": format!("^{}", open())})
+}
+
+/// Which requests, as one line: `GET|HEAD /things/{id}`.
+pub(super) fn line() -> Json {
+    json!({"type": "string", "pattern": format!(r"^([A-Z-]+(\|[A-Z-]+)* +)?{}", open())})
+}
+
 /// Which requests, as an object.
 pub(super) fn matching() -> Json {
     object(&[
-        ("path", text(), "This path."),
-        ("prefix", text(), "Paths that begin with it; without a slash at its end, in whole segments."),
-        ("template", text(), "Paths like `/things/{id}/parts`."),
+        ("path", literal(), "This path."),
+        ("prefix", literal(), "Paths that begin with it; without a slash at its end, in whole segments."),
+        ("template", template(), "Paths like `/things/{id}/parts`; with `/*` at the end, whatever lies below."),
         ("methods", list(text()), "One of these methods."),
         ("hosts", list(text()), "One of these hosts; `*.example` stands for all below it."),
         ("headers", by_name(text()), "All of these headers with these values."),

@@ -15,17 +15,19 @@ use crate::translate::{options, ratelimit};
 /// The filter's name in the chain.
 pub const NAME: &str = "compose";
 
-/// The filter's configuration; `None` where nothing is composed.
-pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Option<Draft> {
+/// Whether anything is composed.
+pub fn is_used(policy: &Policy) -> bool {
+    policy.routes.iter().any(|route| route.compose.is_some())
+}
+
+/// The filter's configuration, of no use where nothing is composed.
+pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     let elsewhere = [("compositions", "each route has a `compose`"), ("cluster", "it is the proxy's own way back in")];
     let mut draft = options(policy, NAME, &elsewhere, mistakes);
-    let compositions: Vec<_> = policy.routes.iter().filter_map(|route| entry(policy, route, mistakes)).collect();
-    if compositions.is_empty() {
-        return None;
-    }
+    let compositions = policy.routes.iter().filter_map(|route| entry(policy, route, mistakes)).collect();
     draft.set("cluster", Draft::leaf(internal::NAME, &policy.span));
     draft.set("compositions", Draft::list(compositions, &policy.span));
-    Some(draft)
+    draft
 }
 
 fn entry(policy: &Policy, route: &Route, mistakes: &mut Mistakes) -> Option<Draft> {

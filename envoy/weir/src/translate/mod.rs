@@ -104,11 +104,12 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
         Filter { variables: of_breaker, ..filter("breaker", "breaker", &breaker) },
     ];
     let environment = surroundings.variable;
-    if let Some(compose) = compose::draft(policy, mistakes) {
+    let compose = compose::draft(policy, mistakes);
+    if compose::is_used(policy) {
         // Whoever comes so far may; what it asks for on its own behalf begins anew, behind this.
         filters.insert(3, filter(compose::NAME, compose::NAME, &compose));
-        complaint::read(compose, ::compose::Config::from_json, mistakes);
     }
+    complaint::read(compose, ::compose::Config::from_json, mistakes);
     if let Some(admin) = admin {
         filters.insert(3, Filter { variables: of_admin, ..filter("admin", "admin", &admin) });
         complaint::read(admin, |json| ::admin::Config::with_environment(json, &environment), mistakes);
@@ -128,7 +129,9 @@ pub fn filters(policy: &Policy, surroundings: &Surroundings<'_>, mistakes: &mut 
     complaint::read(ratelimit, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
     complaint::read(cache, ::cache::Config::from_json, mistakes);
     complaint::read(quota, |json| ::ratelimit::Config::with_environment(json, &environment), mistakes);
-    complaint::read(ratelimit::idle(policy), ::ratelimit::Config::from_json, mistakes);
+    for idle in [ratelimit::idle(policy), ratelimit::idle_callers(policy)] {
+        complaint::read(idle, ::ratelimit::Config::from_json, mistakes);
+    }
     complaint::read(breaker, |json| ::breaker::Config::with_environment(json, &environment), mistakes);
     admin::watch(&mut filters);
     filters

@@ -148,6 +148,58 @@ pub fn idle(policy: &Policy) -> Draft {
     draft
 }
 
+/// What is said of callers and no route is about: the limit of addresses, `overrides` and `shadow`, and what requests cost.
+pub fn idle_callers(policy: &Policy) -> Draft {
+    let rule = |name: &str, key: &str| {
+        let mut rule = Draft::object(&policy.span);
+        rule.set("name", Draft::leaf(name, &policy.span));
+        rule.set("key", Draft::list(vec![Draft::leaf(key, &policy.span)], &policy.span));
+        rule
+    };
+    let mut draft = Draft::object(&policy.span);
+    if let Some(state) = &policy.state {
+        draft.set("state", state.draft.clone());
+    }
+    let mut rules = Vec::new();
+    let (_, [per_address, overrides, shadow]) = own(policy, &mut Mistakes::default());
+    if let Some(limit) = per_address.filter(|_| policy.routes.iter().all(|route| !is_fronted(policy, route))) {
+        let mut rule = rule(ADDRESSES, "address");
+        limits(&mut rule, limit);
+        rules.push(rule);
+    }
+    if !policy.tiers.is_empty() && of_callers(policy).is_none() {
+        let mut rule = rule(TIERS, "user");
+        rule.set("tiers", Draft::leaf(true, &policy.span));
+        for (name, said) in [("overrides", overrides), ("shadow", shadow)] {
+            if let Some(said) = said {
+                rule.set(name, said);
+            }
+        }
+        draft.set("tiers", tiers(policy));
+        rules.push(rule);
+    }
+    let entries = policy.routes.iter().filter(|route| !concerns(policy, route)).filter_map(|route| {
+        let mut entry = Draft::object(&route.span);
+        entry.set("match", route.matcher.draft.clone());
+        entry.set("upstream", Draft::leaf(route.upstream.value.as_str(), &route.upstream.span));
+        entry.set("cost", route.cost.clone()?);
+        Some(entry)
+    });
+    let entries: Vec<_> = entries.collect();
+    if !entries.is_empty() {
+        let mut rule = rule("cost", "address");
+        let mut limit = Draft::object(&policy.span);
+        limit.set("rate", Draft::leaf("1000000/s", &policy.span));
+        // As many at once as any request may cost.
+        limit.set("burst", Draft::leaf(u32::MAX, &policy.span));
+        rule.set("limit", limit);
+        rule.set("routes", Draft::list(entries, &policy.span));
+        rules.push(rule);
+    }
+    draft.set("rules", Draft::list(rules, &policy.span));
+    draft
+}
+
 /// Whether the filter has anything to do on a route in front of the cache.
 pub fn concerns(policy: &Policy, route: &Route) -> bool {
     !policy.tiers.is_empty() && route.limit == Limit::Tier && !route.inside

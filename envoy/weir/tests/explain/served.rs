@@ -26,6 +26,8 @@ routes:
   - {match: POST /any, upstream: own, auth: off}
   - {match: GET /part, upstream: own, inside: true}
   - {match: GET /a/*, upstream: own, auth: off}
+  - {match: 'GET /open/{tenant}/admin/*', upstream: own, auth: required}
+  - {match: GET /open/*, upstream: own, auth: off}
 ";
 
 const JSON: &str = "content-type: application/json";
@@ -73,6 +75,20 @@ fn check(rows: &[Row<'_>]) {
             assert!(last.rules.contains(&format!("as {target}")), "{line}: {target} {}", walk.to_text());
         }
     }
+}
+
+#[test]
+fn what_lies_below_a_variable_is_kept_from_a_wider_route() {
+    let service = format!("x-api-key: {SERVICE}");
+    check(&[
+        ("GET /open/acme/admin/users", &[], None, 401, "auth"),
+        ("GET /open/acme/admin/users/7?all", &[], None, 401, "auth"),
+        ("GET /open/acme/admin/", &[], None, 401, "auth"),
+        ("GET /open/acme/admin/users", &[&service], None, 200, "envoy"),
+        ("GET /open/acme/admin", &[], None, 200, "envoy"),
+        ("GET /open/acme/administrators", &[], None, 200, "envoy"),
+        ("GET /open/acme/x/admin/users", &[], None, 200, "envoy"),
+    ]);
 }
 
 #[test]
