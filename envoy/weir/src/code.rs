@@ -34,17 +34,20 @@ pub enum Code {
     UnknownVariable,
     OpenBatch,
     UnroutedCall,
+    UnreadableFile,
     UnreachableRoute,
     MissingCluster,
     OldEnvoy,
     SharedPrivate,
     OpenOrigin,
+    OtherSpelling,
     OpenRevocation,
     OpenLimit,
     ShadowOnly,
     AnyAudience,
     OpenWrite,
     PlainSecret,
+    WrittenSecret,
     PartlyShadowed,
     LongQueue,
     UnlimitedProvider,
@@ -57,11 +60,15 @@ pub enum Code {
     OtherCredential,
     LongWait,
     UnusedTier,
+    OwnAnswer,
+    LiteralWildcard,
+    UnknownTier,
     SharedAnswers,
     IdleCache,
     StoredDespite,
     LongBody,
     LongKept,
+    UnstoredMethod,
     LongHold,
     IdleSchema,
 }
@@ -70,7 +77,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 38] = [
+pub const TABLE: [Row; 45] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -104,6 +111,7 @@ pub const TABLE: [Row; 38] = [
         "unrouted-call",
         "The proxy itself answers such a call with 404, so what it was to do, or to take back, is never done.",
     ),
+    (Code::UnreadableFile, "E009", "unreadable-file", "What cannot be read is not checked."),
     (
         Code::UnreachableRoute,
         "E101",
@@ -130,6 +138,12 @@ pub const TABLE: [Row; 38] = [
         "Any page that a user visits could act as that user, and read the answers.",
     ),
     (
+        Code::OtherSpelling,
+        "E106",
+        "other-spelling",
+        "Envoy gives every path one spelling before routes and filters look at it, and refuses those that have none.",
+    ),
+    (
         Code::OpenRevocation,
         "W201",
         "open-revocation",
@@ -154,6 +168,12 @@ pub const TABLE: [Row; 38] = [
         "W206",
         "plain-secret",
         "Whoever is on the way reads the secret, or puts another key in the place of the issuer's.",
+    ),
+    (
+        Code::WrittenSecret,
+        "W207",
+        "written-secret",
+        "A policy is read by more people than may know the secret, and its repository remembers it.",
     ),
     (
         Code::PartlyShadowed,
@@ -213,6 +233,19 @@ pub const TABLE: [Row; 38] = [
         "Without an `identity`, every caller is anonymous: what is said of other tiers is said of nobody.",
     ),
     (
+        Code::OwnAnswer,
+        "W313",
+        "own-answer",
+        "What `admin` has the proxy answer goes before all routes; in a mesh, one may lead there, under `weir run` none does.",
+    ),
+    (
+        Code::LiteralWildcard,
+        "W314",
+        "literal-wildcard",
+        "Only `{name}` and a final `/*` stand for more than themselves, so no request that was meant has such a path.",
+    ),
+    (Code::UnknownTier, "W315", "unknown-tier", "Whoever has a tier that is not there is limited like a stranger."),
+    (
         Code::SharedAnswers,
         "W401",
         "shared-answers",
@@ -237,6 +270,12 @@ pub const TABLE: [Row; 38] = [
         "An answer that is larger than what the cache may hold is never stored, however often it is asked for.",
     ),
     (Code::LongKept, "W405", "long-kept", "What a provider has corrected meanwhile is answered as it was."),
+    (
+        Code::UnstoredMethod,
+        "W406",
+        "unstored-method",
+        "What is stored is what `GET` is answered, and `POST` where `body` says what of its body tells two apart.",
+    ),
     (
         Code::LongHold,
         "W501",

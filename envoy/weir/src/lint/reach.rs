@@ -1,10 +1,15 @@
 //! What is never reached: routes behind others, upstreams, permissions and tiers that nothing leads to.
 
+use policy::route::Target;
+use serde_json::Value as Json;
+
 use crate::code::Code;
 use crate::diagnostic::Mistakes;
+use crate::envoy::path::{self, Refused};
 use crate::gateway::{Gateway, written};
 use crate::policy::sample::{self, Sample};
-use crate::policy::{Policy, Route};
+use crate::policy::{Pattern, Policy, Route};
+use crate::reader;
 
 /// Looks for what nothing leads to.
 pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
@@ -12,13 +17,88 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
     for (index, route) in policy.routes.iter().enumerate() {
         let earlier = policy.routes.get(..index).unwrap_or_default();
-        if !is_unreachable(route, earlier, depth, found) {
+        let is_lost = is_misspelled(route, found)
+            || is_answered(gateway, route, depth, found)
+            || is_unreachable(route, earlier, depth, found);
+        wildcard(route, found);
+        if !is_lost {
             note_crossings(route, earlier, depth, found);
         }
     }
     unused_upstreams(policy, found);
     unused_permissions(policy, found);
     unused_tiers(policy, found);
+    unknown_tiers(policy, found);
+}
+
+/// Notes a route whose path is no request's when Envoy looks for a route.
+fn is_misspelled(route: &Route, found: &mut Mistakes) -> bool {
+    let (why, fix) = match respelled(&route.matcher.pattern) {
+        Ok(None) => return false,
+        Ok(Some(spelling)) => {
+            ("no path is spelled so once Envoy has normalised it".to_owned(), format!("spell the path `{spelling}`"))
+        }
+        Err(refused) => (format!("Envoy answers 400 to a path with {}", refused.what()), "take it out".to_owned()),
+    };
+    let wrong = format!("`{}` is never reached: {why}", written(route));
+    found.add_as(Code::OtherSpelling, &route.span, wrong, fix);
+    true
+}
+
+/// What is asked for, as Envoy spells it; `None` where it is spelled so already.
+fn respelled(pattern: &Pattern) -> Result<Option<String>, Refused> {
+    let Pattern::Template(template) = pattern else {
+        let path = pattern.literal();
+        return Ok(Some(path::normalised(path)?).filter(|spelling| spelling != path));
+    };
+    // In the place of a variable is its number, which every spelling keeps.
+    let mut variables = Vec::new();
+    let numbered = template.split('/').map(|part| {
+        if !part.starts_with('{') {
+            return part.to_owned();
+        }
+        variables.push(part);
+        format!("~{}", variables.len())
+    });
+    let numbered = numbered.collect::<Vec<_>>().join("/");
+    let spelling = path::normalised(&numbered)?;
+    let variable = |part: &str| {
+        let number = part.strip_prefix('~')?.parse::<usize>().ok()?;
+        variables.get(number.checked_sub(1)?).copied()
+    };
+    let parts = spelling.split('/').map(|part| variable(part).unwrap_or(part));
+    Ok((spelling != numbered).then(|| parts.collect::<Vec<_>>().join("/")))
+}
+
+/// Notes what other routers take for a variable or a pattern.
+fn wildcard(route: &Route, found: &mut Mistakes) {
+    let path = match &route.matcher.pattern {
+        Pattern::Template(template) => template,
+        pattern => pattern.literal(),
+    };
+    let is_meant = |part: &&str| part.contains('*') || part.strip_prefix(':').is_some_and(|name| !name.is_empty());
+    if let Some(part) = path.split('/').find(is_meant) {
+        let wrong = format!("`{part}` of `{}` stands for nothing but itself", written(route));
+        let fix = "say `{name}` for one segment, or `/*` at the end for all that is below";
+        found.add_as(Code::LiteralWildcard, &route.span, wrong, fix);
+    }
+}
+
+/// Notes a route for what the proxy answers itself, and says whether nothing is left for it. One for every path, which has no
+/// sample there, is meant for the rest.
+fn is_answered(gateway: &Gateway<'_>, route: &Route, depth: usize, found: &mut Mistakes) -> bool {
+    let is_own = |sample: &Sample| !route.inside && gateway.own(&Target::of(&sample.to_headers())).is_some();
+    let (own, left): (Vec<_>, Vec<_>) = sample::all(&route.matcher, depth).into_iter().partition(is_own);
+    let Some(one) = own.first() else { return false };
+    let (route, span) = (written(route), &route.span);
+    if left.is_empty() {
+        let wrong = format!("`{route}` is never reached: the proxy answers it itself");
+        found.add_as(Code::OwnAnswer, span, wrong, "take it out, say another path, or take `admin` out");
+    } else {
+        let wrong = format!("`{route}` does not get `{}`, which the proxy answers itself", one.shown());
+        found.add_as(Code::OwnAnswer, span, wrong, "name the methods that are left, or say another path");
+    }
+    left.is_empty()
 }
 
 /// Whether one route can take another's requests: what is composed answers clients, and leaves the proxy's own calls alone.
@@ -80,6 +160,27 @@ fn unused_tiers(policy: &Policy, found: &mut Mistakes) {
     for (name, _) in policy.tiers.iter().filter(|(name, _)| name.value != auth::config::ANONYMOUS) {
         let wrong = format!("no caller can have the tier `{}`", name.value);
         found.add_as(Code::UnusedTier, &name.span, wrong, "say how callers are known (`identity`), or take it out");
+    }
+}
+
+/// Tiers that keys are given, and of which `tiers` says nothing. What tokens say is known to nobody here.
+fn unknown_tiers(policy: &Policy, found: &mut Mistakes) {
+    let Some(identity) = policy.identity.as_ref().filter(|_| !policy.tiers.is_empty()) else { return };
+    let json = identity.draft.to_json();
+    let keys = json.pointer("/api_keys/keys").and_then(Json::as_array).map(Vec::as_slice).unwrap_or_default();
+    let of_key =
+        |(index, key): (usize, &Json)| Some((format!("api_keys.keys[{index}].tier"), key.get("tier")?.clone()));
+    let said = keys.iter().enumerate().filter_map(of_key);
+    let default = json.get("default_tier").map(|tier| ("default_tier".to_owned(), tier.clone()));
+    let known: Vec<_> = policy.tiers.iter().map(|(name, _)| name.value.as_str()).collect();
+    for (path, tier) in said.chain(default) {
+        let Some(tier) = tier.as_str().filter(|tier| !known.contains(tier)) else { continue };
+        let wrong = format!("`tiers` says nothing of `{tier}`, so its callers are limited like those without a tier");
+        let fix = match reader::nearest(tier, known.iter().copied()) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => format!("say what it may in `tiers`, or another tier: {}", reader::one_of(&known)),
+        };
+        found.add_as(Code::UnknownTier, &identity.draft.locate(&path), wrong, fix);
     }
 }
 

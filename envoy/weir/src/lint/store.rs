@@ -12,6 +12,9 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     let cached = gateway.policy.routes.iter().filter_map(|route| Some((route, route.cache.as_ref()?)));
     // The filter's routes are the policy's that are cached, in their order.
     for ((route, draft), kept) in cached.zip(&gateway.cache.routes) {
+        if is_idle(route, draft, found) {
+            continue;
+        }
         callers(gateway, route, draft, kept, found);
         for forced in &kept.lifetimes {
             if forced.despite_no_store {
@@ -27,6 +30,19 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
         }
     }
     long_bodies(gateway, found);
+}
+
+/// Notes a route of whose requests none is answered from what is stored.
+fn is_idle(route: &Route, draft: &Draft, found: &mut Mistakes) -> bool {
+    let admits = |method| route.matcher.rule.admits(method);
+    if admits("GET") || admits("HEAD") || admits("POST") && draft.has("body") {
+        return false;
+    }
+    let fix =
+        if admits("POST") { "say `body` where these are searches, or take `cache` out" } else { "take `cache` out" };
+    let wrong = format!("nothing that `{}` is answered is ever stored", written(route));
+    found.add_as(Code::UnstoredMethod, draft.span(), wrong, fix);
+    true
 }
 
 /// What callers with a credential are answered.

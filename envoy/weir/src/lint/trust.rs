@@ -12,10 +12,14 @@ use crate::gateway::{Gateway, written};
 use crate::policy::header::Content;
 use crate::policy::route::Auth;
 use crate::policy::upstream::{Address, Name};
-use crate::policy::{Identity, Upstream};
+use crate::policy::{Identity, Policy, Upstream};
 
 /// The methods that RFC 9110 §9.2.1 does not call safe, as far as gateways see them.
 const UNSAFE: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
+
+/// Headers in which nothing but credentials are shown.
+const CREDENTIALS: [&str; 7] =
+    ["authorization", "proxy-authorization", "cookie", "api-key", "apikey", "x-api-key", "x-auth-token"];
 
 /// Looks for doors that stand open.
 pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
@@ -26,7 +30,11 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     }
     open_limits(gateway, found);
     shadows(gateway, found);
-    gateway.policy.upstreams.iter().for_each(|upstream| plain_secrets(upstream, found));
+    for upstream in &gateway.policy.upstreams {
+        plain_secrets(upstream, found);
+        written_secrets(upstream, found);
+    }
+    plain_store(gateway.policy, found);
 }
 
 fn open_revocation(gateway: &Gateway<'_>, identity: &Identity, found: &mut Mistakes) {
@@ -68,14 +76,42 @@ fn is_readable(address: &Address) -> bool {
 }
 
 fn plain_secrets(upstream: &Upstream, found: &mut Mistakes) {
+    let name = &upstream.name;
+    if let Some(provider) = &upstream.provider
+        && provider.endpoint.as_ref().is_some_and(|endpoint| is_readable(&endpoint.address))
+    {
+        let wrong = format!("our credential for `{}` is sent for a token without encryption", name.value);
+        let place = provider.draft.locate("credentials.oauth2.token_url");
+        found.add_as(Code::PlainSecret, &place, wrong, "fetch tokens by https://");
+    }
     if !is_readable(&upstream.address) {
         return;
     }
     let by_header = upstream.headers.iter().any(|header| matches!(header.value, Content::Variable(_)));
     let by_provider = upstream.provider.as_ref().is_some_and(|provider| provider.draft.has("credentials"));
     if by_header || by_provider {
-        let wrong = format!("our credential for `{}` is sent without encryption", upstream.name.value);
-        found.add_as(Code::PlainSecret, &upstream.name.span, wrong, "give the upstream an https:// URL");
+        let wrong = format!("our credential for `{}` is sent without encryption", name.value);
+        found.add_as(Code::PlainSecret, &name.span, wrong, "give the upstream an https:// URL");
+    }
+}
+
+/// Credentials that whoever reads the policy, or the repository that it is in, may use.
+fn written_secrets(upstream: &Upstream, found: &mut Mistakes) {
+    for header in upstream.headers.iter().filter(|header| CREDENTIALS.contains(&header.name.as_str())) {
+        if let Some(place) = &header.written {
+            let wrong = format!("our credential for `{}` is written into the policy", upstream.name.value);
+            found.add_as(Code::WrittenSecret, place, wrong, "name a variable of the environment: `{env: NAME}`");
+        }
+    }
+}
+
+/// The state store's password or token, which every request to it shows.
+fn plain_store(policy: &Policy, found: &mut Mistakes) {
+    let Some(store) = policy.state.as_ref().filter(|store| store.variable.is_some()) else { return };
+    if is_readable(&store.upstream.address) {
+        let wrong = "the state store's secret is sent without encryption";
+        let fix = "give the store an https:// URL, or one of the loopback";
+        found.add_as(Code::PlainSecret, &store.draft.locate("env"), wrong, fix);
     }
 }
 

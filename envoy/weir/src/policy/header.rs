@@ -1,7 +1,7 @@
 //! Request headers that an upstream wants, with values that may come from the environment.
 
 use crate::code::Code;
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::policy::Surroundings;
 use crate::reader::{self, Fields};
 use crate::yaml::{Entry, Node, Value};
@@ -13,6 +13,8 @@ pub struct Header {
     pub name: String,
     /// The value.
     pub value: Content,
+    /// Where the policy says the value itself, and leaves it to no environment.
+    pub written: Option<Span>,
 }
 
 /// Where a header's value comes from.
@@ -60,7 +62,8 @@ fn header(entry: &Entry, surroundings: &Surroundings<'_>, mistakes: &mut Mistake
         mistakes.add(&entry.node.span, "the value has a control character", "expected one line of text");
         return None;
     }
-    Some(Header { name: entry.key.clone(), value })
+    let written = (!matches!(entry.node.value, Value::Map(_))).then(|| entry.node.span.clone());
+    Some(Header { name: entry.key.clone(), value, written })
 }
 
 fn variable(node: &Node, surroundings: &Surroundings<'_>, mistakes: &mut Mistakes) -> Option<Content> {
