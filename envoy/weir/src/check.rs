@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use clap::{Args, ValueEnum};
 
 use crate::code::{Code, Severity};
-use crate::diagnostic::Report;
+use crate::diagnostic::{Mistake, Report, Span};
 use crate::document::{self, Document, Reading};
 use crate::gateway::Gateway;
 use crate::lint::{self, Version};
@@ -79,16 +79,24 @@ pub fn main(options: &Options) -> ExitCode {
             Err(error) => {
                 say::complain(format_args!("weir: {} cannot be read: {error}", file.display()));
                 worst = UNREADABLE;
+                reports.push(unreadable(file, &error));
             }
         }
     }
     let text = match options.format {
         Format::Text => String::new(),
         Format::Json => format!("{:#}\n", report::json(&reports)),
-        Format::Sarif => format!("{:#}\n", report::sarif(&reports)),
+        Format::Sarif => format!("{:#}\n", report::sarif(&reports, worst)),
         Format::Github => report::github(&reports),
     };
     say::last(text, ExitCode::from(worst))
+}
+
+/// What programs are told of a file that cannot be read.
+fn unreadable(file: &Path, error: &std::io::Error) -> Report {
+    let (wrong, expected) = (format!("the file cannot be read: {error}"), "name a file that this user may read");
+    let mistake = Mistake { code: Code::UnreadableFile, span: Span::default(), wrong, expected: expected.to_owned() };
+    Report { name: file.display().to_string(), text: String::new(), mistakes: vec![mistake] }
 }
 
 fn tell(report: &Report, good: Option<&str>) -> Result<(), Unwritten> {
@@ -115,14 +123,14 @@ fn check(file: &Path, bytes: &[u8], options: &Options) -> (Report, Option<String
 }
 
 /// The traps in a policy that is valid.
-pub(crate) fn traps(document: &Document, envoy: Option<Version>) -> Vec<crate::diagnostic::Mistake> {
+pub(crate) fn traps(document: &Document, envoy: Option<Version>) -> Vec<Mistake> {
     let variable = |name: &str| std::env::var(name).ok();
     match Gateway::of(document, &variable) {
         Ok(gateway) => lint::look(&gateway, envoy),
         Err(error) => {
             // The same code has read it a moment ago, so only the environment can have changed.
             let (code, span) = (Code::InvalidValue, document.policy.span.clone());
-            vec![crate::diagnostic::Mistake { code, span, wrong: error.to_string(), expected: String::new() }]
+            vec![Mistake { code, span, wrong: error.to_string(), expected: String::new() }]
         }
     }
 }

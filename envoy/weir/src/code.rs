@@ -34,11 +34,13 @@ pub enum Code {
     UnknownVariable,
     OpenBatch,
     UnroutedCall,
+    UnreadableFile,
     UnreachableRoute,
     MissingCluster,
     OldEnvoy,
     SharedPrivate,
     OpenOrigin,
+    OtherSpelling,
     OpenRevocation,
     OpenLimit,
     ShadowOnly,
@@ -58,15 +60,17 @@ pub enum Code {
     OtherCredential,
     LongWait,
     UnusedTier,
+    OwnAnswer,
+    LiteralWildcard,
     UnknownTier,
     OwnAddress,
     UnmetDemand,
     SharedAnswers,
     IdleCache,
-    NeverStored,
     StoredDespite,
     LongBody,
     LongKept,
+    NeverStored,
     LongHold,
     IdleSchema,
 }
@@ -75,7 +79,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 43] = [
+pub const TABLE: [Row; 47] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -109,6 +113,7 @@ pub const TABLE: [Row; 43] = [
         "unrouted-call",
         "The proxy itself answers such a call with 404, so what it was to do, or to take back, is never done.",
     ),
+    (Code::UnreadableFile, "E009", "unreadable-file", "What cannot be read is not checked."),
     (
         Code::UnreachableRoute,
         "E101",
@@ -133,6 +138,12 @@ pub const TABLE: [Row; 43] = [
         "E105",
         "open-origin",
         "Any page that a user visits could act as that user, and read the answers.",
+    ),
+    (
+        Code::OtherSpelling,
+        "E106",
+        "other-spelling",
+        "Envoy gives every path one spelling before routes and filters look at it, and refuses those that have none.",
     ),
     (
         Code::OpenRevocation,
@@ -162,7 +173,7 @@ pub const TABLE: [Row; 43] = [
     ),
     (
         Code::LiteralSecret,
-        "W230",
+        "W207",
         "literal-secret",
         "A policy is read, copied and committed by many: what stands in it is no secret any more.",
     ),
@@ -224,20 +235,32 @@ pub const TABLE: [Row; 43] = [
         "Without an `identity`, every caller is anonymous: what is said of other tiers is said of nobody.",
     ),
     (
+        Code::OwnAnswer,
+        "W313",
+        "own-answer",
+        "What `admin` has the proxy answer goes before all routes; in a mesh, one may lead there, under `weir run` none does.",
+    ),
+    (
+        Code::LiteralWildcard,
+        "W314",
+        "literal-wildcard",
+        "Only `{name}` and a final `/*` stand for more than themselves, so no request that was meant has such a path.",
+    ),
+    (
         Code::UnknownTier,
-        "W330",
+        "W315",
         "unknown-tier",
         "Whoever has a tier that the policy does not know is limited as callers without one are.",
     ),
     (
         Code::OwnAddress,
-        "W331",
+        "W316",
         "own-address",
         "A request that comes back to the proxy takes its route once more, and so without end.",
     ),
     (
         Code::UnmetDemand,
-        "W332",
+        "W317",
         "unmet-demand",
         "A route whose demand none of the callers can meet answers everybody with 401 or 403.",
     ),
@@ -254,12 +277,6 @@ pub const TABLE: [Row; 43] = [
         "Callers with a credential are not answered from the cache unless the response allows it (RFC 9111 §3.5).",
     ),
     (
-        Code::NeverStored,
-        "W430",
-        "never-stored",
-        "Only answers to GET and HEAD are stored, and to a POST where it is said which parts of its body count.",
-    ),
-    (
         Code::StoredDespite,
         "W403",
         "stored-despite",
@@ -272,6 +289,12 @@ pub const TABLE: [Row; 43] = [
         "An answer that is larger than what the cache may hold is never stored, however often it is asked for.",
     ),
     (Code::LongKept, "W405", "long-kept", "What a provider has corrected meanwhile is answered as it was."),
+    (
+        Code::NeverStored,
+        "W406",
+        "never-stored",
+        "Only answers to GET and HEAD are stored, and to a POST where it is said which parts of its body count.",
+    ),
     (
         Code::LongHold,
         "W501",

@@ -43,8 +43,8 @@ fn finding(report: &Report, mistake: &Mistake) -> Json {
     })
 }
 
-/// A log of one run. Columns are characters, as everywhere here.
-pub fn sarif(reports: &[Report]) -> Json {
+/// A log of one run, which ends with this code. Columns are characters, as everywhere here.
+pub fn sarif(reports: &[Report], exit_code: u8) -> Json {
     let rule = |(code, number, name, why): &(Code, &str, &str, &str)| {
         json!({
             "id": number,
@@ -53,6 +53,9 @@ pub fn sarif(reports: &[Report]) -> Json {
             "defaultConfiguration": {"level": code.severity().word()},
         })
     };
+    let mut found = reports.iter().flat_map(|report| &report.mistakes);
+    // What was found is a success of the tool; what it could not look at is none.
+    let is_unread = found.any(|mistake| mistake.code == Code::UnreadableFile);
     let results = reports.iter().flat_map(|report| report.mistakes.iter().map(|mistake| result(report, mistake)));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
@@ -63,6 +66,7 @@ pub fn sarif(reports: &[Report]) -> Json {
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": TABLE.iter().map(rule).collect::<Vec<_>>(),
             }},
+            "invocations": [{"executionSuccessful": !is_unread, "exitCode": exit_code}],
             "columnKind": "unicodeCodePoints",
             "results": results.collect::<Vec<_>>(),
         }],
@@ -179,9 +183,10 @@ mod tests {
     /// What SARIF 2.1.0 requires of each object that is written here (§3.13, §3.14, §3.18, §3.19, §3.27, §3.49).
     #[test]
     fn a_log_has_what_sarif_requires() {
-        let log = sarif(&[report()]);
+        let log = sarif(&[report()], 1);
         assert_eq!((&log["version"], log["runs"].as_array().map(Vec::len)), (&json!("2.1.0"), Some(1)));
         let run = &log["runs"][0];
+        assert_eq!(run["invocations"], json!([{"executionSuccessful": true, "exitCode": 1}]));
         assert_eq!(run["tool"]["driver"]["name"], "weir");
         let rules = run["tool"]["driver"]["rules"].as_array().unwrap();
         for rule in rules {

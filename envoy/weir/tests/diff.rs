@@ -215,3 +215,36 @@ quota
     assert_eq!(run(&["old.yaml", "bad.yaml"]).0, Some(2));
     assert_eq!(run(&["old.yaml", "nowhere.yaml"]).0, Some(2));
 }
+
+#[test]
+fn what_the_proxy_answers_itself_is_asked_before_routes() {
+    let changes = |old: &str, new: &str| {
+        let (old, new) = (read(&format!("{OLD}{old}")), read(&format!("{OLD}{new}")));
+        let gateway = |document| Gateway::of(document, &|_| None).unwrap();
+        let changes = compare(&gateway(&old), &gateway(&new)).changes.into_iter();
+        changes
+            .map(|one| [one.filter, &one.gone.join("; "), &one.come.join("; "), &one.examples.join(", ")].join(" | "))
+            .collect::<Vec<_>>()
+    };
+    let (health, admin) = ("- {match: GET /health, upstream: a}\n", "admin: {}\n");
+    let both = format!("{health}{admin}");
+    assert_eq!(changes(&both, admin), [""; 0]);
+    assert_eq!(changes(health, ""), ["envoy | a route | no route: 404 | GET /health"]);
+    let others = "envoy | no route: 404 | the proxy's own answer | GET /metrics, GET /admin/status";
+    assert_eq!(changes(health, &both), ["envoy | a route | the proxy's own answer | GET /health", others]);
+    assert_eq!(
+        changes(&both, health),
+        [
+            "envoy | the proxy's own answer | a route | GET /health",
+            "envoy | the proxy's own answer | no route: 404 | GET /metrics, GET /admin/status"
+        ]
+    );
+}
+
+#[test]
+fn a_route_that_no_request_reaches_makes_no_difference() {
+    for path in ["/%61b", "/x//y", "/q%2fz"] {
+        let new = format!("{OLD}- {{match: GET {path}, upstream: a}}\n");
+        assert_eq!(difference(&new), Difference::default(), "{path}");
+    }
+}

@@ -200,6 +200,28 @@ fn lines_come_in_the_order_of_their_requests_and_broken_ones_are_counted() {
 }
 
 #[test]
+fn lines_that_came_too_late_to_be_put_in_order_are_counted_and_told() {
+    // A request a minute: none is limited.
+    let log = |minutes: std::ops::Range<u64>| {
+        let at = |minute: u64| {
+            let timestamp = format!("1970-01-{:02}T{:02}:{:02}:00Z", 1 + minute / 1440, minute / 60 % 24, minute % 60);
+            line(0, "GET /a", &json!({"timestamp": timestamp}))
+        };
+        minutes.map(at).collect::<Vec<_>>()
+    };
+    let (older, newer) = (log(0..9000), log(9000..18_000));
+    let document = document::read(Path::new("p.yaml"), POLICY.as_bytes(), &Reading::default()).unwrap();
+    let gateway = Gateway::of(&document, &|_| None).unwrap();
+    for (log, late) in [([older.clone(), newer.clone()], 0), ([newer, older], 9000)] {
+        let replayed = replayed(&log.concat().join("\n"));
+        assert_eq!((replayed.late, replayed.to_json()["late"].as_u64()), (late, Some(late)));
+        let told = "9000 lines came too late to be put in order: of several logs, give the oldest first\n";
+        assert_eq!(replayed.to_text(&gateway, 1).contains(told), late > 0);
+        assert_eq!(replayed.tally.by_route()[0].1.limited > 0, late > 0);
+    }
+}
+
+#[test]
 fn the_command_reads_a_file_or_its_standard_input() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("p.yaml"), POLICY).unwrap();

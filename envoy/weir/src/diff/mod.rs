@@ -18,10 +18,12 @@ use serde_json::{Value as Json, json};
 use crate::command;
 use crate::diff::leaf::Leaf;
 use crate::document::Reading;
+use crate::envoy::path;
 use crate::explain::Format;
 use crate::facts::{self, Fact, ORDER};
 use crate::gateway::{Gateway, written};
 use crate::policy::Matcher;
+use crate::policy::operation::Own;
 use crate::policy::sample::{self, Sample};
 use crate::say;
 
@@ -132,8 +134,14 @@ fn samples(old: &Gateway<'_>, new: &Gateway<'_>) -> Vec<Sample> {
             samples.extend(sample::of_both(one, other, depth));
         }
     }
+    if old.policy.operation.is_some() != new.policy.operation.is_some() {
+        samples.extend(Own::PATHS.map(Sample::of_path));
+    }
     let mut seen = std::collections::HashSet::new();
-    samples.retain(|sample| seen.insert(sample.shown()));
+    // What Envoy never lets any route see is no difference.
+    samples.retain(|sample| {
+        path::normalised(&sample.path).is_ok_and(|path| path == sample.path) && seen.insert(sample.shown())
+    });
     samples
 }
 
@@ -147,31 +155,58 @@ fn differences(old: &Gateway<'_>, new: &Gateway<'_>, sample: &Sample) -> Vec<Cha
     let tiers = tiers(old, new);
     let tiers: Vec<_> = tiers.iter().map(String::as_str).collect();
     let target = Target::of(&headers);
-    let route = |gateway: &Gateway<'_>| gateway.route(&target).map(|(_, route)| written(route));
+    let route = |route: Option<String>| route.map_or(End::Nowhere, End::Route);
+    let end = |gateway: &Gateway<'_>| match gateway.own(&target) {
+        Some(own) => End::Own(own),
+        None => route(gateway.route(&target).map(|(_, route)| written(route))),
+    };
     let facts = |gateway: &Gateway<'_>| facts::of(gateway, &headers, &tiers);
-    let mut changes = of_way(sample, (route(old), facts(old)), (route(new), facts(new)));
+    let mut changes = of_way(sample, (end(old), facts(old)), (end(new), facts(new)));
     // Most calls take the routes that clients take.
     if [old, new].iter().any(|gateway| gateway.is_apart(&target)) {
-        let route = |gateway: &Gateway<'_>| gateway.route_inside(&target).map(|route| written(route) + " inside");
+        let end = |gateway: &Gateway<'_>| route(gateway.route_inside(&target).map(|one| written(one) + " inside"));
         let facts = |gateway: &Gateway<'_>| facts::inside(gateway, &headers);
-        changes.extend(of_way(sample, (route(old), facts(old)), (route(new), facts(new))));
+        changes.extend(of_way(sample, (end(old), facts(old)), (end(new), facts(new))));
     }
     changes
 }
 
-/// The route that a request takes, and what is said of it there.
-type Way = (Option<String>, Vec<Fact>);
+/// Where a request ends.
+#[derive(Eq, PartialEq)]
+enum End {
+    /// At the proxy itself, before any route.
+    Own(Own),
+    /// With this route.
+    Route(String),
+    /// With a 404.
+    Nowhere,
+}
+
+impl End {
+    fn says(&self) -> Vec<String> {
+        let says = match self {
+            Self::Own(_) => "the proxy's own answer",
+            Self::Route(_) => "a route",
+            Self::Nowhere => "no route: 404",
+        };
+        vec![says.to_owned()]
+    }
+}
+
+/// Where a request ends, and what is said of it on the way.
+type Way = (End, Vec<Fact>);
 
 fn of_way(sample: &Sample, (before, old): Way, (after, new): Way) -> Vec<Change> {
     let change =
         |filter, gone, come, route| Change { filter, gone, come, routes: vec![route], examples: vec![sample.shown()] };
-    let (there, not_there) = (vec!["a route".to_owned()], vec!["no route: 404".to_owned()]);
+    let (gone, come) = (before.says(), after.says());
     let route = match (before, after) {
-        (None, None) => return Vec::new(),
-        (Some(before), None) => return vec![change("envoy", there, not_there, before)],
-        (None, Some(after)) => return vec![change("envoy", not_there, there, after)],
-        (Some(before), Some(after)) if before == after => after,
-        (Some(before), Some(after)) => format!("{after} (was {before})"),
+        (End::Route(before), End::Route(after)) if before == after => after,
+        (End::Route(before), End::Route(after)) => format!("{after} (was {before})"),
+        // What the proxy answers itself meets no rule of a route's.
+        (before, after) if before == after => return Vec::new(),
+        (_, End::Route(route)) | (End::Route(route), _) => return vec![change("envoy", gone, come, route)],
+        (..) => return vec![change("envoy", gone, come, sample.path.clone())],
     };
     let lines = ORDER.into_iter().map(|filter| (filter, lines(filter, &old, &new)));
     let changed = lines.filter(|(_, (gone, come))| !gone.is_empty() || !come.is_empty());

@@ -7,7 +7,7 @@ use policy::route::Target;
 use policy::{Headers, Instant};
 use serde_json::{Value as Json, json};
 
-use crate::envoy::path;
+use crate::envoy::path::{self, Refused};
 use crate::explain::gate;
 use crate::explain::request::Request;
 use crate::explain::verdict::{self, Caller, Verdict};
@@ -39,9 +39,12 @@ pub struct Walk {
 
 /// Follows a request at this moment; `caller` is who sends it, where that is not to be judged.
 pub fn walk(gateway: &Gateway<'_>, request: &Request, caller: Option<&Caller>, now: Instant) -> Walk {
-    let Some(request) = &arrived(request) else {
-        let steps = vec![answered("envoy", "answers 400: its path has an escaped slash")];
-        return Walk { route: None, steps };
+    let request = &match arrived(request) {
+        Ok(request) => request,
+        Err(refused) => {
+            let steps = vec![answered("envoy", &format!("answers 400: its path has {}", refused.what()))];
+            return Walk { route: None, steps };
+        }
     };
     let headers = request.to_headers();
     let target = Target::of(&headers);
@@ -70,9 +73,9 @@ pub fn walk(gateway: &Gateway<'_>, request: &Request, caller: Option<&Caller>, n
     Walk { route, steps }
 }
 
-/// The request as the first filter sees it; `None` where there is none for it to see.
-fn arrived(request: &Request) -> Option<Request> {
-    Some(Request { target: path::normalised(&request.target)?, ..request.clone() })
+/// The request as the first filter sees it; what Envoy refuses of it where there is none for it to see.
+fn arrived(request: &Request) -> Result<Request, Refused> {
+    Ok(Request { target: path::normalised(&request.target)?, ..request.clone() })
 }
 
 /// A step of which there is nothing to say but what it does.

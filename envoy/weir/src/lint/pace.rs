@@ -6,10 +6,10 @@ use ratelimit::queue::Terms;
 use ratelimit::rule::Rule;
 
 use crate::code::Code;
-use crate::diagnostic::Mistakes;
+use crate::diagnostic::{Mistakes, Span};
 use crate::draft::Draft;
 use crate::gateway::{Gateway, written};
-use crate::policy::{Policy, Upstream};
+use crate::policy::{Policy, Route, Upstream};
 
 /// The methods that RFC 9110 §9.2.2 does not call idempotent.
 const ONCE: [&str; 2] = ["POST", "PATCH"];
@@ -21,7 +21,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     }
     queues_of_tiers(gateway, found);
     for upstream in &gateway.policy.upstreams {
-        retries(upstream, found);
+        retries(upstream, &gateway.policy.routes, found);
     }
     early_idle(gateway.policy, found);
 }
@@ -88,7 +88,7 @@ fn paths(said: &Draft, key: &'static str) -> impl Iterator<Item = String> {
     ["queue", "when_empty.queue"].into_iter().map(move |queue| format!("{queue}.{key}")).filter(is_said)
 }
 
-fn retries(upstream: &Upstream, found: &mut Mistakes) {
+fn retries(upstream: &Upstream, routes: &[Route], found: &mut Mistakes) {
     let (Some(retry), name) = (&upstream.retry, &upstream.name) else { return };
     // What a provider is sent is a `GET`, whatever its client sent.
     if let Some(method) = ONCE.iter().find(|method| retry.methods.iter().any(|own| own == *method))
@@ -97,17 +97,20 @@ fn retries(upstream: &Upstream, found: &mut Mistakes) {
         let wrong = format!("a `{method}` to `{}` may be sent more than once", name.value);
         found.add_as(Code::RetryUnsafe, &name.span, wrong, "leave it out of `retry.methods`");
     }
-    if retry.wait >= upstream.timeout {
-        let wrong = format!(
-            "the first retry to `{}` waits {}, its time is over after {}",
-            name.value, retry.wait, upstream.timeout
-        );
-        found.add_as(
-            Code::RetryLate,
-            &name.span,
-            wrong,
-            "say a shorter `retry.wait`, a longer `timeout`, or `retry: off`",
-        );
+    let late = |whose: &str, timeout: &Period, place: &Span, found: &mut Mistakes| {
+        let wrong = format!("the first retry {whose} waits {}, its time is over after {timeout}", retry.wait);
+        let fix = "say a shorter `retry.wait`, a longer `timeout`, or `retry: off`";
+        found.add_as(Code::RetryLate, place, wrong, fix);
+    };
+    let own: Vec<_> = routes.iter().filter(|route| route.upstream.value == name.value).collect();
+    if retry.wait >= upstream.timeout && (own.is_empty() || own.iter().any(|route| route.timeout.is_none())) {
+        late(&format!("to `{}`", name.value), &upstream.timeout, &name.span, found);
+    }
+    let is_retried = |route: &Route| retry.methods.iter().any(|method| route.matcher.rule.admits(method));
+    for route in own.into_iter().filter(|route| is_retried(route)) {
+        if let Some(timeout) = route.timeout.filter(|timeout| retry.wait >= *timeout) {
+            late(&format!("by `{}`", written(route)), &timeout, &route.span, found);
+        }
     }
 }
 

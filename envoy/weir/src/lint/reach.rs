@@ -1,13 +1,15 @@
 //! What is never reached: routes behind others, upstreams, permissions and tiers that nothing leads to.
 
+use policy::route::Target;
 use std::net::IpAddr;
 
 use crate::code::Code;
 use crate::diagnostic::Mistakes;
+use crate::envoy::path::{self, Refused};
 use crate::gateway::{Gateway, written};
 use crate::policy::sample::{self, Sample};
 use crate::policy::upstream::Name;
-use crate::policy::{Policy, Route};
+use crate::policy::{Pattern, Policy, Route};
 
 /// Looks for what nothing leads to.
 pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
@@ -15,7 +17,11 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
     for (index, route) in policy.routes.iter().enumerate() {
         let earlier = policy.routes.get(..index).unwrap_or_default();
-        if !is_unreachable(route, earlier, depth, found) {
+        let is_lost = is_misspelled(route, found)
+            || is_answered(gateway, route, depth, found)
+            || is_unreachable(route, earlier, depth, found);
+        wildcard(route, found);
+        if !is_lost {
             note_crossings(route, earlier, depth, found);
         }
     }
@@ -23,6 +29,76 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     own_address(policy, found);
     unused_permissions(policy, found);
     unused_tiers(policy, found);
+}
+
+/// Notes a route whose path is no request's when Envoy looks for a route.
+fn is_misspelled(route: &Route, found: &mut Mistakes) -> bool {
+    let (why, fix) = match respelled(&route.matcher.pattern) {
+        Ok(None) => return false,
+        Ok(Some(spelling)) => {
+            ("no path is spelled so once Envoy has normalised it".to_owned(), format!("spell the path `{spelling}`"))
+        }
+        Err(refused) => (format!("Envoy answers 400 to a path with {}", refused.what()), "take it out".to_owned()),
+    };
+    let wrong = format!("`{}` is never reached: {why}", written(route));
+    found.add_as(Code::OtherSpelling, &route.span, wrong, fix);
+    true
+}
+
+/// What is asked for, as Envoy spells it; `None` where it is spelled so already.
+fn respelled(pattern: &Pattern) -> Result<Option<String>, Refused> {
+    let Pattern::Template(template) = pattern else {
+        let path = pattern.literal();
+        return Ok(Some(path::normalised(path)?).filter(|spelling| spelling != path));
+    };
+    // In the place of a variable is its number, which every spelling keeps.
+    let mut variables = Vec::new();
+    let numbered = template.split('/').map(|part| {
+        if !part.starts_with('{') {
+            return part.to_owned();
+        }
+        variables.push(part);
+        format!("~{}", variables.len())
+    });
+    let numbered = numbered.collect::<Vec<_>>().join("/");
+    let spelling = path::normalised(&numbered)?;
+    let variable = |part: &str| {
+        let number = part.strip_prefix('~')?.parse::<usize>().ok()?;
+        variables.get(number.checked_sub(1)?).copied()
+    };
+    let parts = spelling.split('/').map(|part| variable(part).unwrap_or(part));
+    Ok((spelling != numbered).then(|| parts.collect::<Vec<_>>().join("/")))
+}
+
+/// Notes what other routers take for a variable.
+fn wildcard(route: &Route, found: &mut Mistakes) {
+    let path = match &route.matcher.pattern {
+        Pattern::Template(template) => template,
+        pattern => pattern.literal(),
+    };
+    let is_meant = |part: &&str| part.strip_prefix(':').is_some_and(|name| !name.is_empty());
+    if let Some(part) = path.split('/').find(is_meant) {
+        let wrong = format!("`{part}` of `{}` stands for nothing but itself", written(route));
+        let fix = "say `{name}` for a segment that may be anything";
+        found.add_as(Code::LiteralWildcard, &route.span, wrong, fix);
+    }
+}
+
+/// Notes a route for what the proxy answers itself, and says whether nothing is left for it. One for every path, which has no
+/// sample there, is meant for the rest.
+fn is_answered(gateway: &Gateway<'_>, route: &Route, depth: usize, found: &mut Mistakes) -> bool {
+    let is_own = |sample: &Sample| !route.inside && gateway.own(&Target::of(&sample.to_headers())).is_some();
+    let (own, left): (Vec<_>, Vec<_>) = sample::all(&route.matcher, depth).into_iter().partition(is_own);
+    let Some(one) = own.first() else { return false };
+    let (route, span) = (written(route), &route.span);
+    if left.is_empty() {
+        let wrong = format!("`{route}` is never reached: the proxy answers it itself");
+        found.add_as(Code::OwnAnswer, span, wrong, "take it out, say another path, or take `admin` out");
+    } else {
+        let wrong = format!("`{route}` does not get `{}`, which the proxy answers itself", one.shown());
+        found.add_as(Code::OwnAnswer, span, wrong, "name the methods that are left, or say another path");
+    }
+    left.is_empty()
 }
 
 /// Whether one route can take another's requests: what is composed answers clients, and leaves the proxy's own calls alone.

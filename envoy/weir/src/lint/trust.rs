@@ -12,7 +12,7 @@ use crate::gateway::{Gateway, written};
 use crate::policy::header::{Content, is_credential};
 use crate::policy::route::Auth;
 use crate::policy::upstream::{Address, Name};
-use crate::policy::{Identity, Upstream};
+use crate::policy::{Identity, Policy, Upstream};
 
 /// The methods that RFC 9110 §9.2.1 does not call safe, as far as gateways see them.
 const UNSAFE: [&str; 4] = ["POST", "PUT", "PATCH", "DELETE"];
@@ -30,6 +30,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
         plain_secrets(upstream, found);
         literal_secrets(upstream, found);
     }
+    plain_store(gateway.policy, found);
 }
 
 fn open_revocation(gateway: &Gateway<'_>, identity: &Identity, found: &mut Mistakes) {
@@ -71,14 +72,32 @@ fn is_readable(address: &Address) -> bool {
 }
 
 fn plain_secrets(upstream: &Upstream, found: &mut Mistakes) {
+    let name = &upstream.name;
+    if let Some(provider) = &upstream.provider
+        && provider.endpoint.as_ref().is_some_and(|endpoint| is_readable(&endpoint.address))
+    {
+        let wrong = format!("our credential for `{}` is sent for a token without encryption", name.value);
+        let place = provider.draft.locate("credentials.oauth2.token_url");
+        found.add_as(Code::PlainSecret, &place, wrong, "fetch tokens by https://");
+    }
     if !is_readable(&upstream.address) {
         return;
     }
     let by_header = upstream.headers.iter().any(|header| matches!(header.value, Content::Variable(_)));
     let by_provider = upstream.provider.as_ref().is_some_and(|provider| provider.draft.has("credentials"));
     if by_header || by_provider {
-        let wrong = format!("our credential for `{}` is sent without encryption", upstream.name.value);
-        found.add_as(Code::PlainSecret, &upstream.name.span, wrong, "give the upstream an https:// URL");
+        let wrong = format!("our credential for `{}` is sent without encryption", name.value);
+        found.add_as(Code::PlainSecret, &name.span, wrong, "give the upstream an https:// URL");
+    }
+}
+
+/// The state store's password or token, which every request to it shows.
+fn plain_store(policy: &Policy, found: &mut Mistakes) {
+    let Some(store) = policy.state.as_ref().filter(|store| store.variable.is_some()) else { return };
+    if is_readable(&store.upstream.address) {
+        let wrong = "the state store's secret is sent without encryption";
+        let fix = "give the store an https:// URL, or one of the loopback";
+        found.add_as(Code::PlainSecret, &store.draft.locate("env"), wrong, fix);
     }
 }
 

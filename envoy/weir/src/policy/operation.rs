@@ -41,6 +41,9 @@ pub enum Own {
 }
 
 impl Own {
+    /// A path of each.
+    pub const PATHS: [&str; 3] = ["/health", "/metrics", "/admin/status"];
+
     /// What a request is for, as [`crate::envoy::operation`] has Envoy's routes tell it; `None` where it is for the policy's.
     pub fn of(target: &Target<'_>) -> Option<Self> {
         let below = |name: &[u8]| {

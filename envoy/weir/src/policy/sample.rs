@@ -31,6 +31,11 @@ const HOST: &str = "any.invalid";
 const METHODS: [&str; 8] = ["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "ANY"];
 
 impl Sample {
+    /// One that asks any host for a path.
+    pub fn of_path(path: &str) -> Self {
+        Self { method: "GET".to_owned(), host: HOST.to_owned(), path: path.to_owned(), headers: Vec::new() }
+    }
+
     /// The headers as filters see them.
     pub fn to_headers(&self) -> Headers {
         let mut pairs: Vec<(&[u8], &[u8])> = vec![

@@ -46,6 +46,13 @@ impl Line {
         self.refusal != Refusal::None
     }
 
+    /// How many bytes of it are kept, about.
+    pub fn bytes(&self) -> usize {
+        let said =
+            [Some(&self.method), Some(&self.target), self.user.as_ref(), self.tier.as_ref(), Some(&self.address)];
+        size_of::<Self>() + said.into_iter().flatten().map(String::len).sum::<usize>()
+    }
+
     /// Reads a line; `None` where it is none of ours.
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let json: Json = serde_json::from_slice(bytes).ok()?;

@@ -7,9 +7,8 @@ pub mod line;
 pub mod shelf;
 pub mod simulation;
 pub mod tally;
+pub mod window;
 
-use std::cmp::Reverse;
-use std::collections::BinaryHeap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -26,6 +25,7 @@ use crate::gateway::{Gateway, written};
 use crate::replay::line::Line;
 use crate::replay::simulation::Simulation;
 use crate::replay::tally::{COLUMNS, Tally};
+use crate::replay::window::Window;
 use crate::say;
 
 /// What `weir replay` is told.
@@ -50,8 +50,6 @@ pub struct Options {
 
 /// A longer line is none of ours.
 const LINE_BYTES_MAX: u64 = 64 << 10;
-/// A line is written when its request ends, so many lines later than it came at most.
-const WINDOW: usize = 8192;
 
 /// What came of a replay.
 #[derive(Debug)]
@@ -62,6 +60,8 @@ pub struct Replayed {
     pub lines: u64,
     /// Those of them that were no line of an access log.
     pub broken: u64,
+    /// Those that were written so late that later requests had been met, and met as if they had come with the last of these.
+    pub late: u64,
     /// When the first request came, and the last.
     pub span: Option<(Instant, Instant)>,
 }
@@ -107,10 +107,9 @@ fn open(log: &Path) -> io::Result<Box<dyn BufRead>> {
 /// What the operating system says about reading it.
 pub fn replay(gateway: &Gateway<'_>, mut log: impl BufRead) -> io::Result<Replayed> {
     let tally = Tally::new(gateway.policy.routes.iter().map(written).collect());
-    let mut replayed = Replayed { tally, lines: 0, broken: 0, span: None };
+    let mut replayed = Replayed { tally, lines: 0, broken: 0, late: 0, span: None };
     let mut simulation = Simulation::new(gateway);
-    // The earliest comes first; of two at once, the one that was written first.
-    let mut window: BinaryHeap<Reverse<(Instant, u64, Entry)>> = BinaryHeap::new();
+    let mut window = Window::default();
     let mut bytes = Vec::new();
     while read_line(&mut log, &mut bytes)? {
         if bytes.trim_ascii().is_empty() {
@@ -122,16 +121,14 @@ pub fn replay(gateway: &Gateway<'_>, mut log: impl BufRead) -> io::Result<Replay
         }
         replayed.lines += 1;
         match line {
-            Some(line) => window.push(Reverse((line.at, replayed.lines, Entry(line)))),
+            Some(line) => window.push(line),
             None => replayed.broken += 1,
         }
-        if window.len() > WINDOW
-            && let Some(Reverse((_, _, Entry(line)))) = window.pop()
-        {
+        while let Some(line) = window.pop_surplus() {
             replayed.meet(&mut simulation, &line);
         }
     }
-    while let Some(Reverse((_, _, Entry(line)))) = window.pop() {
+    while let Some(line) = window.pop() {
         replayed.meet(&mut simulation, &line);
     }
     Ok(replayed)
@@ -153,35 +150,13 @@ fn read_line(log: &mut impl BufRead, bytes: &mut Vec<u8>) -> io::Result<bool> {
     Ok(true)
 }
 
-/// A line beside what it is ordered by.
-struct Entry(Line);
-
-impl PartialEq for Entry {
-    fn eq(&self, _: &Self) -> bool {
-        true
-    }
-}
-
-impl Eq for Entry {}
-
-impl PartialOrd for Entry {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Entry {
-    fn cmp(&self, _: &Self) -> std::cmp::Ordering {
-        std::cmp::Ordering::Equal
-    }
-}
-
 impl Replayed {
     fn meet(&mut self, simulation: &mut Simulation<'_>, line: &Line) {
         let (route, fate) = simulation.meet(line);
         let client = line.user.as_deref().unwrap_or(&line.address);
         self.tally.count(client, route, fate, (line.was_cached, line.was_refused() && line.status == 429));
         let (first, last) = self.span.unwrap_or((line.at, line.at));
+        self.late += u64::from(line.at < last);
         self.span = Some((first.min(line.at), last.max(line.at)));
     }
 
@@ -189,6 +164,12 @@ impl Replayed {
     pub fn to_text(&self, gateway: &Gateway<'_>, top: usize) -> String {
         let (requests, seconds) = (self.lines - self.broken, self.seconds());
         let mut text = format!("{requests} requests within {seconds} s; {} lines were none\n", self.broken);
+        if self.late > 0 {
+            let late = self.late;
+            text.push_str(&format!(
+                "{late} lines came too late to be put in order: of several logs, give the oldest first\n"
+            ));
+        }
         let unsaid =
             |route: &crate::policy::Route| !route.matcher.hosts.is_empty() || !route.matcher.headers.is_empty();
         if gateway.policy.routes.iter().any(unsaid) {
@@ -224,6 +205,7 @@ impl Replayed {
         json!({
             "lines": self.lines,
             "broken": self.broken,
+            "late": self.late,
             "seconds": self.seconds(),
             "routes": routes.collect::<Vec<_>>(),
             "clients": clients.collect::<Vec<_>>(),

@@ -31,6 +31,24 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "'GET /b/{id}/c'",
             "`GET /b/{id}/c` is never reached: `GET /b/*` takes all",
         ),
+        route(
+            Code::LiteralWildcard,
+            "- {match: GET /b/:id, upstream: a}",
+            "GET /b/:id",
+            "`:id` of `GET /b/:id` stands for nothing but itself",
+        ),
+        route(
+            Code::OtherSpelling,
+            "- {match: GET /x//y, upstream: a}",
+            "GET /x//y",
+            "`GET /x//y` is never reached: no path is spelled so",
+        ),
+        of(
+            Code::OwnAnswer,
+            &[("ROUTES", "- {match: GET /health, upstream: a}"), ("MORE", "admin: {}")],
+            "GET /health",
+            "`GET /health` is never reached: the proxy answers it itself",
+        ),
         of(
             Code::MissingCluster,
             &[("IDENTITY", "revocation: {}")],
@@ -84,6 +102,19 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "- {match: GET|PUT /b, upstream: a, auth: off}",
             "GET|PUT",
             "anybody may send `PUT` by `GET|PUT /b`",
+        ),
+        upstream(
+            Code::PlainSecret,
+            "p: {url: https://p.example, profile: spotify, limit: {rate: 1/s}, credentials: {oauth2: {token_url: http://id.example/t, client_id: {env: WEIR_SECRET}, client_secret: {env: WEIR_SECRET}}}}",
+            to_p,
+            "http://id.example/t",
+            "our credential for `p` is sent for a token without",
+        ),
+        of(
+            Code::PlainSecret,
+            &[("MORE", "state: {store: redis, url: http://redis.example:7379, password: {env: WEIR_SECRET}}")],
+            "WEIR_SECRET",
+            "the state store's secret is sent without",
         ),
         upstream(
             Code::PlainSecret,
@@ -157,6 +188,13 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             to_p,
             "p: {url",
             "the first retry to `p` waits 1s",
+        ),
+        upstream(
+            Code::RetryLate,
+            "p: {url: https://p.example}",
+            "- {match: GET /p, upstream: p, timeout: 500ms}",
+            "GET /p",
+            "the first retry by `GET /p` waits 1s, its time is over after 500ms",
         ),
         of(Code::EarlyIdle, &[("MORE", "clients: {idle_timeout: 20s}")], "a: {url", "`a` has 30s to answer"),
         upstream(Code::UnusedUpstream, "p: {url: https://p.example}", "", "p: {url", "no route leads to `p`"),

@@ -131,7 +131,7 @@ fn no_secret_is_in_anything_that_is_said_of_a_policy() {
         let said = [
             reports[0].render(false),
             report::json(&reports).to_string(),
-            report::sarif(&reports).to_string(),
+            report::sarif(&reports, 1).to_string(),
             report::github(&reports),
         ];
         assert!(said.iter().all(|said| !said.contains("hunter2")), "{}", said.join("\n"));
