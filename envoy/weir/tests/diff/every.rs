@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use serde_json::{Value as Json, json};
+use serde_json::Value as Json;
 use weir::diagnostic::Mistakes;
 use weir::diff::{Difference, compare};
 use weir::document::{self, Document, Reading};
