@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::Value as Json;
 
 use crate::envoy::Plan;
+use crate::istio::service;
 use crate::kubernetes::{self, NAME, Place, Variable};
 use crate::say;
 
@@ -22,7 +23,7 @@ pub fn of_istio(plan: &Plan<'_>, objects: &[Json], place: &Place) -> Vec<String>
             "`{secret}` is for what comes as WasmPlugin; {images} come as EnvoyFilter, and are pulled without a secret"
         )
     });
-    variables.into_iter().chain(pulled).collect()
+    variables.into_iter().chain(pulled).chain(service::notes(plan.policy)).collect()
 }
 
 /// What objects of Envoy Gateway need.
@@ -39,7 +40,27 @@ pub fn of_envoy_gateway(plan: &Plan<'_>, objects: &[Json]) -> Vec<String> {
             "the EnvoyProxy takes {listed} from a Secret called `{NAME}`, which must be where the gateway's pods are"
         )
     }));
+    notes.extend(apart(plan, objects));
     notes
+}
+
+/// The upstreams that several rules lead to, each of which has connections of its own; `None` where there are none.
+fn apart(plan: &Plan<'_>, objects: &[Json]) -> Option<String> {
+    let rules = objects.iter().filter_map(|object| object.pointer("/spec/rules")?.as_array()).flatten();
+    let reached: Vec<_> = rules.filter_map(|rule| rule.pointer("/backendRefs/0/name")?.as_str()).collect();
+    let several = |name: &String| {
+        let own = kubernetes::named(name);
+        let count = reached.iter().filter(|other| **other == own).count();
+        (count > 1).then(|| format!("{name} ({count})"))
+    };
+    let names = plan.policy.upstreams.iter().map(|upstream| &upstream.name.value);
+    let several: Vec<_> = names.filter_map(several).collect();
+    let listed = several.join(", ");
+    (!several.is_empty()).then(|| {
+        format!(
+            "`pool` and `retry.budget` count for each rule alone, of which some upstreams have more than one: {listed}"
+        )
+    })
 }
 
 /// Tells what was found.

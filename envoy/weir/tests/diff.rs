@@ -5,6 +5,8 @@
 
 #[path = "diff/every.rs"]
 mod every;
+#[path = "leaf/mod.rs"]
+mod leaf;
 
 use std::path::Path;
 use std::process::Command;

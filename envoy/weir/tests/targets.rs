@@ -6,8 +6,12 @@
 
 #[path = "targets/cluster.rs"]
 mod cluster;
+#[path = "targets/every.rs"]
+mod every;
 #[path = "targets/inward.rs"]
 mod inward;
+#[path = "leaf/mod.rs"]
+mod leaf;
 #[path = "targets/rules.rs"]
 mod rules;
 #[path = "targets/schema.rs"]
@@ -132,7 +136,7 @@ fn keeps_to_schemas(objects: &[Json], kinds: &[&str]) {
 
 /// The kinds that are rendered for Istio.
 const OF_ISTIO: [&str; 5] = ["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"];
-/// And for Envoy Gateway, the last where paths are rewritten.
+/// And for Envoy Gateway.
 const OF_ENVOY_GATEWAY: [&str; 7] = [
     "Backend",
     "BackendTrafficPolicy",
@@ -155,7 +159,7 @@ fn istio_accepts_what_is_rendered() {
 
 #[test]
 fn envoy_gateway_accepts_what_is_rendered() {
-    keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &OF_ENVOY_GATEWAY[..6]);
+    keeps_to_schemas(&for_envoy_gateway(POLICY).unwrap(), &OF_ENVOY_GATEWAY);
     let demo = for_envoy_gateway(&demo()).unwrap();
     keeps_to_schemas(&demo, &OF_ENVOY_GATEWAY);
     let patient = POLICY.replace("timeout: 5s}", "timeout: 100500ms}").replace(
@@ -163,8 +167,9 @@ fn envoy_gateway_accepts_what_is_rendered() {
         "internal: true, timeout: 2m, retry: {times: 1, per_try: 100s, longest_wait: 150s}, pool:",
     );
     let patient = for_envoy_gateway(&patient).unwrap();
-    keeps_to_schemas(&patient, &OF_ENVOY_GATEWAY[..6]);
-    for length in ["1m40s500ms", "2m", "1m40s", "2m30s"] {
+    keeps_to_schemas(&patient, &OF_ENVOY_GATEWAY);
+    // The last two are Envoy's own.
+    for length in ["1m40s500ms", "2m", "100s", "150s"] {
         assert!(json!(patient).to_string().contains(&format!("\"{length}\"")), "{length}");
     }
     let price = of_kind(&demo, "HTTPRouteFilter").into_iter().find(|one| one["metadata"]["name"] == "weir-pricing-1-1");
@@ -283,15 +288,30 @@ fn envoy_gateway_is_told_of_routes_filters_and_patches() {
     assert_eq!(catalog["timeouts"]["request"], "5s");
     let traffic = of_kind(&objects, "BackendTrafficPolicy");
     let near = &traffic.iter().find(|policy| policy["metadata"]["name"] == "weir-near").unwrap()["spec"];
-    assert_eq!(
-        (&near["retry"]["numRetries"], &near["retry"]["retryOn"]["httpStatusCodes"]),
-        (&json!(2), &json!([503]))
-    );
+    assert_eq!(near["circuitBreaker"]["retryBudget"]["percent"]["numerator"], 20);
+    assert!(near.get("retry").is_none(), "there, it is one of every method");
     let patches = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
     let names: Vec<_> = patches.iter().map(|patch| patch["name"].as_str().unwrap()).collect();
     let http = "edge/eg/http";
-    assert_eq!(names, [http, http, http, "state", "jwks.https.id.example.443", TOKENS, http]);
-    assert_eq!(patches[6]["operation"]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
+    let clusters = ["state", "jwks.https.id.example.443", TOKENS];
+    assert_eq!(names, [&[http; 3][..], &clusters, &[http; 5]].concat());
+    let of_routes: Vec<_> = patches[6..].iter().map(|patch| &patch["operation"]).collect();
+    let near = "..routes[?(@.name =~ '^httproute/edge/weir-near-1/rule/[0-9]+/match/')].route";
+    let at: Vec<_> =
+        of_routes.iter().map(|one| [&one["jsonPath"], &one["path"]].map(|at| at.as_str().unwrap())).collect();
+    let all = ["$.virtual_hosts[*]", "routes/0"];
+    let members = ["retry_policy", "host_rewrite_literal", "append_x_forwarded_host"].map(|member| [near, member]);
+    assert_eq!(at, [&members[..], &[all; 2]].concat());
+    // As Envoy's own routes have it.
+    let own = weir::envoy::bootstrap::standalone(&plan(&read(POLICY)));
+    let manager = &own["static_resources"]["listeners"][0]["filter_chains"][0]["filters"][0]["typed_config"];
+    let own = manager["route_config"]["virtual_hosts"][0]["routes"].as_array().unwrap();
+    let own = own.iter().map(|route| &route["route"]).find(|action| action["cluster"] == "near").unwrap();
+    assert_eq!((&of_routes[0]["value"], &of_routes[1]["value"]), (&own["retry_policy"], &own["host_rewrite_literal"]));
+    assert!(own["retry_policy"]["retriable_request_headers"].is_array());
+    assert_eq!(of_routes[3]["value"]["match"]["filter_state"][0]["string_match"]["exact"], "catalog");
+    assert_eq!(of_routes[3]["value"]["route"]["cluster"], "httproute/edge/weir-catalog-1/rule/0");
+    assert_eq!(of_routes[4]["value"]["route"]["cluster"], "httproute/edge/weir-spotify-1/rule/0");
 }
 
 #[test]
@@ -324,7 +344,7 @@ fn filters_of_one_module_are_told_apart_by_root_and_share_one_space() {
     let shared = operations.iter().map(|patch| &patch["operation"]).filter(|operation| operation["path"] == "vm_id");
     let shared: Vec<_> = shared.map(|operation| &operation["value"]).collect();
     assert_eq!(shared, [&json!("weir"); 8]);
-    keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY[..6]);
+    keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY);
 }
 
 #[test]

@@ -68,7 +68,7 @@ fn socket_address(address: SocketAddr) -> Json {
 }
 
 /// Text in which Envoy looks for `%COMMANDS%`, and is to find none.
-fn literal(text: &str) -> String {
+pub(crate) fn literal(text: &str) -> String {
     text.replace('%', "%%")
 }
 

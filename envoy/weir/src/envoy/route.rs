@@ -7,8 +7,8 @@ use crate::envoy::listener::Side;
 use crate::envoy::{Plan, duration, filter, guard, literal, operation, set};
 use crate::policy::header::{Content, Header};
 use crate::policy::slowdown::SlowDown;
-use crate::policy::upstream::{Name, Retry};
-use crate::policy::{Address, Matcher, Pattern, Policy, Route, Upstream};
+use crate::policy::upstream::Retry;
+use crate::policy::{Matcher, Pattern, Policy, Route, Upstream};
 use crate::translate::{breaker, compose, guard as bodies, provider, ratelimit};
 
 /// All routes.
@@ -59,16 +59,20 @@ pub(crate) fn departures(policy: &Policy) -> Vec<(&str, Json)> {
 /// says so of, which no client can say, and which has Envoy look for a route once more.
 fn of_route(plan: &Plan<'_>, route: &Route) -> Vec<Json> {
     let Some(upstream) = plan.policy.upstream(&route.upstream.value) else { return Vec::new() };
-    let other = upstream.fallback.upstream.as_ref().and_then(|name| plan.policy.upstream(&name.value));
-    let diverted = other.map(|other| {
-        let mut entry = render(plan, route, other);
-        let said = json!([{"key": format!("wasm.{}", state::FALLBACK), "string_match": {"exact": other.name.value}}]);
-        if let Some(conditions) = entry.get_mut("match") {
-            set(conditions, "filter_state", said);
-        }
-        entry
-    });
+    let diverted = diversion(plan, route).map(|(_, entry)| entry);
     diverted.into_iter().chain([render(plan, route, upstream)]).collect()
+}
+
+/// The route to what stands in for a route's upstream, with the name of that; `None` where nothing does.
+pub(crate) fn diversion<'p>(plan: &Plan<'p>, route: &Route) -> Option<(&'p str, Json)> {
+    let upstream = plan.policy.upstream(&route.upstream.value)?;
+    let other = plan.policy.upstream(&upstream.fallback.upstream.as_ref()?.value)?;
+    let mut entry = render(plan, route, other);
+    let said = json!([{"key": format!("wasm.{}", state::FALLBACK), "string_match": {"exact": other.name.value}}]);
+    if let Some(conditions) = entry.get_mut("match") {
+        set(conditions, "filter_state", said);
+    }
+    Some((other.name.value.as_str(), entry))
 }
 
 /// The route of requests that the provider filter has made a third party's own. Envoy chooses a route anew where a filter has
@@ -136,12 +140,17 @@ fn action(upstream: &Upstream, timeout: policy::Period, rewrite: Rewrite) -> Jso
         }
     }
     if !upstream.internal {
-        set(&mut action, "host_rewrite_literal", authority(&upstream.address));
+        set(&mut action, "host_rewrite_literal", upstream.address.authority());
     }
-    if let Some(policy) = &upstream.retry {
-        set(&mut action, "retry_policy", retry(policy, timeout, upstream.slow_down.as_ref()));
+    if let Some(policy) = retries(upstream, timeout) {
+        set(&mut action, "retry_policy", policy);
     }
     action
+}
+
+/// What is sent once more to an upstream, when and how often, where an answer may take so long; `None` where nothing is.
+pub(crate) fn retries(upstream: &Upstream, timeout: policy::Period) -> Option<Json> {
+    upstream.retry.as_ref().map(|policy| retry(policy, timeout, upstream.slow_down.as_ref()))
 }
 
 /// What changes of a request's headers on its way out.
@@ -175,17 +184,6 @@ fn added(header: &Header) -> Json {
         Content::Variable(name) => format!("%ENVIRONMENT({name})%"),
     };
     json!({"header": {"key": header.name, "value": value}, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"})
-}
-
-/// The host that an upstream knows itself by.
-fn authority(address: &Address) -> String {
-    let host = match &address.host {
-        Name::Domain(name) => name.clone(),
-        Name::Ip(ip) if ip.is_ipv6() => format!("[{ip}]"),
-        Name::Ip(ip) => ip.to_string(),
-    };
-    let standard = if address.tls { 443 } else { 80 };
-    if address.port == standard { host } else { format!("{host}:{}", address.port) }
 }
 
 fn conditions(matcher: &Matcher) -> Json {

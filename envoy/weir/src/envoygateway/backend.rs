@@ -25,50 +25,38 @@ pub fn place(upstream: &Upstream, settings: &Settings) -> Json {
     settings.place.object(VERSION, "Backend", &name, &spec)
 }
 
-/// How an upstream is called by the routes of these names.
-pub fn traffic(upstream: &Upstream, routes: &[String], settings: &Settings) -> Json {
+/// So many routes can be named by one policy.
+const TARGETS_MAX: usize = 16;
+
+/// How an upstream is called by the routes of these names. No retry is said here, since it would be one of every method: that is
+/// patched into the routes, and where no patch is allowed, nothing is sent twice.
+pub fn traffic(upstream: &Upstream, routes: &[String], settings: &Settings) -> Vec<Json> {
     let pool = upstream.pool;
-    let targets: Vec<_> = routes
-        .iter()
-        .map(|name| json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name}))
-        .collect();
     let mut breaker = json!({
         "maxConnections": pool.connections,
         "maxPendingRequests": pool.pending,
         "maxParallelRequests": pool.requests,
     });
-    let mut spec = json!({
-        "targetRefs": targets,
+    if let Some(retry) = &upstream.retry {
+        let budget = json!({"percent": {"numerator": retry.budget, "denominator": 100}, "minRetryConcurrency": 3});
+        set(&mut breaker, "retryBudget", budget);
+    }
+    let spec = json!({
         "tcpKeepalive": {"probes": 3, "idleTime": "60s", "interval": "10s"},
         "timeout": {
             "tcp": {"connectTimeout": kubernetes::duration(upstream.connect_timeout.length())},
             "http": {"requestTimeout": kubernetes::duration(upstream.timeout.length()), "connectionIdleTimeout": "90s"},
         },
+        "circuitBreaker": breaker,
     });
-    if let Some(retry) = &upstream.retry {
-        let heeded = upstream.slow_down.as_ref().map(|said| said.statuses.as_slice()).unwrap_or_default();
-        let statuses: Vec<_> = retry.statuses.iter().filter(|status| !heeded.contains(status)).collect();
-        {
-            let budget = json!({"percent": {"numerator": retry.budget, "denominator": 100}, "minRetryConcurrency": 3});
-            set(&mut breaker, "retryBudget", budget);
-        }
-        let pause = |period: policy::Period| kubernetes::duration(period.length());
-        set(
-            &mut spec,
-            "retry",
-            json!({
-                "numRetries": retry.times,
-                "perRetry": {
-                    "timeout": pause(retry.per_try),
-                    "backOff": {"baseInterval": pause(retry.wait), "maxInterval": pause(retry.longest_wait)},
-                },
-                "retryOn": {
-                    "triggers": ["reset", "connect-failure", "refused-stream", "retriable-status-codes"],
-                    "httpStatusCodes": statuses,
-                },
-            }),
-        );
-    }
-    set(&mut spec, "circuitBreaker", breaker);
-    settings.place.object(VERSION, "BackendTrafficPolicy", &kubernetes::named(&upstream.name.value), &spec)
+    let target = |name: &String| json!({"group": "gateway.networking.k8s.io", "kind": "HTTPRoute", "name": name});
+    let policies = routes.chunks(TARGETS_MAX).enumerate().map(|(index, routes)| {
+        let mut spec = spec.clone();
+        set(&mut spec, "targetRefs", routes.iter().map(target).collect::<Json>());
+        let name = kubernetes::named(&upstream.name.value);
+        // No upstream's name has a dot.
+        let name = if index == 0 { name } else { format!("{name}.{}", index + 1) };
+        settings.place.object(VERSION, "BackendTrafficPolicy", &name, &spec)
+    });
+    policies.collect()
 }

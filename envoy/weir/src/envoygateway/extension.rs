@@ -1,8 +1,11 @@
 //! The filters as an `EnvoyExtensionPolicy`, and what has to be patched for them.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value as Json, json};
 
 use crate::envoy::{Plan, cluster, guard, route, set, typed};
+use crate::envoygateway::route::Action;
 use crate::envoygateway::{Settings, backend, internal, proxy};
 use crate::kubernetes::{self, NAME};
 use crate::translate::{BUNDLE, Filter};
@@ -18,7 +21,7 @@ const ROUTES: &str = "type.googleapis.com/envoy.config.route.v3.RouteConfigurati
 ///
 /// # Errors
 /// Code that is not where it is said to be.
-pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
+pub fn objects(plan: &Plan<'_>, actions: &[Action], settings: &Settings) -> Result<Vec<Json>, String> {
     let target = json!({"group": GATEWAY, "kind": "Gateway", "name": settings.gateway});
     // What filters call beside upstreams keeps its name, since it is patched in under it.
     let ways = internal::ways(plan, settings);
@@ -28,6 +31,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String
     let mut objects = vec![settings.place.object(backend::VERSION, "EnvoyExtensionPolicy", NAME, &spec)];
     let mut patches = patches(plan, &filters, !ways.is_empty(), settings);
     patches.extend(internal::patches(plan, &filters, settings)?);
+    patches.extend(of_routes(plan, actions, &ways, settings));
     if !patches.is_empty() {
         let spec = json!({"targetRef": target, "type": "JSONPatch", "jsonPatches": patches});
         objects.push(settings.place.object(backend::VERSION, "EnvoyPatchPolicy", NAME, &spec));
@@ -100,13 +104,43 @@ fn patches(plan: &Plan<'_>, filters: &[Filter], is_one_space: bool, settings: &S
     }
     // No route leads to what only filters call, so nothing else makes clusters of these.
     patches.extend(cluster::of_filters(plan).iter().map(|cluster| whole(CLUSTERS, cluster)));
-    // Those of requests that a provider has been made of: nobody else can choose them.
-    for (upstream, mut entry) in route::departures(plan.policy) {
-        if let Some(found) = entry.pointer_mut("/route/cluster") {
-            *found = of_upstream(upstream, settings).into();
+    patches
+}
+
+/// What is patched into the table of routes, and the clusters that nothing else leads to: what Envoy does beyond objects, and before
+/// all others the routes that nobody but a filter can choose.
+fn of_routes(plan: &Plan<'_>, actions: &[Action], ways: &[&str], settings: &Settings) -> Vec<Json> {
+    let policy = plan.policy;
+    let name = format!("{}/{}/{}", settings.place.namespace, settings.gateway, settings.listener);
+    let patch = |at: &str, path: &str, value: &Json| {
+        let operation = json!({"op": "add", "jsonPath": at, "path": path, "value": value});
+        json!({"type": ROUTES, "name": name, "operation": operation})
+    };
+    let said = actions.iter().map(|Action { routes, member, value }| {
+        patch(&format!("..routes[?(@.name =~ '{routes}')].route"), member, value)
+    });
+    let mut patches: Vec<_> = said.collect();
+    let outward = policy.routes.iter().filter(|route| !route.inside && route.compose.is_none());
+    let reached = internal::reached(policy);
+    let mut made = BTreeSet::new();
+    // Each comes before those that are there, in each virtual host.
+    let diverted = outward.rev().filter_map(|route| route::diversion(plan, route));
+    let departing = route::departures(policy).into_iter().filter(|(upstream, _)| reached.contains(upstream));
+    for (upstream, mut entry) in diverted.chain(departing) {
+        if let Some(members) = entry.as_object_mut() {
+            // By the time that it is chosen, the request is among all filters.
+            members.remove("typed_per_filter_config");
         }
-        let operation = json!({"op": "add", "path": "/virtual_hosts/0/routes/0", "value": entry});
-        patches.push(json!({"type": ROUTES, "name": name, "operation": operation}));
+        match entry.pointer_mut("/route/cluster") {
+            Some(found) if reached.contains(upstream) => *found = of_upstream(upstream, settings).into(),
+            // Where something comes back into the proxy, it has a cluster already.
+            _ if ways.is_empty() && made.insert(upstream) => {
+                let cluster = policy.upstream(upstream).map(cluster::of_upstream);
+                patches.extend(cluster.iter().map(|cluster| whole(CLUSTERS, cluster)));
+            }
+            _ => {}
+        }
+        patches.push(patch("$.virtual_hosts[*]", "routes/0", &entry));
     }
     patches
 }

@@ -92,7 +92,7 @@ pub fn patches(plan: &Plan<'_>, filters: &[Filter], settings: &Settings) -> Resu
 }
 
 /// The upstreams that clients reach by routes of their own.
-fn reached(policy: &Policy) -> BTreeSet<&str> {
+pub(super) fn reached(policy: &Policy) -> BTreeSet<&str> {
     let outward = policy.routes.iter().filter(|route| !route.inside);
     outward.map(|route| route.upstream.value.as_str()).collect()
 }

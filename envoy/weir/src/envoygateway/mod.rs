@@ -1,17 +1,19 @@
 //! `weir render envoy-gateway`: a policy for a `Gateway` of Envoy Gateway.
 //!
 //! All filters come in one `EnvoyExtensionPolicy`, in their order; each upstream as a `Backend`, with an `HTTPRoute` for the policy's
-//! routes to it and a `BackendTrafficPolicy` for its pool, time and retries. What these cannot say comes as an `EnvoyPatchPolicy`:
-//! that a filter holds bodies, the routes that only a filter can choose, and the clusters that only filters call.
+//! routes to it and a `BackendTrafficPolicy` for its pool and time. What these cannot say comes as an `EnvoyPatchPolicy`:
+//! that a filter holds bodies, what may be sent once more, the routes that only a filter can choose, and the clusters that only
+//! filters call.
 //!
 //! Envoy Gateway gives every filter a space of shared data of its own. Nothing that filters say to each other is in there, but the seed
 //! of fingerprints, of which each then has one. Filters out of the one module are patched into one space, and so are all where some come
 //! back into the proxy.
 //!
-//! `HTTPRoute`s are matched by how narrow they are, not by their order, and no filter can be left out of one. A policy that needs
-//! either is refused, with the two routes that show it.
+//! `HTTPRoute`s are matched by how narrow they are, not by their order ([`entry`]), and no filter can be left out of one. A policy that
+//! needs either is refused, with the two routes that show it.
 
 pub mod backend;
+pub mod entry;
 pub mod extension;
 pub mod internal;
 pub mod proxy;
@@ -46,12 +48,16 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String
     let policy = plan.policy;
     kubernetes::check_names(policy.upstreams.iter().map(|upstream| upstream.name.value.as_str()))?;
     check(plan, settings)?;
+    let entries = entry::all(policy)?;
     let mut objects: Vec<Json> = policy.upstreams.iter().map(|upstream| backend::place(upstream, settings)).collect();
+    let mut actions = Vec::new();
     for upstream in &policy.upstreams {
-        objects.extend(route::objects(policy, upstream, settings)?);
+        let rendered = route::objects(policy, &entries, upstream, settings)?;
+        objects.extend(rendered.objects);
+        actions.extend(rendered.actions);
     }
-    objects.extend(route::composed(policy, settings));
-    objects.extend(extension::objects(plan, settings)?);
+    objects.extend(route::answered(&entries, settings));
+    objects.extend(extension::objects(plan, &actions, settings)?);
     Ok(objects)
 }
 
@@ -86,25 +92,7 @@ fn check(plan: &Plan<'_>, settings: &Settings) -> Result<(), String> {
         }
     }
     let depth = sample::depth(policy.routes.iter().map(|route| &route.matcher));
-    in_order(&outward, depth)?;
     shut(policy, depth)
-}
-
-/// The first of two routes must also be the one that is chosen for being narrower.
-fn in_order(routes: &[&Route], depth: usize) -> Result<(), String> {
-    for (index, earlier) in routes.iter().enumerate() {
-        for later in routes.iter().skip(index + 1) {
-            let is_later_chosen = route::rank(&later.matcher) > route::rank(&earlier.matcher);
-            if is_later_chosen && !sample::of_both(&earlier.matcher, &later.matcher, depth).is_empty() {
-                return Err(format!(
-                    "`{}` comes before `{}`, which an HTTPRoute prefers for being narrower; put it first, or make the former narrower",
-                    written(earlier),
-                    written(later)
-                ));
-            }
-        }
-    }
-    Ok(())
 }
 
 /// What clients ask for of a route that is inside must not be taken by one that comes later.

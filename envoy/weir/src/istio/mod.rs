@@ -36,7 +36,7 @@ pub struct Settings {
 /// All objects.
 ///
 /// # Errors
-/// Names that Kubernetes does not accept, or takes for one.
+/// Names that Kubernetes does not accept, or takes for one; services that Istio takes for one.
 pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String> {
     let services = service::all(plan.policy);
     kubernetes::check_names(services.iter().map(|service| service.name.as_str()))?;
@@ -48,7 +48,7 @@ pub fn objects(plan: &Plan<'_>, settings: &Settings) -> Result<Vec<Json>, String
         kubernetes::holds_bodies(plan.policy, filter) || kubernetes::blind(plan.policy, &routes, filter).is_some()
     };
     let (plugins, rest) = filters.split_at(filters.iter().position(needs_more).unwrap_or(filters.len()));
-    let mut objects = service::objects(&services, settings);
+    let mut objects = service::objects(&services, settings)?;
     objects.extend(plugins.iter().enumerate().map(|(index, filter)| plugin(filter, index, settings)));
     objects.push(chain::filters(plan.policy, rest, settings));
     objects.push(chain::routes(plan, rest, &cluster, settings));

@@ -34,22 +34,64 @@ pub fn all(policy: &Policy) -> Vec<Service> {
     upstreams.map(Service::of).chain(publishers).chain(endpoints).collect()
 }
 
-/// The objects of all services. Istio has one entry and one rule for a host: of several upstreams at one, the first says how
-/// it is called.
-pub fn objects(services: &[Service], settings: &Settings) -> Vec<Json> {
+/// The objects of all services. Istio has one entry and one rule for a host, with a part of its own for each port beyond that of the
+/// first service there.
+///
+/// # Errors
+/// Two services at one port of a host, of which one alone speaks TLS: Istio knows them as one.
+pub fn objects(services: &[Service], settings: &Settings) -> Result<Vec<Json>, String> {
     let mut objects = Vec::new();
     for (index, service) in services.iter().enumerate() {
         let same = |other: &&Service| other.host() == service.host();
         if services.iter().take(index).any(|other| same(&other)) {
             continue;
         }
-        let mut ports: Vec<u16> = services.iter().filter(same).map(|other| other.address.port).collect();
-        ports.sort_unstable();
-        ports.dedup();
+        // What is said of a port counts for the first service there.
+        let mut ports: Vec<&Service> = Vec::new();
+        for other in services.iter().filter(same) {
+            match ports.iter().find(|first| first.address.port == other.address.port) {
+                Some(first) if first.address.tls != other.address.tls => return Err(at_odds(first, other)),
+                Some(_) => {}
+                None => ports.push(other),
+            }
+        }
         objects.extend(service.entry(&ports, settings));
-        objects.push(service.rule(settings));
+        objects.push(service.rule(&ports, settings));
     }
-    objects
+    Ok(objects)
+}
+
+fn at_odds(one: &Service, other: &Service) -> String {
+    format!(
+        "`{}` and `{}` are one port of one host, {}, which Istio calls with TLS or without: say https of both, or http",
+        one.name,
+        other.name,
+        one.address.authority()
+    )
+}
+
+/// What Istio makes of several services at one host that no object can say otherwise.
+pub fn notes(policy: &Policy) -> Vec<String> {
+    let services = all(policy);
+    let mut notes = Vec::new();
+    for (index, service) in services.iter().enumerate() {
+        let mut before = services.iter().take(index).filter(|other| other.host() == service.host()).peekable();
+        let Some(first) = before.peek().copied() else { continue };
+        let twin = before.find(|other| other.address.port == service.address.port);
+        if let Some(twin) = twin.filter(|twin| twin.told() != service.told()) {
+            notes.push(format!(
+                "`{}` and `{}` are one port of one host, so Istio calls both as the former says: its `pool`, `connect_timeout` and \
+                 `retry.budget` count for the two together",
+                twin.name, service.name
+            ));
+        } else if twin.is_none() && service.retries.is_some() {
+            notes.push(format!(
+                "Istio may know a `retry.budget` of a whole host alone, and `{}` is at another port than `{}`: its retries may have none",
+                service.name, first.name
+            ));
+        }
+    }
+    notes
 }
 
 impl Service {
@@ -93,16 +135,18 @@ impl Service {
     }
 
     /// Tells Istio of it; `None` where it knows.
-    fn entry(&self, ports: &[u16], settings: &Settings) -> Option<Json> {
+    fn entry(&self, ports: &[&Self], settings: &Settings) -> Option<Json> {
         if self.is_inside() {
             return None;
         }
         // The gateway itself speaks TLS, so what it sees is HTTP.
-        let port = |port: &u16| json!({"number": port, "name": format!("http-{port}"), "protocol": "HTTP"});
+        let port = |port: u16| json!({"number": port, "name": format!("http-{port}"), "protocol": "HTTP"});
+        let mut numbers: Vec<_> = ports.iter().map(|service| service.address.port).collect();
+        numbers.sort_unstable();
         let mut spec = json!({
             "hosts": [self.host()],
             "location": "MESH_EXTERNAL",
-            "ports": ports.iter().map(port).collect::<Vec<_>>(),
+            "ports": numbers.into_iter().map(port).collect::<Vec<_>>(),
             "resolution": "DNS",
             "exportTo": ["."],
         });
@@ -114,8 +158,27 @@ impl Service {
         Some(settings.place.object("networking.istio.io/v1", "ServiceEntry", &name, &spec))
     }
 
-    /// How it is called.
-    fn rule(&self, settings: &Settings) -> Json {
+    /// How a host is called whose ports' first services these are, this one before all others.
+    fn rule(&self, ports: &[&Self], settings: &Settings) -> Json {
+        let mut traffic = self.traffic();
+        if let Some(percent) = self.retries {
+            set(&mut traffic, "retryBudget", json!({"percent": percent, "minRetryConcurrency": 3}));
+        }
+        let of_port = |service: &&Self| {
+            let mut traffic = service.traffic();
+            set(&mut traffic, "port", json!({"number": service.address.port}));
+            traffic
+        };
+        let others: Vec<_> = ports.iter().skip(1).map(of_port).collect();
+        if !others.is_empty() {
+            set(&mut traffic, "portLevelSettings", others);
+        }
+        let spec = json!({"host": self.host(), "trafficPolicy": traffic, "exportTo": ["."]});
+        settings.place.object("networking.istio.io/v1", "DestinationRule", &kubernetes::named(&self.name), &spec)
+    }
+
+    /// Its pool and TLS.
+    fn traffic(&self) -> Json {
         let mut traffic = json!({
             "connectionPool": {
                 "tcp": {
@@ -130,9 +193,6 @@ impl Service {
                 },
             },
         });
-        if let Some(percent) = self.retries {
-            set(&mut traffic, "retryBudget", json!({"percent": percent, "minRetryConcurrency": 3}));
-        }
         if self.address.tls {
             let host = match &self.address.host {
                 Name::Domain(name) => name.clone(),
@@ -140,7 +200,11 @@ impl Service {
             };
             set(&mut traffic, "tls", json!({"mode": "SIMPLE", "sni": host, "subjectAltNames": [host]}));
         }
-        let spec = json!({"host": self.host(), "trafficPolicy": traffic, "exportTo": ["."]});
-        settings.place.object("networking.istio.io/v1", "DestinationRule", &kubernetes::named(&self.name), &spec)
+        traffic
+    }
+
+    /// What is said of how it is called.
+    fn told(&self) -> (Json, Option<u64>) {
+        (self.traffic(), self.retries)
     }
 }

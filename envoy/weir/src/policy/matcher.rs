@@ -14,7 +14,7 @@ use crate::reader::Fields;
 use crate::yaml::{Node, Value};
 
 /// A route's predicates, valid by the code that filters match with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Matcher {
     /// The path.
     pub pattern: Pattern,

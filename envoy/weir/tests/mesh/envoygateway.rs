@@ -1,7 +1,7 @@
 //! What Envoy Gateway makes of objects: the configuration of a gateway, with which a real Envoy is started. Routes, clusters, filters and
 //! patches are as in its `internal/xds/translator`; what is not rendered is not known here, and stops it.
 //!
-//! Routes are in the listener, which would ask for them, and what a `BackendTrafficPolicy` says is left out.
+//! Routes are in the listener, which would ask for them.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -24,7 +24,7 @@ pub(super) fn gateway(objects: &[Json], code: &Code) -> Json {
     let [extension] = of_kind(objects, "EnvoyExtensionPolicy")[..] else { panic!("not one") };
     let filters: Vec<_> =
         list(&extension["spec"]["wasm"]).iter().enumerate().map(|(index, entry)| filter(entry, index, code)).collect();
-    let mut routes = routes(objects, &filters);
+    let mut hosts = hosts(objects, &filters);
     let mut clusters = clusters(objects);
     clusters.push(place("wasm_cluster", &json!(code.address.ip()), &json!(code.address.port())));
     let mut listener = listener(&filters);
@@ -46,13 +46,27 @@ pub(super) fn gateway(objects: &[Json], code: &Code) -> Json {
                 assert_eq!(patch["name"], listener["name"]);
                 patched(&mut listener, at)[path] = value;
             }
-            ("RouteConfiguration", None, "/virtual_hosts/0/routes/0") => routes.insert(0, value),
+            ("RouteConfiguration", Some("$.virtual_hosts[*]"), "routes/0") => {
+                for host in &mut hosts {
+                    host["routes"].as_array_mut().unwrap().insert(0, value.clone());
+                }
+            }
+            ("RouteConfiguration", Some(at), member) => {
+                let found = actions(&mut hosts, at);
+                assert!(!found.is_empty(), "nothing is at {at}");
+                for action in found {
+                    action[member] = value.clone();
+                }
+            }
             other => panic!("{other:?}"),
         }
     }
-    let hosts = json!([{"name": "edge/eg/http/*", "domains": ["*"], "routes": routes}]);
     let manager = listener.pointer_mut("/filter_chains/0/filters/0/typed_config").unwrap();
-    manager["route_config"] = json!({"name": "edge/eg/http", "virtual_hosts": hosts});
+    manager["route_config"] = json!({
+        "name": "edge/eg/http",
+        "ignore_port_in_host_matching": true,
+        "virtual_hosts": hosts,
+    });
     let listeners: Vec<_> = [listener].into_iter().chain(more).collect();
     let mut bootstrap = json!({"static_resources": {"listeners": listeners, "clusters": clusters}});
     for patch in
@@ -114,6 +128,15 @@ fn filter(entry: &Json, index: usize, code: &Code) -> Json {
     })
 }
 
+/// The actions of routes that a path of the form `..routes[?(@.name =~ '^…')].route` leads to.
+fn actions<'h>(hosts: &'h mut [Json], path: &str) -> Vec<&'h mut Json> {
+    let name = path.strip_prefix("..routes[?(@.name =~ '").and_then(|rest| rest.strip_suffix("')].route")).unwrap();
+    let name = regex::Regex::new(name).unwrap();
+    let routes = hosts.iter_mut().flat_map(|host| host["routes"].as_array_mut().unwrap());
+    let routes = routes.filter(|route| route["name"].as_str().is_some_and(|own| name.is_match(own)));
+    routes.filter_map(|route| route.get_mut("route")).collect()
+}
+
 fn listener(filters: &[Json]) -> Json {
     let router = json!({"name": "envoy.filters.http.router", "typed_config": {"@type": format!("{TYPE}.extensions.filters.http.router.v3.Router")}});
     let filters: Vec<_> = filters.iter().cloned().chain([router]).collect();
@@ -143,10 +166,56 @@ fn clusters(objects: &[Json]) -> Vec<Json> {
             list(&route["spec"]["rules"]).iter().enumerate().filter(|(_, rule)| rule["backendRefs"].is_array())
         {
             let at = &named(objects, &rule["backendRefs"][0])["endpoints"][0]["ip"];
-            clusters.push(place(&cluster(route, index), &at["address"], &at["port"]));
+            let mut one = place(&cluster(route, index), &at["address"], &at["port"]);
+            if let Some(breaker) = traffic(objects, route).map(|spec| &spec["circuitBreaker"]) {
+                one["circuit_breakers"] = json!({"thresholds": [threshold(breaker)]});
+            }
+            clusters.push(one);
         }
     }
     clusters
+}
+
+/// `buildXdsClusterCircuitBreaker`.
+fn threshold(breaker: &Json) -> Json {
+    let mut threshold = json!({
+        "max_connections": breaker["maxConnections"],
+        "max_pending_requests": breaker["maxPendingRequests"],
+        "max_requests": breaker["maxParallelRequests"],
+    });
+    if let Some(budget) = breaker.get("retryBudget") {
+        assert_eq!(budget["percent"]["denominator"], 100);
+        threshold["retry_budget"] = json!({
+            "budget_percent": {"value": budget["percent"]["numerator"]},
+            "min_retry_concurrency": budget["minRetryConcurrency"],
+        });
+    }
+    threshold
+}
+
+/// What a `BackendTrafficPolicy` says of a route.
+fn traffic<'o>(objects: &'o [Json], route: &Json) -> Option<&'o Json> {
+    let is_of = |policy: &&Json| {
+        list(&policy["spec"]["targetRefs"]).iter().any(|target| target["name"] == route["metadata"]["name"])
+    };
+    of_kind(objects, "BackendTrafficPolicy").into_iter().find(is_of).map(|policy| &policy["spec"])
+}
+
+/// `buildRetryPolicy`, of lengths of time that are whole seconds or milliseconds.
+fn retries(retry: &Json) -> Json {
+    let length = |text: &Json| match text.as_str().unwrap().split_once("ms") {
+        Some((millis, _)) => format!("{}s", millis.parse::<f64>().unwrap() / 1000.0),
+        None => text.as_str().unwrap().to_owned(),
+    };
+    let triggers: Vec<_> = list(&retry["retryOn"]["triggers"]).iter().map(|one| one.as_str().unwrap()).collect();
+    let (per_try, pauses) = (&retry["perRetry"]["timeout"], &retry["perRetry"]["backOff"]);
+    json!({
+        "retry_on": triggers.join(","),
+        "retriable_status_codes": retry["retryOn"]["httpStatusCodes"],
+        "num_retries": retry["numRetries"],
+        "per_try_timeout": length(per_try),
+        "retry_back_off": {"base_interval": length(&pauses["baseInterval"]), "max_interval": length(&pauses["maxInterval"])},
+    })
 }
 
 fn place(name: &str, address: &Json, port: &Json) -> Json {
@@ -159,8 +228,8 @@ fn cluster(route: &Json, rule: usize) -> String {
     format!("httproute/edge/{}/rule/{rule}", route["metadata"]["name"].as_str().unwrap())
 }
 
-/// All routes, the narrowest first, each with all filters.
-fn routes(objects: &[Json], filters: &[Json]) -> Vec<Json> {
+/// A virtual host for each name, with its own routes alone: the narrowest first, each with all filters.
+fn hosts(objects: &[Json], filters: &[Json]) -> Vec<Json> {
     let on = |filter: &Json| {
         (
             filter["name"].as_str().unwrap().to_owned(),
@@ -168,24 +237,45 @@ fn routes(objects: &[Json], filters: &[Json]) -> Vec<Json> {
         )
     };
     let on: Json = filters.iter().map(on).collect::<serde_json::Map<_, _>>().into();
-    let mut routes = Vec::new();
-    for route in of_kind(objects, "HTTPRoute") {
-        assert!(route["spec"].get("hostnames").is_none(), "hosts have virtual hosts of their own");
-        for (index, rule) in list(&route["spec"]["rules"]).iter().enumerate() {
-            for matched in list(&rule["matches"]) {
-                let mut entry = json!({"match": condition(matched), "typed_per_filter_config": on});
-                if rule["backendRefs"].is_array() {
-                    entry["route"] = json!({"cluster": cluster(route, index), "timeout": "30s"});
+    let mut hosts: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    let mut routes = of_kind(objects, "HTTPRoute");
+    // Of those that were made within the same second, names decide.
+    routes.sort_by_key(|route| route["metadata"]["name"].as_str().unwrap());
+    for route in routes {
+        let names: Vec<_> = list(&route["spec"]["hostnames"]).iter().map(|name| name.as_str().unwrap()).collect();
+        for name in if names.is_empty() { vec!["*"] } else { names } {
+            let of_host = hosts.entry(name.to_owned()).or_default();
+            for (index, rule) in list(&route["spec"]["rules"]).iter().enumerate() {
+                for (place, matched) in list(&rule["matches"]).iter().enumerate() {
+                    let mut entry = entry(objects, route, index, matched);
+                    entry["name"] = json!(format!("{}/match/{place}/{name}", cluster(route, index)));
+                    entry["typed_per_filter_config"] = on.clone();
+                    of_host.push((rank(matched), entry));
                 }
-                for filter in list(&rule["filters"]) {
-                    apply(objects, filter, matched, &mut entry);
-                }
-                routes.push((rank(matched), entry));
             }
         }
     }
-    routes.sort_by(|(one, _), (other, _)| other.cmp(one));
-    routes.into_iter().map(|(_, entry)| entry).collect()
+    let host = |(name, mut routes): (String, Vec<(_, Json)>)| {
+        routes.sort_by(|(one, _), (other, _)| Ord::cmp(other, one));
+        let routes: Vec<_> = routes.into_iter().map(|(_, entry)| entry).collect();
+        json!({"name": format!("edge/eg/http/{name}"), "domains": [name], "routes": routes})
+    };
+    hosts.into_iter().map(host).collect()
+}
+
+fn entry(objects: &[Json], route: &Json, index: usize, matched: &Json) -> Json {
+    let rule = &route["spec"]["rules"][index];
+    let mut entry = json!({"match": condition(matched)});
+    if rule["backendRefs"].is_array() {
+        entry["route"] = json!({"cluster": cluster(route, index), "timeout": "30s"});
+        if let Some(retry) = traffic(objects, route).and_then(|spec| spec.get("retry")) {
+            entry["route"]["retry_policy"] = retries(retry);
+        }
+    }
+    for filter in list(&rule["filters"]) {
+        apply(objects, filter, matched, &mut entry);
+    }
+    entry
 }
 
 /// `internal/gatewayapi/sort.go`.
@@ -196,7 +286,8 @@ fn rank(matched: &Json) -> (u8, usize, usize) {
         _ => 0,
     };
     let headers = list(&matched["headers"]).len() + usize::from(matched["method"].is_string());
-    (kind, matched["path"]["value"].as_str().unwrap().len(), headers)
+    let length = |path: &str| if path == "/" && kind == 0 { 0 } else { path.len() };
+    (kind, length(matched["path"]["value"].as_str().unwrap()), headers)
 }
 
 fn condition(matched: &Json) -> Json {

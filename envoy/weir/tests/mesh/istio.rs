@@ -88,7 +88,7 @@ impl Gateway {
         Self {
             filters,
             routes: vec![json!({"match": {"prefix": "/"}, "direct_response": {"status": 421}})],
-            clusters: of_kind(objects, "ServiceEntry").into_iter().flat_map(clusters).collect(),
+            clusters: of_kind(objects, "ServiceEntry").into_iter().flat_map(|entry| clusters(objects, entry)).collect(),
             configs: plugins.into_iter().map(plugin).collect(),
             telemetry: told(objects),
         }
@@ -182,18 +182,42 @@ fn plugin(plugin: &Json) -> Json {
     json!({"name": resource(plugin), "typed_config": {"@type": kind, "config": config}})
 }
 
-/// One for each port. Names are not looked up.
-fn clusters(entry: &Json) -> Vec<Json> {
+/// One for each port. No name is looked up but `localhost`.
+fn clusters(objects: &[Json], entry: &Json) -> Vec<Json> {
     let spec = &entry["spec"];
     let host = spec["hosts"][0].as_str().unwrap();
+    let near = json!([{"address": "127.0.0.1"}]);
+    let endpoints = spec["endpoints"].as_array().or(near.as_array().filter(|_| host == "localhost"));
+    let endpoints = endpoints.map(Vec::as_slice).unwrap_or_default();
     let cluster = |port: &Json| {
         let name = format!("outbound|{}||{host}", port["number"]);
         let endpoint = |one: &Json| json!({"endpoint": {"address": {"socket_address": {"address": one["address"], "port_value": port["number"]}}}});
-        let endpoints: Vec<_> = list(&spec["endpoints"]).iter().map(endpoint).collect();
+        let endpoints: Vec<_> = endpoints.iter().map(endpoint).collect();
         let loads = json!({"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]});
-        json!({"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": loads})
+        let mut cluster = json!({"name": name, "type": "STATIC", "connect_timeout": "1s", "load_assignment": loads});
+        let policy = traffic(objects, host, &port["number"]);
+        assert!(policy["connectionPool"]["tcp"]["maxConnections"].is_u64(), "nothing is said of {name}");
+        if policy["tls"]["mode"] == "SIMPLE" {
+            cluster["transport_socket"] = json!({
+                "name": "envoy.transport_sockets.tls",
+                "typed_config": {
+                    "@type": "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext",
+                    "sni": policy["tls"]["sni"],
+                },
+            });
+        }
+        cluster
     };
     list(&spec["ports"]).iter().map(cluster).collect()
+}
+
+/// `GetPortLevelTrafficPolicy`: what is said of a port, or else of its host; nothing of the one is inherited by the other.
+fn traffic<'o>(objects: &'o [Json], host: &str, port: &Json) -> &'o Json {
+    let rules = of_kind(objects, "DestinationRule");
+    let rule = rules.into_iter().find(|rule| rule["spec"]["host"] == host).unwrap();
+    let policy = &rule["spec"]["trafficPolicy"];
+    let ports = policy["portLevelSettings"].as_array().map(Vec::as_slice).unwrap_or_default();
+    ports.iter().find(|one| one["port"]["number"] == *port).unwrap_or(policy)
 }
 
 /// Puts each configuration into a file of its own, with its code where it is: the files, by name.

@@ -20,7 +20,8 @@ fn what_replaces_a_prefix_has_a_rule_for_each_of_its_matches() {
     let objects =
         for_envoy_gateway(&policy(SHOP, "- {match: 'GET|POST /shop/*', upstream: a, strip: /shop, auth: off}"))
             .unwrap();
-    keeps_to_schemas(&objects, &["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "HTTPRoute"]);
+    let kinds = ["Backend", "BackendTrafficPolicy", "EnvoyExtensionPolicy", "HTTPRoute", "HTTPRouteFilter"];
+    keeps_to_schemas(&objects, &kinds);
     let rule = |method: &str| {
         json!({
             "matches": [{"path": {"type": "PathPrefix", "value": "/shop/"}, "method": method}],
@@ -29,8 +30,14 @@ fn what_replaces_a_prefix_has_a_rule_for_each_of_its_matches() {
             "filters": [{"type": "URLRewrite", "urlRewrite": {"path": {"type": "ReplacePrefixMatch", "replacePrefixMatch": "/"}}}],
         })
     };
-    let [route] = of_kind(&objects, "HTTPRoute")[..] else { panic!("not one") };
+    let [route, lost] = of_kind(&objects, "HTTPRoute")[..] else { panic!("not two") };
     assert_eq!(route["spec"]["rules"], json!([rule("GET"), rule("POST")]));
+    let reference = json!({"group": "gateway.envoyproxy.io", "kind": "HTTPRouteFilter", "name": "weir-not.found"});
+    let rule = json!({
+        "matches": [{"path": {"type": "Exact", "value": "/shop"}}],
+        "filters": [{"type": "ExtensionRef", "extensionRef": reference}],
+    });
+    assert_eq!(lost["spec"]["rules"], json!([rule]), "the path itself is not below it");
     // What replaces none has all of its matches in one.
     let whole = for_envoy_gateway(&policy(SHOP, "- {match: 'GET|POST /shop/*', upstream: a, auth: off}")).unwrap();
     assert_eq!(of_kind(&whole, "HTTPRoute")[0]["spec"]["rules"].as_array().unwrap().len(), 1);
@@ -45,7 +52,9 @@ fn a_route_has_no_more_rules_and_matches_than_it_may() {
         let routes = of_kind(&objects, "HTTPRoute");
         routes.into_iter().map(|route| route["spec"]["rules"].as_array().unwrap().len()).collect()
     };
-    let stripped = |n: usize| format!("- {{match: 'GET|POST|PUT /{n:02}/*', upstream: a, strip: /{n:02}, auth: off}}");
+    let stripped = |n: usize| {
+        format!("- {{match: {{prefix: /{n:02}, methods: [GET, POST, PUT]}}, upstream: a, strip: /{n:02}, auth: off}}")
+    };
     assert_eq!(rules(&stripped, 6), [15, 3]);
     let all = "GET|HEAD|POST|PUT|DELETE|CONNECT|OPTIONS|TRACE|PATCH";
     assert_eq!(rules(&|n| format!("- {{match: '{all} /{n:02}', upstream: a, auth: off}}"), 16), [14, 2]);
@@ -110,7 +119,8 @@ fn what_pods_need_is_in_an_envoy_proxy_and_told_beside_the_objects() {
     let taken =
         "the EnvoyProxy takes WEIR_SECRET from a Secret called `weir`, which must be where the gateway's pods are";
     let document = read(POLICY);
-    assert_eq!(prerequisite::of_envoy_gateway(&plan(&document), &objects), [enabled, named, taken]);
+    let apart = "`pool` and `retry.budget` count for each rule alone, of which some upstreams have more than one: spotify (4), catalog (2)";
+    assert_eq!(prerequisite::of_envoy_gateway(&plan(&document), &objects), [enabled, named, taken, apart]);
 
     let needed =
         "the gateway's containers need WEIR_SECRET: put them into a Secret, and that into `envFrom` of the deployment";
@@ -143,8 +153,89 @@ fn a_secret_stands_wherever_an_image_is_pulled_with_one() {
     assert_eq!(said[1], patched);
     let settings = envoygateway::Settings { place, ..in_envoy_gateway(None) };
     let objects = envoygateway::objects(&plan(&document), &settings).unwrap();
-    keeps_to_schemas(&objects, &super::OF_ENVOY_GATEWAY[..6]);
+    keeps_to_schemas(&objects, &super::OF_ENVOY_GATEWAY);
     let wasm = of_kind(&objects, "EnvoyExtensionPolicy")[0]["spec"]["wasm"].as_array().unwrap();
     let reference = json!({"kind": "Secret", "name": "regcred"});
     assert!(wasm.iter().map(|entry| &entry["code"]["image"]["pullSecretRef"]).all(|one: &Json| *one == reference));
+}
+
+#[test]
+fn each_port_of_a_host_is_called_in_istio_as_the_policy_says() {
+    let status = "  status: {url: 'http://api.partner.example:8080', retry: off, pool: {connections: 7}}\n";
+    let pay = "  pay: {url: https://api.partner.example, connect_timeout: 2s}\n";
+    let routes = "- {match: GET /pay, upstream: pay, auth: off}\n- {match: GET /status, upstream: status, auth: off}";
+    let tls = json!({"mode": "SIMPLE", "sni": "api.partner.example", "subjectAltNames": ["api.partner.example"]});
+    for upstreams in [[status, pay], [pay, status]] {
+        let objects = for_istio(&policy(&upstreams.concat(), routes));
+        keeps_to_schemas(&objects, &super::OF_ISTIO);
+        let [rule] = of_kind(&objects, "DestinationRule")[..] else { panic!("not one") };
+        let whole = &rule["spec"]["trafficPolicy"];
+        let [port] = &whole["portLevelSettings"].as_array().unwrap()[..] else { panic!("not one") };
+        let (plain, secret) = if upstreams[0] == status { (whole, port) } else { (port, whole) };
+        assert_eq!((plain.get("tls"), secret.get("tls")), (None, Some(&tls)));
+        let tcp = |traffic: &Json| {
+            ["maxConnections", "connectTimeout"].map(|key| traffic["connectionPool"]["tcp"][key].clone())
+        };
+        assert_eq!((tcp(plain), tcp(secret)), ([json!(7), json!("5s")], [json!(100), json!("2s")]));
+        let number = if upstreams[0] == status { 443 } else { 8080 };
+        assert_eq!(port["port"], json!({"number": number}));
+    }
+}
+
+#[test]
+fn what_istio_takes_for_one_is_told_or_refused() {
+    let routes = "- {match: GET /a, upstream: a, auth: off}\n- {match: GET /b, upstream: b, auth: off}";
+    let told = |one: &str, other: &str| {
+        let text = policy(&format!("  a: {{url: '{one}'}}\n  b: {{url: '{other}'}}"), routes);
+        let document = read(&text.replace("x'}", "', pool: {connections: 7}}"));
+        let settings = istio::Settings { place: place(), selector: ("istio".to_owned(), "x".to_owned()) };
+        let objects = istio::objects(&plan(&document), &settings)?;
+        Ok::<_, String>(prerequisite::of_istio(&plan(&document), &objects, &place()))
+    };
+    let refused = told("http://h.example:8443", "https://h.example:8443/v1").unwrap_err();
+    assert!(refused.starts_with("`a` and `b` are one port of one host, h.example:8443"), "{refused}");
+    assert_eq!(told("https://h.example/v1", "https://h.example/v2"), Ok(vec![]));
+    assert_eq!(told("https://10.0.0.1", "http://10.0.0.1"), Ok(vec![]));
+    let [shared] = &told("https://h.example", "https://h.example/x").unwrap()[..] else { panic!("not one") };
+    assert!(
+        shared.starts_with("`a` and `b` are one port of one host, so Istio calls both as the former says"),
+        "{shared}"
+    );
+    let [budget] = &told("https://h.example", "https://h.example:8443").unwrap()[..] else { panic!("not one") };
+    assert!(budget.contains("`b` is at another port than `a`"), "{budget}");
+}
+
+#[test]
+fn what_an_http_route_would_choose_otherwise_is_refused() {
+    let upstreams = "  a: {url: http://10.0.0.1}\n  b: {url: http://10.0.0.2}";
+    let said = |routes: &[(&str, &str)]| {
+        let lines: Vec<_> =
+            routes.iter().map(|(to, line)| format!("- {{match: {line}, upstream: {to}, auth: off}}")).collect();
+        for_envoy_gateway(&policy(upstreams, &lines.join("\n"))).map(|_| ())
+    };
+    let cases: [(&[(&str, &str)], &str); 6] = [
+        (
+            &[("a", "'GET /x/{id}'"), ("b", "GET /x/me")],
+            "`GET /x/{id}` comes before `GET /x/me`, which an HTTPRoute prefers",
+        ),
+        (
+            &[("a", "'/x/{id}/bb'"), ("b", "'/x/bb/{id}'")],
+            "`/x/{id}/bb` comes before `/x/bb/{id}`, and to an HTTPRoute neither",
+        ),
+        (&[("a", "'/x/{id}/bb'"), ("a", "'/x/bb/{id}'")], ""),
+        // A method is no more than a header there.
+        (
+            &[("a", "GET /x"), ("b", "{path: /x, headers: {x-k: v}}")],
+            "`GET /x` comes before `/x x-k=v`, and to an HTTPRoute neither",
+        ),
+        (&[("a", "GET /x/*"), ("b", "{prefix: /x, headers: {x-k: v}}"), ("a", "/*")], ""),
+        (
+            &[("a", "/x/*"), ("b", "{prefix: /x, headers: {x-k: v}}"), ("a", "GET /*")],
+            "`/x[/*] x-k=v` for `/x` comes before `GET /*` for `/x`",
+        ),
+    ];
+    for (routes, expected) in cases {
+        let said = said(routes).err().unwrap_or_default();
+        assert!(said.starts_with(expected) && said.is_empty() == expected.is_empty(), "{routes:?}: {said}");
+    }
 }

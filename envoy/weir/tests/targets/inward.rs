@@ -61,7 +61,7 @@ fn what_comes_back_into_the_proxy_has_ways_of_its_own_in_istio() {
 }
 
 /// The modules, as somebody serves them.
-fn code() -> Code {
+pub(crate) fn code() -> Code {
     let package = tempfile::tempdir().unwrap();
     let sums = translate::MODULES.map(|name| format!("12ab  {name}.wasm\n"));
     std::fs::write(package.path().join("SHA256SUMS"), sums.concat()).unwrap();
