@@ -87,7 +87,7 @@ impl Vary {
         Self::read(&mut lines.into_iter())
     }
 
-    fn read<'a>(lines: &mut dyn Iterator<Item = &'a [u8]>) -> Option<Self> {
+    fn read(lines: &mut dyn Iterator<Item = &[u8]>) -> Option<Self> {
         let mut names: Vec<String> = Vec::new();
         for member in lines.flat_map(|line| line.split(|&byte| byte == b',')) {
             let name = member.trim_ascii();

@@ -89,8 +89,8 @@ fn sorted<'a>(kept: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
     if kept.iter().any(|(_, member)| is_open(member)) {
         return None;
     }
-    let names: Vec<Vec<u8>> = kept.iter().map(|(name, _)| read(name)).collect();
-    let named: Vec<_> = names.iter().zip(kept).map(|(name, (_, member))| (name.as_slice(), *member)).collect();
+    let readings: Vec<Vec<u8>> = kept.iter().map(|(name, _)| read(name)).collect();
+    let named: Vec<_> = readings.iter().zip(kept).map(|(name, (_, member))| (name.as_slice(), *member)).collect();
     let sorted = key::ordered(&named)?;
     Some(sorted.into_iter().map(|(_, member)| (member, member)).collect())
 }
