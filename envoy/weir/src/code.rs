@@ -131,7 +131,7 @@ pub const TABLE: [Row; 47] = [
         Code::SharedPrivate,
         "E104",
         "shared-private",
-        "An answer that the upstream has marked as one caller's own would be given to every caller.",
+        "An answer that the upstream has marked as one caller's own would be given to others.",
     ),
     (
         Code::OpenOrigin,

@@ -179,6 +179,13 @@ fn answers_are_shared_without_a_word_where_that_is_meant_or_harms_nobody() {
         ("auth: required, cache: {ttl: 1h, shared: true, isolate: none}", &[]),
         // What an answer says of itself is no matter of meaning.
         ("auth: optional, cache: {ttl: 1h, shared: true, isolate: none, despite: [private]}", &[Code::SharedPrivate]),
+        ("auth: required, cache: {ttl: 1h, isolate: tier, despite: [private]}", &[Code::SharedPrivate]),
+        ("auth: optional, cache: {ttl: 1h, isolate: tier, despite: [private]}", &[Code::SharedPrivate]),
+        ("auth: required, cache: {ttl: 1h, isolate: tier, despite: [set-cookie]}", &[]),
+        ("auth: required, cache: {ttl: 1h, isolate: tier}", &[]),
+        // Whom nobody knows is kept nothing for, and all others their own.
+        ("auth: required, cache: {ttl: 1h, isolate: user, despite: [private]}", &[]),
+        ("auth: optional, cache: {ttl: 1h, isolate: user, despite: [private]}", &[]),
         // Nobody is known, so nobody's own answer is stored.
         ("auth: off, cache: {ttl: 1h, shared: true}", &[]),
         ("auth: optional, cache: {ttl: 1h, isolate: user}", &[]),

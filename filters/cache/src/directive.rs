@@ -78,7 +78,14 @@ impl Response {
             }
             field.extend_from_slice(line);
         }
-        let Some(members) = targeted::parse(&field) else { return Self::parse(response.all("cache-control")) };
+        let members = match targeted::parse(&field) {
+            Ok(Some(members)) => members,
+            Ok(None) => return Self::parse(response.all("cache-control")),
+            // As a field that cannot be taken apart: it may say just that.
+            Err(targeted::Excessive) => {
+                return Self { targeted: true, no_store: true, private: true, ..Self::default() };
+            }
+        };
         let mut said = Self { targeted: true, ..Self::default() };
         for (name, argument) in &members {
             // Of members of one name, the parser has kept the last (RFC 8941 §3.2).

@@ -21,7 +21,7 @@ pub use policy::stored::Record;
 use policy::stored::{FORMAT, HEAD, INVALIDATIONS, RECORD, open};
 
 use crate::arena::SLOTS;
-use crate::eviction::{GHOSTS_MAX, Order, USES_MAX};
+use crate::eviction::{GHOSTS_MAX, Order, USES_MAX, weight};
 
 /// What the directory says about a request.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -98,11 +98,12 @@ pub fn rival(bytes: &[u8], tag: u64, ticket: u64, mut variant: impl FnMut(&[u8])
 }
 
 impl<'a> Directory<'a> {
-    /// Reads a directory; bytes that are none are an empty one.
+    /// Reads a directory; bytes that are none are an empty one, and what no set can have is left out.
     pub fn parse(bytes: &'a [u8]) -> Self {
         let Some((next_ticket, invalidated, records)) = open(bytes) else { return Self::default() };
         let ghosts = ghosts(bytes).unwrap_or_default();
-        Self { next_ticket, invalidated, order: Order { records: records.collect(), ghosts } }
+        let records = records.filter(|record| record.slot < SLOTS).take(usize::from(SLOTS)).collect();
+        Self { next_ticket, invalidated, order: Order { records, ghosts } }
     }
 
     /// Writes it.
@@ -140,7 +141,7 @@ impl<'a> Directory<'a> {
         let replaced = at.map(|at| self.order.records.remove(at));
         // The upstream has said something else to a request which that would have answered, perhaps under other field names.
         let mut emptied: Vec<u8> = self.remove(seen.found).into_iter().collect();
-        while self.weight(share) + offer.weight(share) > share {
+        while self.weight(share).saturating_add(offer.weight(share)) > share {
             let Some(victim) = self.order.evict(offer.weight(share), share, now) else { break };
             emptied.push(victim.slot);
         }
@@ -227,7 +228,7 @@ impl<'a> Directory<'a> {
     }
 
     fn weight(&self, share: u32) -> u32 {
-        self.order.records.iter().map(|record| record.weight(share)).sum()
+        weight(self.order.records.iter(), share)
     }
 }
 

@@ -48,6 +48,11 @@ pub const fn ghost(tag: u64, variant: u64) -> u32 {
     (tag ^ variant.rotate_left(17)) as u32
 }
 
+/// What records weigh together; what stands in shared data may say anything.
+pub fn weight<'a>(records: impl Iterator<Item = &'a Record<'a>>, share: u32) -> u32 {
+    records.fold(0, |sum: u32, record| sum.saturating_add(record.weight(share)))
+}
+
 impl<'a> Order<'a> {
     /// Takes in a record that is new; whether it is main is said here.
     pub fn push(&mut self, record: Record<'a>) {
@@ -65,9 +70,8 @@ impl<'a> Order<'a> {
         if let Some((at, _)) = spent.min_by_key(|(_, record)| record.expires) {
             return Some(self.records.remove(at));
         }
-        let small =
-            self.records.iter().filter(|record| !record.is_main).map(|record| record.weight(share)).sum::<u32>();
-        let is_crowded = small + incoming > share / SMALL_PART;
+        let small = weight(self.records.iter().filter(|record| !record.is_main), share);
+        let is_crowded = small.saturating_add(incoming) > share / SMALL_PART;
         let at = if is_crowded { self.turn(false).or_else(|| self.turn(true)) } else { self.turn(true) };
         // There may be nothing but small ones, few as they are.
         let at = at.or_else(|| self.turn(false))?;

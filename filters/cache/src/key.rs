@@ -50,6 +50,11 @@ pub fn url(key: &[u8]) -> Option<&[u8]> {
     key.get(..at)
 }
 
+/// The cell of the URL of a key, by which orders name what directories do not know of.
+pub fn cell(key: &[u8]) -> u16 {
+    crate::tag::cell(url(key).unwrap_or(key))
+}
+
 /// Something with its name.
 pub(crate) type Named<'a> = (&'a [u8], &'a [u8]);
 
@@ -57,11 +62,11 @@ pub(crate) type Named<'a> = (&'a [u8], &'a [u8]);
 const SORTED_MAX: usize = 256;
 
 /// Puts things into the order of their names, those of one name in theirs; `None` where they are too many.
-pub(crate) fn ordered<'a>(things: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
+pub(crate) fn ordered<'n, 'a>(things: &[(&'n [u8], &'a [u8])]) -> Option<Vec<(&'n [u8], &'a [u8])>> {
     if things.len() > SORTED_MAX {
         return None;
     }
-    let mut sorted: Vec<Named<'a>> = Vec::with_capacity(things.len());
+    let mut sorted: Vec<(&[u8], &[u8])> = Vec::with_capacity(things.len());
     for thing in things {
         let at = sorted.partition_point(|other| other.0 <= thing.0);
         sorted.insert(at, *thing);
@@ -79,8 +84,12 @@ impl Vary {
     ///
     /// `authorization` counts as `*`: `auth` may have taken that field away, and then all callers look alike.
     pub fn parse<'a>(lines: impl IntoIterator<Item = &'a [u8]>) -> Option<Self> {
+        Self::read(&mut lines.into_iter())
+    }
+
+    fn read(lines: &mut dyn Iterator<Item = &[u8]>) -> Option<Self> {
         let mut names: Vec<String> = Vec::new();
-        for member in lines.into_iter().flat_map(|line| line.split(|&byte| byte == b',')) {
+        for member in lines.flat_map(|line| line.split(|&byte| byte == b',')) {
             let name = member.trim_ascii();
             if name == b"*" || !name.iter().all(|&byte| is_token(byte)) || name.len() > VARY_LENGTH_MAX {
                 return None;

@@ -6,13 +6,23 @@ use policy::Instant;
 
 use policy::stored::{cut, take};
 
+use crate::key;
+use crate::purge::{Order, Scope};
+
 /// So many failures in a row, and the level is left alone.
 const FAILURES_MAX: u8 = 3;
 /// For so long.
 const PAUSE: Duration = Duration::from_secs(5);
-/// More orders than this become one to purge everything.
-const ORDERS_MAX: usize = 64;
-/// More URLs than this become an order to purge everything.
+/// More orders than this, or longer ones, become one to purge everything.
+const ORDERS_MAX: usize = 512;
+const ORDERS_BYTES_MAX: usize = 256 << 10;
+/// Where so many wait, or so long ones, a URL that a client has ended is told by its cell: who ends many leaves room for others.
+const NAMED_MAX: usize = 64;
+const NAMED_BYTES_MAX: usize = 32 << 10;
+/// How an order of cells begins, and when there is room for no more of them in it.
+const CELLS: &[u8] = b"cell=";
+const CELLS_BYTES_MAX: usize = 2048;
+/// More URLs than this are told by their cells.
 pub const FORGOTTEN_MAX: usize = 512;
 /// What stands of one of them: its fingerprint and a moment.
 const FORGOTTEN: usize = 24;
@@ -100,27 +110,78 @@ impl Backlog {
         bytes.len() > 8
     }
 
-    /// Adds an order.
+    /// Adds an operator's order.
     pub fn push(&mut self, order: &[u8]) {
-        if self.orders.len() >= ORDERS_MAX {
-            self.before += self.orders.len() as u64;
+        let known = self.orders.iter().position(|other| other == order);
+        known.map(|at| self.take_out(at));
+        if self.orders.len() >= ORDERS_MAX || self.bytes() + order.len() > ORDERS_BYTES_MAX {
+            self.before = self.end();
             self.orders = vec![b"everything".to_vec()];
         } else {
             self.orders.push(order.to_vec());
         }
     }
 
+    /// Adds that a client has ended what has this primary key: an `order` for that URL, as long as there is room, or else its
+    /// cell.
+    pub fn push_ended(&mut self, key: &[u8], order: &[u8]) {
+        let has_room = self.orders.len() < NAMED_MAX && self.bytes() + order.len() <= NAMED_BYTES_MAX;
+        let is_known = self.orders.iter().any(|other| other == order);
+        if is_known || has_room && names(order, key) {
+            self.push(order);
+        } else {
+            self.push_cell(key::cell(key));
+        }
+    }
+
+    /// Adds a cell to an order of cells. There is a bounded number of them, so that there is always room.
+    pub fn push_cell(&mut self, cell: u16) {
+        let cell = cell.to_string();
+        let has = |order: &[u8]| {
+            let mut cells = order.strip_prefix(CELLS).unwrap_or_default().split(|&byte| byte == b',');
+            cells.any(|other| other == cell.as_bytes())
+        };
+        let has_room = |order: &Vec<u8>| order.starts_with(CELLS) && order.len() < CELLS_BYTES_MAX;
+        let known = self.orders.iter().position(|order| has(order));
+        let at = known.or_else(|| self.orders.iter().position(has_room));
+        let mut order = at.map_or_else(|| CELLS.to_vec(), |at| self.take_out(at));
+        if known.is_none() {
+            if order.len() > CELLS.len() {
+                order.push(b',');
+            }
+            order.extend(cell.as_bytes());
+        }
+        self.orders.push(order);
+    }
+
+    /// Takes an order out that is to be added again: it may be on its way to the fleet now, which says nothing of what comes
+    /// after.
+    fn take_out(&mut self, at: usize) -> Vec<u8> {
+        // Those behind it keep their numbers, and what is settled with it is no more than was told.
+        self.before = self.before.saturating_add(1);
+        self.orders.remove(at)
+    }
+
+    fn bytes(&self) -> usize {
+        self.orders.iter().map(Vec::len).sum()
+    }
+
     /// The number of the last order.
     pub fn end(&self) -> u64 {
-        self.before + self.orders.len() as u64
+        self.before.saturating_add(self.orders.len() as u64)
     }
 
     /// Takes out what the fleet has been told: all orders up to this number.
     pub fn settle(&mut self, end: u64) {
         let told = usize::try_from(end.saturating_sub(self.before)).unwrap_or(usize::MAX).min(self.orders.len());
         self.orders.drain(..told);
-        self.before += told as u64;
+        self.before = self.before.saturating_add(told as u64);
     }
+}
+
+/// Whether that is what whoever reads an order takes it for.
+fn names(order: &[u8], key: &[u8]) -> bool {
+    Order::parse(order).is_ok_and(|order| matches!(order.scope, Scope::Url(read) if read == key))
 }
 
 /// The clock of the store, which is the fleet's: all that proxies know of each other's moments. A question was sent, the store
@@ -201,97 +262,4 @@ pub fn settle(stored: &mut Vec<u8>, gone: &[u8]) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    const fn at(second: u64) -> Instant {
-        Instant::from_unix_seconds(second)
-    }
-
-    #[test]
-    fn failures_in_a_row_begin_an_outage_and_an_answer_ends_it() {
-        let mut level = Availability::default();
-        assert!(!level.fail(at(100)) && !level.succeed());
-        assert!(!level.fail(at(100)) && !level.fail(at(100)) && level.is_open(at(100)));
-        assert!(level.fail(at(100)));
-        assert!(!level.is_open(at(100)) && !level.is_open(at(104)) && level.is_open(at(105)));
-        // One that still fails is left alone again, and is no news.
-        assert!(!level.fail(at(105)));
-        assert!(!level.is_open(at(109)));
-        assert_eq!(Availability::from_bytes(&level.to_bytes()), level);
-        assert!(level.succeed() && level.is_open(at(106)) && !level.succeed());
-        assert_eq!(Availability::from_bytes(b"x"), Availability::default());
-    }
-
-    #[test]
-    fn a_clock_that_steps_back_ends_a_pause() {
-        let mut level = Availability::default();
-        for _ in 0..3 {
-            level.fail(at(1000));
-        }
-        assert!(!level.is_open(at(1000)) && level.is_open(at(10)));
-    }
-
-    #[test]
-    fn orders_wait_until_the_fleet_has_been_told() {
-        let mut backlog = Backlog::default();
-        backlog.push(b"tag=a");
-        backlog.push(b"tag=b");
-        let told = backlog.end();
-        backlog.push(b"tag=c");
-        assert_eq!(Backlog::from_bytes(&backlog.to_bytes()), backlog);
-        assert!(Backlog::has_orders(&backlog.to_bytes()));
-        backlog.settle(told);
-        assert_eq!(backlog.orders, [b"tag=c"]);
-        backlog.settle(told);
-        assert_eq!(backlog.orders.len(), 1);
-        for _ in 0..ORDERS_MAX {
-            backlog.push(b"tag=d");
-        }
-        assert_eq!(backlog.orders, [b"everything"]);
-        backlog.settle(backlog.end());
-        assert!(backlog.orders.is_empty());
-        assert!(!Backlog::has_orders(&backlog.to_bytes()) && !Backlog::has_orders(b""));
-        assert_eq!(Backlog::from_bytes(b"").orders.len(), 0);
-    }
-
-    #[test]
-    fn urls_are_forgotten_once_and_in_bounds() {
-        let mut stored = Vec::new();
-        assert!(forget(&mut stored, [1; 16], 7) && forget(&mut stored, [2; 16], 8) && forget(&mut stored, [1; 16], 9));
-        assert_eq!(forgotten(&stored).collect::<Vec<_>>(), [([1; 16], 9), ([2; 16], 8)]);
-        let one = stored[..FORGOTTEN].to_vec();
-        settle(&mut stored, &one);
-        assert_eq!((forgotten_at(&stored, [1; 16]), forgotten_at(&stored, [2; 16])), (None, Some(8)));
-        let added = (0..1000_u128).filter(|number| forget(&mut stored, number.to_le_bytes(), 1)).count();
-        assert_eq!((added, forgotten(&stored).count()), (FORGOTTEN_MAX - 1, FORGOTTEN_MAX));
-    }
-
-    #[test]
-    fn what_is_forgotten_once_more_meanwhile_is_not_settled() {
-        for (again, stands) in [(9, 9), (7, 8), (3, 8), (u64::MAX, MOMENT_MAX)] {
-            let mut stored = Vec::new();
-            assert!(forget(&mut stored, [1; 16], 7));
-            let under_way = stored.clone();
-            assert!(forget(&mut stored, [1; 16], again));
-            settle(&mut stored, &under_way);
-            assert_eq!(forgotten(&stored).collect::<Vec<_>>(), [([1; 16], stands)], "{again}");
-        }
-    }
-
-    #[test]
-    fn a_moment_lies_between_the_bounds_that_a_round_trip_allows() {
-        let clock = Clock { told: 5_000_000_000, sent: at(100), heard: at(103) };
-        assert_eq!(Clock::from_bytes(&clock.to_bytes()), Some(clock));
-        assert_eq!(Clock::from_bytes(b""), None);
-        // The store looked at its clock at some second between 100 and 103.
-        for (moment, earliest, latest) in [(100, 4997, 5000), (103, 5000, 5003), (200, 5097, 5100), (90, 4987, 4990)] {
-            let bounds = (clock.earliest(at(moment)), clock.latest(at(moment)));
-            assert_eq!(bounds, (earliest * 1_000_000, latest * 1_000_000 + 2), "{moment}");
-        }
-        assert_eq!(Clock { told: u64::MAX, ..clock }.latest(at(1)), MOMENT_MAX);
-        assert_eq!(Clock { told: 0, ..clock }.earliest(at(1)), 0);
-    }
-}
+mod tests;

@@ -30,8 +30,8 @@
 //! [`validation`] (what is asked, stored, reused, confirmed), [`flight`] (who waits for whom), [`invalidation`], with
 //! [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
 //! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
-//! and [`recording`], [`packing`] and [`recent`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`]; [`remote`] and
-//! [`level`] (what a fleet shares); [`status`]; `filter` joins them to the host.
+//! and [`recording`], [`packing`] and [`recent`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`];
+//! [`remote`], [`level`] and [`foreign`] (what a fleet shares); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
 pub mod arena;
@@ -45,6 +45,7 @@ pub mod eviction;
 #[cfg(target_os = "wasi")]
 mod filter;
 pub mod flight;
+pub mod foreign;
 pub mod freshness;
 pub mod gathering;
 pub mod invalidation;

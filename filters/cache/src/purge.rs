@@ -125,6 +125,7 @@ impl Ledger {
         };
         match &order.scope {
             Scope::Url(key) => note_in(&mut self.urls, tag::cell(key), order.mode, number),
+            Scope::Cells(cells) => cells.iter().for_each(|&url| note_in(&mut self.urls, url, order.mode, number)),
             Scope::Everything => self.everything.note(order.mode, number),
             Scope::Tags(cells) => cells.iter().for_each(|&tag| note_in(&mut self.tags, tag, order.mode, number)),
             Scope::Prefix(_) | Scope::Labels { .. } => {
@@ -149,11 +150,11 @@ impl Ledger {
         let all = std::iter::once(&self.everything).chain(of_tags).chain(of_names);
         let standing = all.map(|cell| cell.standing(stamp)).max().unwrap_or(Standing::Current);
         // What a URL's directory does not know of.
-        key::url(subject.key).map_or(standing, |url| standing.max(self.of_url(url, stamp)))
+        if key::url(subject.key).is_none() { standing } else { standing.max(self.of_url(subject.key, stamp)) }
     }
 
     fn of_url(&self, key: &[u8], stamp: Stamp) -> Standing {
-        let number = tag::cell(key);
+        let number = key::cell(key);
         let at = self.urls.binary_search_by_key(&number, |(number, _)| *number).ok();
         at.and_then(|at| self.urls.get(at)).map_or(Standing::Current, |(_, cell)| cell.standing(stamp))
     }
@@ -163,8 +164,7 @@ impl Ledger {
         if stamp.remote < self.horizon {
             return Standing::Gone;
         }
-        let url = key::url(subject.key).unwrap_or(subject.key);
-        self.standing(subject, stamp).max(self.of_url(url, stamp))
+        self.standing(subject, stamp).max(self.of_url(subject.key, stamp))
     }
 
     fn named(&mut self, scope: Vec<u8>) -> &mut Cell {

@@ -2,8 +2,8 @@
 //! one form.
 //!
 //! Only keys are made of it: the upstream is asked with the query of whoever comes first, so what is ignored must be what
-//! the upstream ignores. Percent-encoding is normalised where RFC 3986 §6.2.2 calls two forms the same and nowhere else:
-//! the digits' case, and what never had to be encoded. `+` is no `%20` there.
+//! the upstream ignores, however that takes a query apart. Percent-encoding is normalised where RFC 3986 §6.2.2 calls two
+//! forms the same and nowhere else: the digits' case, and what never had to be encoded. `+` is no `%20` there.
 
 use policy::ConfigError;
 use policy::fields::Fields;
@@ -52,13 +52,12 @@ impl Query {
         let mut kept: Vec<Named<'_>> = Vec::new();
         for member in query.split(|&byte| byte == b'&') {
             let name = member.split(|&byte| byte == b'=').next().unwrap_or_default();
-            if !self.ignores(name) {
+            if is_open(member) || !self.ignores(name) {
                 kept.push((name, member));
             }
         }
-        // What is said several times may mean something by its order, and keeps it. A flood of parameters keeps its own.
         if self.sorts
-            && let Some(sorted) = key::ordered(&kept)
+            && let Some(sorted) = sorted(&kept)
         {
             kept = sorted;
         }
@@ -78,6 +77,42 @@ impl Query {
     }
 }
 
+/// Whether some reader may find more than one parameter in this, or another than its name says: one that parts at `;`, too, that
+/// decodes before it parts, or twice, or that ends where a zero stands.
+fn is_open(member: &[u8]) -> bool {
+    member.contains(&b';') || member.windows(3).any(|code| matches!(code, b"%3B" | b"%26" | b"%25" | b"%00"))
+}
+
+/// Puts parameters into the order of their names, those with what readers may take for the same name in theirs: the order may
+/// mean something. `None` where they are too many, or nobody knows where each ends.
+fn sorted<'a>(kept: &[Named<'a>]) -> Option<Vec<Named<'a>>> {
+    if kept.iter().any(|(_, member)| is_open(member)) {
+        return None;
+    }
+    let readings: Vec<Vec<u8>> = kept.iter().map(|(name, _)| read(name)).collect();
+    let named: Vec<_> = readings.iter().zip(kept).map(|(name, (_, member))| (name.as_slice(), *member)).collect();
+    let sorted = key::ordered(&named)?;
+    Some(sorted.into_iter().map(|(_, member)| (member, member)).collect())
+}
+
+/// A name as it is read: decoded, `+` as a blank, its case as of no importance.
+fn read(name: &[u8]) -> Vec<u8> {
+    let mut read = Vec::with_capacity(name.len());
+    let mut rest = name;
+    while let Some((&byte, after)) = rest.split_first() {
+        let code = code(after).filter(|_| byte == b'%');
+        rest = if code.is_some() { after.get(2..).unwrap_or_default() } else { after };
+        read.push(code.unwrap_or(if byte == b'+' { b' ' } else { byte.to_ascii_lowercase() }).to_ascii_lowercase());
+    }
+    read
+}
+
+/// What two hexadecimal digits at the beginning stand for.
+fn code(text: &[u8]) -> Option<u8> {
+    let digit = |at: usize| text.get(at).and_then(|digit| char::from(*digit).to_digit(16));
+    u8::try_from(digit(0)? << 4 | digit(1)?).ok()
+}
+
 impl Pattern {
     fn parse(text: &str) -> Option<Self> {
         let (name, is_open) = text.strip_suffix('*').map_or((text, false), |beginning| (beginning, true));
@@ -93,12 +128,10 @@ fn decode(text: &[u8]) -> Vec<u8> {
     let mut rest = text;
     while let Some((&byte, after)) = rest.split_first() {
         rest = after;
-        let digit = |at: usize| after.get(at).and_then(|digit| char::from(*digit).to_digit(16));
-        let (true, Some(high), Some(low)) = (byte == b'%', digit(0), digit(1)) else {
+        let Some(meant) = code(after).filter(|_| byte == b'%') else {
             decoded.push(byte);
             continue;
         };
-        let meant = u8::try_from(high << 4 | low).unwrap_or_default();
         if meant.is_ascii_alphanumeric() || matches!(meant, b'-' | b'.' | b'_' | b'~') {
             decoded.push(meant);
         } else {
@@ -146,6 +179,28 @@ mod tests {
                 ("/a?b=2&a=1", "/a?b=2&a=1"),
                 ("/utm_a?q", "/utm_a?q"),
                 ("/a?q=1?fbclid=2", "/a?q=1?fbclid=2"),
+                ("/a?fb%63lid=2&fbclid+=3&fbclid%20=4&%66bclid", "/a?fbclid+=3&fbclid%20=4"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_may_hold_another_parameter_is_not_ignored() {
+        check(
+            r#"{"ignore": ["utm_*", "fbclid"]}"#,
+            &[
+                ("/a?utm_x=1;q=evil", "/a?utm_x=1;q=evil"),
+                ("/a?utm_x=1%3bq=evil&b=1", "/a?utm_x=1%3Bq=evil&b=1"),
+                ("/a?utm_x;q=evil", "/a?utm_x;q=evil"),
+                ("/a?utm_;q=evil&fbclid", "/a?utm_;q=evil"),
+                ("/a?utm_%3Bq=evil", "/a?utm_%3Bq=evil"),
+                ("/a?%75tm_x=1;q=evil", "/a?utm_x=1;q=evil"),
+                ("/a?fbclid=1%26q=evil", "/a?fbclid=1%26q=evil"),
+                ("/a?utm_x%26q=evil", "/a?utm_x%26q=evil"),
+                ("/a?utm_x=1%2526q=evil", "/a?utm_x=1%2526q=evil"),
+                ("/a?utm_x=1%00&q=1", "/a?utm_x=1%00&q=1"),
+                ("/a?;utm_x=1&q=1", "/a?;utm_x=1&q=1"),
+                ("/a?utm_x=a%2Bb+c%20d%2F%3D%C0%A6q=1&q=1", "/a?q=1"),
             ],
         );
     }
@@ -159,7 +214,26 @@ mod tests {
                 ("/a?a=2&b&a=1", "/a?a=2&a=1&b"),
                 ("/a?a%62=1&aa=2", "/a?aa=2&ab=1"),
                 ("/a?b&&a", "/a?&a&b"),
-                ("/a?a=1&A=2", "/a?A=2&a=1"),
+            ],
+        );
+    }
+
+    #[test]
+    fn what_may_be_one_parameter_keeps_its_order() {
+        check(
+            r#"{"sort": true}"#,
+            &[
+                ("/a?b&a=1&A=2&a=3", "/a?a=1&A=2&a=3&b"),
+                ("/a?b&A=2&a=1", "/a?A=2&a=1&b"),
+                ("/a?c&a%5B%5D=1&a[]=2&a%5b]=3", "/a?a%5B%5D=1&a[]=2&a%5B]=3&c"),
+                ("/a?c&a+b=1&a%20b=2", "/a?a+b=1&a%20b=2&c"),
+                ("/a?c&a%20b=2&a+b=1", "/a?a%20b=2&a+b=1&c"),
+                ("/a?c&%C3%84=1&%C3%84=2", "/a?c&%C3%84=1&%C3%84=2"),
+                // Where a reader may find a parameter more, nothing changes its place.
+                ("/a?b=2;a=0&a=1", "/a?b=2;a=0&a=1"),
+                ("/a?a=1&b=2;a=0", "/a?a=1&b=2;a=0"),
+                ("/a?b=2%3ba=0&a=1", "/a?b=2%3Ba=0&a=1"),
+                ("/a?b=2%26a=0&a=1", "/a?b=2%26a=0&a=1"),
             ],
         );
     }

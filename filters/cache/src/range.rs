@@ -1,7 +1,7 @@
 //! Parts of a stored response (RFC 9110 §14): which bytes a `Range` asks for, and how several are put together.
 //!
-//! A server may ignore `Range`, and this one does where it cannot be read, and where the parts together would be longer
-//! than the whole or are too many. Parts that touch are one part.
+//! A server may ignore `Range`, and this one does where it cannot be read, and where the parts are too many. Parts that overlap
+//! or touch are one part, so that together they are never longer than the whole.
 
 use std::ops::Range;
 
@@ -31,20 +31,27 @@ pub fn select(range: &[u8], length: usize) -> Selection {
     let Some(asked) = asked(range, length) else { return Selection::Whole };
     let mut parts: Vec<Range<usize>> = Vec::new();
     for part in asked.into_iter().flatten() {
-        // §14.2: what overlaps or touches may be put together.
-        match parts.iter_mut().find(|other| part.start <= other.end && other.start <= part.end) {
-            Some(other) => *other = other.start.min(part.start)..other.end.max(part.end),
-            None => parts.push(part),
-        }
+        join(&mut parts, part);
     }
     match parts.as_slice() {
         // §14.1.2: the end of nothing is there, and no part of it can be named.
         [] if length == 0 => Selection::Whole,
         [] => Selection::Unsatisfiable,
         [part] => Selection::Part(part.clone()),
-        parts if parts.iter().map(ExactSizeIterator::len).sum::<usize>() >= length => Selection::Whole,
         _ => Selection::Parts(parts),
     }
+}
+
+/// Adds a part to those before it. What overlaps or touches it is put together (RFC 9110 §15.3.7.2) where the first of them
+/// stands.
+fn join(parts: &mut Vec<Range<usize>>, mut part: Range<usize>) {
+    let mut place = parts.len();
+    while let Some(at) = parts.iter().position(|other| part.start <= other.end && other.start <= part.end) {
+        let other = parts.remove(at);
+        part = other.start.min(part.start)..other.end.max(part.end);
+        place = place.min(at);
+    }
+    parts.insert(place, part);
 }
 
 /// The parts that are asked for, `None` for each that is not there; `None` for what is no `Range` in bytes.
@@ -123,7 +130,7 @@ mod tests {
     fn a_range_is_read_as_the_rfc_says() {
         use Selection::{Part, Parts, Unsatisfiable, Whole};
         // Of ten bytes.
-        let rows: [(&str, &str, Selection); 31] = [
+        let rows: [(&str, &str, Selection); 34] = [
             ("§14.1.2", "bytes=0-4", Part(0..5)),
             ("§14.1.2 to the end", "bytes=4-", Part(4..10)),
             ("§14.1.2 past the end", "bytes=4-99999999999999999999999", Part(4..10)),
@@ -141,7 +148,10 @@ mod tests {
             ("§14.2 in their order", "bytes=-1,0-0", Parts(vec![9..10, 0..1])),
             ("§14.2 overlapping are one", "bytes=0-4,2-6", Part(0..7)),
             ("§14.2 touching are one", "bytes=0-1,2-3", Part(0..4)),
-            ("§14.2 as much as the whole", "bytes=0-4,6-,0-8", Whole),
+            ("§15.3.7.2 what joins two is one with both", "bytes=0-1,4-5,1-4", Part(0..6)),
+            ("§15.3.7.2 beside another", "bytes=9-9,4-5,0-1,2-3", Parts(vec![9..10, 0..6])),
+            ("§15.3.7.2 before another", "bytes=4-5,0-1,9-9,2-3", Parts(vec![0..6, 9..10])),
+            ("§15.3.7.2 together all of it", "bytes=0-4,6-,0-8", Part(0..10)),
             ("§14.2 unknown unit", "items=0-1", Whole),
             ("§14.2 invalid", "bytes=5-4", Whole),
             ("§14.2 invalid among others", "bytes=0-1,5-4", Whole),

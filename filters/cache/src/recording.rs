@@ -4,8 +4,10 @@
 use std::cell::Cell;
 use std::rc::Rc;
 
+use policy::Headers;
+
 use crate::admission::{Admitted, Refusal};
-use crate::entry::{self, Parts};
+use crate::entry::{self, Facts, Parts};
 use crate::envelope::{self, Envelope};
 use crate::packing;
 use crate::purge::Stamp;
@@ -95,7 +97,7 @@ impl Recording {
         }
         let (tags, stamp) = labels;
         let date = u32::try_from(admitted.date).unwrap_or(u32::MAX);
-        let moments = [date, admitted.facts.received_seconds(), useful_until(admitted)];
+        let moments = [date, admitted.facts.received_seconds(), useful_until(&admitted.facts, &admitted.headers)];
         let envelope = Envelope { tags, moments, plain: 0, stamp };
         Ok(Self { entry, vary: vary.to_vec(), envelope, whole, bytes_max, taken, ledger: ledger.clone() })
     }
@@ -137,9 +139,8 @@ impl Drop for Recording {
 }
 
 /// The moment, in seconds since the epoch, from which the response can answer no request any more, confirmed or not.
-fn useful_until(admitted: &Admitted) -> u32 {
-    let facts = &admitted.facts;
-    let can_be_confirmed = Conditions::of(facts.status, &admitted.headers, facts.received.at).is_some();
+pub fn useful_until(facts: &Facts, headers: &Headers) -> u32 {
+    let can_be_confirmed = Conditions::of(facts.status, headers, facts.received.at).is_some();
     let bound = facts.terms.stale_bound().max(if can_be_confirmed { CONFIRMABLE_FOR } else { 0 });
     facts.expires().saturating_add(bound)
 }
@@ -147,10 +148,10 @@ fn useful_until(admitted: &Admitted) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::entry::{Entry, Facts, Terms};
+    use crate::entry::{Entry, Terms};
     use crate::freshness::Received;
     use crate::key::Vary;
-    use policy::{Headers, Instant};
+    use policy::Instant;
     #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
     use wasm_bindgen_test::wasm_bindgen_test as test;
 

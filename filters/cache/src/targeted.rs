@@ -4,22 +4,38 @@
 //! there, and `Cache-Control` counts again (§2.1). Parameters are ignored. A member that is `?0` was not said. A number
 //! of another type has no argument: it is read as 0, so that a mistake makes nothing more reusable.
 
-/// Longer fields are not read.
-const LENGTH_MAX: usize = 4096;
-/// As many members are read.
-const MEMBERS_MAX: usize = 64;
+/// Longer fields are not read. RFC 8941 §3.2 has dictionaries of 1,024 members with names of 64 characters.
+const LENGTH_MAX: usize = 64 << 10;
+/// As many members are read, whether their names are different or not.
+const MEMBERS_MAX: usize = 1024;
 
 /// A directive: its name, and its argument as `Cache-Control` would write it, without quotes.
 pub type Member = (Vec<u8>, Option<Vec<u8>>);
 
+/// A field with more than is read, of which nobody knows what it says.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Excessive;
+
 /// Reads the field, its lines joined by commas; `None` where it is empty or no dictionary.
-pub fn parse(field: &[u8]) -> Option<Vec<Member>> {
-    if field.len() > LENGTH_MAX {
-        return None;
-    }
+///
+/// # Errors
+/// [`Excessive`] where it is longer than 64 KiB or has more than 1,024 members.
+pub fn parse(field: &[u8]) -> Result<Option<Vec<Member>>, Excessive> {
+    let is_excessive = |members: usize| field.len() > LENGTH_MAX || members > MEMBERS_MAX;
+    let mut count = 0;
+    let members = if is_excessive(0) { None } else { members(field, &mut count) };
+    if is_excessive(count) { Err(Excessive) } else { Ok(members) }
+}
+
+/// Reads members, and counts them.
+fn members(field: &[u8], count: &mut usize) -> Option<Vec<Member>> {
     let mut rest = Rest(field.trim_ascii_start());
     let mut members: Vec<Member> = Vec::new();
     while !rest.0.is_empty() {
+        *count += 1;
+        if *count > MEMBERS_MAX {
+            return None;
+        }
         let (name, value) = rest.member()?;
         // §2.1: a number of seconds that is no integer is not to be made use of. What is said beside it still counts.
         let is_number = [&b"max-age"[..], b"s-maxage", b"stale-while-revalidate", b"stale-if-error"].contains(&&*name);
@@ -37,7 +53,7 @@ pub fn parse(field: &[u8]) -> Option<Vec<Member>> {
         rest.expect(b',')?;
         rest.blanks();
         // A comma at the end is a mistake.
-        if rest.0.is_empty() || members.len() > MEMBERS_MAX {
+        if rest.0.is_empty() {
             return None;
         }
     }
@@ -222,7 +238,7 @@ mod tests {
             ("a;=1", None),
         ];
         for (field, expected) in rows {
-            let written = parse(field.as_bytes()).map(|members| {
+            let written = parse(field.as_bytes()).unwrap().map(|members| {
                 let words = members.into_iter().map(|(name, argument)| match argument {
                     Some(argument) => [name, argument].join(&b'='),
                     None => name,
@@ -231,6 +247,20 @@ mod tests {
             });
             assert_eq!(written.as_deref(), expected, "{field:?}");
         }
-        assert_eq!(parse(&b"a,".repeat(3000)), None);
+    }
+
+    #[test]
+    fn a_field_is_read_as_far_as_the_rfc_asks_for_or_not_at_all() {
+        // RFC 8941 §3.2: 1,024 members, names of 64 characters.
+        let named = |count: usize| (0..count).map(|number| format!("a{number:063}")).collect::<Vec<_>>().join(",");
+        let count = |field: &str| parse(field.as_bytes()).map(|members| members.map(|members| members.len()));
+        assert_eq!(count(&named(900)), Ok(Some(900)));
+        let short = |count: usize| (0..=count).map(|number| format!("a{number}")).collect::<Vec<_>>().join(", ");
+        assert_eq!(count(&short(1023)), Ok(Some(1024)));
+        assert_eq!(count(&short(1024)), Err(Excessive));
+        assert_eq!(count(&format!("{}no-store", "a,".repeat(1023))), Ok(Some(2)));
+        assert_eq!(count(&format!("{}no-store", "a,".repeat(1024))), Err(Excessive));
+        assert_eq!(count(&format!("a=\"{}\"", "b".repeat(LENGTH_MAX))), Err(Excessive));
+        assert_eq!(count(&format!("A{}", ",a".repeat(3000))), Ok(None), "it is no dictionary from its first member on");
     }
 }

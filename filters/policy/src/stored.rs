@@ -103,18 +103,18 @@ impl Record<'_> {
         self.bytes.max(share / u32::from(SLOTS))
     }
 
-    /// Writes it behind those that are before it.
+    /// Writes it behind those that are before it; nothing of one whose list of names is longer than can be said.
     pub fn write(&self, bytes: &mut Vec<u8>) {
+        let Ok(vary_length) = u8::try_from(self.vary.len()) else { return };
         for number in [self.tag, self.variant, self.ticket, self.former] {
             bytes.extend(number.to_le_bytes());
         }
         for number in [self.bytes, self.received, self.expires, self.date] {
             bytes.extend(number.to_le_bytes());
         }
-        // A list of names is at most 128 bytes long.
         let softened = if self.is_softened { SOFTENED } else { 0 };
         let main = if self.is_main { MAIN } else { 0 };
-        bytes.extend([self.slot, self.uses | main | softened, u8::try_from(self.vary.len()).unwrap_or(0)]);
+        bytes.extend([self.slot, self.uses | main | softened, vary_length]);
         bytes.extend_from_slice(self.vary);
     }
 }

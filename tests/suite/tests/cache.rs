@@ -30,6 +30,8 @@ mod flight;
 mod followers;
 #[path = "cache/forced.rs"]
 mod forced;
+#[path = "cache/foreign.rs"]
+mod foreign;
 #[path = "cache/leader.rs"]
 mod leader;
 #[path = "cache/level.rs"]

@@ -1,5 +1,7 @@
 //! What the cache gives to whom, and what it can hold.
 
+use cache::config::Isolation;
+
 use crate::code::Code;
 use crate::diagnostic::Mistakes;
 use crate::draft::Draft;
@@ -50,10 +52,15 @@ fn callers(gateway: &Gateway<'_>, route: &Route, draft: &Draft, kept: &cache::co
         return;
     }
     let is_forced_private = kept.lifetimes.iter().any(|forced| forced.despite_private);
-    if kept.shared && learns_who && is_forced_private {
-        let wrong = format!("private answers to `{}` are shared by all callers", written(route));
-        let fix = "say `isolate: user` instead of `shared: true`, or take `private` out of `despite`";
-        found.add_as(Code::SharedPrivate, &draft.locate("shared"), wrong, fix);
+    let alike = match kept.isolation {
+        _ if kept.shared => Some(("shared", "shared: true", "all callers")),
+        Some(Isolation::Tier) => Some(("isolate", "isolate: tier", "all callers of a tier")),
+        _ => None,
+    };
+    if let Some((key, said, callers)) = alike.filter(|_| learns_who && is_forced_private) {
+        let wrong = format!("private answers to `{}` are shared by {callers}", written(route));
+        let fix = format!("say `isolate: user` instead of `{said}`, or take `private` out of `despite`");
+        found.add_as(Code::SharedPrivate, &draft.locate(key), wrong, fix);
     } else if kept.shared && learns_who && !draft.has("isolate") {
         let asks = if auth == Auth::Required { "needs" } else { "accepts" };
         let wrong = format!("`{}` {asks} a credential, and answers everybody alike", written(route));

@@ -143,7 +143,13 @@ impl Filter {
     ) -> Action {
         let Known::Object(found) = known else { return self.pass(Forward::Bypass, Some("unreadable"), None) };
         let entry = Entry::parse(&found.bytes).and_then(|entry| entry.headers().map(|headers| (entry, headers)));
-        let Some((entry, stored)) = entry else { return self.pass(Forward::Bypass, Some("unreadable"), None) };
+        let Some((entry, stored)) = entry else {
+            // It would stand in the way until it is too old.
+            if let Err(failure) = store::remove(&plugin.config.arena, inquiry.print, found.ticket) {
+                plugin.note_unwritten(inquiry.route, &failure);
+            }
+            return self.pass(Forward::Bypass, Some("unreadable"), None);
+        };
         if found.is_use_news {
             report(store::touch(&plugin.config.arena, inquiry.print, found.ticket));
         }

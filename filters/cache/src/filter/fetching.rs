@@ -14,8 +14,8 @@ use super::store::{Known, Seen};
 use crate::config::{Level, Packing};
 use crate::entry::Entry;
 use crate::envelope::Envelope;
+use crate::foreign;
 use crate::key::{self, Vary};
-use crate::packing;
 use crate::purge::{Stamp, Standing, Subject};
 use crate::remote::{self, Found};
 use crate::request::Inquiry;
@@ -110,15 +110,15 @@ impl Plugin {
     fn adopt(&self, fetch: &Fetch, mut object: Vec<u8>) -> Option<()> {
         let Fetch { inquiry, sent: Sent { seen, local, newest, .. }, .. } = fetch;
         let mut envelope = Envelope::split(&mut object)?;
+        let whole = foreign::read(&object, &mut envelope, self.config.object_bytes_max, shell::now())?;
         let [date, received, _] = envelope.moments;
         if [date, received] <= *newest {
             return None;
         }
-        let entry = Entry::parse(&object).filter(|entry| entry.parts.key == inquiry.key)?;
+        let entry = Entry::parse(&whole).filter(|entry| entry.parts.key == inquiry.key)?;
         let vary = entry.parts.vary.to_vec();
         let values = Vary::from_bytes(&vary)?.values(&inquiry.headers);
-        let plain = usize::try_from(envelope.plain).unwrap_or(usize::MAX);
-        if values != entry.parts.values || object.len().max(plain) > self.config.object_bytes_max {
+        if values != entry.parts.values {
             return None;
         }
         let route = self.config.routes.get(inquiry.route)?;
@@ -133,7 +133,7 @@ impl Plugin {
         // A purge that this proxy was told of while it waited is not forgotten: it is younger than the question.
         envelope.stamp = Stamp { local: seen.stamp.local.min(stamp.local), remote: judged.remote };
         if self.config.packing != Packing::Everywhere {
-            object = packing::unpack(object, std::mem::take(&mut envelope.plain))?;
+            (object, envelope.plain) = (whole, 0);
         }
         envelope.append(&mut object);
         let variant = key::variant(&self.seed, &vary, &values);

@@ -12,12 +12,12 @@ use crate::purge::{Mode, Order, Scope};
 use crate::remote::{self, Feed, PAGE};
 
 impl Plugin {
-    /// Tells the fleet of an order: with the leader's next tick, or as soon as it can be reached.
-    pub(super) fn spread(&self, text: &[u8]) -> Result<(), Failure> {
+    /// Tells the fleet of an order, which is added here: with the leader's next tick, or as soon as it can be reached.
+    pub(super) fn spread(&self, add: &dyn Fn(&mut Backlog)) -> Result<(), Failure> {
         let Some(remote) = &self.remote else { return Ok(()) };
         shared::update(&remote.backlog, ATTEMPTS, |stored| {
             let mut backlog = Backlog::from_bytes(stored);
-            backlog.push(text);
+            add(&mut backlog);
             *stored = backlog.to_bytes();
             Change::Store(())
         })

@@ -12,12 +12,11 @@ use crate::admission::{Admitted, Refusal};
 use crate::config::Packing;
 use crate::flight::UNSTORED_FOR;
 use crate::invalidation::{Invalidation, Kept};
+use crate::key;
 use crate::level::Clock;
-use crate::purge::Mode;
 use crate::recording::Recording;
 use crate::status::Forward;
 use crate::tag::Tags;
-use crate::{key, remote};
 
 /// A response on its way.
 pub(super) struct Copy {
@@ -111,9 +110,8 @@ impl Plugin {
         let inquiry = &question.inquiry;
         // From the second level it would come back; what its own question has brought may go there.
         let is_shared = self.config.routes.get(inquiry.route).is_some_and(|route| route.is_remote);
-        let print = remote::print(&inquiry.key);
         let asked = |clock: Clock| clock.earliest(question.asked);
-        let forgotten = if is_shared { self.forget_before(print, asked) } else { Ok(()) };
+        let forgotten = if is_shared { self.forget_before(&inquiry.key, &asked) } else { Ok(()) };
         if let Err(failure) = forgotten.and_then(|()| store::remove(&self.config.arena, inquiry.print, ticket)) {
             self.note_unwritten(inquiry.route, &failure);
         }
@@ -128,9 +126,9 @@ impl Plugin {
         let mut ended = Ok(());
         for Kept { key, is_scattered } in invalidation.voided(&self.config, &response) {
             ended = ended.and(if is_scattered {
-                self.purge_key(&key, Mode::Hard)
+                self.end_key(&key)
             } else {
-                let forgotten = self.forget_remote(remote::print(&key));
+                let forgotten = self.forget_remote(&key);
                 let print = self.seed.fingerprint([key.as_slice()]);
                 forgotten.and_then(|()| store::invalidate(&self.config.arena, print))
             });

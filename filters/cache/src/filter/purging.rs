@@ -20,7 +20,7 @@ use crate::config::{Config, KeyDigest, Route};
 use crate::entry;
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
 use crate::request::{self, Inquiry};
-use crate::{invalidation, key, remote, status};
+use crate::{invalidation, key, status};
 
 /// How often a change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
@@ -170,16 +170,34 @@ impl Plugin {
     }
 
     /// As [`Plugin::purge`], of all that is kept under one key.
-    pub(super) fn purge_key(&self, key: &[u8], mode: Mode) -> Result<(), Failure> {
+    fn purge_key(&self, key: &[u8], mode: Mode) -> Result<(), Failure> {
         // First what keeps the second level's answers out: between two steps, another worker may ask it.
-        self.forget_remote(remote::print(key))?;
+        self.forget_remote(key)?;
+        self.carry_out(&Order::of_key(key, mode), &Order { scope: Scope::Url(key.to_vec()), mode })
+    }
+
+    /// Ends what is kept under one key, as a client may, who takes no more from others than that and what shares its cell.
+    pub(super) fn end_key(&self, key: &[u8]) -> Result<(), Failure> {
+        self.forget_remote(key)?;
         let [scheme, authority, target] = key::parts(key).unwrap_or_default();
-        let text = Order::of_url(scheme, authority, target, mode);
-        self.carry_out(&text, &Order { scope: Scope::Url(key.to_vec()), mode })
+        let text = Order::of_url(scheme, authority, target, Mode::Hard);
+        self.spread(&|backlog| backlog.push_ended(key, &text))?;
+        self.apply(&Order { scope: Scope::Url(key.to_vec()), mode: Mode::Hard })
+    }
+
+    /// Ends what is of this key in the second level, and what shares its cell.
+    pub(super) fn end_cell(&self, key: &[u8]) -> Result<(), Failure> {
+        let cell = key::cell(key);
+        self.spread(&|backlog| backlog.push_cell(cell))?;
+        self.apply(&Order { scope: Scope::Cells(vec![cell]), mode: Mode::Hard })
     }
 
     fn carry_out(&self, text: &[u8], order: &Order) -> Result<(), Failure> {
-        self.spread(text)?;
+        self.spread(&|backlog| backlog.push(text))?;
+        self.apply(order)
+    }
+
+    fn apply(&self, order: &Order) -> Result<(), Failure> {
         self.purge_url(order)?;
         self.purges.change(|ledger| ledger.apply(order, None))
     }

@@ -16,7 +16,6 @@ use super::filling::{self, Desk, Fill};
 use crate::arena::Arena;
 use crate::config::Level;
 use crate::level::{self, Availability, Backlog, Clock};
-use crate::purge::{Mode, Order, Scope};
 use crate::remote::{self, END, FEED};
 
 /// How often every worker looks for what is to be done.
@@ -232,21 +231,19 @@ impl Plugin {
 
     /// Has the second level forget what was asked for of a URL until now: at once as far as this proxy is concerned, and soon
     /// for the fleet.
-    pub(super) fn forget_remote(&self, print: [u8; 16]) -> Result<(), Failure> {
+    pub(super) fn forget_remote(&self, key: &[u8]) -> Result<(), Failure> {
         let now = shell::now();
-        self.forget_before(print, |clock| clock.latest(now))
+        self.forget_before(key, &|clock| clock.latest(now))
     }
 
     /// The same of what was asked for before a moment of the store's clock.
-    pub(super) fn forget_before(&self, print: [u8; 16], moment: impl Fn(Clock) -> u64) -> Result<(), Failure> {
+    pub(super) fn forget_before(&self, key: &[u8], moment: &dyn Fn(Clock) -> u64) -> Result<(), Failure> {
         let Some(remote) = &self.remote else { return Ok(()) };
         let moment = remote.clock().map_or(level::MOMENT_MAX, moment);
-        let full = shared::update(&remote.forgotten, ATTEMPTS, |stored| {
-            if level::forget(stored, print, moment) { Change::Store(None) } else { Change::Keep(Some(stored.clone())) }
+        let print = remote::print(key);
+        let has_room = shared::update(&remote.forgotten, ATTEMPTS, |stored| {
+            if level::forget(stored, print, moment) { Change::Store(true) } else { Change::Keep(false) }
         })?;
-        let Some(full) = full else { return Ok(()) };
-        // From then on, nothing of what is there now is believed, whether it has been ended or not.
-        self.purge(b"everything", &Order { scope: Scope::Everything, mode: Mode::Hard })?;
-        remote.settle(&full)
+        if has_room { Ok(()) } else { self.end_cell(key) }
     }
 }

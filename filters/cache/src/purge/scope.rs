@@ -8,7 +8,7 @@ use crate::key;
 /// As a [ledger](super::Ledger) keeps it; one that it does not keep by name is no bytes.
 pub(super) fn to_bytes(scope: &Scope) -> Vec<u8> {
     match scope {
-        Scope::Everything | Scope::Url(_) | Scope::Tags(_) => Vec::new(),
+        Scope::Everything | Scope::Url(_) | Scope::Tags(_) | Scope::Cells(_) => Vec::new(),
         Scope::Prefix(prefix) => prefix.clone(),
         // No prefix begins with a line feed, and no label has one.
         Scope::Labels { provider, data_type } => [b"\n", provider.as_slice(), b"\n", data_type].concat(),

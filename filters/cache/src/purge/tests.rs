@@ -49,6 +49,7 @@ fn an_order_takes_what_it_names() {
         ("tag=nine,TWO", Standing::Gone),
         ("tag=nine", Standing::Current),
         ("url=https://example.com/api/tracks/1%3Fx=y", Standing::Current),
+        (&format!("cell={}", crate::key::cell(KEY)), Standing::Current),
     ] {
         assert_eq!(left(text), expected, "{text}");
     }
@@ -76,6 +77,12 @@ fn what_is_no_order_purges_nothing() {
         ("url=http://a", Mistake::Member),
         ("url=http://a/%20b", Mistake::Member),
         ("tag=,", Mistake::Member),
+        ("cell=", Mistake::Member),
+        ("cell=1,", Mistake::Member),
+        ("cell=2048", Mistake::Member),
+        ("cell=70000", Mistake::Member),
+        ("cell=-1", Mistake::Member),
+        ("cell=1&cell=2", Mistake::Scopes),
         ("mode=gentle&everything", Mistake::Member),
         ("mode=soft&mode=soft&everything", Mistake::Member),
         ("all", Mistake::Member),
@@ -99,6 +106,49 @@ fn a_url_that_was_written_is_the_one_that_is_read() {
     }
     // A blank would be read as the end of a key's part.
     assert_eq!(Order::parse(&Order::of_url(b"https", b"a", target, Mode::Hard)), Err(Mistake::Member));
+}
+
+#[test]
+fn a_cell_is_what_its_urls_are_to_the_fleet() {
+    let none = Tags::default();
+    let mut searched = KEY.to_vec();
+    crate::key::search(&mut searched, b"{}");
+    let cell = crate::key::cell(KEY);
+    assert_eq!(crate::key::cell(&searched), cell);
+    let [own, other] = [cell, cell ^ 1].map(|cell| {
+        let mut ledger = Ledger::default();
+        ledger.apply(&order(&format!("cell=7,{cell}")), Some(9));
+        ledger
+    });
+    // (what it is, whether it is the fleet's, what is left of it)
+    for (key, is_remote, left) in [
+        (KEY, false, Standing::Current),
+        (KEY, true, Standing::Gone),
+        (&searched, false, Standing::Gone),
+        (&searched, true, Standing::Gone),
+    ] {
+        let subject = Subject { key, provider: "", data_type: "", tags: &none };
+        let standing = |ledger: &Ledger, stamp| {
+            if is_remote { ledger.standing_remote(&subject, stamp) } else { ledger.standing(&subject, stamp) }
+        };
+        assert_eq!(standing(&own, Stamp::default()), left, "{is_remote}");
+        assert_eq!(standing(&own, Stamp { local: 0, remote: 9 }), Standing::Current, "what came after");
+        assert_eq!(standing(&other, Stamp::default()), Standing::Current, "another cell");
+    }
+}
+
+#[test]
+fn a_url_that_is_too_long_for_an_order_is_taken_with_what_begins_as_it_does() {
+    let long = format!("/a?{}", "&".repeat(3000));
+    for mode in [Mode::Hard, Mode::Soft] {
+        let short = Order::of_key(&key_of(b"/a?b&c"), mode);
+        assert_eq!(short, Order::of_url(b"https", b"example.com:8443", b"/a?b&c", mode));
+        let text = Order::of_key(&key_of(long.as_bytes()), mode);
+        let Ok(Order { scope: Scope::Prefix(beginning), mode: read }) = Order::parse(&text) else { panic!("{text:?}") };
+        assert!(key_of(long.as_bytes()).starts_with(&beginning) && beginning.len() > 1000);
+        assert_eq!(read, mode);
+    }
+    assert_eq!(Order::of_key(b"GET ftp a /", Mode::Soft), b"everything");
 }
 
 fn key_of(target: &[u8]) -> Vec<u8> {

@@ -7,9 +7,13 @@
 //! | `prefix=` | the URLs that begin so: a path like `/api/`, of any host, or `https://host/path` |
 //! | `tag=` | what bears one of these tags, parted by commas |
 //! | `url=` | this URL alone, as `https://host/path?query` |
+//! | `cell=` | what a fleet shares of the URLs of these cells, parted by commas, and what is kept apart by caller or by body |
 //! | `mode=` | `hard` (the default): as if it had never been stored; `soft`: as if it had just become stale |
 //!
 //! One kind of scope an order. Values are percent-encoded where they have to be.
+//!
+//! `cell=` is how proxies tell each other of URLs that are too long or too many to be named. A proxy of an earlier version takes it
+//! for `everything`, as it does whatever it cannot read.
 
 use std::fmt;
 
@@ -19,6 +23,8 @@ use super::{key, tag};
 const BYTES_MAX: usize = 4096;
 /// More tags are not purged by one order.
 const TAGS_MAX: usize = 256;
+/// So much of a URL's path and query says what begins as it does.
+const BEGINNING_MAX: usize = 1024;
 
 /// What is to be purged, and how.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -47,6 +53,8 @@ pub enum Scope {
     },
     /// What bears tags of these cells.
     Tags(Vec<u16>),
+    /// What is not the [directories'](crate::stored) business of the URLs whose primary keys have these [cells](tag::cell).
+    Cells(Vec<u16>),
 }
 
 /// What becomes of it.
@@ -118,6 +126,21 @@ impl Order {
         Ok(Self { scope: scope.ok_or(Mistake::Empty)?, mode: mode.unwrap_or_default() })
     }
 
+    /// Writes an order that takes what has this primary key: its URL alone or, where that would be no order, since it is too
+    /// long, all URLs that begin as it does.
+    pub fn of_key(key: &[u8], mode: Mode) -> Vec<u8> {
+        let [scheme, authority, target] = key::parts(key).unwrap_or_default();
+        let url = Self::of_url(scheme, authority, target, mode);
+        if Self::parse(&url) == Ok(Self { scope: Scope::Url(key.to_vec()), mode }) {
+            return url;
+        }
+        // Three bytes of an order write one of a URL at the most.
+        let target = target.get(..BEGINNING_MAX).unwrap_or(target);
+        let mut text = b"prefix=".to_vec();
+        text.extend(Self::of_url(scheme, authority, target, mode).split_off(b"url=".len()));
+        if Self::parse(&text).is_ok() { text } else { b"everything".to_vec() }
+    }
+
     /// Writes an order that names one URL.
     pub fn of_url(scheme: &[u8], authority: &[u8], target: &[u8], mode: Mode) -> Vec<u8> {
         let mut text = b"url=".to_vec();
@@ -151,6 +174,14 @@ impl Scope {
                     return Err(Mistake::Long);
                 }
                 if cells.is_empty() { Err(Mistake::Member) } else { Ok(Self::Tags(cells)) }
+            }
+            b"cell" => {
+                let mut cells = Vec::new();
+                for digits in value.split(|&byte| byte == b',') {
+                    let number = std::str::from_utf8(digits).ok().and_then(|digits| digits.parse().ok());
+                    cells.push(number.filter(|cell| *cell < tag::CELLS).ok_or(Mistake::Member)?);
+                }
+                Ok(Self::Cells(cells))
             }
             _ => Err(Mistake::Member),
         }

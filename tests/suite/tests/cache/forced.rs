@@ -257,6 +257,10 @@ fn a_query_counts_as_far_as_the_route_says() {
         GET /a?b=2&q=2&q=1 -> 200 cache-status~uri-miss
         GET /a -> 200 cache-status~uri-miss
         GET /a?fbclid=1 -> 200 cache-status~hit
+        # What an upstream may find in an ignored parameter is not ignored.
+        GET /a?utm_x=1;q=evil -> 200 cache-status~uri-miss
+        GET /a?utm_x=1%3Bq=evil -> 200 cache-status~uri-miss
+        GET /a?utm_x=1 -> 200 cache-status~hit
         GET /b?q=1&b=2 -> 200 cache-status~uri-miss
         GET /b?b=2&q=1 -> 200 cache-status~uri-miss
         GET /b?q=%41 -> 200 cache-status~uri-miss

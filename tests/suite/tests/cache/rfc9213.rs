@@ -66,3 +66,18 @@ fn what_is_said_to_all_caches_neither_allows_nor_forbids_beside_it() {
     "#,
     );
 }
+
+#[test]
+fn a_field_that_is_too_long_to_be_read_stores_nothing() {
+    let many = "a=1,".repeat(1024);
+    plain(&format!(
+        r#"
+        origin /many 200 cdn-cache-control="{many} no-store" cache-control="max-age=60" body=x
+        2 times GET /many -> 200 cache-status="weir; fwd=uri-miss; detail=no-store"
+        origin /fits 200 cdn-cache-control="{} max-age=60" body=x
+        GET /fits -> 200 cache-status~stored
+        GET /fits -> 200 cache-status~hit
+    "#,
+        "a=1,".repeat(1023)
+    ));
+}
