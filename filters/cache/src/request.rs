@@ -5,7 +5,7 @@ use policy::headers::Sole;
 use policy::route::{Target, without_query};
 use policy::{Fingerprint, Headers, Seed};
 
-use crate::config::{Config, Isolation, Route};
+use crate::config::{Config, Found, Isolation, KeyDigest, Route};
 use crate::gathering::{self, Gathering};
 use crate::invalidation::Invalidation;
 use crate::status::Forward;
@@ -14,6 +14,8 @@ use crate::{directive, key};
 /// What is to be done with a request.
 #[derive(Debug)]
 pub enum Plan {
+    /// It is forwarded, and nothing of it is this cache's matter: its route keeps nothing.
+    Leave,
     /// It is forwarded, and its response is not stored.
     Pass {
         /// Why.
@@ -137,12 +139,25 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The route of a request, as one with this method.
+/// Whose key purges what the request names: that of the first route that keeps what a `GET` or a search of this URL is
+/// answered with, whichever route a `PURGE` itself would take. `None` where that route, if any, has no key.
+pub fn purge_key<'a>(config: &'a Config, headers: &Headers) -> Option<&'a KeyDigest> {
+    let of = |method| route(config, method, headers).and_then(|route| route.purge_key.as_ref());
+    of(b"GET".as_slice()).or_else(|| of(b"POST"))
+}
+
+/// The route of a request that keeps what one with this method is answered with.
 pub fn route<'a>(config: &'a Config, method: &[u8], headers: &Headers) -> Option<&'a Route> {
     let fields = Fields::read(headers);
     let (authority, path) = (fields.authority, without_query(fields.target));
     let target = Target { method, authority, path, headers };
     config.routes.iter().find(|route| route.matches.matches(&target))
+}
+
+/// Whether a method may change what is stored: what is not known to be safe is not (RFC 9110 §9.2.1, RFC 9111 §4.4). A
+/// tunnel changes nothing.
+pub fn is_unsafe(method: &[u8]) -> bool {
+    !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"CONNECT")
 }
 
 /// Says what is to be done with a request; `has_body` tells whether anything follows its headers.
@@ -154,20 +169,32 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     }
     let (method, authority, path) = (fields.method, fields.authority, without_query(fields.target));
     let target = Target { method, authority, path, headers: &headers };
-    let found = config.routes.iter().enumerate().find(|(_, route)| route.matches.matches(&target));
-    let search = found.and_then(|(_, route)| route.search.as_ref()).filter(|_| method == b"POST");
+    let found = config.find(&target);
+    let search = match found {
+        Found::Route(_, route) if method == b"POST" => route.search.as_ref(),
+        _ => None,
+    };
     match method {
         b"GET" | b"HEAD" => {}
         b"POST" if search.is_some() => {}
-        // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111
-        // §4.4).
-        b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
-        _ => {
+        method if is_unsafe(method) => {
             let invalidates = Some(Box::new(Invalidation::new(fields.scheme, authority, fields.target)));
             return Plan::Pass { why: Forward::Method, detail: None, invalidates };
         }
+        _ if matches!(found, Found::Idle) => return Plan::Leave,
+        _ => return pass(Forward::Method, None),
     }
-    let Some((route, kept)) = found else { return pass(Forward::Bypass, None) };
+    let (route, kept) = match found {
+        Found::Route(index, route) => (index, route),
+        Found::Idle => return Plan::Leave,
+        Found::Nowhere => return pass(Forward::Bypass, None),
+    };
+    // What a GET of another route is answered with says nothing about this one.
+    if method == b"HEAD"
+        && !matches!(config.find(&Target { method: b"GET", ..target }), Found::Route(get, _) if get == route)
+    {
+        return pass(Forward::Bypass, Some("head"));
+    }
     if let Some(field) = fields.beyond {
         return pass(Forward::Bypass, Some(field));
     }
@@ -209,6 +236,9 @@ fn primary(route: &Route, fields: &Fields<'_>, headers: &Headers) -> Result<Vec<
     if key::url(&key).is_some() {
         // No host lets such a URL through; if one did, it could be another's key.
         return Err("target");
+    }
+    if let Some(mark) = &route.mark {
+        key::isolate(&mut key, b'R', mark);
     }
     if let Some(isolation) = route.isolation {
         // Whom `auth` has not named cannot be told from others.
@@ -290,6 +320,85 @@ mod tests {
             let plan = planned(method, "/other", &[], true);
             assert!(matches!(plan, Plan::Pass { invalidates: Some(_), .. }), "{method}");
         }
+    }
+
+    #[test]
+    fn a_route_that_keeps_nothing_leaves_all_but_what_changes_something() {
+        let config = Config::from_json(
+            br#"{"routes": [{"match": {"path": "/a/b", "headers": {"x-a": "1"}}, "keeps": false}, {"match": {"prefix": "/a/"}},
+                {"match": {}, "keeps": false}]}"#,
+        );
+        let config = config.unwrap();
+        let planned = |line: &str| {
+            let [method, path, a] = [0, 1, 2].map(|index| line.split(' ').nth(index).unwrap_or_default().as_bytes());
+            let pairs: [(&[u8], &[u8]); 5] =
+                [(b":method", method), (b":scheme", b"http"), (b":authority", b"h"), (b":path", path), (b"x-a", a)];
+            match plan(&config, &SEED, Headers::from_pairs(&pairs), false) {
+                Plan::Leave => "left",
+                Plan::Pass { invalidates: Some(_), .. } => "ends",
+                Plan::Pass { .. } => "passes",
+                Plan::Ask(_) => "asks",
+                Plan::Gather(_) => "gathers",
+            }
+        };
+        for (line, expected) in [
+            ("GET /a/b 1", "left"),
+            ("GET /a/b 2", "asks"),
+            ("GET /a/c 1", "asks"),
+            ("GET /b 1", "left"),
+            ("HEAD /b 1", "left"),
+            ("OPTIONS /b 1", "left"),
+            ("OPTIONS /a/c 1", "passes"),
+            ("PUT /a/b 1", "ends"),
+            ("DELETE /b 1", "ends"),
+        ] {
+            assert_eq!(planned(line), expected, "{line}");
+        }
+    }
+
+    #[test]
+    fn whose_key_purges_is_said_by_the_first_route_that_keeps_something() {
+        let (one, other) = ("41".repeat(32), "42".repeat(32));
+        let config = format!(
+            r#"{{"routes": [{{"match": {{}}, "keeps": false}}, {{"match": {{"prefix": "/a/", "methods": ["GET"]}}, "purge_key_sha256": "{one}"}},
+                {{"match": {{"prefix": "/s", "methods": ["POST"]}}, "body": {{"key": "json"}}, "purge_key_sha256": "{other}"}},
+                {{"match": {{"prefix": "/n"}}}}]}}"#
+        );
+        let config = Config::from_json(config.as_bytes()).unwrap();
+        for (path, expected) in [("/a/1", Some(0x41)), ("/s", Some(0x42)), ("/n", None), ("/o", None)] {
+            let pairs: [(&[u8], &[u8]); 3] =
+                [(b":method", b"PURGE"), (b":authority", b"h"), (b":path", path.as_bytes())];
+            let key = purge_key(&config, &Headers::from_pairs(&pairs)).map(|key| key[0]);
+            assert_eq!(key, expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_route_that_headers_choose_has_keys_of_its_own() {
+        let key = |routes: &str, value: &str| {
+            let config =
+                Config::from_json(format!(r#"{{"routes": [{routes}, {{"match": {{}}}}]}}"#).as_bytes()).unwrap();
+            let pairs: [(&[u8], &[u8]); 5] = [
+                (b":method", b"GET"),
+                (b":scheme", b"http"),
+                (b":authority", b"h"),
+                (b":path", b"/x"),
+                (b"x-a", value.as_bytes()),
+            ];
+            match plan(&config, &SEED, Headers::from_pairs(&pairs), false) {
+                Plan::Ask(inquiry) => inquiry.key,
+                other => panic!("{other:?}"),
+            }
+        };
+        let of = |more: &str| key(&format!(r#"{{"match": {{"headers": {{"x-a": "1"{more}"#), "1");
+        let (plain, first) = (key(r#"{"match": {"path": "/y"}}"#, "1"), of("}}, \"upstream\": \"a\"}"));
+        assert_eq!((plain.as_slice(), key::url(&first)), (b"GET http h /x".as_slice(), Some(plain.as_slice())));
+        // A place in the configuration, a path or a lifetime says nothing of whose answers these are; headers and upstream do.
+        assert_eq!(of("}, \"path\": \"/x\"}, \"upstream\": \"a\", \"ttl\": \"1h\"}"), first);
+        assert_ne!(of("}}, \"upstream\": \"b\"}"), first);
+        let two = r#"{"match": {"headers": {"x-a": "2"}}, "upstream": "a"}"#;
+        assert_ne!(key(two, "2"), first);
+        assert_eq!(key(&format!(r#"{two}, {{"match": {{"headers": {{"x-a": "1"}}}}, "upstream": "a"}}"#), "1"), first);
     }
 
     #[test]

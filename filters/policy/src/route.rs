@@ -119,6 +119,11 @@ impl Match {
         self.path.matches(path) && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(authority)))
     }
 
+    /// The headers that decide, too, in the order of their names, each with the value that it must have.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
+    }
+
     /// Whether headers decide, too.
     pub const fn heeds_headers(&self) -> bool {
         !self.headers.is_empty()
