@@ -109,7 +109,7 @@ fn what_ends_with_a_request_is_said_on_every_route() {
          - {{match: {{prefix: /a/, methods: [GET], headers: {{x-preview: '1'}}}}, upstream: a, auth: off, cache: {{ttl: 1h}}}}\n\
          - {{match: GET /a/*, upstream: a, auth: off, cache: {{ttl: 1h, purge_key_sha256: {}}}}}\n\
          - {{match: GET|HEAD /b, upstream: a, auth: off}}\n- {{match: /*, upstream: a, auth: off}}\n",
-        "41".repeat(32)
+        "ab".repeat(32)
     );
     let ends = "lets it pass: method, and drops what is stored of this URL once it has succeeded";
     let idle = "keeps nothing, and ends what is kept of what it changes";
@@ -133,7 +133,7 @@ fn what_ends_with_a_request_is_said_on_every_route() {
     assert!(walk.to_text().contains("apart from what other routes keep of the same URL"), "{}", walk.to_text());
     let none = policy
         .replace(", cache: {ttl: 1h}", "")
-        .replace(&format!(", cache: {{ttl: 1h, purge_key_sha256: {}}}", "41".repeat(32)), "");
+        .replace(&format!(", cache: {{ttl: 1h, purge_key_sha256: {}}}", "ab".repeat(32)), "");
     assert!(!explained(&none, "PUT /a/1", &[], None, None).to_text().contains("cache "), "nothing is kept");
 }
 

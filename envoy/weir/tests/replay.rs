@@ -128,7 +128,8 @@ fn what_is_changed_on_any_route_is_asked_for_anew() {
         (7, "GET /kept/a", 200),
     ];
     let log: Vec<_> = log.iter().map(|(at, what, status)| line(*at, what, &json!({"status": status}))).collect();
-    let sums = replayed_by(&policy, &log.join("\n")).tally.by_route();
+    let replayed = replayed_by(&policy, &log.join("\n"));
+    let sums = replayed.tally.by_route();
     let kept = sums.iter().find(|(route, _)| *route == "GET /kept/*").unwrap().1;
     assert_eq!(kept, Counts { requests: 5, sent: 2, cached: 3, ..Counts::default() });
 }

@@ -46,7 +46,6 @@ pub(super) fn read(fields: &mut Fields) -> Result<(Vec<Route>, Vec<Idle>), Confi
     Ok((routes, idle))
 }
 
-#[expect(clippy::large_enum_variant, reason = "it is taken apart at once")]
 enum One {
     Keeps(Route),
     Idle(Match),
