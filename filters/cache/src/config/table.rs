@@ -1,7 +1,8 @@
 //! The order in which a configuration's routes are tried, those that keep nothing among them.
 //!
-//! What is kept of a URL ends with a successful unsafe request for it (RFC 9111 §4.4), whatever its route keeps. So the filter has
-//! to see requests of routes that keep nothing, and must not take them for requests of a later route that keeps something.
+//! What is kept of a URL ends with a successful unsafe request for it (RFC 9111 §4.4), whatever its route keeps. So the
+//! filter has to see requests of routes that keep nothing, and must not take them for requests of a later route that
+//! keeps something.
 
 use policy::Match;
 use policy::config::ConfigError;
