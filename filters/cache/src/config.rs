@@ -310,7 +310,7 @@ fn mark(matches: &Match, upstream: &str) -> Option<Mark> {
         // Neither names nor values of fields have such a byte.
         digest.chain_update([0]).chain_update(name).chain_update([0]).chain_update(value)
     });
-    digest.finalize().first_chunk().copied().filter(|_| matches.heeds_headers())
+    digest.finalize().first_chunk().copied().filter(|_| !matches.headers().is_empty())
 }
 
 fn label(fields: &mut Fields, name: &str) -> Result<String, ConfigError> {

@@ -79,7 +79,7 @@ impl Config {
     /// All routes that may keep what a request with this method for a URL is answered with, whatever its headers say.
     pub fn keepers(&self, method: &str, authority: &[u8], path: &[u8]) -> Vec<&Route> {
         let is_about = |matches: &Match| matches.admits(method) && matches.is_about(authority, path);
-        let takes_all = |matches: &Match| is_about(matches) && !matches.heeds_headers();
+        let takes_all = |matches: &Match| is_about(matches) && matches.headers().is_empty();
         let mut keepers = Vec::new();
         for (index, route) in self.routes.iter().enumerate() {
             if self.idle.iter().any(|idle| idle.after <= index && takes_all(&idle.matches)) {
