@@ -226,15 +226,17 @@ pub fn blind<'p>(policy: &Policy, routes: &[&'p Route], filter: &Filter) -> Opti
         "ratelimit" => ratelimit::concerns(policy, route),
         guard::BODIES => guard::reads(route),
         compose::NAME => route.compose.is_some(),
-        "cache" => route.cache.is_some(),
+        // It is told of those that keep nothing, but not of composed ones.
+        "cache" => route.compose.is_none(),
         "quota" => ratelimit::has_quota(policy, route),
         "breaker" => breaker::concerns(policy, route),
         "provider" | provider::INPUT => provider::concerns(policy, route),
         _ => true,
     };
+    let is_mistaken = |route: &Route| concerns(route) && (filter.name != "cache" || route.cache.is_some());
     let mut first = routes.iter().enumerate().filter(|(_, route)| !concerns(route));
     first.find_map(|(index, route)| {
-        let mut later = routes.iter().skip(index + 1).filter(|later| concerns(later));
+        let mut later = routes.iter().skip(index + 1).filter(|later| is_mistaken(later));
         let other = later.find(|later| !sample::of_both(&route.matcher, &later.matcher, depth).is_empty())?;
         Some((*route, *other))
     })

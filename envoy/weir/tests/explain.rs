@@ -115,6 +115,41 @@ fn each_filter_says_what_it_would_do() {
 }
 
 #[test]
+fn what_ends_with_a_request_is_said_on_every_route() {
+    let policy = format!(
+        "version: 1\nupstreams: {{a: {{url: 'http://a.example', internal: true}}}}\nroutes:\n\
+         - {{match: {{prefix: /a/, methods: [GET], headers: {{x-preview: '1'}}}}, upstream: a, auth: off, cache: {{ttl: 1h}}}}\n\
+         - {{match: GET /a/*, upstream: a, auth: off, cache: {{ttl: 1h, purge_key_sha256: {}}}}}\n\
+         - {{match: GET|HEAD /b, upstream: a, auth: off}}\n- {{match: /*, upstream: a, auth: off}}\n",
+        "ab".repeat(32)
+    );
+    let ends = "lets it pass: method, and drops what is stored of this URL once it has succeeded";
+    let idle = "keeps nothing, and ends what is kept of what it changes";
+    let purges = "answers: it drops what is stored of this URL, or what `x-purge` says, for whoever has the key";
+    for (line, headers, expected) in [
+        ("PUT /a/1", &[] as &[&str], Some((idle, ends))),
+        ("POST /orders", &[], Some((idle, ends))),
+        ("PURGE /a/1", &[], Some((idle, purges))),
+        ("PURGE /b", &[], Some((idle, ends))),
+        ("GET /b", &[], None),
+        ("GET /c", &[], None),
+        ("OPTIONS /c", &[], None),
+        ("HEAD /a/1", &[], None),
+    ] {
+        let walk = explained(&policy, line, headers, None, None);
+        let step = walk.steps.iter().find(|step| step.filter == "cache");
+        let said = step.map(|step| (step.rules[0].as_str(), step.does.as_deref().unwrap()));
+        assert_eq!(said, expected, "{line}: {}", walk.to_text());
+    }
+    let walk = explained(&policy, "GET /a/1", &["x-preview: 1"], None, None);
+    assert!(walk.to_text().contains("apart from what other routes keep of the same URL"), "{}", walk.to_text());
+    let none = policy
+        .replace(", cache: {ttl: 1h}", "")
+        .replace(&format!(", cache: {{ttl: 1h, purge_key_sha256: {}}}", "ab".repeat(32)), "");
+    assert!(!explained(&none, "PUT /a/1", &[], None, None).to_text().contains("cache "), "nothing is kept");
+}
+
+#[test]
 fn a_token_is_judged_as_the_filter_judges_it() {
     let token = Sandbox::start().token(&Claims { tier: "pro".to_owned(), ..Claims::default() });
     let header = format!("authorization: Bearer {token}");

@@ -4,6 +4,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "mesh/changes.rs"]
+mod changes;
 #[path = "mesh/envoygateway.rs"]
 mod envoygateway;
 #[path = "mesh/istio.rs"]

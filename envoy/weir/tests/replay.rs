@@ -112,6 +112,29 @@ fn what_is_kept_answers_until_its_time_is_over() {
 }
 
 #[test]
+fn what_is_changed_on_any_route_is_asked_for_anew() {
+    let policy = POLICY.replace(
+        "- {match: GET /mine,",
+        "- {match: 'PUT|POST /kept/*', upstream: a, auth: optional, limit: off}\n- {match: GET /mine,",
+    );
+    let log = [
+        (0, "GET /kept/a", 200),
+        (1, "GET /kept/a", 200),
+        (2, "PUT /kept/a", 500),
+        (3, "GET /kept/a", 200),
+        (4, "PUT /kept/a", 204),
+        (5, "GET /kept/a", 200),
+        (6, "POST /kept/b", 200),
+        (7, "GET /kept/a", 200),
+    ];
+    let log: Vec<_> = log.iter().map(|(at, what, status)| line(*at, what, &json!({"status": status}))).collect();
+    let replayed = replayed_by(&policy, &log.join("\n"));
+    let sums = replayed.tally.by_route();
+    let kept = sums.iter().find(|(route, _)| *route == "GET /kept/*").unwrap().1;
+    assert_eq!(kept, Counts { requests: 5, sent: 2, cached: 3, ..Counts::default() });
+}
+
+#[test]
 fn those_who_may_wait_are_sent_at_the_pace_of_their_limit() {
     let lines: Vec<_> = (0..5).map(|millis| (millis, "GET /slow", json!({}))).collect();
     check(&lines, Counts { requests: 5, sent: 3, waited: 2, limited: 2, ..Counts::default() });

@@ -24,7 +24,9 @@
 //! costs no request anything; `"everywhere"`, so that the budget holds several times as much and each hit that is not at hand
 //! costs its unpacking; `"never"`.
 //!
-//! The first route that matches a request is its route; a request without one passes. In a route, `upstream` and
+//! The first route that matches a request is its route; a request without one passes. One that says nothing but `"keeps": false`
+//! beside its `match` passes its requests, too: they are for no later route, and what they change ends as on any other
+//! ([`table`]). What of a `match` the URL does not say, its `headers`, is told apart in keys ([`Route::mark`]). In a route, `upstream` and
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
 //! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite`
 //! names what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
@@ -65,11 +67,12 @@
 use std::borrow::Cow;
 use std::num::NonZeroU32;
 
-use policy::config::{self, ConfigError};
+use policy::config::ConfigError;
 use policy::fields::Fields;
 use policy::json::Json;
 use policy::state::Variables;
 use policy::{Match, Period};
+use sha2::{Digest as _, Sha256};
 
 use crate::arena::Arena;
 use crate::directive::SECONDS_MAX;
@@ -81,6 +84,7 @@ mod forced;
 mod level;
 mod search;
 mod storage;
+pub mod table;
 
 pub use caller::Isolation;
 pub use flight::{Flight, Refresh};
@@ -88,6 +92,7 @@ pub use forced::Forced;
 pub use level::Level;
 pub use search::Search;
 pub use storage::{KeyDigest, Packing, Tagging};
+pub use table::{Found, Idle};
 
 /// What a configuration may say.
 const MEMBERS: [&str; 12] = [
@@ -105,8 +110,9 @@ const MEMBERS: [&str; 12] = [
     "routes",
 ];
 /// What a route may say.
-const ROUTE_MEMBERS: [&str; 16] = [
+const ROUTE_MEMBERS: [&str; 17] = [
     "match",
+    "keeps",
     "upstream",
     "data_type",
     "ttl",
@@ -152,6 +158,8 @@ pub struct Config {
     pub hears_orders: bool,
     /// In the order in which they are tried.
     pub routes: Vec<Route>,
+    /// Those between them that keep nothing.
+    pub idle: Vec<Idle>,
 }
 
 /// How responses to some requests are kept.
@@ -183,7 +191,13 @@ pub struct Route {
     pub purge_key: Option<KeyDigest>,
     /// What it stores goes to the second level, too, where there is one.
     pub is_remote: bool,
+    /// What tells its keys from those of other routes that are about the same URLs, where headers decide between them: other
+    /// proxies and later configurations have the same for the same headers and upstream.
+    pub mark: Option<Mark>,
 }
+
+/// What stands for a route in keys.
+pub type Mark = [u8; 16];
 
 impl Config {
     /// Reads a configuration without an environment: what it says is checked, and no secret is read.
@@ -223,7 +237,7 @@ impl Config {
         let (flight, refresh) = (Flight::read(&mut fields)?, Refresh::read(&mut fields)?);
         let tagging = Tagging::read(&mut fields)?;
         let hears_orders = fields.flag("orders")? == Some(true);
-        let routes = config::each("routes", fields.list("routes")?.unwrap_or_default(), Route::read)?;
+        let (routes, idle) = table::read(&mut fields)?;
         fields.end_of(&MEMBERS)?;
         let object_bytes_max = object_bytes_max as usize;
         Ok(Self {
@@ -238,22 +252,19 @@ impl Config {
             refresh,
             hears_orders,
             routes,
+            idle,
         })
     }
 }
 
 impl Route {
-    fn read(json: Json) -> Result<Self, ConfigError> {
-        let mut fields = Fields::of(json)?;
-        if !fields.has("match") {
-            return Err(ConfigError::at("match", "is missing"));
-        }
-        let matches = Match::read(fields.object("match")?).map_err(|mistake| mistake.inside("match"))?;
+    fn read(mut fields: Fields, matches: Match) -> Result<Self, ConfigError> {
         let upstream = label(&mut fields, "upstream")?;
         let data_type = label(&mut fields, "data_type")?;
         let shared = fields.flag("shared")? == Some(true);
         let query = if fields.has("query") { Some(fields.object("query")?) } else { None };
         let route = Self {
+            mark: mark(&matches, &upstream),
             upstream,
             data_type,
             shared,
@@ -289,8 +300,17 @@ impl Route {
 
     /// Whether one URL may have several keys, of which not all are known to whoever changes it.
     pub const fn is_scattered(&self) -> bool {
-        self.isolation.is_some() || self.search.is_some()
+        self.isolation.is_some() || self.search.is_some() || self.mark.is_some()
     }
+}
+
+/// The mark of a route whose requests are chosen by their headers.
+fn mark(matches: &Match, upstream: &str) -> Option<Mark> {
+    let digest = matches.headers().iter().fold(Sha256::new_with_prefix(upstream), |digest, (name, value)| {
+        // Neither names nor values of fields have such a byte.
+        digest.chain_update([0]).chain_update(name).chain_update([0]).chain_update(value)
+    });
+    digest.finalize().first_chunk().copied().filter(|_| !matches.headers().is_empty())
 }
 
 fn label(fields: &mut Fields, name: &str) -> Result<String, ConfigError> {

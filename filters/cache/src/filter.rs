@@ -208,8 +208,10 @@ impl HttpContext for Filter {
         if let Some(action) = plugin.purged(&headers) {
             return action;
         }
+        plugin.hide_key(&headers);
         let proof = Plugin::take_proof(&headers);
         match request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream) {
+            Plan::Leave => Action::Continue,
             Plan::Pass { why, detail, invalidates } => self.pass(why, detail, invalidates),
             Plan::Ask(inquiry) => self.ask(&plugin, inquiry, proof.as_deref()),
             Plan::Gather(gathering) => self.gather(&plugin, gathering),

@@ -4,7 +4,7 @@
 use policy::Headers;
 use policy::route::without_query;
 
-use crate::config::Config;
+use crate::config::{Config, Route};
 use crate::{admission, key, reference};
 
 /// What is kept of a URL under one primary key.
@@ -21,24 +21,23 @@ pub struct Kept {
 pub fn kept(config: &Config, key: &[u8]) -> Vec<Kept> {
     let mut all = vec![Kept { key: key.to_vec(), is_scattered: false }];
     let Some([scheme, authority, target]) = key::parts(key) else { return all };
-    for method in ["GET", "POST"] {
-        let is_about = |matches: &policy::route::Match| {
-            matches.admits(method) && matches.is_about(authority, without_query(target))
-        };
-        for route in config.routes.iter().filter(|route| is_about(&route.matches)) {
-            let key = key::primary(scheme, authority, &route.normalise(target));
-            let is_scattered = route.is_scattered();
-            match all.iter_mut().find(|kept| kept.key == key) {
-                _ if method == "POST" && route.search.is_none() => {}
-                Some(kept) => kept.is_scattered |= is_scattered,
-                None => all.push(Kept { key, is_scattered }),
-            }
-            if !route.matches.heeds_headers() {
-                break;
-            }
+    for route in keepers(config, authority, target) {
+        let key = key::primary(scheme, authority, &route.normalise(target));
+        let is_scattered = route.is_scattered();
+        match all.iter_mut().find(|kept| kept.key == key) {
+            Some(kept) => kept.is_scattered |= is_scattered,
+            None => all.push(Kept { key, is_scattered }),
         }
     }
     all
+}
+
+/// The routes that may keep something of a URL: what a `GET` of it or a search there is answered with.
+fn keepers<'c>(config: &'c Config, authority: &[u8], target: &[u8]) -> Vec<&'c Route> {
+    let path = without_query(target);
+    let mut keepers = config.keepers("GET", authority, path);
+    keepers.extend(config.keepers("POST", authority, path).into_iter().filter(|route| route.search.is_some()));
+    keepers
 }
 
 /// An unsafe request on its way.
@@ -68,7 +67,11 @@ impl Invalidation {
         let mut keys: Vec<_> = named.collect();
         keys.dedup();
         keys.push(own);
-        keys.iter().flat_map(|key| kept(config, key)).collect()
+        // What is ended is remembered, and soon told to the fleet, both within bounds: not of what nobody keeps.
+        let may_be_kept = |key: &&Vec<u8>| {
+            key::parts(key).is_some_and(|[_, authority, target]| !keepers(config, authority, target).is_empty())
+        };
+        keys.iter().filter(may_be_kept).flat_map(|key| kept(config, key)).collect()
     }
 }
 
@@ -92,7 +95,7 @@ mod tests {
             ("404", "/x", "/y", &[]),
             ("500", "/x", "/y", &[]),
         ];
-        let config = Config::from_json(b"{}").unwrap();
+        let config = Config::from_json(br#"{"routes": [{"match": {}}]}"#).unwrap();
         for (status, location, content, expected) in rows {
             let mut pairs = vec![(b":status".as_slice(), status.as_bytes())];
             for (name, value) in [(b"location".as_slice(), location), (b"content-location", content)] {
@@ -103,6 +106,21 @@ mod tests {
             let voided = Invalidation::new(b"http", b"h", b"/a/b").voided(&config, &Headers::from_pairs(&pairs));
             let url = |target: &&str| kept(target, false);
             assert_eq!(voided, expected.iter().map(url).collect::<Vec<_>>(), "{status} {location} {content}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_keeps_does_not_end() {
+        let config = Config::from_json(
+            br#"{"routes": [{"match": {"path": "/a/private", "methods": ["GET"]}, "keeps": false}, {"match": {"prefix": "/a/"}},
+                {"match": {"headers": {"x-a": "1"}, "path": "/b"}}, {"match": {}, "keeps": false}, {"match": {"path": "/c"}}]}"#,
+        );
+        let config = config.unwrap();
+        for (target, is_ended) in [("/a/b", true), ("/a/private", false), ("/b", true), ("/c", false)] {
+            let headers = Headers::from_pairs(&[(b":status", b"200")]);
+            let voided = Invalidation::new(b"http", b"h", target.as_bytes()).voided(&config, &headers);
+            assert_eq!(!voided.is_empty(), is_ended, "{target}");
+            assert!(voided.iter().all(|kept| kept.is_scattered == (target == "/b")), "{target}");
         }
     }
 
@@ -125,8 +143,8 @@ mod tests {
         );
         let config = config.unwrap();
         let rows: [(&str, &[(&str, bool)]); 6] = [
-            ("/a", &[("/a", false)]),
-            ("/a?d&c", &[("/a?d&c", false), ("/a?d", false), ("/a?c&d", false)]),
+            ("/a", &[("/a", true)]),
+            ("/a?d&c", &[("/a?d&c", false), ("/a?d", true), ("/a?c&d", false)]),
             ("/s?d&c", &[("/s?d&c", false), ("/s?c&d", true)]),
             ("/s", &[("/s", true)]),
             ("/u/1?%41", &[("/u/1?%41", true)]),

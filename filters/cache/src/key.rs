@@ -6,7 +6,8 @@
 //!
 //! ```text
 //! GET scheme authority target                                    what every key begins with
-//!     LF kind length:4 name ...                                  whose it is, where a route tells callers apart
+//!     LF kind length:4 name ...                                  of which route, where headers choose it; whose it is,
+//!                                                                where that tells callers apart
 //!     LF B body                                                  that it is a search, in its canonical form
 //! ```
 //! So the URL of every key can be told, and purges of a URL take whatever is kept of it.
@@ -28,7 +29,7 @@ const ORDERLESS: [&str; 2] = ["accept-charset", "accept-encoding"];
 /// Longer lists are compared as they are.
 const LIST_MAX: usize = 32;
 
-/// Says in a key whose answers it is about, where a route tells callers apart; `kind` is for one kind of name each.
+/// Says in a key whose answers it is about: of which route, of which caller; `kind` is for one kind of name each.
 pub fn isolate(key: &mut Vec<u8>, kind: u8, name: &[u8]) {
     key.extend([BESIDE, kind]);
     key.extend(u32::try_from(name.len()).unwrap_or(u32::MAX).to_le_bytes());
@@ -210,13 +211,14 @@ mod tests {
     #[test]
     fn what_stands_beside_a_url_is_never_taken_for_something_else() {
         type Beside = (Option<(u8, &'static str)>, Option<&'static str>);
-        let all: [Beside; 12] = [
+        let all: [Beside; 13] = [
             (None, None),
             (None, Some("{}")),
             (None, Some("")),
             (None, Some("U\u{1}\0\0\0a")),
             (Some((b'U', "a")), None),
             (Some((b'T', "a")), None),
+            (Some((b'R', "a")), None),
             (Some((b'U', "a")), Some("{}")),
             (Some((b'U', "b")), Some("{}")),
             (Some((b'U', "a\nB{}")), None),

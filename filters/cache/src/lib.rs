@@ -2,8 +2,8 @@
 //! response said may be reused.
 //!
 //! For each request, in this order:
-//! 1. One that no route is about passes; so do preconditions for the origin, upgrades and a `GET` with content. An
-//!    unsafe method passes, and once it has succeeded, what is stored for its URL, and for those of the same origin
+//! 1. One that no route is about passes, or whose route keeps nothing; so do preconditions for the origin, upgrades and a `GET` with
+//!    content. An unsafe method passes, whatever its route keeps, and once it has succeeded, what is stored for its URL, and for those of the same origin
 //!    that the response names, is unusable.
 //! 2. The URL's set in shared data says whether a response is stored that answers these varied fields.
 //! 3. Such a response is read, compared in full with the request (never a hash alone), and judged: who may have it, is

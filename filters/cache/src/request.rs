@@ -5,7 +5,7 @@ use policy::headers::Sole;
 use policy::route::{Target, without_query};
 use policy::{Fingerprint, Headers, Seed};
 
-use crate::config::{Config, Isolation, Route};
+use crate::config::{Config, Found, Isolation, KeyDigest, Route};
 use crate::gathering::{self, Gathering};
 use crate::invalidation::Invalidation;
 use crate::status::Forward;
@@ -14,6 +14,8 @@ use crate::{directive, key};
 /// What is to be done with a request.
 #[derive(Debug)]
 pub enum Plan {
+    /// It is forwarded, and nothing of it is this cache's matter: its route keeps nothing.
+    Leave,
     /// It is forwarded, and its response is not stored.
     Pass {
         /// Why.
@@ -137,12 +139,25 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The route of a request, as one with this method.
+/// Whose key purges what the request names: that of the first route that keeps what a `GET` or a search of this URL is
+/// answered with, whichever route a `PURGE` itself would take. `None` where that route, if any, has no key.
+pub fn purge_key<'a>(config: &'a Config, headers: &Headers) -> Option<&'a KeyDigest> {
+    let of = |method| route(config, method, headers).and_then(|route| route.purge_key.as_ref());
+    of(b"GET".as_slice()).or_else(|| of(b"POST"))
+}
+
+/// The route of a request that keeps what one with this method is answered with.
 pub fn route<'a>(config: &'a Config, method: &[u8], headers: &Headers) -> Option<&'a Route> {
     let fields = Fields::read(headers);
     let (authority, path) = (fields.authority, without_query(fields.target));
     let target = Target { method, authority, path, headers };
     config.routes.iter().find(|route| route.matches.matches(&target))
+}
+
+/// Whether a method may change what is stored: what is not known to be safe is not (RFC 9110 §9.2.1, RFC 9111 §4.4). A
+/// tunnel changes nothing.
+pub fn is_unsafe(method: &[u8]) -> bool {
+    !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"CONNECT")
 }
 
 /// Says what is to be done with a request; `has_body` tells whether anything follows its headers.
@@ -154,20 +169,32 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     }
     let (method, authority, path) = (fields.method, fields.authority, without_query(fields.target));
     let target = Target { method, authority, path, headers: &headers };
-    let found = config.routes.iter().enumerate().find(|(_, route)| route.matches.matches(&target));
-    let search = found.and_then(|(_, route)| route.search.as_ref()).filter(|_| method == b"POST");
+    let found = config.find(&target);
+    let search = match found {
+        Found::Route(_, route) if method == b"POST" => route.search.as_ref(),
+        _ => None,
+    };
     match method {
         b"GET" | b"HEAD" => {}
         b"POST" if search.is_some() => {}
-        // RFC 9110 §9.2.1; a tunnel changes nothing that is stored. What is not known to be safe is not (RFC 9111
-        // §4.4).
-        b"OPTIONS" | b"TRACE" | b"CONNECT" => return pass(Forward::Method, None),
-        _ => {
+        method if is_unsafe(method) => {
             let invalidates = Some(Box::new(Invalidation::new(fields.scheme, authority, fields.target)));
             return Plan::Pass { why: Forward::Method, detail: None, invalidates };
         }
+        _ if matches!(found, Found::Idle) => return Plan::Leave,
+        _ => return pass(Forward::Method, None),
     }
-    let Some((route, kept)) = found else { return pass(Forward::Bypass, None) };
+    let (route, kept) = match found {
+        Found::Route(index, route) => (index, route),
+        Found::Idle => return Plan::Leave,
+        Found::Nowhere => return pass(Forward::Bypass, None),
+    };
+    // What a GET of another route is answered with says nothing about this one.
+    if method == b"HEAD"
+        && !matches!(config.find(&Target { method: b"GET", ..target }), Found::Route(get, _) if get == route)
+    {
+        return pass(Forward::Bypass, Some("head"));
+    }
     if let Some(field) = fields.beyond {
         return pass(Forward::Bypass, Some(field));
     }
@@ -210,6 +237,9 @@ fn primary(route: &Route, fields: &Fields<'_>, headers: &Headers) -> Result<Vec<
         // No host lets such a URL through; if one did, it could be another's key.
         return Err("target");
     }
+    if let Some(mark) = &route.mark {
+        key::isolate(&mut key, b'R', mark);
+    }
     if let Some(isolation) = route.isolation {
         // Whom `auth` has not named cannot be told from others.
         match headers.sole(isolation.header()) {
@@ -225,86 +255,4 @@ fn primary(route: &Route, fields: &Fields<'_>, headers: &Headers) -> Result<Vec<
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    #[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-    use wasm_bindgen_test::wasm_bindgen_test as test;
-
-    const SEED: Seed = Seed::from_random([7; 16]);
-
-    fn planned(method: &str, path: &str, more: &[(&str, &str)], has_body: bool) -> Plan {
-        let config = Config::from_json(
-            br#"{"routes": [{"match": {"path": "/own"}, "shared": true}, {"match": {"prefix": "/api/"}}]}"#,
-        );
-        let own = [(":method", method), (":scheme", "http"), (":authority", "a"), (":path", path)];
-        let lines = own.iter().chain(more);
-        let pairs: Vec<_> = lines.map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
-        plan(&config.unwrap(), &SEED, Headers::from_pairs(&pairs), has_body)
-    }
-
-    fn asked(method: &str, path: &str, more: &[(&str, &str)]) -> Inquiry {
-        match planned(method, path, more, false) {
-            Plan::Ask(inquiry) => inquiry,
-            other => panic!("{method} {path}: {other:?}"),
-        }
-    }
-
-    #[test]
-    fn a_get_and_a_head_ask_for_the_same() {
-        let (get, head) = (asked("GET", "/api/a?b", &[]), asked("HEAD", "/api/a?b", &[]));
-        assert_eq!((get.key.as_slice(), get.route, get.is_head), (b"GET http a /api/a?b".as_slice(), 1, false));
-        assert_eq!((head.key, head.print, head.is_head), (get.key, get.print, true));
-    }
-
-    #[test]
-    fn what_a_cache_cannot_answer_passes() {
-        type Row =
-            (&'static str, &'static str, &'static [(&'static str, &'static str)], bool, Forward, Option<&'static str>);
-        let rows: [Row; 8] = [
-            ("GET", "/other", &[], false, Forward::Bypass, None),
-            ("OPTIONS", "/api/a", &[], false, Forward::Method, None),
-            ("TRACE", "/api/a", &[], false, Forward::Method, None),
-            ("GET", "/api/a", &[("if-match", "\"a\"")], false, Forward::Bypass, Some("precondition")),
-            ("GET", "/api/a", &[("if-unmodified-since", "")], false, Forward::Bypass, Some("precondition")),
-            ("GET", "/api/a", &[("upgrade", "websocket")], false, Forward::Bypass, Some("upgrade")),
-            ("GET", "/api/a", &[], true, Forward::Bypass, Some("content")),
-            ("GET", "", &[], false, Forward::Bypass, None),
-        ];
-        for (method, path, more, has_body, expected, reason) in rows {
-            match planned(method, path, more, has_body) {
-                Plan::Pass { why, detail, invalidates: None } => {
-                    assert_eq!((why, detail), (expected, reason), "{method} {path} {more:?}");
-                }
-                other => panic!("{method} {path} {more:?}: {other:?}"),
-            }
-        }
-    }
-
-    #[test]
-    fn an_unsafe_request_invalidates_whatever_its_route() {
-        // RFC 9111 §4.4
-        let own = Box::new(Invalidation::new(b"http", b"a", b"/api/a"));
-        for method in ["POST", "PUT", "DELETE", "PATCH", "UNHEARD-OF"] {
-            let Plan::Pass { why, invalidates, .. } = planned(method, "/api/a", &[], true) else { panic!("{method}") };
-            assert_eq!((why, invalidates), (Forward::Method, Some(own.clone())), "{method}");
-            let plan = planned(method, "/other", &[], true);
-            assert!(matches!(plan, Plan::Pass { invalidates: Some(_), .. }), "{method}");
-        }
-    }
-
-    #[test]
-    fn a_caller_is_known_by_what_auth_says() {
-        let (user, credential) = (("x-weir-user", "alice"), ("authorization", "Bearer x"));
-        for (more, expected, particular) in [
-            (vec![], Caller::Anonymous, [false, false]),
-            (vec![user], Caller::Known, [false, true]),
-            (vec![credential], Caller::Unjudged, [true, true]),
-            (vec![credential, user], Caller::Known, [false, true]),
-        ] {
-            let config = Config::from_json(br#"{"routes": [{"match": {}, "shared": true}, {"match": {}}]}"#).unwrap();
-            let caller = asked("GET", "/own", &more).caller;
-            assert_eq!(caller, expected);
-            assert_eq!([0, 1].map(|route: usize| caller.is_particular(&config.routes[route])), particular);
-        }
-    }
-}
+mod tests;

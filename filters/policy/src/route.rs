@@ -122,9 +122,9 @@ impl Match {
         self.path.matches(path) && (self.hosts.is_empty() || self.hosts.iter().any(|host| host.matches(authority)))
     }
 
-    /// Whether headers decide, too.
-    pub const fn heeds_headers(&self) -> bool {
-        !self.headers.is_empty()
+    /// The headers that decide, too, in the order of their names, each with the value that it must have; mostly none.
+    pub fn headers(&self) -> &[(String, String)] {
+        &self.headers
     }
 
     /// Whether requests of this method, in upper case, can match.

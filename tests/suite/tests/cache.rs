@@ -60,6 +60,8 @@ mod rfc9111_validation;
 mod rfc9211;
 #[path = "cache/rfc9213.rs"]
 mod rfc9213;
+#[path = "cache/routes.rs"]
+mod routes;
 #[path = "cache/script.rs"]
 mod script;
 #[path = "cache/searches.rs"]

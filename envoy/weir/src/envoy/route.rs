@@ -9,7 +9,7 @@ use crate::policy::header::{Content, Header};
 use crate::policy::slowdown::SlowDown;
 use crate::policy::upstream::Retry;
 use crate::policy::{Matcher, Pattern, Policy, Route, Upstream};
-use crate::translate::{breaker, compose, guard as bodies, provider, ratelimit};
+use crate::translate::{breaker, cache, compose, guard as bodies, provider, ratelimit};
 
 /// All routes.
 pub fn table(plan: &Plan<'_>, side: Side) -> Vec<Json> {
@@ -113,7 +113,7 @@ fn idle(plan: &Plan<'_>, route: &Route) -> Vec<&'static str> {
         ("admin", plan.policy.operation.is_none()),
         ("ratelimit", ratelimit::concerns(plan.policy, route)),
         (bodies::BODIES, bodies::reads(route) || !plan.filters.iter().any(|filter| filter.name == bodies::BODIES)),
-        ("cache", route.cache.is_some()),
+        ("cache", cache::concerns(plan.policy, route)),
         ("quota", ratelimit::has_quota(plan.policy, route)),
         ("breaker", breaker::concerns(plan.policy, route)),
         (provider::INPUT, !hides || provider::concerns(plan.policy, route)),

@@ -165,6 +165,11 @@ fn ids(gateway: &Gateway<'_>, headers: &Headers) -> String {
 }
 
 fn kept(gateway: &Gateway<'_>, request: &Request, headers: &Headers) -> String {
+    let is_order = headers.first(":method") == Some(b"PURGE");
+    if is_order && cache::request::purge_key(&gateway.cache, headers).is_some() {
+        return "answers: it drops what is stored of this URL, or what `x-purge` says, for whoever has the key"
+            .to_owned();
+    }
     let plan = cache::request::plan(&gateway.cache, &SEED, headers.clone(), request.body.is_some());
     let asks = |inquiry: &cache::request::Inquiry| match gateway.cache.routes.get(inquiry.route) {
         Some(route) if inquiry.caller.is_particular(route) => {
@@ -181,6 +186,7 @@ fn kept(gateway: &Gateway<'_>, request: &Request, headers: &Headers) -> String {
                 None => "lets it pass: its body has no canonical form".to_owned(),
             }
         }
+        Plan::Leave => "lets it pass".to_owned(),
         Plan::Pass { why, detail, invalidates } => {
             let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
             let also =

@@ -36,10 +36,19 @@ pub(super) fn says(own: &Draft, config: &Config, headers: &Headers) -> Option<St
     if config.level.is_some() && !route.is_remote {
         words.push("not shared with the fleet".to_owned());
     }
+    if route.mark.is_some() {
+        words.push("apart from what other routes keep of the same URL".to_owned());
+    }
     if route.purge_key.is_some() {
         words.push("purged by who has the key".to_owned());
     }
     Some(words.join(", "))
+}
+
+/// The same of a route that keeps nothing; `None` where the filter lets the request pass unseen.
+pub(super) fn ends(headers: &Headers) -> Option<String> {
+    let method = headers.first(":method").unwrap_or_default();
+    request::is_unsafe(method).then(|| "keeps nothing, and ends what is kept of what it changes".to_owned())
 }
 
 /// Whose key purges, which nobody may read.

@@ -23,7 +23,7 @@ use serde_json::Value as Json;
 use crate::diff::leaf::{self, Leaf, Veil};
 use crate::gateway::Gateway;
 use crate::policy::Route;
-use crate::translate::{breaker as breakers, provider as providers, ratelimit as limits};
+use crate::translate::{breaker as breakers, cache as caches, provider as providers, ratelimit as limits};
 
 /// The order in which filters meet a request.
 pub const ORDER: [&str; 12] = [
@@ -97,6 +97,8 @@ fn of_upstream(gateway: &Gateway<'_>, route: &Route, headers: &Headers, facts: &
     let target = Target::of(headers);
     if let Some(own) = &route.cache {
         facts.mean("cache", cache::says(own, &gateway.cache, headers), cache::means(own), Veil::Secrets);
+    } else if caches::concerns(gateway.policy, route) {
+        facts.add("cache", cache::ends(headers));
     }
     if providers::concerns(gateway.policy, route) {
         facts.add(providers::INPUT, gateway.input.as_ref().and_then(|config| provider::demands(config, headers)));

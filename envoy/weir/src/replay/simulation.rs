@@ -23,7 +23,7 @@ use crate::policy::Route;
 use crate::replay::line::{Line, Refusal};
 use crate::replay::shelf::Shelf;
 use crate::replay::tally::Fate;
-use crate::translate::ratelimit as limits;
+use crate::translate::{cache as caches, ratelimit as limits};
 
 /// The proxy.
 pub struct Simulation<'g> {
@@ -140,7 +140,21 @@ impl<'g> Simulation<'g> {
         if let Some(keep) = stored.and_then(|stored| stored.keep) {
             self.shelf.put(keep.0, self.memory.now, keep.1);
         }
+        if caches::concerns(gateway.policy, route) {
+            self.end(line, &headers);
+        }
         fate
+    }
+
+    /// Ends what is stored of a URL that a request changes; which others the answer named is in no log.
+    fn end(&mut self, line: &Line, headers: &Headers) {
+        let plan = cache::request::plan(&self.gateway.cache, &SEED, headers.clone(), false);
+        let Plan::Pass { invalidates: Some(invalidation), .. } = plan else { return };
+        let status = status(line).to_string();
+        for ended in invalidation.voided(&self.gateway.cache, &Headers::from_pairs(&[(b":status", status.as_bytes())]))
+        {
+            self.shelf.end(SEED.fingerprint([ended.key.as_slice()]), self.memory.now);
+        }
     }
 
     /// The request as `auth` lets it pass; `None` where it does not.
@@ -225,16 +239,20 @@ impl<'g> Simulation<'g> {
             return Stored { is_hit: is_search && line.was_cached, keep: None };
         };
         let Some(kept) = self.gateway.cache.routes.get(inquiry.route) else { return Stored::default() };
-        // What a filter answered in the upstream's place says nothing of the upstream.
-        let status = if line.was_refused() || line.status == 0 { 200 } else { line.status };
         if kept.lifetimes.is_empty() || inquiry.caller.is_particular(kept) {
             return Stored { is_hit: line.was_cached, keep: None };
         }
-        let lifetime = kept.forced(status).map(|forced| Duration::from_secs(forced.lifetime.into()));
-        let is_hit = !inquiry.said.no_store && self.shelf.has(inquiry.print, self.memory.now);
+        let lifetime = kept.forced(status(line)).map(|forced| Duration::from_secs(forced.lifetime.into()));
+        let url = SEED.fingerprint([cache::key::url(&inquiry.key).unwrap_or(&inquiry.key)]);
+        let is_hit = !inquiry.said.no_store && self.shelf.has(inquiry.print, url, self.memory.now);
         let keep = lifetime.filter(|_| !inquiry.is_head).map(|lifetime| (inquiry.print, lifetime));
         Stored { is_hit, keep }
     }
+}
+
+/// What the upstream answers: what a filter answered in its place says nothing of it.
+fn status(line: &Line) -> u16 {
+    if line.was_refused() || line.status == 0 { 200 } else { line.status }
 }
 
 /// What the cache has to say to a request.

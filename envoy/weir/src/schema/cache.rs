@@ -64,6 +64,12 @@ fn search() -> Json {
 fn route() -> Json {
     object(&[
         ("match!", matching(), "Which requests."),
+        (
+            "keeps",
+            flag(),
+            "Whether anything is kept. Where not, nothing but `match` stands beside it, and what its requests change ends all \
+             the same. Default: true.",
+        ),
         ("upstream", text(), "Label of metrics. Default: `default`."),
         ("data_type", text(), "Label of metrics, and what is purged together. Default: `default`."),
         ("ttl", period(), "Responses are fresh for so long, whatever the upstream says."),
@@ -84,7 +90,7 @@ fn route() -> Json {
 
 /// A route's `cache` in a policy.
 pub(super) fn of_policy() -> Json {
-    without(route(), &["match", "upstream"])
+    without(route(), &["match", "keeps", "upstream"])
 }
 
 pub(super) fn all() -> Json {

@@ -1,5 +1,6 @@
-//! The cache filter: the routes whose answers are kept.
+//! The cache filter: the routes whose answers are kept, and those that may change what is kept.
 
+use cache::request;
 use serde_json::Value as Json;
 
 use crate::diagnostic::Mistakes;
@@ -18,7 +19,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     ];
     let mut draft = options(policy, "cache", &elsewhere, mistakes);
     let routes = policy.routes.iter().filter_map(|route| {
-        let mut entry = route.cache.clone()?;
+        let Some(mut entry) = route.cache.clone() else { return idle(policy, route) };
         let stale = policy.upstream(&route.upstream.value).and_then(|upstream| upstream.fallback.stale.as_ref());
         if let Some(stale) = stale.filter(|_| !entry.has("stale_if_error")) {
             entry.set("stale_if_error", stale.clone());
@@ -49,6 +50,31 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     }
     draft.set("routes", Draft::list(routes, &policy.span));
     draft
+}
+
+/// Whether the filter has anything to do on a route: what is kept ends with what changes it (RFC 9111 §4.4), whoever's that
+/// is. What a composition's calls change ends as they pass; it itself never comes as far as the cache.
+pub fn concerns(policy: &Policy, route: &Route) -> bool {
+    let methods = &route.matcher.methods;
+    let may_change = methods.is_empty() || methods.iter().any(|method| request::is_unsafe(method.as_bytes()));
+    route.cache.is_some() || may_change && route.compose.is_none() && keeps(policy)
+}
+
+/// Whether anything is kept.
+fn keeps(policy: &Policy) -> bool {
+    policy.routes.iter().any(|route| route.cache.is_some())
+}
+
+/// A route that keeps nothing, as the filter reads it: no request of it is one of a later route. Inside, composed routes do
+/// not count.
+fn idle(policy: &Policy, route: &Route) -> Option<Draft> {
+    if !keeps(policy) || route.compose.is_some() {
+        return None;
+    }
+    let mut entry = Draft::object(&route.span);
+    entry.set("match", route.matcher.draft.clone());
+    entry.set("keeps", Draft::leaf(false, &route.span));
+    Some(entry)
 }
 
 /// Callers can only be told apart where somebody has said who they are.

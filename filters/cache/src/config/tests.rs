@@ -63,6 +63,12 @@ fn a_mistake_says_what_would_be_right() {
         (r#"{"route": []}"#, "route: unknown field `route`, expected one of `name`, "),
         (r#"{"routes": [{}]}"#, "routes[0].match: is missing"),
         (r#"{"routes": [{"match": {"path": "a"}}]}"#, "routes[0].match.path: must begin with /"),
+        (r#"{"routes": [{"match": {}}, {"keeps": false}]}"#, "routes[1].match: is missing"),
+        (
+            r#"{"routes": [{"match": {}, "keeps": false, "ttl": "1h"}]}"#,
+            "routes[0].ttl: unknown field `ttl`, expected one of `match`, `keeps`",
+        ),
+        (r#"{"routes": [{"match": {}, "keeps": "no"}]}"#, "routes[0].keeps: must be"),
         (r#"{"routes": [{"match": {}, "upstream": ""}]}"#, "routes[0].upstream: must not be empty"),
         (r#"{"tag_fields": ["cache-tag", "Tag"]}"#, "tag_fields[1]: must be a field's name in lower case"),
         (r#"{"tag_fields": ["a", "b", "c", "d", "e"]}"#, "tag_fields: must be no more than 4"),

@@ -25,12 +25,17 @@ use crate::{invalidation, key, status};
 /// How often a change is tried again when other workers were faster.
 const ATTEMPTS: u32 = 16;
 
+/// The field that shows who may purge.
+const PURGE_KEY: &str = "x-purge-key";
+
 /// What one worker knows of purges.
 pub(crate) struct Purges {
     /// The ledger and the pulse, where anybody purges.
     keys: Option<[String; 2]>,
     /// Where an operator's orders are, where any are heard.
     inbox: Option<String>,
+    /// Whether some route has a key.
+    has_key: bool,
     known: RefCell<Known>,
 }
 
@@ -50,7 +55,8 @@ impl Purges {
         let is_purged = |route: &Route| route.purge_key.is_some() || route.is_scattered();
         let is_used = config.hears_orders || config.level.is_some() || config.routes.iter().any(is_purged);
         let inbox = config.hears_orders.then(|| inbox(&config.name));
-        Self { keys: is_used.then_some(keys), inbox, known: RefCell::default() }
+        let has_key = config.routes.iter().any(|route| route.purge_key.is_some());
+        Self { keys: is_used.then_some(keys), inbox, has_key, known: RefCell::default() }
     }
 
     /// Takes over what other workers have been told, and says the number of the last purge.
@@ -158,6 +164,13 @@ impl Plugin {
         }
     }
 
+    /// Keeps a key from the upstream, where any route has one: a `PURGE` of what nobody keeps is the upstream's, the key is not.
+    pub(super) fn hide_key(&self, headers: &Headers) {
+        if self.purges.has_key && headers.first(PURGE_KEY).is_some() {
+            super::report(shell::headers::remove(Map::Request, PURGE_KEY));
+        }
+    }
+
     /// Carries an order out in this proxy, at once, and in the fleet, soon; `text` is how it was written. A URL is named as
     /// clients do, and purged as routes keep it.
     pub(super) fn purge(&self, text: &[u8], order: &Order) -> Result<(), Failure> {
@@ -218,9 +231,7 @@ impl Plugin {
         if self.purges.keys.is_none() || headers.first(":method") != Some(METHOD) {
             return None;
         }
-        let of = |method| request::route(&self.config, method, headers).filter(|route| route.purge_key.is_some());
-        let route = of(b"GET".as_slice()).or_else(|| of(b"POST"))?;
-        let wanted = route.purge_key.as_ref()?;
+        let wanted = request::purge_key(&self.config, headers)?;
         let status = status::own(&self.config.name, "purge");
         let told = ("cache-status", status.as_str());
         Some(match self.order(headers, wanted) {
@@ -234,7 +245,7 @@ impl Plugin {
 
     /// Carries out what a request orders that has the `wanted` key.
     fn order(&self, headers: &Headers, wanted: &KeyDigest) -> Result<(), Rejection> {
-        if !headers.first("x-purge-key").is_some_and(|key| is_key(key, wanted)) {
+        if !headers.first(PURGE_KEY).is_some_and(|key| is_key(key, wanted)) {
             return Err(Rejection::Forbidden);
         }
         let word = |name| headers.first(name).unwrap_or_default();

@@ -187,7 +187,7 @@ fn who_wants_what_is_not_everybodys_is_no_part_of_a_flight() {
         let seed = Seed::from_random([7; 16]);
         match plan(&config, &seed, Headers::from_pairs(&pairs), false) {
             Plan::Ask(inquiry) => Role::of(&inquiry, &config.routes[0]),
-            Plan::Pass { .. } | Plan::Gather(_) => panic!("is not asked about"),
+            Plan::Pass { .. } | Plan::Leave | Plan::Gather(_) => panic!("is not asked about"),
         }
     };
     for more in [("accept", "*/*"), ("cache-control", "max-stale=5")] {
