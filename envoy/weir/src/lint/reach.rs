@@ -51,19 +51,23 @@ fn respelled(pattern: &Pattern) -> Result<Option<String>, Refused> {
         let path = pattern.literal();
         return Ok(Some(path::normalised(path)?).filter(|spelling| spelling != path));
     };
-    // In the place of a variable is its number, which every spelling keeps.
+    // In the place of a variable is its number behind what the rest has nowhere, which every spelling keeps.
+    let mut mark = "~".to_owned();
+    while template.contains(&mark) {
+        mark.push('~');
+    }
     let mut variables = Vec::new();
     let numbered = template.split('/').map(|part| {
         if !part.starts_with('{') {
             return part.to_owned();
         }
         variables.push(part);
-        format!("~{}", variables.len())
+        format!("{mark}{}", variables.len())
     });
     let numbered = numbered.collect::<Vec<_>>().join("/");
     let spelling = path::normalised(&numbered)?;
     let variable = |part: &str| {
-        let number = part.strip_prefix('~')?.parse::<usize>().ok()?;
+        let number = part.strip_prefix(&mark)?.parse::<usize>().ok()?;
         variables.get(number.checked_sub(1)?).copied()
     };
     let parts = spelling.split('/').map(|part| variable(part).unwrap_or(part));
