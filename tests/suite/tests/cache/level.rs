@@ -15,8 +15,6 @@ const TICK: Duration = Duration::from_millis(100);
 /// How often the fleet's purges are read by default.
 const REFRESH: Duration = Duration::from_millis(500);
 const MILLISECOND: Duration = Duration::from_millis(1);
-/// How long a level that is away is left alone.
-const PAUSE: Duration = Duration::from_secs(5);
 /// What stands in every question for the stream of orders, and an answer without any.
 pub(crate) const FEED: &str = "purges";
 pub(crate) const NO_ORDERS: &str = "*4\r\n$3\r\n0-0\r\n$3\r\n0-0\r\n$1\r\n0\r\n$16\r\n1700000000000000\r\n";
@@ -177,7 +175,7 @@ fn decoded(word: &str) -> String {
     let mut text = parts.next().unwrap_or_default().as_bytes().to_vec();
     for part in parts {
         text.push(u8::from_str_radix(&part[..2], 16).unwrap());
-        text.extend(part[2..].as_bytes());
+        text.extend(&part.as_bytes()[2..]);
     }
     String::from_utf8(text).unwrap()
 }
@@ -329,14 +327,14 @@ fn what_is_written_to_the_second_level_is_bounded_bears_the_password_and_pauses_
     // Each answer makes room for the next.
     stage.host.release(under_way[0].call, Answer::status(200).body("$2\r\nok\r\n"));
     assert_eq!(fills(&stage).len(), 4);
-    // After the third that fails there is a pause.
+    // After the third that fails there is a pause of five seconds.
     let mut failed = 0;
     while let Some(arrival) = fills(&stage).first() {
         stage.host.release(arrival.call, Answer::status(503));
         failed += 1;
     }
     assert_eq!(failed, 6);
-    stage.host.advance(PAUSE - TICK);
+    stage.host.advance(TICK * 49);
     assert_eq!(fills(&stage).len(), 0, "while it is away");
     stage.host.advance(TICK * 2);
     assert_eq!(fills(&stage).len(), 4, "after the pause");
