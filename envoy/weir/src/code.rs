@@ -41,6 +41,7 @@ pub enum Code {
     SharedPrivate,
     OpenOrigin,
     OtherSpelling,
+    ChangedHeader,
     OpenRevocation,
     OpenLimit,
     ShadowOnly,
@@ -79,7 +80,7 @@ pub enum Code {
 type Row = (Code, &'static str, &'static str, &'static str);
 
 /// All of them, in the order of [`Code`].
-pub const TABLE: [Row; 47] = [
+pub const TABLE: [Row; 48] = [
     (Code::Syntax, "E001", "syntax", "What is not one YAML document of text cannot be read at all."),
     (Code::UnknownKey, "E002", "unknown-key", "A key that nobody reads would look as if it did something."),
     (Code::MissingKey, "E003", "missing-key", "Without this key, there is no telling what is meant."),
@@ -144,6 +145,12 @@ pub const TABLE: [Row; 47] = [
         "E106",
         "other-spelling",
         "Envoy gives every path one spelling before routes and filters look at it, and refuses those that have none.",
+    ),
+    (
+        Code::ChangedHeader,
+        "E107",
+        "changed-header",
+        "Envoy chooses a route by what a client sends, and the filters theirs by what those before them have left of it.",
     ),
     (
         Code::OpenRevocation,

@@ -1,5 +1,6 @@
 //! What is never reached: routes behind others, upstreams, permissions and tiers that nothing leads to.
 
+use policy::handover::header;
 use policy::route::Target;
 use std::net::IpAddr;
 
@@ -11,6 +12,18 @@ use crate::policy::sample::{self, Sample};
 use crate::policy::upstream::Name;
 use crate::policy::{Pattern, Policy, Route};
 
+/// Headers that filters set or take off, whatever a client sends.
+const OURS: [&str; 8] = [
+    header::REQUEST_ID,
+    header::CORRELATION_ID,
+    header::USER,
+    header::TIER,
+    header::ROLES,
+    header::API_KEY,
+    header::REFRESH,
+    header::AGAIN,
+];
+
 /// Looks for what nothing leads to.
 pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
     let policy = gateway.policy;
@@ -21,6 +34,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
             || is_answered(gateway, route, depth, found)
             || is_unreachable(route, earlier, depth, found);
         wildcard(route, found);
+        changed_header(policy, route, found);
         if !is_lost {
             note_crossings(route, earlier, depth, found);
         }
@@ -85,6 +99,20 @@ fn wildcard(route: &Route, found: &mut Mistakes) {
         let wrong = format!("`{part}` of `{}` stands for nothing but itself", written(route));
         let fix = "say `{name}` for a segment that may be anything";
         found.add_as(Code::LiteralWildcard, &route.span, wrong, fix);
+    }
+}
+
+/// Notes a route that goes by what is another one on the way: Envoy looks for it before any filter, and each filter when the
+/// request comes to it. An answer of one route would be kept as another's.
+fn changed_header(policy: &Policy, route: &Route, found: &mut Mistakes) {
+    let identity = policy.identity.as_ref().filter(|identity| !identity.draft.has("forward"));
+    let shown = identity.iter().flat_map(|identity| &identity.headers).map(String::as_str);
+    let changed: Vec<_> = identity.map(|_| "authorization").into_iter().chain(shown).chain(OURS).collect();
+    let is_changed = |name: &str| changed.iter().any(|other| other.eq_ignore_ascii_case(name));
+    if let Some((name, _)) = route.matcher.headers.iter().find(|(name, _)| is_changed(name)) {
+        let wrong = format!("`{}` goes by `{name}`, which filters set or take off", written(route));
+        let fix = "go by another header, by the path or by the host";
+        found.add_as(Code::ChangedHeader, &route.span, wrong, fix);
     }
 }
 

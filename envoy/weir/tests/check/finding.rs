@@ -44,6 +44,15 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "`GET /x//y` is never reached: no path is spelled so",
         ),
         of(
+            Code::ChangedHeader,
+            &[
+                ("IDENTITY", "default_tier: free"),
+                ("ROUTES", "- {match: {path: /b, headers: {x-api-key: one}}, upstream: a}"),
+            ],
+            "{path: /b, headers: {x-api-key: one}}",
+            "goes by `x-api-key`, which filters set or take off",
+        ),
+        of(
             Code::OwnAnswer,
             &[("ROUTES", "- {match: GET /health, upstream: a}"), ("MORE", "admin: {}")],
             "GET /health",

@@ -137,6 +137,24 @@ fn what_other_routers_take_for_a_variable_is_found() {
 }
 
 #[test]
+fn a_route_goes_by_what_a_client_sends_and_filters_leave() {
+    let keys = "api_keys: {header: X-Key, keys: [{id: k, sha256: 1b705e0d8c4b9c2c0015b29a5189de79cb3c649e07682bbd173d97deb8a03b95}]}";
+    for (name, identity, is_found) in [
+        ("x-key", keys, true),
+        ("authorization", keys, true),
+        ("x-weir-tier", "", true),
+        ("x-request-id", "", true),
+        ("x-api-key", keys, false),
+        ("x-preview", keys, false),
+    ] {
+        let route = format!("- {{match: {{path: /b, headers: {{{name}: one}}}}, upstream: a}}");
+        let found = found(&[("IDENTITY", identity), ("ROUTES", &route)]);
+        let codes: Vec<_> = found.into_iter().map(|(code, ..)| code).collect();
+        assert_eq!(codes, [Code::ChangedHeader].get(..usize::from(is_found)).unwrap(), "{name} {identity}");
+    }
+}
+
+#[test]
 fn a_credential_is_not_written_into_a_policy() {
     for (headers, is_found) in [
         ("{authorization: Bearer abc}", true),
