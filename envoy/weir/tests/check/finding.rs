@@ -43,14 +43,11 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             "GET /x//y",
             "`GET /x//y` is never reached: no path is spelled so",
         ),
-        of(
+        route(
             Code::ChangedHeader,
-            &[
-                ("IDENTITY", "default_tier: free"),
-                ("ROUTES", "- {match: {path: /b, headers: {x-api-key: one}}, upstream: a}"),
-            ],
-            "{path: /b, headers: {x-api-key: one}}",
-            "goes by `x-api-key`, which filters set or take off",
+            "- {match: {path: /b, headers: {authorization: one}}, upstream: a}",
+            "{path: /b, headers: {authorization: one}}",
+            "`/b authorization=one` goes by `authorization`, which filters",
         ),
         of(
             Code::OwnAnswer,
