@@ -46,7 +46,7 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
         route(
             Code::ChangedHeader,
             "- {match: {path: /b, headers: {authorization: one}}, upstream: a}",
-            "{path: /b, headers: {authorization: one}}",
+            "match: {path: /b, headers: {authorization: one}}",
             "`/b authorization=one` goes by `authorization`, which filters",
         ),
         of(
