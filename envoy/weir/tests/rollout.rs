@@ -236,7 +236,8 @@ fn whoever_cannot_be_moved_stops_a_rollout_before_it_begins_and_turns_one_back_t
     assert!(Deadline::after(GONE).wait_until(|| rollout.try_wait().unwrap().is_some()));
     let output = rollout.wait_with_output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(said.contains("weir: edge-1: the Envoy at ") && said.contains(" has ended: going back"), "{said}");
+    // It has ended, or does not answer, as the moment is.
+    assert!(said.contains("weir: edge-1: the Envoy at ") && said.contains(": going back"), "{said}");
     assert!(output.status.code() == Some(3) && said.contains("all proxies have what they had before"), "{said}");
     assert!(died.elapsed() < Duration::from_secs(15), "{:?}", died.elapsed());
     assert!(!fleet.runs(0).contains("policy.yaml") && !fleet.state().exists());

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -34,6 +34,9 @@ pub(crate) struct Seen {
     first: Option<Instant>,
 }
 
+/// One fleet at a time: each Envoy follows files, and a user may follow but so many (`fs.inotify.max_user_instances`).
+static ALONE: Mutex<()> = Mutex::new(());
+
 /// The fleet.
 pub(crate) struct Fleet {
     place: TempDir,
@@ -44,11 +47,14 @@ pub(crate) struct Fleet {
     addresses: Arc<Vec<Mutex<SocketAddr>>>,
     seen: Arc<Vec<Mutex<Seen>>>,
     resting: Arc<AtomicBool>,
+    /// Given up last, when no Envoy is left.
+    _alone: MutexGuard<'static, ()>,
 }
 
 impl Fleet {
     /// Starts so many Envoys on a policy, the first with [`PEPPER`], and waits until there is a past to compare with.
     pub(crate) fn start(size: usize, policy: &str) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let (place, filters) = (tempfile::tempdir().unwrap(), only(&["auth"]));
         fs::write(place.path().join("first.yaml"), policy).unwrap();
         let start = |index: usize| {
@@ -80,7 +86,7 @@ impl Fleet {
             }
         }
         let envoys = envoys.into_iter().map(Some).collect();
-        let fleet = Self { place, filters, envoys, proxies, addresses, seen, resting };
+        let fleet = Self { place, filters, envoys, proxies, addresses, seen, resting, _alone: alone };
         fleet.only(size);
         let enough = || fleet.seen().iter().all(|seen| seen.statuses.len() > 60);
         assert!(Deadline::after(Duration::from_secs(30)).wait_until(enough));
