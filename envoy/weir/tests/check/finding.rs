@@ -47,7 +47,7 @@ pub(super) fn rows() -> Vec<(Code, String, &'static str, &'static str)> {
             Code::ChangedHeader,
             "- {match: {path: /b, headers: {authorization: one}}, upstream: a}",
             "match: {path: /b, headers: {authorization: one}}",
-            "`/b authorization=one` goes by `authorization`, which filters",
+            "this route goes by `authorization`, which filters",
         ),
         of(
             Code::OwnAnswer,
