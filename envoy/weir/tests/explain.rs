@@ -143,6 +143,11 @@ fn what_ends_with_a_request_is_said_on_every_route() {
     }
     let walk = explained(&policy, "GET /a/1", &["x-preview: 1"], None, None);
     assert!(walk.to_text().contains("apart from what other routes keep of the same URL"), "{}", walk.to_text());
+    let composed = "\nroutes:\n- {match: '/sum', auth: off, compose: {name: sum, steps: [{name: s, call: POST /a/1}], answer: '${s}'}}\n";
+    let composed = policy.replacen("\nroutes:\n", composed, 1);
+    let ends = "and calls that change anything end what is kept of its URL";
+    assert!(explained(&composed, "POST /sum", &[], None, None).to_text().contains(ends));
+    assert!(!explained(&composed, "GET /sum", &[], None, None).to_text().contains(ends));
     let none = policy
         .replace(", cache: {ttl: 1h}", "")
         .replace(&format!(", cache: {{ttl: 1h, purge_key_sha256: {}}}", "ab".repeat(32)), "");

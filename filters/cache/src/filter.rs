@@ -210,7 +210,8 @@ impl HttpContext for Filter {
         }
         plugin.hide_key(&headers);
         let proof = Plugin::take_proof(&headers);
-        match request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream) {
+        let whole = plugin.take_whole(&headers);
+        match request::plan(&plugin.config, &plugin.seed, headers, !end_of_stream).part_of(whole) {
             Plan::Leave => Action::Continue,
             Plan::Pass { why, detail, invalidates } => self.pass(why, detail, invalidates),
             Plan::Ask(inquiry) => self.ask(&plugin, inquiry, proof.as_deref()),

@@ -46,12 +46,19 @@ pub struct Invalidation {
     scheme: Vec<u8>,
     authority: Vec<u8>,
     target: Vec<u8>,
+    /// Path and query of the request that it is part of.
+    whole: Option<Vec<u8>>,
 }
 
 impl Invalidation {
     /// By the request's own URL.
     pub fn new(scheme: &[u8], authority: &[u8], target: &[u8]) -> Self {
-        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec() }
+        Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec(), whole: None }
+    }
+
+    /// Of a request that is part of one for this path and query of the same origin, whose URL it changes as well.
+    pub fn part_of(&mut self, whole: Vec<u8>) {
+        self.whole = Some(whole);
     }
 
     /// What the response makes unusable: nothing where it is an error.
@@ -60,13 +67,16 @@ impl Invalidation {
             return Vec::new();
         }
         let own = key::primary(&self.scheme, &self.authority, &self.target);
-        let named = ["location", "content-location"].into_iter().filter_map(|name| {
-            let key = reference::resolve(response.first(name)?, &self.scheme, &self.authority, &self.target)?;
-            (key != own).then_some(key)
-        });
-        let mut keys: Vec<_> = named.collect();
-        keys.dedup();
-        keys.push(own);
+        let named = ["location", "content-location"]
+            .into_iter()
+            .filter_map(|name| reference::resolve(response.first(name)?, &self.scheme, &self.authority, &self.target));
+        let whole = self.whole.as_ref().map(|whole| key::primary(&self.scheme, &self.authority, whole));
+        let mut keys = Vec::new();
+        for key in named.chain(whole).chain([own]) {
+            if !keys.contains(&key) {
+                keys.push(key);
+            }
+        }
         // What is ended is remembered, and soon told to the fleet, both within bounds: not of what nobody keeps.
         let may_be_kept = |key: &&Vec<u8>| {
             key::parts(key).is_some_and(|[_, authority, target]| !keepers(config, authority, target).is_empty())
@@ -106,6 +116,28 @@ mod tests {
             let voided = Invalidation::new(b"http", b"h", b"/a/b").voided(&config, &Headers::from_pairs(&pairs));
             let url = |target: &&str| kept(target, false);
             assert_eq!(voided, expected.iter().map(url).collect::<Vec<_>>(), "{status} {location} {content}");
+        }
+    }
+
+    #[test]
+    fn what_is_part_of_a_request_ends_what_that_names() {
+        let config = Config::from_json(
+            br#"{"routes": [{"match": {"path": "/orders"}, "query": {"ignore": ["a"]}}, {"match": {"prefix": "/a/"}}]}"#,
+        );
+        let config = config.unwrap();
+        for (status, whole, expected) in [
+            ("200", "/orders", &["/orders"][..]),
+            ("200", "/orders?a=1", &["/orders?a=1", "/orders"]),
+            ("200", "/a/b", &["/a/b"]),
+            ("201", "/a/c", &["/a/c"]),
+            ("200", "/nobody", &[]),
+            ("500", "/orders", &[]),
+        ] {
+            let mut invalidation = Invalidation::new(b"http", b"h", b"/part");
+            invalidation.part_of(whole.as_bytes().to_vec());
+            let voided = invalidation.voided(&config, &Headers::from_pairs(&[(b":status", status.as_bytes())]));
+            let url = |target: &&str| kept(target, false);
+            assert_eq!(voided, expected.iter().map(url).collect::<Vec<_>>(), "{status} {whole}");
         }
     }
 

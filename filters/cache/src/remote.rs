@@ -121,7 +121,7 @@ pub fn variant(vary: &[u8], values: &[u8]) -> String {
 }
 
 /// Half a fingerprint in hexadecimal digits.
-pub(crate) fn digits(half: Option<&[u8; 8]>) -> String {
+fn digits(half: Option<&[u8; 8]>) -> String {
     format!("{:016x}", half.map_or(0, |half| u64::from_le_bytes(*half)))
 }
 

@@ -2,6 +2,7 @@
 
 use policy::handover::header;
 use policy::headers::Sole;
+use policy::method::is_unsafe;
 use policy::route::{Target, without_query};
 use policy::{Fingerprint, Headers, Seed};
 
@@ -29,6 +30,17 @@ pub enum Plan {
     Ask(Inquiry),
     /// The same, once its body is known.
     Gather(Gathering),
+}
+
+impl Plan {
+    /// The same of a request that is part of one for this path and query.
+    #[must_use]
+    pub fn part_of(mut self, whole: Option<Vec<u8>>) -> Self {
+        if let (Self::Pass { invalidates: Some(invalidation), .. }, Some(whole)) = (&mut self, whole) {
+            invalidation.part_of(whole);
+        }
+        self
+    }
 }
 
 /// A request that may be answered from the store.
@@ -152,12 +164,6 @@ pub fn route<'a>(config: &'a Config, method: &[u8], headers: &Headers) -> Option
     let (authority, path) = (fields.authority, without_query(fields.target));
     let target = Target { method, authority, path, headers };
     config.routes.iter().find(|route| route.matches.matches(&target))
-}
-
-/// Whether a method may change what is stored: what is not known to be safe is not (RFC 9110 §9.2.1, RFC 9111 §4.4). A
-/// tunnel changes nothing.
-pub fn is_unsafe(method: &[u8]) -> bool {
-    !matches!(method, b"GET" | b"HEAD" | b"OPTIONS" | b"TRACE" | b"CONNECT")
 }
 
 /// Says what is to be done with a request; `has_body` tells whether anything follows its headers.

@@ -24,6 +24,8 @@ pub struct Config {
     pub answer_bytes_max: usize,
     /// How long what must be taken back is tried.
     pub undo_for: std::time::Duration,
+    /// Whether there is a cache that has to hear of which request a call is part.
+    pub tells_cache: bool,
     compositions: Vec<Rc<Composition>>,
 }
 
@@ -38,6 +40,8 @@ impl Config {
     /// - `keys`: how many idempotency keys are remembered, 16 to 65,536, with 16 KiB for each. Default: 4,096.
     /// - `answer_max`: a longer answer of an upstream, in bytes, is none: 256 to 1,048,576. Default: 65,536.
     /// - `undo_for`: how long what must be taken back is tried, at most `24h`. Default: `"10m"`.
+    /// - `tells_cache`: whether calls that may change something say of which request they are part, so that what a cache behind
+    ///   keeps of its URL ends with them (see [`policy::part`]). Without a cache, it would reach the upstream. Default: `false`.
     /// - `compositions`: what they are; the first that matches a request answers it, and what matches none passes. Each has
     ///   - `name`, `match` (see [`policy::route::RawMatch`]; `{name}` in its `template` is `${path/name}` in templates),
     ///   - `body`: what the request's body must be like (see [`crate::shape::Shape::read`]); without it, the body must be empty.
@@ -87,9 +91,19 @@ impl Config {
             key_slots: fields.number("keys", 16, 65_536)?.unwrap_or(4096),
             answer_bytes_max: fields.number("answer_max", 256, 1 << 20)?.unwrap_or(64 << 10) as usize,
             undo_for: undo_for.length(),
+            tells_cache: fields.flag("tells_cache")?.unwrap_or(false),
             compositions,
         };
-        fields.end_of(&["cluster", "running_max", "journal", "keys", "answer_max", "undo_for", "compositions"])?;
+        fields.end_of(&[
+            "cluster",
+            "running_max",
+            "journal",
+            "keys",
+            "answer_max",
+            "undo_for",
+            "tells_cache",
+            "compositions",
+        ])?;
         Ok(config)
     }
 

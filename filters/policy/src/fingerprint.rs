@@ -25,6 +25,13 @@ impl Seed {
         }
         Fingerprint(hasher.finish128().as_u128())
     }
+
+    /// The same as 32 hexadecimal digits, by which filters of this proxy prove to each other that they have said something.
+    pub fn proof<'a>(&self, parts: impl IntoIterator<Item = &'a [u8]>) -> String {
+        let print = self.fingerprint(parts).to_bytes();
+        let half = |half: Option<&[u8; 8]>| half.map_or(0, |half| u64::from_le_bytes(*half));
+        format!("{:016x}{:016x}", half(print.first_chunk()), half(print.last_chunk()))
+    }
 }
 
 /// 128 bits of keyed SipHash-1-3: two different keys share one with a chance of 2⁻¹²⁸.
@@ -71,6 +78,15 @@ mod tests {
     fn another_seed_gives_another_fingerprint() {
         let other = Seed::from_random([8; 16]);
         assert_ne!(SEED.fingerprint([b"alice".as_slice()]), other.fingerprint([b"alice".as_slice()]));
+    }
+
+    #[test]
+    fn a_proof_has_all_of_the_fingerprint() {
+        let proof = SEED.proof([b"alice".as_slice()]);
+        let (first, last) = proof.split_at(16);
+        let half = |digits| u64::from_str_radix(digits, 16).unwrap().to_le_bytes();
+        assert_eq!([half(first), half(last)].concat(), SEED.fingerprint([b"alice".as_slice()]).to_bytes());
+        assert_eq!(proof.len(), 32);
     }
 
     #[test]

@@ -29,6 +29,9 @@ pub mod header {
     pub const LOCAL: &str = "x-weir-local";
     /// Proves that a request is the cache's own, which refreshes what is stored; the cache takes it off whatever it says.
     pub const REFRESH: &str = "x-weir-refresh";
+    /// On a call that may change something: of which request it is part, see [`crate::part`]. The cache takes it off whatever it
+    /// says.
+    pub const PART_OF: &str = "x-weir-part-of";
     /// On a request that a filter sends once more, since a provider refused the token that it left with: it is sent no third
     /// time. A client that says it harms nobody but itself.
     pub const AGAIN: &str = "x-weir-again";

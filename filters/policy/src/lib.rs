@@ -8,7 +8,7 @@
 //! 2. [`config`]: how a filter's configuration is read, and what is said when it is wrong; [`json`] and [`fields`]: the
 //!    same without code for each type.
 //! 3. [`headers`]: the header map of a request or response as the host hands it over, in bytes.
-//! 4. [`route`]: which requests a rule is about.
+//! 4. [`route`]: which requests a rule is about, [`method`]: what they may do.
 //! 5. [`id`]: identifiers that are safe to log, [`fingerprint`]: keys of bounded size for whatever clients send.
 //! 6. [`rejection`]: what a client is told when a filter answers in the upstream's place.
 //! 7. [`lease`]: who does what must be done once per proxy.
@@ -17,7 +17,7 @@
 //!    [`purge`], [`stored`], [`allowance`] and [`queue`]: the same of caches, of limits, and of who waits for them; [`credential`]: how old
 //!    what they have fetched is, [`level`]: how much they say in the log.
 //! 10. [`handover`]: every header, filter-state key and shared-data key by which one filter speaks to another,
-//!     [`metric`]: how a metric with labels is named.
+//!     [`part`]: how a call says of which request it is part, [`metric`]: how a metric with labels is named.
 
 pub mod allowance;
 pub mod config;
@@ -33,8 +33,10 @@ pub mod instant;
 pub mod json;
 pub mod lease;
 pub mod level;
+pub mod method;
 pub mod metric;
 pub mod order;
+pub mod part;
 mod path;
 pub mod period;
 pub mod purge;

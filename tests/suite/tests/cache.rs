@@ -36,6 +36,8 @@ mod foreign;
 mod leader;
 #[path = "cache/level.rs"]
 mod level;
+#[path = "cache/parts.rs"]
+mod parts;
 #[path = "cache/purge.rs"]
 mod purge;
 #[path = "cache/refresh.rs"]

@@ -93,6 +93,33 @@ fn products_are_checked_in_their_order_and_each_once() {
 }
 
 #[test]
+fn calls_that_change_something_say_of_which_request_they_are_part_where_a_cache_hears_them() {
+    let told = PRODUCTS.replacen('{', r#"{"tells_cache": true, "#, 1);
+    let order = r#"body='{"items":[{"productId":"a","quantity":2}]}'"#;
+    let lines = |proof: &str, path: &str| {
+        format!(
+            r#"
+            origin /inventory/reserve 409 body=no
+            POST /api/v1/orders?a=b {order} -> 409
+            saw POST /inventory/reserve {proof}{path}
+            # What takes something back changes something, too.
+            origin /inventory/reserve 201 body='{{"reservationId":"RES-1"}}'
+            origin /pricing/calculate 422 body=no
+            origin /inventory/release 200 body='{{}}'
+            POST /api/v1/orders?a=b {order} -> 422
+            saw POST /inventory/release {proof}{path}
+            origin /inventory/products/a 200 body='{{"id":"a"}}'
+            GET /api/v1/products/a -> 200
+            saw GET * !x-weir-part-of
+            "#
+        )
+    };
+    let scenario = Scenario::new(&[("compose", &told)]).cluster("weir_internal");
+    scenario.check(&lines("x-weir-part-of~/^[0-9a-f]{32}", r"\/api\/v1\/orders\?a=b$/"));
+    self::scenario().check(&lines("!x-weir-part-of", ""));
+}
+
+#[test]
 fn an_order_that_fails_is_released_in_reverse_order() {
     scenario().check(
         r#"

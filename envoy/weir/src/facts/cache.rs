@@ -3,6 +3,7 @@
 use cache::config::{Forced, Isolation, Route};
 use cache::{Config, request};
 use policy::Headers;
+use policy::method::is_unsafe;
 use serde_json::{Value as Json, json};
 
 use crate::draft::Draft;
@@ -48,7 +49,7 @@ pub(super) fn says(own: &Draft, config: &Config, headers: &Headers) -> Option<St
 /// The same of a route that keeps nothing; `None` where the filter lets the request pass unseen.
 pub(super) fn ends(headers: &Headers) -> Option<String> {
     let method = headers.first(":method").unwrap_or_default();
-    request::is_unsafe(method).then(|| "keeps nothing, and ends what is kept of what it changes".to_owned())
+    is_unsafe(method).then(|| "keeps nothing, and ends what is kept of what it changes".to_owned())
 }
 
 /// Whose key purges, which nobody may read.

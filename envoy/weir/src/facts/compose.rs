@@ -1,6 +1,7 @@
 //! What a route's one answer is made of.
 
 use compose::Config;
+use policy::method::is_unsafe;
 use policy::route::Target;
 use serde_json::Value as Json;
 
@@ -31,5 +32,10 @@ pub(super) fn says(config: &Config, route: &Route, target: &Target<'_>) -> Optio
     };
     let (at_once, bytes) = (plan.at_once, plan.body_bytes_max);
     let body = if plan.body.is_some() { format!(", by a body of up to {bytes} bytes") } else { String::new() };
-    Some(format!("`{}` answers {made}, {at_once} at a time, within {}{body}", plan.name, period(plan.deadline)))
+    let ends = if config.tells_cache && is_unsafe(target.method) {
+        ", and calls that change anything end what is kept of its URL"
+    } else {
+        ""
+    };
+    Some(format!("`{}` answers {made}, {at_once} at a time, within {}{body}{ends}", plan.name, period(plan.deadline)))
 }

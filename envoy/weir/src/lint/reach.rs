@@ -1,5 +1,6 @@
 //! What is never reached: routes behind others, upstreams, permissions and tiers that nothing leads to.
 
+use auth::source::Place;
 use policy::handover::header;
 use policy::route::Target;
 use std::net::IpAddr;
@@ -13,7 +14,7 @@ use crate::policy::upstream::Name;
 use crate::policy::{Pattern, Policy, Route};
 
 /// Headers that filters set or take off, whatever a client sends.
-const OURS: [&str; 8] = [
+const OURS: [&str; 9] = [
     header::REQUEST_ID,
     header::CORRELATION_ID,
     header::USER,
@@ -22,6 +23,7 @@ const OURS: [&str; 8] = [
     header::API_KEY,
     header::REFRESH,
     header::AGAIN,
+    header::PART_OF,
 ];
 
 /// Looks for what nothing leads to.
@@ -34,7 +36,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
             || is_answered(gateway, route, depth, found)
             || is_unreachable(route, earlier, depth, found);
         wildcard(route, found);
-        changed_header(policy, route, found);
+        changed_header(gateway, route, found);
         if !is_lost {
             note_crossings(route, earlier, depth, found);
         }
@@ -104,10 +106,15 @@ fn wildcard(route: &Route, found: &mut Mistakes) {
 
 /// Notes a route that goes by what is another one on the way: Envoy looks for it before any filter, and each filter when the
 /// request comes to it. An answer of one route would be kept as another's.
-fn changed_header(policy: &Policy, route: &Route, found: &mut Mistakes) {
-    let identity = policy.identity.as_ref().filter(|identity| !identity.draft.has("forward"));
-    let shown = identity.iter().flat_map(|identity| &identity.headers).map(String::as_str);
-    let changed: Vec<_> = identity.map(|_| "authorization").into_iter().chain(shown).chain(OURS).collect();
+fn changed_header(gateway: &Gateway<'_>, route: &Route, found: &mut Mistakes) {
+    let auth = &gateway.auth;
+    let taken_off = auth.sources.iter().filter(|source| !source.forward).filter_map(|source| match source.place {
+        Place::Header => Some(source.name.as_str()),
+        Place::Cookie => Some("cookie"),
+        Place::Query => None,
+    });
+    let set = auth.attributes.iter().map(|attribute| attribute.header.as_str());
+    let changed: Vec<_> = taken_off.chain(set).chain(OURS).collect();
     let is_changed = |name: &str| changed.iter().any(|other| other.eq_ignore_ascii_case(name));
     if let Some((name, _)) = route.matcher.headers.iter().find(|(name, _)| is_changed(name)) {
         // What the header has to say may be a secret.

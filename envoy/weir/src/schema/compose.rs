@@ -100,6 +100,11 @@ pub(super) fn all() -> Json {
         options(),
         &[
             ("cluster", text(), "The cluster that leads back into this proxy. Default: `weir_internal`."),
+            (
+                "tells_cache",
+                flag(),
+                "Whether calls that may change something say of which request they are part. Default: false.",
+            ),
             ("compositions", list(composition), "What they are; the first that matches a request answers it."),
         ],
     )

@@ -1,6 +1,6 @@
 //! The cache filter: the routes whose answers are kept, and those that may change what is kept.
 
-use cache::request;
+use policy::method::is_unsafe;
 use serde_json::Value as Json;
 
 use crate::diagnostic::Mistakes;
@@ -53,11 +53,19 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
 }
 
 /// Whether the filter has anything to do on a route: what is kept ends with what changes it (RFC 9111 §4.4), whoever's that
-/// is. What a composition's calls change ends as they pass; it itself never comes as far as the cache.
+/// is. A composed request never comes as far as the cache: what is kept of its URL ends with its calls ([`hears_parts`]).
 pub fn concerns(policy: &Policy, route: &Route) -> bool {
+    route.cache.is_some() || may_change(route) && route.compose.is_none() && keeps(policy)
+}
+
+/// Whether a composition's calls have to say of which request they are part, since that may change what is kept.
+pub fn hears_parts(policy: &Policy) -> bool {
+    keeps(policy) && policy.routes.iter().any(|route| route.compose.is_some() && may_change(route))
+}
+
+fn may_change(route: &Route) -> bool {
     let methods = &route.matcher.methods;
-    let may_change = methods.is_empty() || methods.iter().any(|method| request::is_unsafe(method.as_bytes()));
-    route.cache.is_some() || may_change && route.compose.is_none() && keeps(policy)
+    methods.is_empty() || methods.iter().any(|method| is_unsafe(method.as_bytes()))
 }
 
 /// Whether anything is kept.

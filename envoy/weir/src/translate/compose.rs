@@ -10,7 +10,7 @@ use crate::gateway::written;
 use crate::policy::batch::Call;
 use crate::policy::route::Auth;
 use crate::policy::{Matcher, Policy, Route, sample};
-use crate::translate::{options, ratelimit};
+use crate::translate::{cache, options, ratelimit};
 
 /// The filter's name in the chain.
 pub const NAME: &str = "compose";
@@ -22,10 +22,17 @@ pub fn is_used(policy: &Policy) -> bool {
 
 /// The filter's configuration, of no use where nothing is composed.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
-    let elsewhere = [("compositions", "each route has a `compose`"), ("cluster", "it is the proxy's own way back in")];
+    let elsewhere = [
+        ("compositions", "each route has a `compose`"),
+        ("cluster", "it is the proxy's own way back in"),
+        ("tells_cache", "it does where any route has a `cache`"),
+    ];
     let mut draft = options(policy, NAME, &elsewhere, mistakes);
     let compositions = policy.routes.iter().filter_map(|route| entry(policy, route, mistakes)).collect();
     draft.set("cluster", Draft::leaf(internal::NAME, &policy.span));
+    if cache::hears_parts(policy) {
+        draft.set("tells_cache", Draft::leaf(true, &policy.span));
+    }
     draft.set("compositions", Draft::list(compositions, &policy.span));
     draft
 }

@@ -139,9 +139,20 @@ fn what_other_routers_take_for_a_variable_is_found() {
 #[test]
 fn a_route_goes_by_what_a_client_sends_and_filters_leave() {
     let keys = "api_keys: {header: x-key, keys: [{id: k, sha256: 1b705e0d8c4b9c2c0015b29a5189de79cb3c649e07682bbd173d97deb8a03b95}]}";
+    let forwarded = keys.replacen("{header", "{forward: true, header", 1);
+    let shown = "forward: true\n  hand_on: [{claim: org, header: x-org}]";
+    let placed = "tokens: {from: [{cookie: session}, {header: x-token}]}";
     for (name, identity, is_found) in [
         ("x-key", keys, true),
+        ("x-key", &forwarded, false),
         ("authorization", keys, true),
+        ("authorization", "", true),
+        ("authorization", shown, false),
+        ("x-org", shown, true),
+        ("x-org", "", false),
+        ("cookie", placed, true),
+        ("x-token", placed, true),
+        ("authorization", placed, false),
         ("x-weir-tier", "", true),
         ("x-request-id", "", true),
         ("x-api-key", keys, false),

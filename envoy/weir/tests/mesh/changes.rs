@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use policy::handover::header;
 use proxy::deadline::{Deadline, PATIENCE};
 use proxy::{Answer, Envoy, Origin, Reply, Request, client};
 use weir::document::{self, Reading};
@@ -21,6 +22,8 @@ fn policy(origin: &Origin) -> String {
          - {{match: GET /items/*, upstream: own, auth: off, cache: {{ttl: 1h, shared: true, purge_key_sha256: {KEY}}}}}\n\
          - {{match: PUT|DELETE /items/*, upstream: own, auth: off}}\n\
          - {{match: POST /orders, upstream: own, auth: off}}\n\
+         - {{match: GET /shelf, upstream: own, auth: off, cache: {{ttl: 1h, shared: true}}}}\n\
+         - match: POST /shelf\n  auth: off\n  compose: {{name: shelf, steps: [{{name: order, call: POST /orders}}], answer: '${{order}}'}}\n\
          - {{match: /*, upstream: own, auth: off}}\n"
     )
 }
@@ -79,6 +82,19 @@ impl Played<'_> {
             assert_eq!(self.count(path), 2, "{}: {path}", self.name);
         }
         self.keeps_routes_apart();
+        self.ends_what_is_composed();
+    }
+
+    fn ends_what_is_composed(&self) {
+        self.origin.answer(Some("/orders"), Reply::status(201).body("{}"));
+        self.says("GET /shelf", &[], "weir; fwd=uri-miss; stored");
+        self.says("GET /shelf", &[], "weir; hit");
+        // The cache does not see this one, but what it asks for.
+        assert_eq!(self.says("POST /shelf", &[], "").body, b"{}", "{}", self.name);
+        self.says("GET /shelf", &[], "weir; fwd=uri-miss; stored");
+        let orders = self.origin.received().into_iter().filter(|request| request.target == b"/orders");
+        let told = |request: proxy::Request| request.first(header::PART_OF).is_some();
+        assert!(!orders.into_iter().any(told), "{}", self.name);
     }
 
     fn keeps_routes_apart(&self) {

@@ -1,6 +1,8 @@
 //! The response's way into the store, or out of it.
 
-use policy::{Fingerprint, Instant};
+use policy::handover::header;
+use policy::method::is_unsafe;
+use policy::{Fingerprint, Headers, Instant, part};
 use shell::headers::{self, Map};
 use shell::shared::Failure;
 use shell::stream::{self, Buffer};
@@ -117,11 +119,21 @@ impl Plugin {
         }
     }
 
+    /// Takes off what a request says of the one that it is part of: the path and query of that, where this proxy has said so.
+    pub(super) fn take_whole(&self, headers: &Headers) -> Option<Vec<u8>> {
+        if !headers.first(":method").is_some_and(is_unsafe) {
+            return None;
+        }
+        let said = headers.first(header::PART_OF)?;
+        super::report(headers::remove(Map::Request, header::PART_OF));
+        part::read(&self.seed, said).map(<[u8]>::to_vec)
+    }
+
     /// Makes what a successful request names unusable (RFC 9111 §4.4).
     pub(super) fn invalidate(&self, invalidation: &Invalidation) {
         let response = headers::read(Map::Response).unwrap_or_else(|error| {
             log::error!("response headers: {error}");
-            policy::Headers::default()
+            Headers::default()
         });
         let mut ended = Ok(());
         for Kept { key, is_scattered } in invalidation.voided(&self.config, &response) {

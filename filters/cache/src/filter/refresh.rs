@@ -19,7 +19,6 @@ use super::{Plugin, report};
 use crate::admission;
 use crate::config::Refresh;
 use crate::flight::{Id, UNREFRESHED_FOR};
-use crate::remote;
 use crate::request::Inquiry;
 
 /// How a stale response comes to be refreshed.
@@ -98,8 +97,7 @@ impl Plugin {
 
     /// What proves a refresh of this key.
     fn proof(&self, key: &[u8]) -> String {
-        let print = self.seed.fingerprint([b"refresh".as_slice(), key]).to_bytes();
-        remote::digits(print.first_chunk()) + &remote::digits(print.last_chunk())
+        self.seed.proof([b"refresh".as_slice(), key])
     }
 
     /// Takes a proof off, which is none of the upstream's business, genuine or not; `None` where there is none.

@@ -3,6 +3,8 @@
 use std::rc::Rc;
 
 use policy::handover::header;
+use policy::method::is_unsafe;
+use policy::part;
 use policy::route::{Target, without_query};
 use policy::{Headers, Rejection, RequestId};
 use proxy_wasm::types::Action;
@@ -115,8 +117,13 @@ impl Filter {
         };
         let request_id = headers.first(header::REQUEST_ID).and_then(RequestId::parse);
         let client = Rc::new(Client::new(self.id, headers, request_id));
-        let prepared =
-            Prepared { plan: Rc::clone(plan), inputs, headers: handed_on(headers), key, client: Rc::clone(&client) };
+        let prepared = Prepared {
+            plan: Rc::clone(plan),
+            inputs,
+            headers: plugin.handed_on(headers),
+            key,
+            client: Rc::clone(&client),
+        };
         match plugin.admit(prepared) {
             None => self.phase = Phase::Waits(client),
             Some(written) => written.send(),
@@ -170,11 +177,16 @@ fn key(plan: &Composition, headers: &Headers) -> Result<Option<Vec<u8>>, &'stati
     }
 }
 
-/// The headers that every call of a composition has. Ids that are missing are made by the filters that it passes.
-fn handed_on(headers: &Headers) -> Vec<(String, String)> {
-    let pairs = headers.iter().filter_map(|(name, value)| {
-        let (name, value) = (std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?);
-        HANDED_ON.contains(&name).then(|| (name.to_owned(), value.to_owned()))
-    });
-    pairs.collect()
+impl Plugin {
+    /// The headers that the calls of a composition have. Ids that are missing are made by the filters that they pass.
+    fn handed_on(&self, headers: &Headers) -> Vec<(String, String)> {
+        let pairs = headers.iter().filter_map(|(name, value)| {
+            let (name, value) = (std::str::from_utf8(name).ok()?, std::str::from_utf8(value).ok()?);
+            HANDED_ON.contains(&name).then(|| (name.to_owned(), value.to_owned()))
+        });
+        let may_change = self.config.tells_cache && headers.first(":method").is_some_and(is_unsafe);
+        let target = headers.first(":path").filter(|_| may_change);
+        let part = target.and_then(|target| part::write(&self.seed, target));
+        pairs.chain(part.map(|part| (header::PART_OF.to_owned(), part))).collect()
+    }
 }

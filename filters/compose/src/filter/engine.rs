@@ -9,6 +9,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::handover::header;
+use policy::method::is_unsafe;
 use policy::{Headers, Instant, Rejection, RequestId, Seed};
 use shell::callout;
 use shell::metric::Counter;
@@ -306,6 +307,7 @@ impl Plugin {
         for (name, value) in &running.headers {
             match (name.as_str(), &trace) {
                 (header::TRACEPARENT, Some(trace)) => headers.push((header::TRACEPARENT, trace)),
+                (header::PART_OF, _) if !is_unsafe(request.method.as_bytes()) => {}
                 (name, _) => headers.push((name, value)),
             }
         }

@@ -180,6 +180,30 @@ fn what_is_being_replaced_answers_until_it_is() {
     goes_on(&mut stage, "GET /a -> 200 body=three cache-status~uri-miss");
 }
 
+#[test]
+fn what_cannot_be_read_is_taken_out_when_it_is_met() {
+    let mut stage = Scenario::new(&[("cache", PLAIN)]).host().expect("the host starts");
+    goes_on(
+        &mut stage,
+        "origin /a 200 cache-control=max-age=600 body=x\nGET /a @1 -> 200\nGET /a @1 -> 200 cache-status~hit",
+    );
+    let [(key, mut bytes)] = objects(&stage).try_into().expect("one object");
+    // Behind what all entries begin with, and three parts of these lengths, its headers begin with their number.
+    let length = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("a length")) as usize;
+    let headers = 52 + length(12) + length(16) + length(20);
+    bytes[headers..headers + 4].fill(0xff);
+    stage.host.set_shared_data("weir", &key, bytes);
+    // The other worker has no copy of its own.
+    goes_on(
+        &mut stage,
+        "GET /a @2 -> 200 body=x cache-status='weir; fwd=bypass; detail=unreadable'
+         GET /a @2 -> 200 body=x cache-status='weir; fwd=uri-miss; stored'
+         GET /a @2 -> 200 body=x cache-status~hit
+         GET /a @1 -> 200 body=x cache-status~hit
+         saw 2",
+    );
+}
+
 /// The keys of a set's directory and of one of its objects, and what stands there.
 fn place(stage: &HostStage) -> [(Vec<u8>, Vec<u8>); 2] {
     let [(object, bytes)] = objects(stage).try_into().expect("one object");
