@@ -1,6 +1,5 @@
 //! `weir check`: everything that is wrong with policies, and every trap in them.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -64,7 +63,7 @@ pub fn main(options: &Options) -> ExitCode {
     let mut worst = 0;
     let mut reports = Vec::new();
     for file in &options.files {
-        match fs::read(file) {
+        match document::bytes(file) {
             Ok(bytes) => {
                 let (report, good) = check(file, &bytes, options);
                 let is_bad = lint::any_error(&report.mistakes) || options.deny.is_some() && !report.mistakes.is_empty();

@@ -1,6 +1,5 @@
 //! The command line.
 
-use std::fs;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -80,7 +79,7 @@ pub fn main() -> ExitCode {
 
 /// Reads a policy file; what is wrong with it, or with reading it, goes to standard error.
 pub fn load(file: &Path, reading: &Reading<'_>) -> Option<Document> {
-    let bytes = match fs::read(file) {
+    let bytes = match document::bytes(file) {
         Ok(bytes) => bytes,
         Err(error) => {
             say::complain(format_args!("weir: {} cannot be read: {error}", file.display()));

@@ -1,5 +1,7 @@
 //! A policy file from its bytes to what it means, or to everything that is wrong with it.
 
+use std::fs::File;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::code::Code;
@@ -30,6 +32,16 @@ pub struct Reading<'a> {
 
 /// The address of the sandbox in policies that are made for it.
 pub const SANDBOX: &str = "http://127.0.0.1:9400";
+
+/// The bytes of a policy file, or of a fleet's; of more than either may have, those that show it.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn bytes(file: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?.take(yaml::BYTES_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
 
 /// Reads a policy file.
 ///

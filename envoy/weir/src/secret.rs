@@ -148,12 +148,24 @@ fn is_hidden(path: &[&str], text: &str) -> bool {
         | ["identity", "api_keys", "keys", "key" | "value" | "secret"]
         | ["upstreams", _, "credentials"] => true,
         ["upstreams", _, "credentials", .., key] => !KNOWN.contains(key),
-        ["upstreams", _, "headers", name] => {
-            ["auth", "cookie", "key", "password", "secret", "token"].iter().any(|word| name.contains(word))
-        }
         [.., "sha256" | "hmac" | "key_sha256" | "purge_key_sha256"] => !is_digest,
+        // Whatever the limit of an upstream is counted by.
+        ["upstreams", _, "limit", ..] => false,
+        ["state", name] | ["identity", "api_keys", name] | ["upstreams", _, name] | ["upstreams", _, _, name] => {
+            is_secret(name)
+        }
         _ => false,
     }
+}
+
+/// Whether people call secrets so, rightly written or not.
+fn is_secret(name: &str) -> bool {
+    const PARTS: [&str; 13] = [
+        "auth", "bearer", "cookie", "cred", "key", "pasw", "passph", "passw", "peper", "pepper", "pwd", "secret",
+        "token",
+    ];
+    let name = name.to_ascii_lowercase();
+    PARTS.iter().any(|part| name.contains(part))
 }
 
 /// Takes the user and the password out of a URL.
@@ -184,6 +196,11 @@ mod tests {
             ("state: {password: {env: a-b}}\n", "state: {password: {env: ***}}\n"),
             ("state: {url: 'http://u:p@a/b'}\n", "state: {url: ****************}\n"),
             ("upstreams: {a: {headers: {authorization: b}}}\n", "upstreams: {a: {headers: {authorization: *}}}\n"),
+            ("upstreams: {a: {header: {X-Api-Key: b}}}\n", "upstreams: {a: {header: {X-Api-Key: *}}}\n"),
+            ("upstreams: {a: {bearer: b, pasword: c}}\n", "upstreams: {a: {bearer: *, pasword: *}}\n"),
+            ("upstreams: {a: {limit: {key: b}}}\n", "upstreams: {a: {limit: {key: b}}}\n"),
+            ("state: {pasword: b, prefix: c}\n", "state: {pasword: *, prefix: c}\n"),
+            ("identity: {api_keys: {header: a, peper: b}}\n", "identity: {api_keys: {header: a, peper: *}}\n"),
             ("upstreams: {a: {headers: {env: b-c}}}\n", "upstreams: {a: {headers: {env: b-c}}}\n"),
             (
                 "upstreams: {a: {credentials: {query: {value: b}}}}\n",

@@ -94,3 +94,38 @@ fn a_check_whose_report_cannot_be_shown_fails() {
     };
     assert_eq!([check(Stdio::null()), check(full()), check(closed())], [Some(0), Some(2), Some(0)]);
 }
+
+#[test]
+fn no_command_repeats_a_secret_that_it_warns_of() {
+    let folder = tempfile::tempdir().unwrap();
+    // A warning whose place is the secret itself.
+    let policy = GOOD.replace("http://127.0.0.1:1", "http://127.0.0.1:1, headers: {x-api-key: hunter2hunter2}");
+    fs::write(folder.path().join("policy.yaml"), policy).unwrap();
+    fs::write(folder.path().join("fleet.yaml"), "proxies: [{name: a, xds_dir: a}]\n").unwrap();
+    let filters = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/wasm");
+    for line in ["check policy.yaml", "apply policy.yaml --xds-dir a", "rollout policy.yaml --fleet fleet.yaml"] {
+        let line =
+            if line.starts_with("check") { line.to_owned() } else { format!("{line} --filters {}", filters.display()) };
+        let output = run(folder.path(), &line, Stdio::piped());
+        let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("W207") && said.contains("x-api-key: ******"), "{line}: {said}");
+        assert!(!said.contains("hunter"), "{line}: {said}");
+    }
+}
+
+#[test]
+fn a_file_without_end_is_too_large() {
+    let folder = tempfile::tempdir().unwrap();
+    for (line, expected) in [
+        ("check /dev/zero", 1),
+        ("diff /dev/zero /dev/zero", 2),
+        ("explain /dev/zero /a", 1),
+        ("rollout /dev/zero --fleet fleet.yaml", 1),
+        ("apply /dev/zero --xds-dir a", 1),
+    ] {
+        let output = run(folder.path(), line, Stdio::piped());
+        let said = String::from_utf8_lossy(&output.stderr) + String::from_utf8_lossy(&output.stdout);
+        assert!(said.contains("the file is too large"), "{line}: {}", said.get(..2000).unwrap_or(&said));
+        assert_eq!(output.status.code(), Some(expected), "{line}");
+    }
+}

@@ -6,7 +6,6 @@
 
 pub mod change;
 
-use std::fs;
 use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -18,12 +17,13 @@ use clap::Args;
 use crate::check;
 use crate::command;
 use crate::diagnostic::Report;
-use crate::document::{Document, Reading};
+use crate::document::{self, Document, Reading};
 use crate::envoy::Plan;
 use crate::lint;
 use crate::run;
 use crate::run::admin::Admin;
 use crate::say;
+use crate::secret;
 use crate::xds::BOOTSTRAP;
 use crate::xds::folder::{Folder, Kept, Lock, Version};
 use crate::xds::rendering::Rendering;
@@ -177,13 +177,13 @@ fn end(place: &Place, name: &str, done: Result<(Target, String, Outcome), Failur
 /// # Errors
 /// Mistakes, or a file that cannot be read.
 pub fn read(file: &Path, sandbox: Option<&str>) -> Result<Document, Failure> {
-    let bytes =
-        fs::read(file).map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
+    let bytes = document::bytes(file)
+        .map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
     let document = command::load(file, &Reading { sandbox, ..Reading::default() }).ok_or(Failure::Mistakes)?;
     let mistakes = check::traps(&document, None);
     let is_bad = lint::any_error(&mistakes);
     if !mistakes.is_empty() {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
+        let text = secret::shown(&String::from_utf8_lossy(&bytes));
         // Whoever cannot hear it learns by how the command ends.
         let _ = say::found(&Report { name: file.display().to_string(), text, mistakes });
     }

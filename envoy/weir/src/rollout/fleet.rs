@@ -7,11 +7,11 @@
 //! ```
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::apply::{Failure, Target};
 use crate::diagnostic::{Mistakes, Report};
+use crate::document;
 use crate::reader::{self, Fields};
 use crate::say;
 use crate::yaml::{self, Node};
@@ -30,8 +30,8 @@ pub struct Proxy {
 /// # Errors
 /// A file that cannot be read, and mistakes in it.
 pub fn read(file: &Path) -> Result<Vec<Proxy>, Failure> {
-    let bytes =
-        fs::read(file).map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
+    let bytes = document::bytes(file)
+        .map_err(|error| Failure::Unable(format!("{} cannot be read: {error}", file.display())))?;
     let text = String::from_utf8_lossy(&bytes).into_owned();
     let mut mistakes = Mistakes::default();
     let proxies = yaml::parse(&text, &mut mistakes).and_then(|root| proxies(&root, file, &mut mistakes));
@@ -123,6 +123,8 @@ impl Steps {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+
+    use std::fs;
 
     use super::*;
 

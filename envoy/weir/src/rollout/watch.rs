@@ -79,6 +79,14 @@ impl<'a> Rollout<'a> {
             }
             let known = step.hearing.known();
             let lacking = moved.iter().find_map(|proxy| self.lacks(proxy, known, updates.get(proxy.name.as_str())));
+            let others = self.others(step);
+            let lacking = match (lacking, self.lacks_reference(others.as_ref())) {
+                // Where nobody is left to come up to it, waiting is in vain.
+                (None, Some(reason)) if others.is_none() && started.elapsed() >= self.options.watch => {
+                    return Ok(Some(reason));
+                }
+                (lacking, without) => lacking.or(without),
+            };
             match lacking {
                 None if started.elapsed() >= self.options.watch => {
                     self.tell(moved, known, started.elapsed());
@@ -137,15 +145,35 @@ impl<'a> Rollout<'a> {
         (!is_known).then(|| format!("{} has not said how long its answers have taken since it moved", proxy.name))
     }
 
-    /// What one of those that moved has made worse, or all of them together.
-    fn judge(&self, step: &mut Step<'a>) -> Option<String> {
+    /// What the others have answered since the step began; `None` where all have moved.
+    fn others(&self, step: &Step<'a>) -> Option<Sample> {
         let known = step.hearing.known();
         let others = self.proxies.iter().filter(|proxy| !self.state.moved.contains_key(&proxy.name));
         let meanwhile = |proxy: &Proxy| {
             let name = proxy.name.as_str();
             Some(known.get(name)?.since(step.before.get(name)?))
         };
-        let others = all(others.filter_map(meanwhile));
+        let others: Vec<_> = others.map(meanwhile).collect();
+        (!others.is_empty()).then(|| all(others.into_iter().flatten()))
+    }
+
+    /// Why nothing can be worse: there is neither a past nor anybody else.
+    fn lacks_reference(&self, others: Option<&Sample>) -> Option<String> {
+        let (least, past) = (self.options.least, all(self.moved().map(|proxy| self.past(proxy))));
+        let others = others.map_or(0, |others| others.answers);
+        (past.answers < least && others < least).then(|| {
+            format!(
+                "there is nothing to compare with: before they moved, those that have had answered only {} requests, and \
+                 the others have answered {others} since",
+                past.answers
+            )
+        })
+    }
+
+    /// What one of those that moved has made worse, or all of them together.
+    fn judge(&self, step: &mut Step<'a>) -> Option<String> {
+        let known = step.hearing.known();
+        let others = self.others(step).unwrap_or_default();
         let heard = self.moved().filter(|proxy| known.contains_key(proxy.name.as_str()));
         let case = |proxy: &'a Proxy| Case { name: &proxy.name, now: self.since(proxy, known), past: self.past(proxy) };
         let cases: Vec<_> = heard.map(case).collect();

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::diagnostic::Mistakes;
+use crate::document;
 use crate::policy::identity;
 use crate::yaml;
 
@@ -29,7 +30,7 @@ impl Files {
 
     /// What they hold now; `None` where there is no policy file to read.
     pub fn read(&mut self) -> Option<Contents> {
-        let text = fs::read(&self.policy).ok()?;
+        let text = document::bytes(&self.policy).ok()?;
         if text != self.text {
             self.named = key_sets(&self.policy, &text);
             self.text.clone_from(&text);

@@ -170,7 +170,10 @@ impl Fleet {
         if !more.contains(&"--watch") {
             command.args(["--watch", "2s"]);
         }
-        command.args(["--least", "30", "--linger", "300ms", "--filters"]).arg(self.filters.path()).args(more);
+        if !more.contains(&"--least") {
+            command.args(["--least", "30"]);
+        }
+        command.args(["--linger", "300ms", "--filters"]).arg(self.filters.path()).args(more);
         command.env(PEPPER.0, PEPPER.1).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
