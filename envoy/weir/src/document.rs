@@ -76,7 +76,10 @@ fn document(
             return None;
         }
     };
-    let mut root = yaml::parse(text, mistakes)?;
+    let Some(mut root) = yaml::parse(text, mistakes) else {
+        *secrets = secret::suspected(text);
+        return None;
+    };
     *secrets = secret::take_out(&mut root, mistakes);
     if let Some(sandbox) = reading.sandbox {
         let sandbox = sandbox.trim_end_matches('/');

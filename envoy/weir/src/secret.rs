@@ -28,8 +28,31 @@ pub fn take_out(root: &mut Node, mistakes: &mut Mistakes) -> Vec<Span> {
 pub fn shown(text: &str) -> String {
     let mut ignored = Mistakes::default();
     let root = yaml::parse(text, &mut ignored);
-    let places = root.map(|mut root| take_out(&mut root, &mut ignored)).unwrap_or_default();
+    let places = root.map_or_else(|| suspected(text), |mut root| take_out(&mut root, &mut ignored));
     masked(text, &places)
+}
+
+/// Where secrets may be in what is no YAML: the rest of a line after a word for one, and of a URL what may be its password.
+pub fn suspected(text: &str) -> Vec<Span> {
+    let mut places = Vec::new();
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let end = start + line.len();
+        for (at, _) in line.match_indices(':') {
+            let before = line.get(..at).unwrap_or_default().trim_end_matches(['"', '\'', ' ']);
+            let name = before.rsplit([' ', '{', ',', '[', '"', '\'']).next().unwrap_or_default();
+            if is_secret(name) || matches!(name, "k" | "hmac") {
+                places.push(start + at + 1..end);
+            }
+        }
+        if let (Some(from), Some(to)) = (line.find("://"), line.rfind('@'))
+            && from < to
+        {
+            places.push(start + from + 3..start + to);
+        }
+        start = end;
+    }
+    places
 }
 
 /// A text with asterisks at these places; every byte stays where it is.
@@ -214,6 +237,10 @@ mod tests {
             ("examples: [{request: GET http://u:p@a/}]\n", "examples: [{request: *****************}]\n"),
             ("identity: {jwt: [{issuer: 'https://a@b/'}]}\n", "identity: {jwt: [{issuer: 'https://a@b/'}]}\n"),
             ("state: [\n", "state: [\n"),
+            // No YAML.
+            ("state: {password: b, [\nupstreams: a\n", "state: {password:*****\nupstreams: a\n"),
+            ("a: {\"x-api-key\": b\nc: 'http://u:p@a/', [\n", "a: {\"x-api-key\":**\nc: 'http://***@a/', [\n"),
+            ("a: {b: c\n  k: d\n  hmac: e", "a: {b: c\n  k:**\n  hmac:**"),
         ] {
             assert_eq!(shown(text), expected);
         }

@@ -9,6 +9,7 @@ use std::process::{Command, Output};
 
 use pack::image;
 use pack::workspace::Module;
+use proxy::deadline::PATIENCE;
 use proxy::registry::{Access, Registry};
 use proxy::{Origin, Reply, Request, client};
 use serde_json::Value as Json;
@@ -132,6 +133,30 @@ fn a_registry_that_wants_a_token_is_shown_one_from_where_it_says() {
         (asked[0].target.as_slice(), asked[0].first("authorization")),
         (target.as_bytes(), Some(ALICE.as_bytes()))
     );
+}
+
+#[test]
+fn whoever_is_too_busy_is_asked_again_when_it_says() {
+    let (registry, issuer, package) = (Origin::start(), Origin::start(), package());
+    let source = layout(&package, "cache");
+    issuer.answer(Some("/token"), Reply::status(503).header("retry-after", "1"));
+    let realm = format!("http://{}/token", issuer.address());
+    let (real, busy) = (Registry::start(&Access::Token(realm)).unwrap(), registry.address());
+    let destination = format!("{}/weir/cache:v1", real.address());
+    std::thread::scope(|scope| {
+        let pushing = scope.spawn(|| lines(&push(&source, &destination, &[])));
+        assert_eq!(issuer.wait_for(1, PATIENCE), 1);
+        issuer.answer(Some("/token"), Reply::status(200).body(r#"{"token": "t0ken"}"#));
+        pushing.join().unwrap();
+    });
+    is_there(&source, real.address(), "weir/cache", ["v1", "v1-artifact"], "Bearer t0ken");
+    let [first, second] = issuer.arrivals().try_into().unwrap();
+    assert!(second.duration_since(first).as_millis() >= 900);
+    // Not for ever.
+    registry.answer(None, Reply::status(429).header("retry-after", "0"));
+    let refused = said(&push(&source, &format!("{busy}/weir/cache:v1"), &[]));
+    assert!(refused.trim_end().ends_with("the registry answers 429"), "{refused}");
+    assert_eq!(registry.received().len(), 4);
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value as Json;
@@ -22,6 +23,10 @@ use crate::push::reference::Reference;
 const CONNECT: Duration = Duration::from_secs(10);
 /// How long a call may take as a whole, the longest upload included.
 const CALL: Duration = Duration::from_mins(5);
+/// How often a call is made again that the registry, or what is before it, is too busy for.
+const AGAIN: u32 = 3;
+/// How long is waited before that at most, whatever the registry says.
+const WAIT_LONGEST: Duration = Duration::from_secs(30);
 /// Bytes of an answer that are read.
 const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a registry's own words that are shown.
@@ -103,23 +108,45 @@ impl Registry {
         // Where an upload is sent on to, the place itself says that it may be written.
         let is_ours = url.origin() == self.base.origin();
         let known = self.authorization.borrow().clone().filter(|_| is_ours);
-        let answer = self.send(method, url, kind, body, known)?;
+        let answer = self.send(method, url, kind, body, known.as_deref())?;
         if answer.status() != 401 || !is_ours {
             return Ok(answer);
         }
         let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE).iter();
         let Some(shown) = self.answer(challenges.filter_map(|value| value.to_str().ok()))? else { return Ok(answer) };
         *self.authorization.borrow_mut() = Some(shown.clone());
-        self.send(method, url, kind, body, Some(shown))
+        self.send(method, url, kind, body, Some(&shown))
     }
 
+    /// One call, made again where the answer is to come back later: whatever is pushed may be pushed twice.
     fn send(
         &self,
         method: &Method,
         url: &Url,
         kind: &str,
         body: Option<&[u8]>,
-        authorization: Option<String>,
+        authorization: Option<&str>,
+    ) -> Result<Response<Body>, Failure> {
+        let mut tried = 0;
+        loop {
+            let answer = self.send_once(method, url, kind, body, authorization)?;
+            let is_busy = matches!(answer.status().as_u16(), 429 | 502 | 503 | 504);
+            if !is_busy || tried == AGAIN {
+                return Ok(answer);
+            }
+            let said = answer.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
+            thread::sleep(said.map_or(Duration::from_secs(1 << tried), Duration::from_secs).min(WAIT_LONGEST));
+            tried += 1;
+        }
+    }
+
+    fn send_once(
+        &self,
+        method: &Method,
+        url: &Url,
+        kind: &str,
+        body: Option<&[u8]>,
+        authorization: Option<&str>,
     ) -> Result<Response<Body>, Failure> {
         let mut request = Request::builder().method(method).uri(url.as_str());
         if let Some(value) = authorization {
@@ -158,7 +185,7 @@ impl Registry {
         // What is asked for first may be less than what all of it needs.
         url.query_pairs_mut().append_pair("scope", &format!("repository:{}:pull,push", self.repository));
         let credential = self.credential.as_ref().map(Credential::header);
-        let mut answer = self.send(&Method::GET, &url, "", None, credential)?;
+        let mut answer = self.send(&Method::GET, &url, "", None, credential.as_deref())?;
         if answer.status() != 200 {
             return Err(refusal(&url, answer));
         }
