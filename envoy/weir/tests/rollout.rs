@@ -9,6 +9,8 @@ mod fleet;
 mod meanwhile;
 #[path = "live/modules.rs"]
 mod modules;
+#[path = "rollout/resumed.rs"]
+mod resumed;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

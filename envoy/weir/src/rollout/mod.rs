@@ -17,6 +17,7 @@
 //! [`state`] remembers what has been done, so that the command may die at any time. [`istio`] renders the same steps for those whose
 //! proxies Istio configures.
 
+mod back;
 pub mod chance;
 pub mod fleet;
 pub mod hearing;
@@ -39,6 +40,7 @@ use clap::Args;
 
 use crate::apply::{self, Failure, Outcome, Target};
 use crate::document::Document;
+use crate::rollout::back::{Back, Serving};
 use crate::rollout::fleet::{Proxy, Steps};
 use crate::rollout::sample::Sample;
 use crate::rollout::state::{File, Move, State};
@@ -119,8 +121,8 @@ pub fn main(options: &Options) -> ExitCode {
 }
 
 fn roll(options: &Options) -> Result<End, Failure> {
-    let document = apply::read(&options.file, options.sandbox.as_deref())?;
     if let Some(folder) = &options.istio.istio {
+        let document = apply::read(&options.file, options.sandbox.as_deref())?;
         istio::write(&document, &options.steps, &options.istio, folder)?;
         return Ok(End::Done);
     }
@@ -129,19 +131,47 @@ fn roll(options: &Options) -> Result<End, Failure> {
     let file = File::new(options.state.clone().unwrap_or_else(|| fleet.with_extension("rollout.json")));
     let taken = || Failure::Unable(format!("{}: another rollout is at work", file.path().display()));
     let _lock = Lock::take(&file.path().with_extension("lock"))?.ok_or_else(taken)?;
+    let found = file.read()?;
+    if let Some(end) = return_from(options, &proxies, &file, found.as_ref()) {
+        return end;
+    }
+    let document = apply::read(&options.file, options.sandbox.as_deref())?;
     let policy = digest(&fs::read(&options.file)?);
-    let state = match file.read()? {
-        Some(state) if state.policy == policy || options.back => state,
+    let state = match found {
+        Some(state) if state.policy == policy => state,
         Some(_) => {
             let reason = "another policy is on its way: finish that, or bring it back with --back";
             return Err(Failure::Unable(format!("{}: {reason}", file.path().display())));
         }
-        None if options.back => {
-            return Err(Failure::Unable(format!("{}: there is nothing to bring back", file.path().display())));
-        }
         None => State { policy, reason: None, begun: BTreeMap::new(), moved: BTreeMap::new() },
     };
     Rollout { options, document: &document, proxies: &proxies, file, state }.run()
+}
+
+/// Goes back where it is told to, or was on its way back when it died. Neither asks for the policy: it may be gone, have got a mistake,
+/// or need what only another environment has, and it is the one that is to be left.
+fn return_from(
+    options: &Options,
+    proxies: &[Proxy],
+    file: &File,
+    found: Option<&State>,
+) -> Option<Result<End, Failure>> {
+    let Some(state) = found else {
+        let nothing = || Failure::Unable(format!("{}: there is nothing to bring back", file.path().display()));
+        return options.back.then(|| Err(nothing()));
+    };
+    let mut state = state.clone();
+    let mut back = |reason: &str| Back { proxies, linger: options.linger, file, state: &mut state }.go(reason);
+    if options.back {
+        return Some(match back("it is called back") {
+            Failure::Refused(_) => Ok(End::Done),
+            failure => Err(failure),
+        });
+    }
+    let reason = found?.reason.as_ref()?;
+    let first = format!("a rollout is on its way back; {} is not tried", options.file.display());
+    say::complain(format_args!("weir: {}: {first}", file.path().display()));
+    Some(Err(back(reason)))
 }
 
 struct Rollout<'a> {
@@ -152,28 +182,9 @@ struct Rollout<'a> {
     state: State,
 }
 
-/// What serves at a proxy, seen from a rollout.
-enum Serving {
-    /// What it had before.
-    Before,
-    /// What the rollout has brought.
-    Moved,
-    /// What somebody else has brought.
-    Other(String),
-}
-
 impl<'a> Rollout<'a> {
     fn run(&mut self) -> Result<End, Failure> {
-        if self.options.back {
-            return match self.back("it is called back") {
-                Failure::Refused(_) => Ok(End::Done),
-                failure => Err(failure),
-            };
-        }
-        if let Some(reason) = self.state.reason.clone() {
-            return Err(self.back(&reason));
-        }
-        if let Some(name) = self.missing().first() {
+        if let Some(name) = self.state.missing(self.proxies).first() {
             let reason = format!("`{name}` has been moved, and the fleet has it no more");
             return Err(Failure::Unable(format!("{reason}: name it again, or bring the others back with --back")));
         }
@@ -200,7 +211,7 @@ impl<'a> Rollout<'a> {
             let held = self.watch(&mut step, moving)?;
             // What somebody else has changed meanwhile was not watched.
             moving.iter().try_for_each(|proxy| self.bring(proxy))?;
-            self.settle(moved);
+            back::settle(self.proxies, &self.state, self.options.linger, moved);
             if let Some(reason) = held {
                 return Ok(End::Held(reason));
             }
@@ -230,7 +241,7 @@ impl<'a> Rollout<'a> {
 
     /// Changes a proxy that has what it had before, which is written down first.
     fn change(&mut self, proxy: &Proxy) -> Result<(), Failure> {
-        match self.serving(proxy)? {
+        match self.state.serving(proxy)? {
             Serving::Before => {}
             Serving::Moved => return Ok(()),
             Serving::Other(what) => return Err(Failure::Unable(format!("somebody else has brought {what} there"))),
@@ -259,31 +270,6 @@ impl<'a> Rollout<'a> {
             self.file.write(&self.state)?;
         }
         Ok(())
-    }
-
-    /// What serves at a proxy.
-    fn serving(&self, proxy: &Proxy) -> Result<Serving, Failure> {
-        let Some(moved) = self.state.moved.get(&proxy.name) else { return Ok(Serving::Before) };
-        Ok(match proxy.target.running()? {
-            Some(kept) if kept.number == moved.from => Serving::Before,
-            // A state that an older version has written has no digest: what serves is taken for its own.
-            Some(kept) if moved.to.as_ref().is_none_or(|to| *to == kept.rendering.digest()) => Serving::Moved,
-            Some(kept) => Serving::Other(format!("version {} ({})", kept.number, kept.name)),
-            None => Serving::Other("nothing".to_owned()),
-        })
-    }
-
-    /// Those that have been moved, and are not in the fleet's file any more.
-    fn missing(&self) -> Vec<String> {
-        let is_there = |name: &&String| self.proxies.iter().any(|proxy| proxy.name == **name);
-        self.state.moved.keys().filter(|name| !is_there(name)).cloned().collect()
-    }
-
-    /// Clears up where proxies have moved, at this moment or before.
-    fn settle(&self, moved: Instant) {
-        thread::sleep(self.options.linger.saturating_sub(moved.elapsed()));
-        let moved = self.proxies.iter().filter(|proxy| self.state.moved.contains_key(&proxy.name));
-        moved.for_each(|proxy| proxy.target.settle());
     }
 
     /// What all proxies have counted, as far as they answer.
@@ -317,41 +303,8 @@ impl<'a> Rollout<'a> {
 
     /// Brings everything back, all proxies at once, and says why.
     fn back(&mut self, reason: &str) -> Failure {
-        say::complain(format_args!("weir: {reason}: going back"));
-        let started = Instant::now();
-        self.state.reason = Some(reason.to_owned());
-        if let Err(error) = self.file.write(&self.state) {
-            say::complain(format_args!("weir: {}: {error}", self.file.path().display()));
-        }
-        let missing = self.missing();
-        for name in &missing {
-            let file = self.file.path().display();
-            say::complain(format_args!(
-                "weir: `{name}` has been moved, and the fleet has it no more: name it again, or take {file} away"
-            ));
-        }
-        let (mut moved, mut left) = (Vec::new(), Vec::new());
-        for proxy in self.proxies {
-            let Some(from) = self.state.moved.get(&proxy.name).map(|moved| moved.from) else { continue };
-            match self.serving(proxy) {
-                Ok(Serving::Other(what)) => left.push((proxy, what)),
-                // What cannot be read is said where it is tried.
-                _ => moved.push((proxy, from)),
-            }
-        }
-        for (proxy, what) in &left {
-            say::complain(format_args!("weir: {}: {what} is left as it is", proxy.name));
-        }
-        let failed = missing.len() + at_once(moved.into_iter(), |target, from| target.back_to(from).map(drop));
-        if failed > 0 {
-            let moved = self.state.moved.len();
-            return Failure::Unable(format!("{failed} of {moved} are not back; the same command tries again"));
-        }
-        say::progress(format_args!("back after {} ms", started.elapsed().as_millis()));
-        self.settle(Instant::now());
-        let who = if left.is_empty() { "all proxies have" } else { "all others have" };
-        let told = format!("{reason}; {who} what they had before");
-        self.file.remove().map_or_else(Failure::from, |()| Failure::Refused(told))
+        let (proxies, linger) = (self.proxies, self.options.linger);
+        Back { proxies, linger, file: &self.file, state: &mut self.state }.go(reason)
     }
 }
 

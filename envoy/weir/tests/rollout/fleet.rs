@@ -144,6 +144,11 @@ impl Fleet {
         self.place.path().join("fleet.rollout.json")
     }
 
+    /// Where the policy of a rollout is.
+    pub(crate) fn policy(&self) -> PathBuf {
+        self.place.path().join("policy.yaml")
+    }
+
     /// What Envoy says of the routes of a proxy, and what its folder says of the policy that they are of.
     pub(crate) fn runs(&self, proxy: usize) -> String {
         let routes = self.admin(proxy, "/config_dump?resource=dynamic_route_configs");
@@ -164,7 +169,7 @@ impl Fleet {
 
     /// A rollout.
     pub(crate) fn command(&self, policy: &str, more: &[&str]) -> Command {
-        fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
+        fs::write(self.policy(), policy).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.current_dir(self.place.path()).args(["rollout", "policy.yaml", "--fleet", "fleet.yaml"]);
         if !more.contains(&"--watch") {
