@@ -3,6 +3,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "live/address.rs"]
+mod address;
 #[path = "rollout/fleet.rs"]
 mod fleet;
 #[path = "rollout/meanwhile.rs"]

@@ -14,6 +14,7 @@ use proxy::{Client, Envoy, Options, Request};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use crate::address::name_address;
 use crate::modules::only;
 
 /// How many clients each proxy has.
@@ -131,6 +132,16 @@ impl Fleet {
     /// Has the fleet's file name only the first so many.
     pub(crate) fn only(&self, size: usize) {
         let proxies: String = self.proxies.iter().take(size).map(String::as_str).collect();
+        fs::write(self.place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
+    }
+
+    /// Has the fleet's file leave out where the Envoys are, and their bootstraps say it.
+    pub(crate) fn leave_out_addresses(&self) {
+        let name = |(index, envoy): (usize, &Option<Envoy>)| {
+            name_address(&self.folder(index), envoy.as_ref().unwrap().admin_address());
+            format!("- {{name: edge-{index}, xds_dir: edge-{index}}}\n")
+        };
+        let proxies: String = self.envoys.iter().enumerate().map(name).collect();
         fs::write(self.place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
     }
 

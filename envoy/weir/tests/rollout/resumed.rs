@@ -9,10 +9,10 @@ use serde_json::{Value as Json, json};
 use crate::fleet::Fleet;
 use crate::{GONE, policy};
 
-/// Has a rollout die when the first proxy has moved, and is watched.
-fn die(fleet: &Fleet, policy: &str) {
+/// Has a rollout of a policy with this timeout die when the first proxy has moved, and is watched.
+fn die(fleet: &Fleet, policy: &str, timeout: &str) {
     let mut dying = fleet.command(policy, &["--steps", "1,100%", "--watch", "60s"]).spawn().unwrap();
-    let watched = || fleet.runs(0).contains("policy.yaml");
+    let watched = || fleet.runs(0).contains(&format!("\"{timeout}\""));
     assert!(Deadline::after(GONE).wait_until(watched));
     dying.kill().unwrap();
     dying.wait().unwrap();
@@ -30,7 +30,7 @@ fn going_back_takes_no_policy() {
 
     // Somebody has edited it into a mistake, or has taken it away.
     for is_there in [true, false] {
-        die(&fleet, &better);
+        die(&fleet, &better, "9s");
         let mut command = fleet.command(mistake, &["--back"]);
         if !is_there {
             fs::remove_file(fleet.policy()).unwrap();
@@ -43,7 +43,7 @@ fn going_back_takes_no_policy() {
     assert_eq!(fleet.roll(mistake, &["--back"]).0, Some(2), "there is nothing to bring back");
 
     // It has died on its way back, which comes before anything else.
-    die(&fleet, &better);
+    die(&fleet, &better, "9s");
     let mut state: Json = serde_json::from_slice(&fs::read(fleet.state()).unwrap()).unwrap();
     state["reason"] = json!("edge-0: worse");
     fs::write(fleet.state(), state.to_string()).unwrap();
@@ -53,4 +53,19 @@ fn going_back_takes_no_policy() {
         assert!(said.contains(words), "{words}: {said}");
     }
     assert_eq!(fleet.roll(mistake, &[]).0, Some(1), "it is read again");
+}
+
+#[test]
+fn a_fleet_that_says_no_addresses_is_found_whatever_the_policy_says() {
+    let origin = Origin::start();
+    origin.answer(None, Reply::status(200).body("here"));
+    let fleet = Fleet::start(2, &policy(origin.address(), ""));
+    fleet.leave_out_addresses();
+    let elsewhere = |more: &str| policy(origin.address(), more) + "admin: 127.0.0.1:1\n";
+    let (code, said) = fleet.roll(&elsewhere(", allow: [nobody]"), &[]);
+    assert!(code == Some(3) && said.contains("all proxies have what they had before"), "{said}");
+    assert!(said.contains(" requests are refused, and "), "it is heard where it is: {said}");
+    assert!((0..2).all(|proxy| fleet.runs(proxy).contains("first.yaml")), "{said}");
+    let (code, said) = fleet.roll(&elsewhere(""), &[]);
+    assert!(code == Some(0) && said.ends_with("all 2 proxies have policy.yaml\n"), "{said}");
 }
