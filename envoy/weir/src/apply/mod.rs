@@ -340,7 +340,8 @@ impl Target {
         self.folder.kept(number).ok_or_else(|| Failure::Unable(gone()))
     }
 
-    /// The administration interface of the folder's Envoy: where it was found, once [`Target::ready`] or a change has looked for it.
+    /// The administration interface of the folder's Envoy: where it was found, once [`Target::ready`] or a change has looked
+    /// for it.
     pub fn interface(&self) -> Option<Admin> {
         self.interfaces().first().copied()
     }

@@ -25,8 +25,8 @@ pub(super) struct Back<'a> {
 pub(super) enum Serving {
     /// What it had before.
     Before,
-    /// What the rollout has brought.
-    Moved,
+    /// What the rollout has brought, and what tells that from anything else.
+    Moved(String),
     /// What somebody else has brought.
     Other(String),
 }
@@ -79,12 +79,14 @@ impl State {
     /// What ran is not kept.
     pub(super) fn serving(&self, proxy: &Proxy) -> Result<Serving, Failure> {
         let Some(moved) = self.moved.get(&proxy.name) else { return Ok(Serving::Before) };
-        Ok(match proxy.target.running()? {
-            Some(kept) if kept.number == moved.from => Serving::Before,
-            // A state that an older version has written has no digest: what serves is taken for its own.
-            Some(kept) if moved.to.as_ref().is_none_or(|to| *to == kept.rendering.digest()) => Serving::Moved,
-            Some(kept) => Serving::Other(format!("version {} ({})", kept.number, kept.name)),
-            None => Serving::Other("nothing".to_owned()),
+        let Some(kept) = proxy.target.running()? else { return Ok(Serving::Other("nothing".to_owned())) };
+        let what = kept.rendering.digest();
+        Ok(if kept.number == moved.from {
+            Serving::Before
+        } else if moved.is_own(&what) {
+            Serving::Moved(what)
+        } else {
+            Serving::Other(format!("version {} ({})", kept.number, kept.name))
         })
     }
 

@@ -14,8 +14,9 @@
 //!    change. One that answers nothing for ten seconds ([`hearing`]) has all go back, too.
 //! 6. A proxy that somebody else changes meanwhile is theirs: the rollout ends, all others go back, and it is left as it is.
 //!
-//! [`state`] remembers what has been done, so that the command may die at any time. [`istio`] renders the same steps for those whose
-//! proxies Istio configures.
+//! [`state`] remembers what has been done, so that the command may die at any time; whoever goes on moves those again for which
+//! something else is rendered by then, and going back (`back.rs`) asks for no policy. [`istio`] renders the same steps for those
+//! whose proxies Istio configures.
 
 mod back;
 pub mod chance;
@@ -28,7 +29,7 @@ pub mod state;
 pub mod verdict;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -47,7 +48,8 @@ use crate::rollout::state::{File, Move, State};
 use crate::run;
 use crate::say;
 use crate::xds::digest;
-use crate::xds::folder::Lock;
+use crate::xds::folder::{Folder, Lock};
+use crate::xds::rendering::Rendering;
 
 /// What `weir rollout` is told.
 #[derive(Args, Debug)]
@@ -145,11 +147,12 @@ fn roll(options: &Options) -> Result<End, Failure> {
         }
         None => State { policy, reason: None, begun: BTreeMap::new(), moved: BTreeMap::new() },
     };
-    Rollout { options, document: &document, proxies: &proxies, file, state }.run()
+    let (brought, code) = (BTreeSet::new(), None);
+    Rollout { options, document: &document, proxies: &proxies, file, state, brought, code }.run()
 }
 
-/// Goes back where it is told to, or was on its way back when it died. Neither asks for the policy: it may be gone, have got a mistake,
-/// or need what only another environment has, and it is the one that is to be left.
+/// Goes back where it is told to, or was on its way back when it died. Neither asks for the policy: it may be gone, have got a
+/// mistake, or need what only another environment has, and it is the one that is to be left.
 fn return_from(
     options: &Options,
     proxies: &[Proxy],
@@ -180,6 +183,10 @@ struct Rollout<'a> {
     proxies: &'a [Proxy],
     file: File,
     state: State,
+    /// The proxies of which it is known that they have what is rendered now.
+    brought: BTreeSet<&'a str>,
+    /// The files of the filters' code that all of them have, once the first is rendered.
+    code: Option<Vec<String>>,
 }
 
 impl<'a> Rollout<'a> {
@@ -231,7 +238,7 @@ impl<'a> Rollout<'a> {
     }
 
     /// Moves a proxy. Where that fails, nobody is left on a policy that nobody goes on to judge.
-    fn bring(&mut self, proxy: &Proxy) -> Result<(), Failure> {
+    fn bring(&mut self, proxy: &'a Proxy) -> Result<(), Failure> {
         self.change(proxy).map_err(|failure| match of_proxy(proxy, failure) {
             Failure::Refused(reason) => self.back(&reason),
             Failure::Unable(reason) => self.stop(&reason),
@@ -239,27 +246,39 @@ impl<'a> Rollout<'a> {
         })
     }
 
-    /// Changes a proxy that has what it had before, which is written down first.
-    fn change(&mut self, proxy: &Proxy) -> Result<(), Failure> {
-        match self.state.serving(proxy)? {
-            Serving::Before => {}
-            Serving::Moved => return Ok(()),
+    /// Changes a proxy that has something else than what is rendered now: what it had before, or what an earlier start of this
+    /// rollout has brought, with other filters, say. What it is to have is written down first.
+    fn change(&mut self, proxy: &'a Proxy) -> Result<(), Failure> {
+        let serving = self.state.serving(proxy)?;
+        let is_brought = self.brought.contains(proxy.name.as_str());
+        match &serving {
             Serving::Other(what) => return Err(Failure::Unable(format!("somebody else has brought {what} there"))),
+            // What is rendered later is of no concern: nobody has watched it.
+            Serving::Moved(_) if is_brought => return Ok(()),
+            Serving::Moved(what) if *what == self.render(&proxy.target.folder)?.digest() => {
+                self.brought.insert(&proxy.name);
+                return Ok(());
+            }
+            Serving::Moved(_) | Serving::Before => {}
         }
         let at = self.counted(proxy).unwrap_or_default();
-        let (document, filters, file, state) = (self.document, &self.options.filters, &self.file, &mut self.state);
         let outcome = proxy.target.apply(&self.options.file.display().to_string(), |folder| {
-            let rendering = apply::render(document, filters, folder)?;
+            let rendering = self.render(folder)?;
             let nothing = || io::Error::other("no policy runs there");
             let from = folder.current().ok_or_else(nothing)?.number;
-            let moved = state.moved.entry(proxy.name.clone()).or_insert(Move { from, to: None, at });
-            if moved.from != from {
+            let moved = self.state.moved.entry(proxy.name.clone()).or_insert(Move { from, to: Vec::new(), at });
+            let is_own = || folder.kept(from).is_some_and(|kept| moved.is_own(&kept.rendering.digest()));
+            if moved.from != from && !is_own() {
                 return Err(io::Error::other("somebody else has changed it a moment ago"));
             }
-            moved.to = Some(rendering.digest());
-            file.write(state)?;
+            let to = rendering.digest();
+            if !moved.to.contains(&to) {
+                moved.to.push(to);
+            }
+            self.file.write(&self.state)?;
             Ok(rendering)
         })?;
+        self.brought.insert(&proxy.name);
         if let Outcome::Serves(number, after) = outcome {
             say::progress(format_args!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis()));
             // What was answered while it moved is the past's.
@@ -270,6 +289,18 @@ impl<'a> Rollout<'a> {
             self.file.write(&self.state)?;
         }
         Ok(())
+    }
+
+    /// Renders the policy for a folder, with the same code for all: half a fleet must not have other filters than the rest, nor
+    /// filters that no step has watched.
+    fn render(&mut self, folder: &Folder) -> io::Result<Rendering> {
+        let rendering = apply::render(self.document, &self.options.filters, folder)?;
+        let code: Vec<_> = rendering.code().map(str::to_owned).collect();
+        if *self.code.get_or_insert_with(|| code.clone()) == code {
+            return Ok(rendering);
+        }
+        let filters = self.options.filters.display();
+        Err(io::Error::other(format!("the filters have changed since this began ({filters})")))
     }
 
     /// What all proxies have counted, as far as they answer.

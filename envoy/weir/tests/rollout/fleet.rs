@@ -145,6 +145,23 @@ impl Fleet {
         fs::write(self.place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
     }
 
+    /// Has the filters be other code from now on: a custom section (WebAssembly core specification, 2.5.2) says nothing.
+    pub(crate) fn change_code(&self) {
+        for entry in fs::read_dir(self.filters.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes.extend(b"\x00\x06\x05other");
+            fs::write(path, bytes).unwrap();
+        }
+    }
+
+    /// The code that a proxy's policy has.
+    pub(crate) fn code(&self, proxy: usize) -> Vec<String> {
+        let folder = weir::xds::folder::Folder::open(&self.folder(proxy)).unwrap();
+        let kept = folder.kept(folder.current().unwrap().number).unwrap();
+        kept.rendering.code().map(str::to_owned).collect()
+    }
+
     /// What a proxy follows.
     pub(crate) fn folder(&self, proxy: usize) -> PathBuf {
         self.place.path().join(format!("edge-{proxy}"))

@@ -56,6 +56,45 @@ fn going_back_takes_no_policy() {
 }
 
 #[test]
+fn all_end_with_what_is_rendered_now() {
+    let origin = Origin::start();
+    origin.answer(None, Reply::status(200).body("here"));
+    let fleet = Fleet::start(3, &policy(origin.address(), ""));
+    let better = policy(origin.address(), ", timeout: 9s");
+    let codes = || [0, 1, 2].map(|proxy| fleet.code(proxy));
+    let [old, ..] = codes();
+
+    // It dies, the filters are built anew, and it goes on.
+    die(&fleet, &better, "9s");
+    fleet.change_code();
+    let (code, said) = fleet.roll(&better, &["--steps", "1,100%"]);
+    assert_eq!(code, Some(0), "{said}");
+    let [new, ..] = codes();
+    assert!(old != new && codes().iter().all(|code| *code == new), "{:?}: {said}", codes());
+    assert_eq!(said.matches("  edge-0: version 3 serves after ").count(), 1, "once more, in the first step: {said}");
+    assert!(fleet.seen().iter().flat_map(|seen| &seen.statuses).all(|status| *status == 200), "no request is lost");
+
+    // It dies while it brings the first something else once more: what serves is its own, whichever that is.
+    let best = policy(origin.address(), ", timeout: 8s");
+    die(&fleet, &best, "8s");
+    let mut state: Json = serde_json::from_slice(&fs::read(fleet.state()).unwrap()).unwrap();
+    state["moved"]["edge-0"]["to"].as_array_mut().unwrap().push(json!("of what it was about to have"));
+    fs::write(fleet.state(), state.to_string()).unwrap();
+    let (code, said) = fleet.roll(&best, &["--steps", "1,100%"]);
+    assert!(code == Some(0) && !said.contains("edge-0: version"), "{said}");
+
+    // They are built anew while a step is watched: the next would bring what nobody has watched.
+    let rollout = fleet.command(&better, &["--steps", "1,100%", "--watch", "5s"]).spawn().unwrap();
+    assert!(Deadline::after(GONE).wait_until(|| fleet.code(0) == new && fleet.runs(0).contains("\"9s\"")));
+    fleet.change_code();
+    let output = rollout.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.contains("weir: edge-1: the filters have changed since this began"), "{said}");
+    assert!(output.status.code() == Some(3) && said.contains("all proxies have what they had before"), "{said}");
+    assert!(codes().iter().all(|code| *code == new) && !fleet.state().exists());
+}
+
+#[test]
 fn a_fleet_that_says_no_addresses_is_found_whatever_the_policy_says() {
     let origin = Origin::start();
     origin.answer(None, Reply::status(200).body("here"));
