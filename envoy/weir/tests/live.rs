@@ -4,6 +4,10 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "live/address.rs"]
+mod address;
+#[path = "live/found.rs"]
+mod found;
 #[path = "live/gateway.rs"]
 mod gateway;
 #[path = "live/interrupted.rs"]

@@ -3,6 +3,8 @@
 // A test stops by panicking.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+#[path = "live/address.rs"]
+mod address;
 #[path = "rollout/fleet.rs"]
 mod fleet;
 #[path = "rollout/meanwhile.rs"]
@@ -11,6 +13,8 @@ mod meanwhile;
 mod modules;
 #[path = "rollout/past.rs"]
 mod past;
+#[path = "rollout/resumed.rs"]
+mod resumed;
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -57,7 +57,7 @@ pub struct Place {
     /// The folder that Envoy follows; where there is nothing in it, everything that an Envoy is started with is written.
     #[arg(long, value_name = "DIR")]
     xds_dir: PathBuf,
-    /// Envoy's administration interface [default: where the folder's bootstrap has it].
+    /// Envoy's administration interface [default: where it last was, or where the folder's bootstrap has it].
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<SocketAddr>,
     /// How long the filters of the policy before are kept for what their requests still ask for.
@@ -76,7 +76,7 @@ pub(crate) fn period(text: &str) -> Result<Duration, String> {
 pub struct Target {
     /// The folder.
     pub folder: Folder,
-    /// The administration interface of its Envoy, where that is not the one of the folder's bootstrap.
+    /// The administration interface of its Envoy, where that is not where [`Folder::addresses`] says.
     pub admin: Option<SocketAddr>,
 }
 
@@ -280,7 +280,7 @@ impl Target {
         Ok(change::retire(&self.folder, version, &self.kept(version.number)?.rendering)?)
     }
 
-    /// Whether a change could begin.
+    /// Whether a change could begin. Where the folder's Envoy is, is known from then on.
     ///
     /// # Errors
     /// Nothing runs, somebody else is changing it, or no Envoy follows the folder.
@@ -289,7 +289,7 @@ impl Target {
         let _lock = self.lock()?;
         let version = self.folder.current().ok_or_else(nothing)?;
         self.kept(version.number)?;
-        self.follows(version).map(drop)
+        Ok(self.folder.put_reached(self.follows(version)?.address())?)
     }
 
     /// What runs.
@@ -310,6 +310,8 @@ impl Target {
     fn bring(&self, _lock: &Lock, version: Version, serving: &Kept, next: &Kept) -> Result<Outcome, Failure> {
         let started = Instant::now();
         let admin = self.follows(version)?;
+        // What Envoy is started with may soon say another address, which it has when it is started anew.
+        self.folder.put_reached(admin.address())?;
         self.folder.keep(next)?;
         let new = Version::new(next.number, version.slot.other());
         let change = change::Change { folder: &self.folder, admin: &admin, version: new, patience: PATIENCE };
@@ -338,37 +340,47 @@ impl Target {
         self.folder.kept(number).ok_or_else(|| Failure::Unable(gone()))
     }
 
-    /// The administration interface of the folder's Envoy.
+    /// The administration interface of the folder's Envoy: where it was found, once [`Target::ready`] or a change has looked
+    /// for it.
     pub fn interface(&self) -> Option<Admin> {
-        let written = || {
-            let bootstrap = self.folder.read(BOOTSTRAP)?;
-            let address = bootstrap.pointer("/admin/address/socket_address")?;
-            let host = address.get("address")?.as_str()?.parse().ok()?;
-            Some(SocketAddr::new(host, u16::try_from(address.get("port_value")?.as_u64()?).ok()?))
-        };
-        self.admin.or_else(written).map(Admin::at)
+        self.interfaces().first().copied()
+    }
+
+    /// Where it may be.
+    fn interfaces(&self) -> Vec<Admin> {
+        let addresses = self.admin.map_or_else(|| self.folder.addresses(), |admin| vec![admin]);
+        addresses.into_iter().map(Admin::at).collect()
     }
 
     /// Makes sure that there is an Envoy, and that it follows this folder.
     fn follows(&self, version: Version) -> Result<Admin, Failure> {
         let folder = self.folder.path().display();
-        let unknown = || Failure::Unable(format!("{folder}: say with --admin where its Envoy is"));
-        let admin = self.interface().ok_or_else(unknown)?;
+        let interfaces = self.interfaces();
+        if interfaces.is_empty() {
+            return Err(Failure::Unable(format!("{folder}: say with --admin where its Envoy is")));
+        }
         let deadline = Instant::now() + ANSWER;
         loop {
-            let address = admin.address();
-            match admin.version(change::ROUTES) {
-                Some(text) if text == version.to_string() => return Ok(admin),
-                // It may have been started a moment ago, or be busy with a change whose author has died.
-                _ if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
-                Some(text) => {
-                    let reason = format!("the Envoy at {address} serves version {text:?}, and {folder} has {version}");
-                    return Err(Failure::Unable(format!(
-                        "{reason}: it follows another folder, or has refused this one"
-                    )));
+            let mut other = None;
+            for admin in &interfaces {
+                match admin.version(change::ROUTES) {
+                    Some(text) if text == version.to_string() => return Ok(*admin),
+                    Some(text) => other = other.or(Some((admin.address(), text))),
+                    None => {}
                 }
-                None => return Err(Failure::Unable(format!("no Envoy answers for {folder} at {address}"))),
             }
+            if Instant::now() < deadline {
+                // It may have been started a moment ago, or be busy with a change whose author has died.
+                std::thread::sleep(Duration::from_millis(50));
+                continue;
+            }
+            return Err(Failure::Unable(if let Some((address, text)) = other {
+                let reason = format!("the Envoy at {address} serves version {text:?}, and {folder} has {version}");
+                format!("{reason}: it follows another folder, or has refused this one")
+            } else {
+                let asked: Vec<_> = interfaces.iter().map(|admin| admin.address().to_string()).collect();
+                format!("no Envoy answers for {folder} at {}", asked.join(" or "))
+            }));
         }
     }
 }

@@ -14,9 +14,11 @@
 //!    change. One that answers nothing for ten seconds ([`hearing`]) has all go back, too.
 //! 6. A proxy that somebody else changes meanwhile is theirs: the rollout ends, all others go back, and it is left as it is.
 //!
-//! [`state`] remembers what has been done, so that the command may die at any time. [`istio`] renders the same steps for those whose
-//! proxies Istio configures.
+//! [`state`] remembers what has been done, so that the command may die at any time; whoever goes on moves those again for which
+//! something else is rendered by then, and going back (`back.rs`) asks for no policy. [`istio`] renders the same steps for those
+//! whose proxies Istio configures.
 
+mod back;
 pub mod chance;
 pub mod fleet;
 pub mod hearing;
@@ -27,7 +29,7 @@ pub mod state;
 pub mod verdict;
 mod watch;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::PathBuf;
@@ -39,13 +41,15 @@ use clap::Args;
 
 use crate::apply::{self, Failure, Outcome, Target};
 use crate::document::Document;
+use crate::rollout::back::{Back, Serving};
 use crate::rollout::fleet::{Proxy, Steps};
 use crate::rollout::sample::Sample;
 use crate::rollout::state::{File, Move, State};
 use crate::run;
 use crate::say;
 use crate::xds::digest;
-use crate::xds::folder::Lock;
+use crate::xds::folder::{Folder, Lock};
+use crate::xds::rendering::Rendering;
 
 /// What `weir rollout` is told.
 #[derive(Args, Debug)]
@@ -119,8 +123,8 @@ pub fn main(options: &Options) -> ExitCode {
 }
 
 fn roll(options: &Options) -> Result<End, Failure> {
-    let document = apply::read(&options.file, options.sandbox.as_deref())?;
     if let Some(folder) = &options.istio.istio {
+        let document = apply::read(&options.file, options.sandbox.as_deref())?;
         istio::write(&document, &options.steps, &options.istio, folder)?;
         return Ok(End::Done);
     }
@@ -129,19 +133,48 @@ fn roll(options: &Options) -> Result<End, Failure> {
     let file = File::new(options.state.clone().unwrap_or_else(|| fleet.with_extension("rollout.json")));
     let taken = || Failure::Unable(format!("{}: another rollout is at work", file.path().display()));
     let _lock = Lock::take(&file.path().with_extension("lock"))?.ok_or_else(taken)?;
+    let found = file.read()?;
+    if let Some(end) = return_from(options, &proxies, &file, found.as_ref()) {
+        return end;
+    }
+    let document = apply::read(&options.file, options.sandbox.as_deref())?;
     let policy = digest(&fs::read(&options.file)?);
-    let state = match file.read()? {
-        Some(state) if state.policy == policy || options.back => state,
+    let state = match found {
+        Some(state) if state.policy == policy => state,
         Some(_) => {
             let reason = "another policy is on its way: finish that, or bring it back with --back";
             return Err(Failure::Unable(format!("{}: {reason}", file.path().display())));
         }
-        None if options.back => {
-            return Err(Failure::Unable(format!("{}: there is nothing to bring back", file.path().display())));
-        }
         None => State { policy, reason: None, begun: BTreeMap::new(), moved: BTreeMap::new() },
     };
-    Rollout { options, document: &document, proxies: &proxies, file, state }.run()
+    let (brought, code) = (BTreeSet::new(), None);
+    Rollout { options, document: &document, proxies: &proxies, file, state, brought, code }.run()
+}
+
+/// Goes back where it is told to, or was on its way back when it died. Neither asks for the policy: it may be gone, have got a
+/// mistake, or need what only another environment has, and it is the one that is to be left.
+fn return_from(
+    options: &Options,
+    proxies: &[Proxy],
+    file: &File,
+    found: Option<&State>,
+) -> Option<Result<End, Failure>> {
+    let Some(state) = found else {
+        let nothing = || Failure::Unable(format!("{}: there is nothing to bring back", file.path().display()));
+        return options.back.then(|| Err(nothing()));
+    };
+    let mut state = state.clone();
+    let mut back = |reason: &str| Back { proxies, linger: options.linger, file, state: &mut state }.go(reason);
+    if options.back {
+        return Some(match back("it is called back") {
+            Failure::Refused(_) => Ok(End::Done),
+            failure => Err(failure),
+        });
+    }
+    let reason = found?.reason.as_ref()?;
+    let first = format!("a rollout is on its way back; {} is not tried", options.file.display());
+    say::complain(format_args!("weir: {}: {first}", file.path().display()));
+    Some(Err(back(reason)))
 }
 
 struct Rollout<'a> {
@@ -150,30 +183,15 @@ struct Rollout<'a> {
     proxies: &'a [Proxy],
     file: File,
     state: State,
-}
-
-/// What serves at a proxy, seen from a rollout.
-enum Serving {
-    /// What it had before.
-    Before,
-    /// What the rollout has brought.
-    Moved,
-    /// What somebody else has brought.
-    Other(String),
+    /// The proxies of which it is known that they have what is rendered now.
+    brought: BTreeSet<&'a str>,
+    /// The files of the filters' code that all of them have, once the first is rendered.
+    code: Option<Vec<String>>,
 }
 
 impl<'a> Rollout<'a> {
     fn run(&mut self) -> Result<End, Failure> {
-        if self.options.back {
-            return match self.back("it is called back") {
-                Failure::Refused(_) => Ok(End::Done),
-                failure => Err(failure),
-            };
-        }
-        if let Some(reason) = self.state.reason.clone() {
-            return Err(self.back(&reason));
-        }
-        if let Some(name) = self.missing().first() {
+        if let Some(name) = self.state.missing(self.proxies).first() {
             let reason = format!("`{name}` has been moved, and the fleet has it no more");
             return Err(Failure::Unable(format!("{reason}: name it again, or bring the others back with --back")));
         }
@@ -200,7 +218,7 @@ impl<'a> Rollout<'a> {
             let held = self.watch(&mut step, moving)?;
             // What somebody else has changed meanwhile was not watched.
             moving.iter().try_for_each(|proxy| self.bring(proxy))?;
-            self.settle(moved);
+            back::settle(self.proxies, &self.state, self.options.linger, moved);
             if let Some(reason) = held {
                 return Ok(End::Held(reason));
             }
@@ -220,7 +238,7 @@ impl<'a> Rollout<'a> {
     }
 
     /// Moves a proxy. Where that fails, nobody is left on a policy that nobody goes on to judge.
-    fn bring(&mut self, proxy: &Proxy) -> Result<(), Failure> {
+    fn bring(&mut self, proxy: &'a Proxy) -> Result<(), Failure> {
         self.change(proxy).map_err(|failure| match of_proxy(proxy, failure) {
             Failure::Refused(reason) => self.back(&reason),
             Failure::Unable(reason) => self.stop(&reason),
@@ -228,27 +246,39 @@ impl<'a> Rollout<'a> {
         })
     }
 
-    /// Changes a proxy that has what it had before, which is written down first.
-    fn change(&mut self, proxy: &Proxy) -> Result<(), Failure> {
-        match self.serving(proxy)? {
-            Serving::Before => {}
-            Serving::Moved => return Ok(()),
+    /// Changes a proxy that has something else than what is rendered now: what it had before, or what an earlier start of this
+    /// rollout has brought, with other filters, say. What it is to have is written down first.
+    fn change(&mut self, proxy: &'a Proxy) -> Result<(), Failure> {
+        let serving = self.state.serving(proxy)?;
+        let is_brought = self.brought.contains(proxy.name.as_str());
+        match &serving {
             Serving::Other(what) => return Err(Failure::Unable(format!("somebody else has brought {what} there"))),
+            // What is rendered later is of no concern: nobody has watched it.
+            Serving::Moved(_) if is_brought => return Ok(()),
+            Serving::Moved(what) if *what == self.render(&proxy.target.folder)?.digest() => {
+                self.brought.insert(&proxy.name);
+                return Ok(());
+            }
+            Serving::Moved(_) | Serving::Before => {}
         }
         let at = self.counted(proxy).unwrap_or_default();
-        let (document, filters, file, state) = (self.document, &self.options.filters, &self.file, &mut self.state);
         let outcome = proxy.target.apply(&self.options.file.display().to_string(), |folder| {
-            let rendering = apply::render(document, filters, folder)?;
+            let rendering = self.render(folder)?;
             let nothing = || io::Error::other("no policy runs there");
             let from = folder.current().ok_or_else(nothing)?.number;
-            let moved = state.moved.entry(proxy.name.clone()).or_insert(Move { from, to: None, at });
-            if moved.from != from {
+            let moved = self.state.moved.entry(proxy.name.clone()).or_insert(Move { from, to: Vec::new(), at });
+            let is_own = || folder.kept(from).is_some_and(|kept| moved.is_own(&kept.rendering.digest()));
+            if moved.from != from && !is_own() {
                 return Err(io::Error::other("somebody else has changed it a moment ago"));
             }
-            moved.to = Some(rendering.digest());
-            file.write(state)?;
+            let to = rendering.digest();
+            if !moved.to.contains(&to) {
+                moved.to.push(to);
+            }
+            self.file.write(&self.state)?;
             Ok(rendering)
         })?;
+        self.brought.insert(&proxy.name);
         if let Outcome::Serves(number, after) = outcome {
             say::progress(format_args!("  {}: version {number} serves after {} ms", proxy.name, after.as_millis()));
             // What was answered while it moved is the past's.
@@ -261,29 +291,16 @@ impl<'a> Rollout<'a> {
         Ok(())
     }
 
-    /// What serves at a proxy.
-    fn serving(&self, proxy: &Proxy) -> Result<Serving, Failure> {
-        let Some(moved) = self.state.moved.get(&proxy.name) else { return Ok(Serving::Before) };
-        Ok(match proxy.target.running()? {
-            Some(kept) if kept.number == moved.from => Serving::Before,
-            // A state that an older version has written has no digest: what serves is taken for its own.
-            Some(kept) if moved.to.as_ref().is_none_or(|to| *to == kept.rendering.digest()) => Serving::Moved,
-            Some(kept) => Serving::Other(format!("version {} ({})", kept.number, kept.name)),
-            None => Serving::Other("nothing".to_owned()),
-        })
-    }
-
-    /// Those that have been moved, and are not in the fleet's file any more.
-    fn missing(&self) -> Vec<String> {
-        let is_there = |name: &&String| self.proxies.iter().any(|proxy| proxy.name == **name);
-        self.state.moved.keys().filter(|name| !is_there(name)).cloned().collect()
-    }
-
-    /// Clears up where proxies have moved, at this moment or before.
-    fn settle(&self, moved: Instant) {
-        thread::sleep(self.options.linger.saturating_sub(moved.elapsed()));
-        let moved = self.proxies.iter().filter(|proxy| self.state.moved.contains_key(&proxy.name));
-        moved.for_each(|proxy| proxy.target.settle());
+    /// Renders the policy for a folder, with the same code for all: half a fleet must not have other filters than the rest, nor
+    /// filters that no step has watched.
+    fn render(&mut self, folder: &Folder) -> io::Result<Rendering> {
+        let rendering = apply::render(self.document, &self.options.filters, folder)?;
+        let code: Vec<_> = rendering.code().map(str::to_owned).collect();
+        if *self.code.get_or_insert_with(|| code.clone()) == code {
+            return Ok(rendering);
+        }
+        let filters = self.options.filters.display();
+        Err(io::Error::other(format!("the filters have changed since this began ({filters})")))
     }
 
     /// What all proxies have counted, as far as they answer.
@@ -317,41 +334,8 @@ impl<'a> Rollout<'a> {
 
     /// Brings everything back, all proxies at once, and says why.
     fn back(&mut self, reason: &str) -> Failure {
-        say::complain(format_args!("weir: {reason}: going back"));
-        let started = Instant::now();
-        self.state.reason = Some(reason.to_owned());
-        if let Err(error) = self.file.write(&self.state) {
-            say::complain(format_args!("weir: {}: {error}", self.file.path().display()));
-        }
-        let missing = self.missing();
-        for name in &missing {
-            let file = self.file.path().display();
-            say::complain(format_args!(
-                "weir: `{name}` has been moved, and the fleet has it no more: name it again, or take {file} away"
-            ));
-        }
-        let (mut moved, mut left) = (Vec::new(), Vec::new());
-        for proxy in self.proxies {
-            let Some(from) = self.state.moved.get(&proxy.name).map(|moved| moved.from) else { continue };
-            match self.serving(proxy) {
-                Ok(Serving::Other(what)) => left.push((proxy, what)),
-                // What cannot be read is said where it is tried.
-                _ => moved.push((proxy, from)),
-            }
-        }
-        for (proxy, what) in &left {
-            say::complain(format_args!("weir: {}: {what} is left as it is", proxy.name));
-        }
-        let failed = missing.len() + at_once(moved.into_iter(), |target, from| target.back_to(from).map(drop));
-        if failed > 0 {
-            let moved = self.state.moved.len();
-            return Failure::Unable(format!("{failed} of {moved} are not back; the same command tries again"));
-        }
-        say::progress(format_args!("back after {} ms", started.elapsed().as_millis()));
-        self.settle(Instant::now());
-        let who = if left.is_empty() { "all proxies have" } else { "all others have" };
-        let told = format!("{reason}; {who} what they had before");
-        self.file.remove().map_or_else(Failure::from, |()| Failure::Refused(told))
+        let (proxies, linger) = (self.proxies, self.options.linger);
+        Back { proxies, linger, file: &self.file, state: &mut self.state }.go(reason)
     }
 }
 

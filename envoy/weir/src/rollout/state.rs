@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::slice;
 
 use serde_json::{Map, Value as Json, json};
 
@@ -31,10 +32,18 @@ pub struct State {
 pub struct Move {
     /// The number of the policy that ran there.
     pub from: u64,
-    /// What tells that to which it is moved from any other, once that is known.
-    pub to: Option<String>,
+    /// What tells that to which it is moved from any other; several where what is rendered has changed since, the latest last.
+    pub to: Vec<String>,
     /// What the proxy had counted until then.
     pub at: Sample,
+}
+
+impl Move {
+    /// Whether what serves instead of what was there is what the rollout has brought.
+    pub fn is_own(&self, what: &str) -> bool {
+        // A state that an older version has written may have nothing to tell it by: then it is taken for its own.
+        self.to.is_empty() || self.to.iter().any(|to| to == what)
+    }
 }
 
 /// The file.
@@ -99,7 +108,9 @@ impl State {
         let sample = |(name, sample): (&String, &Json)| Some((name.clone(), Sample::from_json(sample)?));
         let moved = |(name, one): (&String, &Json)| {
             let at = Sample::from_json(one.get("at")?)?;
-            let to = one.get("to").and_then(Json::as_str).map(str::to_owned);
+            // Older versions have written one, or none.
+            let to = one.get("to").map_or(&[][..], |to| to.as_array().map_or(slice::from_ref(to), Vec::as_slice));
+            let to = to.iter().filter_map(Json::as_str).map(str::to_owned).collect();
             Some((name.clone(), Move { from: one.get("from")?.as_u64()?, to, at }))
         };
         Some(Self {
@@ -113,7 +124,7 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
+    #![allow(clippy::indexing_slicing, clippy::unwrap_used)]
 
     use super::*;
 
@@ -134,12 +145,19 @@ mod tests {
             policy: "p".into(),
             reason: None,
             begun: [("a".to_owned(), sample.clone())].into(),
-            moved: [("b".to_owned(), Move { from: 7, to: Some("q".to_owned()), at: sample })].into(),
+            moved: [("b".to_owned(), Move { from: 7, to: vec!["q".to_owned()], at: sample })].into(),
         };
         for reason in [None, Some("worse".to_owned())] {
             state.reason = reason;
             file.write(&state).unwrap();
             assert_eq!(file.read().unwrap().as_ref(), Some(&state));
+        }
+        // As older versions have written it.
+        for (to, read) in [(json!("q"), vec!["q".to_owned()]), (Json::Null, Vec::new())] {
+            let mut older = state.to_json();
+            older["moved"]["b"]["to"] = to;
+            fs::write(file.path(), older.to_string()).unwrap();
+            assert_eq!(file.read().unwrap().unwrap().moved["b"].to, read);
         }
         fs::write(file.path(), "{}").unwrap();
         assert!(file.read().unwrap_err().to_string().ends_with("is no state of a rollout"));

@@ -7,12 +7,14 @@
 //! filters/auth.a.json filters/auth.b.json …        the filters, by slot
 //! modules/auth-<digest>.wasm                       their code, as long as a policy that is kept needs it
 //! versions/7.json                                  policies as they were rendered, the last ten
+//! reached.json                                     where Envoy's administration was when it was last found
 //! lock                                             held by whoever changes anything; the kernel frees it when its holder ends
 //! ```
 
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -28,6 +30,8 @@ use crate::xds::{BOOTSTRAP, replace};
 
 /// The listener, and the table of routes, of clients.
 pub const OUTER: &str = "weir";
+/// The file that says where Envoy was reached.
+const REACHED: &str = "reached.json";
 /// How many policies are kept.
 pub const KEPT: usize = 10;
 
@@ -179,6 +183,29 @@ impl Folder {
     /// What the operating system says.
     pub fn put_frame(&self, rendering: &Rendering) -> io::Result<()> {
         replace(&self.0, BOOTSTRAP, &rendering.frame)
+    }
+
+    /// Where Envoy's administration may be: where it was last found, and where one that is started now has it, which is not the
+    /// same where a policy has brought another address since.
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        let reached = self.read(REACHED).and_then(|address| address.as_str()?.parse().ok());
+        let written = || {
+            let bootstrap = self.read(BOOTSTRAP)?;
+            let address = bootstrap.pointer("/admin/address/socket_address")?;
+            let host = address.get("address")?.as_str()?.parse().ok()?;
+            Some(SocketAddr::new(host, u16::try_from(address.get("port_value")?.as_u64()?).ok()?))
+        };
+        let written = written().filter(|written| reached != Some(*written));
+        reached.into_iter().chain(written).collect()
+    }
+
+    /// Remembers where Envoy's administration is.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn put_reached(&self, address: SocketAddr) -> io::Result<()> {
+        let address = json!(address.to_string());
+        if self.read(REACHED).as_ref() == Some(&address) { Ok(()) } else { replace(&self.0, REACHED, &address) }
     }
 
     /// Writes one slot of a filter.

@@ -8,6 +8,8 @@ use std::process::{Command, Output, Stdio};
 use proxy::{Envoy, Options, Request, client, message::Answer};
 use tempfile::TempDir;
 
+use crate::address::name_address;
+
 /// An Envoy, and what it follows.
 pub(crate) struct Gateway {
     envoy: Envoy,
@@ -36,6 +38,34 @@ impl Gateway {
         let bootstrap = fs::read_to_string(folder.join("bootstrap.json")).unwrap();
         let envoy = Envoy::start_with(&bootstrap, options).unwrap_or_else(|failure| panic!("{failure}"));
         Self { envoy, place, filters: filters.to_path_buf() }
+    }
+
+    /// Has another Envoy take the place of this one, started on what is in the folder.
+    pub(crate) fn restart(&mut self) {
+        let bootstrap = fs::read_to_string(self.folder().join("bootstrap.json")).unwrap();
+        self.envoy = Envoy::start(&bootstrap).unwrap_or_else(|failure| panic!("{failure}"));
+        self.name_own_address();
+    }
+
+    /// Has the folder's bootstrap say where the Envoy's administration is, as it does where a test's Envoy keeps to it.
+    pub(crate) fn name_own_address(&self) {
+        name_address(&self.folder(), self.envoy.admin_address());
+    }
+
+    /// A command that is not told where the Envoy is.
+    pub(crate) fn untold(&self, command: &str, more: &[&str]) -> Said {
+        let mut program = program(self.place.path());
+        program.args([command, "--xds-dir", "xds", "--linger", "300ms"]).args(more);
+        if command == "apply" {
+            program.arg("--filters").arg(&self.filters);
+        }
+        Said(program.output().unwrap())
+    }
+
+    /// Writes a policy; answers with its file.
+    pub(crate) fn write(&self, policy: &str) -> &'static str {
+        fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
+        "policy.yaml"
     }
 
     /// Where it serves.

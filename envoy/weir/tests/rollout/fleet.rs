@@ -14,6 +14,7 @@ use proxy::{Client, Envoy, Options, Request};
 use serde_json::Value as Json;
 use tempfile::TempDir;
 
+use crate::address::name_address;
 use crate::modules::only;
 
 /// How many clients each proxy has.
@@ -134,6 +135,33 @@ impl Fleet {
         fs::write(self.place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
     }
 
+    /// Has the fleet's file leave out where the Envoys are, and their bootstraps say it.
+    pub(crate) fn leave_out_addresses(&self) {
+        let name = |(index, envoy): (usize, &Option<Envoy>)| {
+            name_address(&self.folder(index), envoy.as_ref().unwrap().admin_address());
+            format!("- {{name: edge-{index}, xds_dir: edge-{index}}}\n")
+        };
+        let proxies: String = self.envoys.iter().enumerate().map(name).collect();
+        fs::write(self.place.path().join("fleet.yaml"), format!("proxies:\n{proxies}")).unwrap();
+    }
+
+    /// Has the filters be other code from now on: a custom section (WebAssembly core specification, 2.5.2) says nothing.
+    pub(crate) fn change_code(&self) {
+        for entry in fs::read_dir(self.filters.path()).unwrap() {
+            let path = entry.unwrap().path();
+            let mut bytes = fs::read(&path).unwrap();
+            bytes.extend(b"\x00\x06\x05other");
+            fs::write(path, bytes).unwrap();
+        }
+    }
+
+    /// The code that a proxy's policy has.
+    pub(crate) fn code(&self, proxy: usize) -> Vec<String> {
+        let folder = weir::xds::folder::Folder::open(&self.folder(proxy)).unwrap();
+        let kept = folder.kept(folder.current().unwrap().number).unwrap();
+        kept.rendering.code().map(str::to_owned).collect()
+    }
+
     /// What a proxy follows.
     pub(crate) fn folder(&self, proxy: usize) -> PathBuf {
         self.place.path().join(format!("edge-{proxy}"))
@@ -142,6 +170,11 @@ impl Fleet {
     /// Where it is remembered how far a rollout has come.
     pub(crate) fn state(&self) -> PathBuf {
         self.place.path().join("fleet.rollout.json")
+    }
+
+    /// Where the policy of a rollout is.
+    pub(crate) fn policy(&self) -> PathBuf {
+        self.place.path().join("policy.yaml")
     }
 
     /// What Envoy says of the routes of a proxy, and what its folder says of the policy that they are of.
@@ -164,7 +197,7 @@ impl Fleet {
 
     /// A rollout.
     pub(crate) fn command(&self, policy: &str, more: &[&str]) -> Command {
-        fs::write(self.place.path().join("policy.yaml"), policy).unwrap();
+        fs::write(self.policy(), policy).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
         command.current_dir(self.place.path()).args(["rollout", "policy.yaml", "--fleet", "fleet.yaml"]);
         if !more.contains(&"--watch") {
