@@ -8,6 +8,7 @@ use std::time::Duration;
 use policy::{Headers, Seed};
 
 use crate::config::Search;
+use crate::invalidation::Invalidation;
 use crate::request::Inquiry;
 use crate::{canon, key, range};
 
@@ -19,15 +20,30 @@ pub struct Gathering {
     pub bytes_max: usize,
     /// How long it may take.
     pub wait: Duration,
+    /// Path and query of the request that it is part of.
+    pub(crate) whole: Option<Vec<u8>>,
 }
 
+/// Why a search whose body is longer than the route takes is not looked for.
+pub(crate) const TOO_LONG: &str = "size";
+
 impl Gathering {
-    /// Goes on with the whole body; `None` where that has no canonical form.
-    pub fn complete(self, seed: &Seed, body: &[u8]) -> Option<Inquiry> {
+    /// Goes on with the whole body.
+    ///
+    /// # Errors
+    /// What the request ends where the body has no canonical form: it is no search, but a POST like any other (RFC 9111 §4.4).
+    pub fn complete(self, seed: &Seed, body: &[u8]) -> Result<Inquiry, Box<Invalidation>> {
         let mut inquiry = self.inquiry;
-        key::search(&mut inquiry.key, &canon::json(body)?);
+        let Some(form) = canon::json(body) else {
+            let mut invalidation = Box::new(Invalidation::of(&inquiry.headers));
+            if let Some(whole) = self.whole {
+                invalidation.part_of(whole);
+            }
+            return Err(invalidation);
+        };
+        key::search(&mut inquiry.key, &form);
         inquiry.print = seed.fingerprint([inquiry.key.as_slice()]);
-        Some(inquiry)
+        Ok(inquiry)
     }
 }
 
@@ -49,7 +65,7 @@ pub fn expect(search: &Search, headers: &Headers, has_body: bool) -> Result<usiz
     }
     match first(headers, "content-length") {
         None => Ok(search.bytes_max),
-        Some(digits) => range::number(digits).filter(|length| *length <= search.bytes_max).ok_or("size"),
+        Some(digits) => range::number(digits).filter(|length| *length <= search.bytes_max).ok_or(TOO_LONG),
     }
 }
 
