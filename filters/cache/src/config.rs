@@ -88,7 +88,7 @@ pub mod table;
 
 pub use caller::Isolation;
 pub use flight::{Flight, Refresh};
-pub use forced::Forced;
+pub use forced::{Despite, Forced};
 pub use level::Level;
 pub use search::Search;
 pub use storage::{KeyDigest, Packing, Tagging};
