@@ -113,6 +113,11 @@ pub fn ticket(entry: &[u8]) -> Option<u64> {
     entry.get(TICKET_AT..).and_then(<[u8]>::first_chunk).map(|ticket| u64::from_le_bytes(*ticket))
 }
 
+/// For how many seconds it is fresh.
+pub fn lifetime(entry: &[u8]) -> Option<u32> {
+    entry.get(LIFETIME_AT..).and_then(<[u8]>::first_chunk).map(|lifetime| u32::from_le_bytes(*lifetime))
+}
+
 /// Gives an entry another lifetime, in seconds.
 pub fn shorten(entry: &mut [u8], lifetime: u32) {
     write(entry, LIFETIME_AT, &lifetime.to_le_bytes());
@@ -248,6 +253,7 @@ mod tests {
         let mut bytes = sample();
         shorten(&mut bytes, 7);
         assert_eq!(Entry::parse(&bytes).unwrap().facts, Facts { lifetime: 7, ..facts() });
+        assert_eq!((lifetime(&bytes), lifetime(b"")), (Some(7), None));
         shorten(&mut [0; LIFETIME_AT + 3], 7);
     }
 

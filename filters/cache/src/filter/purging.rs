@@ -5,7 +5,6 @@
 //! number has changed.
 
 use std::cell::{Ref, RefCell};
-use std::rc::Rc;
 
 use policy::purge::{Pulse, asked, inbox};
 use policy::{Headers, Instant, Rejection};
@@ -17,7 +16,6 @@ use shell::shared::{self, Change, Failure};
 
 use super::{Plugin, store};
 use crate::config::{Config, KeyDigest, Route};
-use crate::entry;
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
 use crate::request::{self, Inquiry};
 use crate::{invalidation, key, status};
@@ -158,10 +156,9 @@ impl Plugin {
         let standing = self.purges.ledger().standing(&subject, found.envelope.stamp);
         found.is_softened |= standing == Standing::Stale;
         if found.is_softened
-            && let Some(mut facts) = found.facts()
+            && let Some(lifetime) = found.facts().and_then(|facts| purge::withered(&facts, now))
         {
-            purge::wither(&mut facts, now);
-            entry::shorten(Rc::<Vec<u8>>::make_mut(&mut found.bytes), facts.lifetime);
+            store::shorten(&self.config.arena, &self.recent, found, lifetime);
         }
         standing != Standing::Gone
     }
