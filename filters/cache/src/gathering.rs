@@ -1,7 +1,8 @@
 //! A search on its way: a `POST` whose key is whole once its body is.
 //!
 //! What a body means depends on headers that a key does not have, so only one kind of body is read: JSON in UTF-8, by its
-//! own word, and not encoded. A search that is conditional, or asks for a part, is for the upstream alone.
+//! own word, and not encoded. Whatever else comes, also what is conditional or asks for a part, is for the upstream alone, and not
+//! taken for a search: it may change something (RFC 9111 §4.4).
 
 use std::time::Duration;
 
