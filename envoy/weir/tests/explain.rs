@@ -97,7 +97,7 @@ fn each_filter_says_what_it_would_do() {
         &[JSON],
         Some("{\"a\": 1, \"a\": 2}"),
         "cache",
-        "lets it pass: its body has no canonical form",
+        "lets it pass: its body has no canonical form, and drops what is stored of this URL once it has succeeded",
     );
     let search = r#"{"artist": "a", "title": "b"}"#;
     let path = "sends `GET /spotify/v1/search?q=artist%3A%22a%22%20track%3A%22b%22&type=track&limit=10`";

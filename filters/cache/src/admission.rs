@@ -6,7 +6,7 @@ use policy::handover::header;
 use policy::headers::Sole;
 use policy::{Headers, Instant, date};
 
-use crate::config::{Forced, Route};
+use crate::config::{Despite, Forced, Route};
 use crate::directive;
 use crate::entry::{Facts, Terms};
 use crate::freshness::{self, Received};
@@ -126,7 +126,7 @@ pub fn admit_whole(
     let status = status(response).filter(|&status| may_be_stored(status)).ok_or(Refusal::Status)?;
     let said = directive::Response::of(response);
     let forced = route.forced(status);
-    permit(forced, &said, status, response)?;
+    let despite = permit(forced, &said, status, response)?;
     let particular = inquiry.caller.is_particular(route);
     if particular && !said.allows_credentials() {
         return Err(Refusal::Credentials);
@@ -145,7 +145,7 @@ pub fn admit_whole(
         }
         None => return Err(Refusal::Unfresh),
     };
-    let terms = terms(route, inquiry, &said, forced.is_some());
+    let terms = Terms { despite, ..terms(route, inquiry, &said, forced.is_some()) };
     if forced.is_none() && !is_of_use(&terms, lifetime, received.age) {
         Conditions::of(status, response, now).filter(|_| !inquiry.is_search()).ok_or(Refusal::Unfresh)?;
     }
@@ -170,6 +170,7 @@ fn terms(route: &Route, inquiry: &Inquiry, said: &directive::Response, forced: b
         relies_on_shared: inquiry.caller != crate::request::Caller::Anonymous && !said.allows_credentials(),
         forced,
         needs_validation: !forced && said.no_cache,
+        despite: Despite::default(),
         while_revalidate: bound(said.stale_while_revalidate, route.while_revalidate),
         if_error: bound(said.stale_if_error, route.if_error),
     }
@@ -180,25 +181,34 @@ fn is_of_use(terms: &Terms, lifetime: u32, age: u32) -> bool {
     !terms.needs_validation && age < lifetime.saturating_add(terms.stale_bound())
 }
 
-/// What forbids to store a response, whatever its freshness (RFC 9111 §3).
-fn permit(forced: Option<&Forced>, said: &directive::Response, status: u16, response: &Headers) -> Result<(), Refusal> {
+/// What forbids to store a response, whatever its freshness (RFC 9111 §3); where nothing does, what is overlooked for that.
+fn permit(
+    forced: Option<&Forced>,
+    said: &directive::Response,
+    status: u16,
+    response: &Headers,
+) -> Result<Despite, Refusal> {
+    let allowed = forced.map(|forced| forced.despite).unwrap_or_default();
     // §5.2.2.3: who understands the status may overlook no-store; who does not must not store.
     if said.must_understand && !is_understood(status) {
         return Err(Refusal::Status);
     }
-    let is_forbidden = said.no_store && !said.must_understand && !forced.is_some_and(|forced| forced.despite_no_store);
-    if is_forbidden || is_makeshift(response) {
+    let is_withheld = || said.withheld.iter().any(|name| name == b"set-cookie");
+    let despite = Despite {
+        private: said.private,
+        no_store: said.no_store && !said.must_understand,
+        set_cookie: response.first("set-cookie").is_some() && !is_withheld(),
+    };
+    if despite.no_store && !allowed.no_store || is_makeshift(response) {
         return Err(Refusal::NoStore);
     }
-    if said.private && !forced.is_some_and(|forced| forced.despite_private) {
+    if despite.private && !allowed.private {
         return Err(Refusal::Private);
     }
-    let is_withheld = said.withheld.iter().any(|name| name == b"set-cookie");
-    if response.first("set-cookie").is_some() && !is_withheld && !forced.is_some_and(|forced| forced.despite_set_cookie)
-    {
+    if despite.set_cookie && !allowed.set_cookie {
         return Err(Refusal::SetCookie);
     }
-    Ok(())
+    Ok(despite)
 }
 
 /// Whether somebody has answered in the upstream's place while its breaker or its bulkhead refused.

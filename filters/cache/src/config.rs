@@ -30,7 +30,7 @@
 //! `data_type` label the metrics. `ttl` makes responses with one of `statuses` fresh for that long from when they came
 //! in, whatever the upstream says about freshness (`max-age`, `Expires`, `no-cache`, `must-revalidate`); `despite`
 //! names what else is to be overlooked: `private`, `no-store`, and `set-cookie`, which stores the response without its
-//! cookies. `negative` does the same for 404 and 410, which are then short-lived beside a long `ttl`, or alone forced.
+//! cookies; what is here for that answers as long as it is named. `negative` does the same for 404 and 410, which are then short-lived beside a long `ttl`, or alone forced.
 //! `shared` says that all callers whom `auth` let through are answered alike, so that their identity does not
 //! keep a response from being stored or reused. `isolate` says that they are not, but that what a `user`, or whoever is of
 //! one `tier`, is answered with may answer the same once more: it is kept apart by the name, and the API key, that `auth` hands over, and
@@ -43,7 +43,8 @@
 //! `query` says what of a query does not matter: parameters to `ignore`, by their name or its beginning, and their order
 //! (`sort`); see [`crate::query`]. `body` makes searches of the route's `POST`s: their answers are kept by the canonical form
 //! of their JSON (see [`crate::canon`]) and answer no `GET`. For that, a search waits until its body has come, `wait` at
-//! most; one that is longer than `max` passes as it comes, and so does whatever has no form.
+//! most; one that is longer than `max` passes as it comes, and so does whatever has no form, which is no search, and ends
+//! what is kept of its URL where it succeeds.
 //! `purge_key_sha256` is the digest of a key whose holder may purge (see [`crate::purge`]): `PURGE` with that key in
 //! `x-purge-key` takes the URL that it names, or what `x-purge` says, as in `x-purge: tag=product-7&mode=soft`.
 //!
@@ -88,7 +89,7 @@ pub mod table;
 
 pub use caller::Isolation;
 pub use flight::{Flight, Refresh};
-pub use forced::Forced;
+pub use forced::{Despite, Forced};
 pub use level::Level;
 pub use search::Search;
 pub use storage::{KeyDigest, Packing, Tagging};

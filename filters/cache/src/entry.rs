@@ -11,6 +11,7 @@
 use policy::stored::{cut, take};
 use policy::{Headers, Instant};
 
+use crate::config::Despite;
 use crate::freshness::Received;
 
 /// What is known of a stored response beside its bytes.
@@ -38,6 +39,8 @@ pub struct Terms {
     pub relies_on_shared: bool,
     /// Its lifetime is the route's, counted from when it came in.
     pub forced: bool,
+    /// What the route has overlooked for it to be here.
+    pub despite: Despite,
     /// It is validated before each use (RFC 9111 §5.2.2.4).
     pub needs_validation: bool,
     /// For how many seconds of being stale it may answer while it is refreshed (RFC 5861 §3).
@@ -108,6 +111,11 @@ pub fn seal(entry: &mut [u8], ticket: u64) {
 /// Which ticket stands there.
 pub fn ticket(entry: &[u8]) -> Option<u64> {
     entry.get(TICKET_AT..).and_then(<[u8]>::first_chunk).map(|ticket| u64::from_le_bytes(*ticket))
+}
+
+/// For how many seconds it is fresh.
+pub fn lifetime(entry: &[u8]) -> Option<u32> {
+    entry.get(LIFETIME_AT..).and_then(<[u8]>::first_chunk).map(|lifetime| u32::from_le_bytes(*lifetime))
 }
 
 /// Gives an entry another lifetime, in seconds.
@@ -186,6 +194,9 @@ impl Terms {
             | (self.relies_on_shared as u8) << 2
             | (self.forced as u8) << 3
             | (self.needs_validation as u8) << 4
+            | (self.despite.private as u8) << 5
+            | (self.despite.no_store as u8) << 6
+            | (self.despite.set_cookie as u8) << 7
     }
 
     const fn from_bits(bits: u8) -> Self {
@@ -195,6 +206,7 @@ impl Terms {
             relies_on_shared: bits & 4 != 0,
             forced: bits & 8 != 0,
             needs_validation: bits & 16 != 0,
+            despite: Despite { private: bits & 32 != 0, no_store: bits & 64 != 0, set_cookie: bits & 128 != 0 },
             while_revalidate: 0,
             if_error: 0,
         }
@@ -241,6 +253,7 @@ mod tests {
         let mut bytes = sample();
         shorten(&mut bytes, 7);
         assert_eq!(Entry::parse(&bytes).unwrap().facts, Facts { lifetime: 7, ..facts() });
+        assert_eq!((lifetime(&bytes), lifetime(b"")), (Some(7), None));
         shorten(&mut [0; LIFETIME_AT + 3], 7);
     }
 
@@ -255,7 +268,7 @@ mod tests {
 
     #[test]
     fn every_term_is_kept_on_its_own() {
-        for bits in 0..32 {
+        for bits in 0..=u8::MAX {
             assert_eq!(Terms::from_bits(bits).bits(), bits);
         }
     }

@@ -124,6 +124,8 @@ struct Question {
     seen: Seen,
     held: Option<Held>,
     claim: Option<Claim>,
+    /// The ticket of what its response leaves no use for, stored or not.
+    refuted: Option<u64>,
 }
 
 impl Context for Root {

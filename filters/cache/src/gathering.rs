@@ -1,13 +1,15 @@
 //! A search on its way: a `POST` whose key is whole once its body is.
 //!
 //! What a body means depends on headers that a key does not have, so only one kind of body is read: JSON in UTF-8, by its
-//! own word, and not encoded. A search that is conditional, or asks for a part, is for the upstream alone.
+//! own word, and not encoded. Whatever else comes, also what is conditional or asks for a part, is for the upstream alone, and not
+//! taken for a search: it may change something (RFC 9111 §4.4).
 
 use std::time::Duration;
 
 use policy::{Headers, Seed};
 
 use crate::config::Search;
+use crate::invalidation::Invalidation;
 use crate::request::Inquiry;
 use crate::{canon, key, range};
 
@@ -19,15 +21,30 @@ pub struct Gathering {
     pub bytes_max: usize,
     /// How long it may take.
     pub wait: Duration,
+    /// Path and query of the request that it is part of.
+    pub(crate) whole: Option<Vec<u8>>,
 }
 
+/// Why a search whose body is longer than the route takes is not looked for.
+pub(crate) const TOO_LONG: &str = "size";
+
 impl Gathering {
-    /// Goes on with the whole body; `None` where that has no canonical form.
-    pub fn complete(self, seed: &Seed, body: &[u8]) -> Option<Inquiry> {
+    /// Goes on with the whole body.
+    ///
+    /// # Errors
+    /// What the request ends where the body has no canonical form: it is no search, but a POST like any other (RFC 9111 §4.4).
+    pub fn complete(self, seed: &Seed, body: &[u8]) -> Result<Inquiry, Box<Invalidation>> {
         let mut inquiry = self.inquiry;
-        key::search(&mut inquiry.key, &canon::json(body)?);
+        let Some(form) = canon::json(body) else {
+            let mut invalidation = Box::new(Invalidation::of(&inquiry.headers));
+            if let Some(whole) = self.whole {
+                invalidation.part_of(whole);
+            }
+            return Err(invalidation);
+        };
+        key::search(&mut inquiry.key, &form);
         inquiry.print = seed.fingerprint([inquiry.key.as_slice()]);
-        Some(inquiry)
+        Ok(inquiry)
     }
 }
 
@@ -49,7 +66,7 @@ pub fn expect(search: &Search, headers: &Headers, has_body: bool) -> Result<usiz
     }
     match first(headers, "content-length") {
         None => Ok(search.bytes_max),
-        Some(digits) => range::number(digits).filter(|length| *length <= search.bytes_max).ok_or("size"),
+        Some(digits) => range::number(digits).filter(|length| *length <= search.bytes_max).ok_or(TOO_LONG),
     }
 }
 

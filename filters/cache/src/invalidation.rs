@@ -56,6 +56,13 @@ impl Invalidation {
         Self { scheme: scheme.to_vec(), authority: authority.to_vec(), target: target.to_vec(), whole: None }
     }
 
+    /// By the URL of a request with these headers.
+    pub fn of(headers: &Headers) -> Self {
+        let [scheme, authority, target] =
+            [":scheme", ":authority", ":path"].map(|name| headers.first(name).unwrap_or_default());
+        Self::new(scheme, authority, target)
+    }
+
     /// Of a request that is part of one for this path and query of the same origin, whose URL it changes as well.
     pub fn part_of(&mut self, whole: Vec<u8>) {
         self.whole = Some(whole);

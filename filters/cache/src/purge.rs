@@ -47,7 +47,7 @@ struct Cell {
 pub enum Standing {
     /// All.
     Current,
-    /// It is as if it had become stale just now.
+    /// It is stale, as from the first use after the purge.
     Stale,
     /// Nothing.
     Gone,
@@ -233,10 +233,10 @@ fn note_in(cells: &mut Vec<(u16, Cell)>, number: u16, mode: Mode, stamp: Stamp) 
     }
 }
 
-/// Makes a stored response one that has become stale just now, unless it already was.
-pub fn wither(facts: &mut Facts, now: Instant) {
+/// The lifetime of a stored response that becomes stale now, in seconds; `None` where it is stale already.
+pub fn withered(facts: &Facts, now: Instant) -> Option<u32> {
     let age = if facts.terms.forced { facts.received.resident(now) } else { facts.received.age(now) };
-    facts.lifetime = facts.lifetime.min(age.unwrap_or(0));
+    Some(age.unwrap_or(0)).filter(|&age| age < facts.lifetime)
 }
 
 fn write(bytes: &mut Vec<u8>, stamp: Stamp) {

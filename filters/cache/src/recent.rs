@@ -1,8 +1,9 @@
 //! What a worker has read lately and will be asked for again: whole entries in its own memory, ready to be sent.
 //!
 //! A set's directory is read with every request, and says by number which object answers. An object never changes under its
-//! number, so what is kept here under it is as good as what stands in shared data, and need not be copied from there and
-//! unpacked once more. Only what has proved itself by its uses is kept, so that a scan takes nobody's place.
+//! number, but that a purge makes it stale, and then it is read anew: what is kept here is as good as what stands in shared
+//! data, and need not be copied from there and unpacked once more. Only what has proved itself by its uses is kept, so that a
+//! scan takes nobody's place.
 
 use std::rc::Rc;
 
@@ -49,6 +50,14 @@ impl Recent {
         let at = self.kept.iter().rposition(|(other, _)| *other == mark)?;
         self.kept.get_mut(at..)?.rotate_left(1);
         self.kept.last().map(|(_, whole)| whole.clone())
+    }
+
+    /// Keeps it no longer.
+    pub fn forget(&mut self, mark: Mark) {
+        if let Some(at) = self.kept.iter().position(|(other, _)| *other == mark) {
+            let (_, (gone, _)) = self.kept.remove(at);
+            self.bytes -= gone.len();
+        }
     }
 
     /// Keeps an entry; those that were used longest ago give way.

@@ -36,8 +36,10 @@ impl Plan {
     /// The same of a request that is part of one for this path and query.
     #[must_use]
     pub fn part_of(mut self, whole: Option<Vec<u8>>) -> Self {
-        if let (Self::Pass { invalidates: Some(invalidation), .. }, Some(whole)) = (&mut self, whole) {
-            invalidation.part_of(whole);
+        match (&mut self, whole) {
+            (Self::Pass { invalidates: Some(invalidation), .. }, Some(whole)) => invalidation.part_of(whole),
+            (Self::Gather(gathering), whole) => gathering.whole = whole,
+            _ => {}
         }
         self
     }
@@ -170,6 +172,8 @@ pub fn route<'a>(config: &'a Config, method: &[u8], headers: &Headers) -> Option
 pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> Plan {
     let pass = |why, detail| Plan::Pass { why, detail, invalidates: None };
     let fields = Fields::read(&headers);
+    // What may change something, whatever the reason to let it pass.
+    let change = |why, detail| Plan::Pass { why, detail, invalidates: Some(Box::new(Invalidation::of(&headers))) };
     if fields.scheme.is_empty() || fields.authority.is_empty() || fields.target.is_empty() {
         return pass(Forward::Bypass, None);
     }
@@ -183,10 +187,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     match method {
         b"GET" | b"HEAD" => {}
         b"POST" if search.is_some() => {}
-        method if is_unsafe(method) => {
-            let invalidates = Some(Box::new(Invalidation::new(fields.scheme, authority, fields.target)));
-            return Plan::Pass { why: Forward::Method, detail: None, invalidates };
-        }
+        method if is_unsafe(method) => return change(Forward::Method, None),
         _ if matches!(found, Found::Idle) => return Plan::Leave,
         _ => return pass(Forward::Method, None),
     }
@@ -201,15 +202,20 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     {
         return pass(Forward::Bypass, Some("head"));
     }
-    if let Some(field) = fields.beyond {
-        return pass(Forward::Bypass, Some(field));
-    }
-    let bytes_max = match search {
-        Some(search) => gathering::expect(search, &headers, has_body),
+    let bytes_max = match (fields.beyond, search) {
+        (Some(field), _) => Err(field),
+        (None, Some(search)) => gathering::expect(search, &headers, has_body),
         // RFC 9110 §9.3.1: content in a GET has no meaning that a key could show.
-        None if has_body => Err("content"),
-        None => Ok(0),
+        (None, None) if has_body => Err("content"),
+        (None, None) => Ok(0),
     };
+    // A POST that is no search is as unsafe as on any other route; one that is too long is a search all the same.
+    if let Err(detail) = bytes_max
+        && search.is_some()
+        && detail != gathering::TOO_LONG
+    {
+        return change(Forward::Bypass, Some(detail));
+    }
     let (bytes_max, key) = match bytes_max.and_then(|bytes_max| Ok((bytes_max, primary(kept, &fields, &headers)?))) {
         Ok(known) => known,
         Err(detail) => return pass(Forward::Bypass, Some(detail)),
@@ -230,7 +236,7 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     let wants_whole = !fields.wishes;
     let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, purpose, wants_whole };
     match wait {
-        Some(wait) => Plan::Gather(Gathering { inquiry, bytes_max, wait }),
+        Some(wait) => Plan::Gather(Gathering { inquiry, bytes_max, wait, whole: None }),
         None => Plan::Ask(inquiry),
     }
 }

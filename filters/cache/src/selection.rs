@@ -5,7 +5,7 @@ use std::ops::Range;
 use policy::headers::Sole;
 use policy::{Headers, Instant};
 
-use crate::config::Route;
+use crate::config::{Forced, Route};
 use crate::entry::Entry;
 use crate::key::Vary;
 use crate::precondition;
@@ -67,8 +67,9 @@ pub fn compare(entry: &Entry<'_>, inquiry: &Inquiry) -> Result<(), Forward> {
 pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) -> Verdict {
     let (terms, said) = (&entry.facts.terms, &inquiry.said);
     // A response that is here only because the route once admitted callers whom `auth` knows is of no use without that,
-    // nor is one whose lifetime was the route's where the route has none any more.
-    let has_lifetime = !terms.forced || route.forced(entry.facts.status).is_some();
+    // nor is one whose lifetime was the route's where the route has none any more, or overlooks less.
+    let is_forced = |forced: &Forced| forced.despite.covers(terms.despite);
+    let has_lifetime = !terms.forced || route.forced(entry.facts.status).is_some_and(is_forced);
     if (terms.relies_on_shared && !route.admits_known()) || !has_lifetime {
         return Verdict::Ignore(Forward::Bypass);
     }

@@ -46,6 +46,8 @@ pub enum Finding {
     Contradicted,
     /// The upstream failed (RFC 5861 §4).
     Failed,
+    /// The upstream sends something else instead (§4.3.3): the answer takes its place, or leaves it empty.
+    Refuted,
     /// The answer takes its place, or has nothing to do with it.
     Replaced,
 }
@@ -72,6 +74,8 @@ pub fn find(
         Some(500 | 502 | 503 | 504) => Finding::Failed,
         // No error by RFC 5861, but for a route that says how long to do without an upstream.
         Some(429) if route.if_error > 0 => Finding::Failed,
+        // A part, and a refusal of this one request, say nothing of the whole.
+        Some(200..=205 | 207..=415 | 417..=428 | 430..=499) if is_conditional && !inquiry.is_head => Finding::Refuted,
         _ => Finding::Replaced,
     }
 }

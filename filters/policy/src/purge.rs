@@ -73,6 +73,16 @@ impl Pulse {
         self.number |= RUNG;
     }
 
+    /// Says that so many purges have been carried out. The number never goes down, and what waits in the inbox still does.
+    pub fn advance(&mut self, count: u64) {
+        self.number = self.number & RUNG | count.max(self.number & !RUNG);
+    }
+
+    /// Says that the inbox is about to be emptied: who adds to it from now on rings again.
+    pub const fn answer(&mut self) {
+        self.number &= !RUNG;
+    }
+
     /// How many purges the cache has carried out, of orders to this proxy.
     pub fn count(self) -> u32 {
         u32::try_from(self.number & !RUNG).unwrap_or(u32::MAX)
@@ -111,11 +121,17 @@ mod tests {
     }
 
     #[test]
-    fn a_pulse_is_rung_until_it_has_another_number() {
+    fn a_pulse_is_rung_until_it_is_answered() {
         let mut pulse = Pulse { number: 7, heard: Instant::from_nanos(9) };
         assert!(!pulse.is_rung());
         pulse.ring();
         assert_eq!((pulse.is_rung(), pulse.count(), Pulse::from_bytes(&pulse.to_bytes())), (true, 7, pulse));
+        for (count, expected) in [(8, 8), (6, 8), (9, 9)] {
+            pulse.advance(count);
+            assert_eq!((pulse.is_rung(), pulse.count()), (true, expected));
+        }
+        pulse.answer();
+        assert_eq!((pulse.is_rung(), pulse.count(), pulse.heard), (false, 9, Instant::from_nanos(9)));
         assert_eq!(Pulse::from_bytes(b"short"), Pulse::default());
     }
 }

@@ -257,6 +257,34 @@ fn what_is_purged_answers_nobody_any_more_and_the_rest_does() {
 }
 
 #[test]
+fn what_an_operator_purges_is_gone_whatever_else_is_purged_before_anybody_looks() {
+    // Of `open sesame`.
+    const KEY: &str = "41ef4bb0b23661e66301aac36066912dac037827b4ae63a7b1165a5aa93ed4eb";
+    let cache = format!(
+        r#"{{"orders": true, "routes": [{{"match": {{"prefix": "/s/"}}, "ttl": "1h", "body": {{"key": "json"}}}},
+            {{"match": {{}}, "ttl": "1h", "purge_key_sha256": "{KEY}"}}]}}"#
+    );
+    let admin = r#"{"operators": {"role": "operator"}, "cache": {"name": "weir"}}"#;
+    four(
+        &[("admin", admin), ("cache", &cache)],
+        r#"
+        origin 200 body=one
+        GET /a/1 -> 200
+        GET /b/1 -> 200
+        POST /admin/cache/invalidate?prefix=/a OPERATOR -> 200
+        PURGE /zzz x-purge-key="open sesame" -> 200
+        4 times GET /b/1 -> 200 cache-status~hit
+        GET /a/1 -> 200 cache-status="weir; fwd=uri-miss; stored"
+        4 times GET /a/1 -> 200 cache-status~hit
+        POST /admin/cache/invalidate?prefix=/a OPERATOR -> 200
+        PUT /s/1 body=x -> 200
+        GET /a/1 -> 200 cache-status="weir; fwd=uri-miss; stored"
+        4 times GET /b/1 -> 200 cache-status~hit
+    "#,
+    );
+}
+
+#[test]
 fn a_configuration_that_lets_nobody_in_is_refused() {
     refuses("admin", r#"{"operators": {}}"#, "configuration refused: operators: must have a role or key_sha256");
 }

@@ -164,6 +164,9 @@ fn ids(gateway: &Gateway<'_>, headers: &Headers) -> String {
     format!("{id}, {trace}{}", agent.unwrap_or_default())
 }
 
+/// What more a request does that may change something.
+const DROPS: &str = ", and drops what is stored of this URL once it has succeeded";
+
 fn kept(gateway: &Gateway<'_>, request: &Request, headers: &Headers) -> String {
     let is_order = headers.first(":method") == Some(b"PURGE");
     if is_order && cache::request::purge_key(&gateway.cache, headers).is_some() {
@@ -182,15 +185,14 @@ fn kept(gateway: &Gateway<'_>, request: &Request, headers: &Headers) -> String {
         Plan::Gather(gathering) => {
             let body = request.body.as_deref().unwrap_or_default().as_bytes();
             match gathering.complete(&SEED, body) {
-                Some(inquiry) => asks(&inquiry).to_owned(),
-                None => "lets it pass: its body has no canonical form".to_owned(),
+                Ok(inquiry) => asks(&inquiry).to_owned(),
+                Err(_) => format!("lets it pass: its body has no canonical form{DROPS}"),
             }
         }
         Plan::Leave => "lets it pass".to_owned(),
         Plan::Pass { why, detail, invalidates } => {
             let detail = detail.map(|detail| format!(" ({detail})")).unwrap_or_default();
-            let also =
-                if invalidates.is_some() { ", and drops what is stored of this URL once it has succeeded" } else { "" };
+            let also = if invalidates.is_some() { DROPS } else { "" };
             format!("lets it pass: {}{detail}{also}", why.token())
         }
     }

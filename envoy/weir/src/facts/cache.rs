@@ -61,9 +61,9 @@ fn lifetime(forced: &Forced) -> String {
     let statuses: Vec<_> = forced.statuses.iter().map(u16::to_string).collect();
     let mut words = format!("{} for {}", statuses.join("/"), seconds(forced.lifetime));
     for (despite, word) in [
-        (forced.despite_private, "private"),
-        (forced.despite_no_store, "no-store"),
-        (forced.despite_set_cookie, "set-cookie"),
+        (forced.despite.private, "private"),
+        (forced.despite.no_store, "no-store"),
+        (forced.despite.set_cookie, "set-cookie"),
     ] {
         if despite {
             words.push_str(&format!(" despite {word}"));

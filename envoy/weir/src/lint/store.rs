@@ -22,7 +22,7 @@ pub fn look(gateway: &Gateway<'_>, found: &mut Mistakes) {
         }
         callers(gateway, route, draft, kept, found);
         for forced in &kept.lifetimes {
-            if forced.despite_no_store {
+            if forced.despite.no_store {
                 let wrong = format!("answers to `{}` are kept that say `no-store`", written(route));
                 found.add_as(
                     Code::StoredDespite,
@@ -51,7 +51,7 @@ fn callers(gateway: &Gateway<'_>, route: &Route, draft: &Draft, kept: &cache::co
     if auth == Auth::Off {
         return;
     }
-    let is_forced_private = kept.lifetimes.iter().any(|forced| forced.despite_private);
+    let is_forced_private = kept.lifetimes.iter().any(|forced| forced.despite.private);
     let alike = match kept.isolation {
         _ if kept.shared => Some(("shared", "shared: true", "all callers")),
         Some(Isolation::Tier) => Some(("isolate", "isolate: tier", "all callers of a tier")),

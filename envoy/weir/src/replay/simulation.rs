@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use auth::route::Mode;
 use cache::request::Plan;
+use cache::status::Forward;
 use guard::request::Verdict;
 use policy::handover::header;
 use policy::route::Target;
@@ -149,7 +150,8 @@ impl<'g> Simulation<'g> {
     /// Ends what is stored of a URL that a request changes; which others the answer named is in no log.
     fn end(&mut self, line: &Line, headers: &Headers) {
         let plan = cache::request::plan(&self.gateway.cache, &SEED, headers.clone(), false);
-        let Plan::Pass { invalidates: Some(invalidation), .. } = plan else { return };
+        // A POST on a route of searches is taken for one: no log has its body.
+        let Plan::Pass { why: Forward::Method, invalidates: Some(invalidation), .. } = plan else { return };
         let status = status(line).to_string();
         for ended in invalidation.voided(&self.gateway.cache, &Headers::from_pairs(&[(b":status", status.as_bytes())]))
         {

@@ -17,12 +17,26 @@ pub struct Forced {
     pub lifetime: u32,
     /// For responses of these statuses.
     pub statuses: Vec<u16>,
-    /// Also where the response is private.
-    pub despite_private: bool,
-    /// Also where the response says `no-store`.
-    pub despite_no_store: bool,
-    /// Also where the response sets cookies, which are not stored.
-    pub despite_set_cookie: bool,
+    /// Also where the response says any of this.
+    pub despite: Despite,
+}
+
+/// What would keep a response from being stored, and is overlooked.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Despite {
+    /// It is private.
+    pub private: bool,
+    /// It says `no-store`.
+    pub no_store: bool,
+    /// It sets cookies, which are not stored.
+    pub set_cookie: bool,
+}
+
+impl Despite {
+    /// Whether all that is overlooked of `other` is overlooked here, too.
+    pub const fn covers(self, other: Self) -> bool {
+        self.private >= other.private && self.no_store >= other.no_store && self.set_cookie >= other.set_cookie
+    }
 }
 
 impl Forced {
@@ -34,7 +48,7 @@ impl Forced {
         if ttl.is_none() && given.is_some() {
             return Err(ConfigError::at("statuses", "needs a ttl"));
         }
-        if ttl.is_none() && negative.is_none() && despite != Self::default() {
+        if ttl.is_none() && negative.is_none() && despite != Despite::default() {
             return Err(ConfigError::at("despite", "needs a ttl"));
         }
         let statuses = given.map_or_else(|| Ok(vec![200]), statuses)?;
@@ -43,10 +57,10 @@ impl Forced {
             if ttl.is_some() && NEGATIVE.iter().any(|status| statuses.contains(status)) {
                 return Err(ConfigError::at("negative", "must be the only lifetime of 404 and 410"));
             }
-            lifetimes.push(Self { lifetime, statuses: NEGATIVE.to_vec(), ..despite });
+            lifetimes.push(Self { lifetime, statuses: NEGATIVE.to_vec(), despite });
         }
         if let Some(lifetime) = ttl {
-            lifetimes.push(Self { lifetime, statuses, ..despite });
+            lifetimes.push(Self { lifetime, statuses, despite });
         }
         Ok(lifetimes)
     }
@@ -74,14 +88,13 @@ fn statuses(given: Vec<Json>) -> Result<Vec<u16>, ConfigError> {
     })
 }
 
-/// What is to be overlooked, without lifetime or status.
-fn despite(words: &[String]) -> Result<Forced, ConfigError> {
-    let mut despite = Forced::default();
+fn despite(words: &[String]) -> Result<Despite, ConfigError> {
+    let mut despite = Despite::default();
     for (index, word) in words.iter().enumerate() {
         match word.as_str() {
-            "private" => despite.despite_private = true,
-            "no-store" => despite.despite_no_store = true,
-            "set-cookie" => despite.despite_set_cookie = true,
+            "private" => despite.private = true,
+            "no-store" => despite.no_store = true,
+            "set-cookie" => despite.set_cookie = true,
             other => {
                 let reason = format!("must be private, no-store or set-cookie, got {other:?}");
                 return Err(ConfigError::at(format!("despite[{index}]"), reason));
@@ -113,8 +126,8 @@ mod tests {
         let both = r#"{"ttl": "1h", "statuses": [200, 301], "negative": "5m"}"#;
         assert_eq!(lifetimes(both), [(300, vec![404, 410]), (3600, vec![200, 301])]);
         let both = read(r#"{"ttl": "1h", "negative": "5m", "despite": ["private"]}"#).unwrap();
-        assert!(both.iter().all(|forced| forced.despite_private && !forced.despite_no_store));
-        assert!(read(r#"{"negative": "5m", "despite": ["no-store"]}"#).unwrap()[0].despite_no_store);
+        assert!(both.iter().all(|forced| forced.despite.private && !forced.despite.no_store));
+        assert!(read(r#"{"negative": "5m", "despite": ["no-store"]}"#).unwrap()[0].despite.no_store);
     }
 
     #[test]

@@ -20,7 +20,7 @@ fn a_configuration_has_defaults() {
     assert_eq!((route.upstream.as_str(), route.shared, route.heuristic_max), ("default", false, 0));
     assert_eq!((route.while_revalidate, route.if_error), (0, 0));
     assert_eq!((forced.lifetime, forced.statuses.as_slice()), (2_592_000, [200].as_slice()));
-    assert!(!forced.despite_private && !forced.despite_no_store && !forced.despite_set_cookie);
+    assert!(forced.despite == super::Despite::default());
 }
 
 #[test]

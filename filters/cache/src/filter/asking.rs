@@ -113,7 +113,7 @@ impl Filter {
             return Action::Pause;
         }
         let held = if inquiry.said.only_if_cached { None } else { Held::take(plugin, &inquiry, known, now) };
-        self.forward(plugin, Question { inquiry, why, asked: now, seen, held, claim })
+        self.forward(plugin, Question { inquiry, why, asked: now, seen, held, claim, refuted: None })
     }
 
     /// Forwards a request that the store has no answer to.

@@ -82,7 +82,7 @@ impl Plugin {
         } else if orders.is_empty() && feed.horizon == self.purges.ledger().horizon {
             return Ok(());
         }
-        self.purges.change(|ledger| {
+        self.purges.change(&|ledger| {
             if is_lost || has_gap {
                 ledger.restart();
             }

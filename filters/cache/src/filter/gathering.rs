@@ -91,8 +91,9 @@ impl Filter {
         }
         drop(hold);
         let body = stream::bytes(Buffer::RequestBody, 0, size).unwrap_or_default();
-        let Some(inquiry) = gathered.gathering.complete(&plugin.seed, &body) else {
-            return self.pass(Forward::Bypass, Some("body"), None);
+        let inquiry = match gathered.gathering.complete(&plugin.seed, &body) {
+            Ok(inquiry) => inquiry,
+            Err(invalidation) => return self.pass(Forward::Bypass, Some("body"), Some(invalidation)),
         };
         // From here on, what is held of it is its key.
         self.hold = plugin.ledger.hold(inquiry.key.len());

@@ -5,7 +5,6 @@
 //! number has changed.
 
 use std::cell::{Ref, RefCell};
-use std::rc::Rc;
 
 use policy::purge::{Pulse, asked, inbox};
 use policy::{Headers, Instant, Rejection};
@@ -17,7 +16,6 @@ use shell::shared::{self, Change, Failure};
 
 use super::{Plugin, store};
 use crate::config::{Config, KeyDigest, Route};
-use crate::entry;
 use crate::purge::{self, Ledger, Mode, Order, Scope, Stamp, Standing, Subject};
 use crate::request::{self, Inquiry};
 use crate::{invalidation, key, status};
@@ -85,26 +83,35 @@ impl Purges {
     /// Tells all workers that the fleet's purges have been read just now.
     pub(crate) fn hear(&self, now: Instant) -> Result<(), Failure> {
         let Some([_, pulse]) = &self.keys else { return Ok(()) };
-        shared::update(pulse, ATTEMPTS, |stored| {
-            *stored = Pulse { heard: now, ..Pulse::from_bytes(stored) }.to_bytes();
-            Change::Store(())
-        })
+        change_pulse(pulse, &|pulse| pulse.heard = now)
     }
 
     /// Changes the ledger for all workers.
-    pub(crate) fn change(&self, mut change: impl FnMut(&mut Ledger)) -> Result<(), Failure> {
+    pub(crate) fn change(&self, change: &dyn Fn(&mut Ledger)) -> Result<(), Failure> {
         let Some([ledger, pulse]) = &self.keys else { return Ok(()) };
-        let number = shared::update(ledger, ATTEMPTS, |stored| {
+        let count = shared::update(ledger, ATTEMPTS, |stored| {
             let mut ledger = Ledger::from_bytes(stored).unwrap_or_default();
             change(&mut ledger);
             *stored = ledger.to_bytes();
             Change::Store(u64::from(ledger.last.local))
         })?;
-        shared::update(pulse, ATTEMPTS, |stored| {
-            *stored = Pulse { number, ..Pulse::from_bytes(stored) }.to_bytes();
-            Change::Store(())
-        })
+        change_pulse(pulse, &|pulse| pulse.advance(count))
     }
+
+    /// Tells all workers that what is in the inbox has been carried out, or that it waits still.
+    fn answer(&self, is_answered: bool) -> Result<(), Failure> {
+        let Some([_, pulse]) = &self.keys else { return Ok(()) };
+        change_pulse(pulse, &|pulse| if is_answered { pulse.answer() } else { pulse.ring() })
+    }
+}
+
+fn change_pulse(key: &str, change: &dyn Fn(&mut Pulse)) -> Result<(), Failure> {
+    shared::update(key, ATTEMPTS, |stored| {
+        let mut pulse = Pulse::from_bytes(stored);
+        change(&mut pulse);
+        *stored = pulse.to_bytes();
+        Change::Store(())
+    })
 }
 
 impl Plugin {
@@ -132,12 +139,13 @@ impl Plugin {
                     return log::error!("not purged yet: {failure:?}");
                 }
             }
-            // What rang may have been obeyed before it rang.
-            super::report_failure("purges", self.purges.change(|_| ()));
-            if orders.is_empty() || shared::store(inbox, b"", version).is_ok() {
+            // First the pulse: who adds to the inbox after this step rings after it.
+            super::report_failure("purges", self.purges.answer(true));
+            if shared::store(inbox, b"", version).is_ok() {
                 return;
             }
         }
+        super::report_failure("purges", self.purges.answer(false));
     }
 
     /// Whether purges have left anything of an entry; one that has become stale is told so in its bytes.
@@ -148,10 +156,9 @@ impl Plugin {
         let standing = self.purges.ledger().standing(&subject, found.envelope.stamp);
         found.is_softened |= standing == Standing::Stale;
         if found.is_softened
-            && let Some(mut facts) = found.facts()
+            && let Some(lifetime) = found.facts().and_then(|facts| purge::withered(&facts, now))
         {
-            purge::wither(&mut facts, now);
-            entry::shorten(Rc::<Vec<u8>>::make_mut(&mut found.bytes), facts.lifetime);
+            store::shorten(&self.config.arena, &self.recent, found, lifetime);
         }
         standing != Standing::Gone
     }
@@ -212,7 +219,7 @@ impl Plugin {
 
     fn apply(&self, order: &Order) -> Result<(), Failure> {
         self.purge_url(order)?;
-        self.purges.change(|ledger| ledger.apply(order, None))
+        self.purges.change(&|ledger| ledger.apply(order, None))
     }
 
     /// Carries out what an order says of one URL.

@@ -67,6 +67,8 @@ pub(crate) struct Object {
     pub(crate) is_use_news: bool,
     /// Whether a purge has made it stale.
     pub(crate) is_softened: bool,
+    mark: Mark,
+    slot: u8,
 }
 
 impl Object {
@@ -92,11 +94,12 @@ pub(crate) fn look_up(
         Found::OtherVariants => Known::OtherVariants,
         Found::Record(record) => {
             sight.found = record.ticket;
-            let Some((bytes, envelope)) = object(arena, recent, print, &record)? else {
+            let mark = Mark { print, ticket: record.ticket, received: record.received };
+            let Some((bytes, envelope)) = object(arena, recent, mark, &record)? else {
                 return Ok((Known::Nothing, sight));
             };
-            let (is_use_news, is_softened) = (record.is_use_news(), record.is_softened);
-            Known::Object(Object { bytes, envelope, ticket: record.ticket, is_use_news, is_softened })
+            let (is_use_news, is_softened, slot) = (record.is_use_news(), record.is_softened, record.slot);
+            Known::Object(Object { bytes, envelope, ticket: record.ticket, is_use_news, is_softened, mark, slot })
         }
     };
     Ok((known, sight))
@@ -107,14 +110,13 @@ pub(crate) fn look_up(
 fn object(
     arena: &Arena,
     recent: &RefCell<Recent>,
-    print: Fingerprint,
+    mark: Mark,
     record: &Record<'_>,
 ) -> Result<Option<Whole>, HostError> {
-    let mark = Mark { print, ticket: record.ticket, received: record.received };
     if let Some(found) = recent.borrow_mut().find(mark) {
         return Ok(Some(found));
     }
-    let (mut bytes, _) = shared::read(&arena.object(arena.set_of(print), record.slot))?;
+    let (mut bytes, _) = shared::read(&arena.object(arena.set_of(mark.print), record.slot))?;
     let Some(envelope) = Envelope::split(&mut bytes) else { return Ok(None) };
     let Some(mut bytes) = packing::unpack(bytes, envelope.plain) else { return Ok(None) };
     // What is to be replaced answers in its place as long as that has not been written.
@@ -182,6 +184,28 @@ impl Plugin {
         let offer = envelope.record(key::tag(print), variant, vary, bytes);
         place(&self.config.arena, print, offer, seen.sight, object, shell::now())
     }
+}
+
+/// Gives a response that a purge has made stale a shorter lifetime, in seconds, once for all workers: it is stale since its
+/// first use after that, and not since each. One that has been shortened elsewhere keeps what it has been given.
+pub(crate) fn shorten(arena: &Arena, recent: &RefCell<Recent>, found: &mut Object, lifetime: u32) {
+    let Mark { print, ticket, .. } = found.mark;
+    let key = arena.object(arena.set_of(print), found.slot);
+    let mut shorter = lifetime;
+    if let Ok((mut object, version)) = shared::read(&key)
+        && entry::ticket(&object) == Some(ticket)
+        && let Some(stands) = entry::lifetime(&object)
+    {
+        shorter = stands.min(lifetime);
+        if shorter < stands {
+            entry::shorten(&mut object, shorter);
+            // Whoever was faster has written another one, or the same.
+            super::report_failure("soft purge", shared::store(&key, &object, version));
+        }
+    }
+    // What the worker has at hand is of before.
+    recent.borrow_mut().forget(found.mark);
+    entry::shorten(Rc::<Vec<u8>>::make_mut(&mut found.bytes), shorter);
 }
 
 /// Writes a use down. That another worker was faster is of no importance: the entry is in use.

@@ -126,7 +126,12 @@ impl Filter {
                     self.phase = Phase::Copied(Box::new(copy));
                 }
             }
-            Err(refusal) => plugin.tell(question.why, Fate::Passed(Some(refusal.token()))),
+            Err(refusal) => {
+                if let Some(ticket) = question.refuted {
+                    plugin.drop_stored(&question, ticket);
+                }
+                plugin.tell(question.why, Fate::Passed(Some(refusal.token())));
+            }
         }
         Action::Continue
     }
@@ -147,6 +152,10 @@ impl Filter {
         let hit = Hit::reckon(&entry, route, now);
         match validation::find(&question.inquiry, route, held.is_conditional, &kept, replaced.response) {
             Finding::Replaced => None,
+            Finding::Refuted => {
+                question.refuted = Some(held.ticket);
+                None
+            }
             Finding::Contradicted => {
                 plugin.drop_stored(question, held.ticket);
                 None

@@ -67,6 +67,32 @@ fn an_unsafe_request_invalidates_whatever_its_route() {
 }
 
 #[test]
+fn a_post_that_is_no_search_ends_what_it_is_part_of() {
+    let config = Config::from_json(br#"{"routes": [{"match": {}, "ttl": "1h", "body": {"key": "json", "max": 9}}]}"#);
+    let config = config.unwrap();
+    let planned = |more: &[(&'static [u8], &'static [u8])]| {
+        let own: [(&[u8], &[u8]); 4] =
+            [(b":method", b"POST"), (b":scheme", b"http"), (b":authority", b"h"), (b":path", b"/s?q")];
+        let headers = Headers::from_pairs(&[&own, more].concat());
+        plan(&config, &SEED, headers, true).part_of(Some(b"/whole".to_vec()))
+    };
+    let mut expected = Invalidation::new(b"http", b"h", b"/s?q");
+    expected.part_of(b"/whole".to_vec());
+    let json: (&[u8], &[u8]) = (b"content-type", b"application/json");
+    for more in [&[][..], &[json, (b"if-match", b"*")], &[json, (b"content-encoding", b"gzip")]] {
+        let Plan::Pass { why: Forward::Bypass, invalidates, .. } = planned(more) else { panic!("{more:?}") };
+        assert_eq!(invalidates.as_deref(), Some(&expected), "{more:?}");
+    }
+    let is_too_long = |plan| matches!(plan, Plan::Pass { detail: Some("size"), invalidates: None, .. });
+    assert!(is_too_long(planned(&[json, (b"content-length", b"10")])));
+    for (body, is_search) in [(b"[1]", true), (b"[1;", false)] {
+        let Plan::Gather(gathering) = planned(&[json]) else { panic!("JSON is waited for") };
+        let ended = gathering.complete(&SEED, body).err();
+        assert_eq!(ended.as_deref(), Some(&expected).filter(|_| !is_search));
+    }
+}
+
+#[test]
 fn a_route_that_keeps_nothing_leaves_all_but_what_changes_something() {
     let config = Config::from_json(
         br#"{"routes": [{"match": {"path": "/a/b", "headers": {"x-a": "1"}}, "keeps": false}, {"match": {"prefix": "/a/"}},

@@ -1,8 +1,9 @@
 //! What a route says, whatever the upstream says: lifetimes, searches by their bodies, queries in order.
 
-use suite::{check, refuses};
+use suite::{Scenario, check, refuses};
 
 use crate::plain;
+use crate::storage::goes_on;
 
 /// Searches below `/search`, for an hour; everything else by the responses' own words.
 const SEARCHES: &str = r#"{"routes": [
@@ -15,6 +16,26 @@ const SEARCHES: &str = r#"{"routes": [
 #[track_caller]
 fn searches(lines: &str) {
     check("cache", SEARCHES, &lines.replace(" J ", " content-type=application/json "));
+}
+
+#[test]
+fn what_a_route_no_longer_overlooks_answers_nobody() {
+    let config = |despite: &str| format!(r#"{{"routes": [{{"match": {{}}, "ttl": "1h"{despite}}}]}}"#);
+    let all = r#", "despite": ["private", "no-store", "set-cookie"]"#;
+    for (answer, rest) in [
+        ("cache-control=private", r#"["no-store", "set-cookie"]"#),
+        ("cache-control=no-store", r#"["private", "set-cookie"]"#),
+        ("set-cookie=a=b", r#"["private", "no-store"]"#),
+    ] {
+        let rest = format!(r#", "despite": {rest}"#);
+        let mut stage = Scenario::new(&[("cache", &config(all))]).host().expect("the host starts");
+        goes_on(&mut stage, &format!("origin 200 {answer} body=x\nGET /a -> 200 cache-status~stored"));
+        goes_on(&mut stage, "origin /b 200 body=x\nGET /b -> 200\nGET /a @1 -> 200 cache-status~hit");
+        for (despite, expected) in [(rest.as_str(), "fwd=bypass"), ("", "fwd=bypass"), (all, "hit")] {
+            stage.host.reload("cache", config(despite)).expect("the configuration is good");
+            goes_on(&mut stage, &format!("GET /b -> 200 cache-status~hit\nGET /a -> 200 cache-status~{expected}"));
+        }
+    }
 }
 
 #[test]
@@ -99,27 +120,29 @@ fn searches_that_differ_are_answered_apart() {
 }
 
 #[test]
-fn what_cannot_be_a_key_passes_and_changes_nothing() {
+fn what_cannot_be_a_key_passes_and_changes_nothing_where_it_is_refused() {
     searches(
         r#"
         origin 200 body=x
         POST /search J body='{"a":1}' -> 200 cache-status~stored
         GET /search -> 200 cache-status~stored
-        POST /search J body='{"a":1,"a":1}' -> 200 cache-status="weir; fwd=bypass; detail=body"
-        POST /search J body='{"a":1' -> 200 cache-status="weir; fwd=bypass; detail=body"
-        POST /search J body='{"a":01}' -> 200 cache-status="weir; fwd=bypass; detail=body"
-        POST /search J body='"\ud800"' -> 200 cache-status="weir; fwd=bypass; detail=body"
         POST /search J body='"\u0000"' -> 200 cache-status~stored
-        POST /search J body="\0" -> 200 cache-status="weir; fwd=bypass; detail=body"
-        POST /search J body="\"\xff\"" -> 200 cache-status="weir; fwd=bypass; detail=body"
-        POST /search J body="["*1000 -> 200 cache-status="weir; fwd=bypass; detail=body"
-        POST /search -> 200 cache-status="weir; fwd=bypass; detail=request"
-        POST /search body='{"a":1}' -> 200 cache-status="weir; fwd=bypass; detail=content-type"
-        POST /search content-type=text/plain body='{"a":1}' -> 200 cache-status="weir; fwd=bypass; detail=content-type"
-        POST /search J content-encoding=gzip body='{"a":1}' -> 200 cache-status="weir; fwd=bypass; detail=request"
-        POST /search J if-none-match=* body='{"a":1}' -> 200 cache-status="weir; fwd=bypass; detail=request"
-        POST /search J range=bytes=0-0 body='{"a":1}' -> 200 cache-status="weir; fwd=bypass; detail=request"
-        POST /search J if-match=* body='{"a":1}' -> 200 cache-status="weir; fwd=bypass; detail=precondition"
+        origin 400 body=x
+        POST /search J body='{"a":1,"a":1}' -> 400 cache-status="weir; fwd=bypass; detail=body"
+        POST /search J body='{"a":1' -> 400 cache-status="weir; fwd=bypass; detail=body"
+        POST /search J body='{"a":01}' -> 400 cache-status="weir; fwd=bypass; detail=body"
+        POST /search J body='"\ud800"' -> 400 cache-status="weir; fwd=bypass; detail=body"
+        POST /search J body="\0" -> 400 cache-status="weir; fwd=bypass; detail=body"
+        POST /search J body="\"\xff\"" -> 400 cache-status="weir; fwd=bypass; detail=body"
+        POST /search J body="["*1000 -> 400 cache-status="weir; fwd=bypass; detail=body"
+        POST /search -> 400 cache-status="weir; fwd=bypass; detail=request"
+        POST /search body='{"a":1}' -> 400 cache-status="weir; fwd=bypass; detail=content-type"
+        POST /search content-type=text/plain body='{"a":1}' -> 400 cache-status="weir; fwd=bypass; detail=content-type"
+        POST /search J content-encoding=gzip body='{"a":1}' -> 400 cache-status="weir; fwd=bypass; detail=request"
+        POST /search J if-none-match=* body='{"a":1}' -> 400 cache-status="weir; fwd=bypass; detail=request"
+        POST /search J range=bytes=0-0 body='{"a":1}' -> 400 cache-status="weir; fwd=bypass; detail=request"
+        POST /search J if-match=* body='{"a":1}' -> 400 cache-status="weir; fwd=bypass; detail=precondition"
+        origin 200 body=x
         POST /search J body='{"a":1}' trailer:t=1 -> 200 cache-status~fwd=bypass
         saw POST /search trailer:t=1 body='{"a":1}'
         POST /search J body='{"a":1}' -> 200 cache-status~hit

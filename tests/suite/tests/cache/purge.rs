@@ -201,6 +201,33 @@ fn what_a_purge_has_made_stale_answers_where_the_upstream_fails() {
 }
 
 #[test]
+fn what_a_purge_has_made_stale_is_so_since_then_whoever_looks() {
+    for order in ["url=http://test/a", "tag=a"] {
+        purges(&format!(
+            r#"
+            origin /a 200 cache-control="max-age=600, stale-if-error=60" cache-tag=a content-type=a/b body=one
+            GET /a -> 200
+            8 times GET /a @2 -> 200 cache-status~hit
+            8 times GET /a @1 -> 200 cache-status~hit
+            PURGE / x-purge-key="open sesame" x-purge="{order}&mode=soft" -> 200
+            origin /a 503
+            GET /a @1 -> 200 cache-status~/ttl=0; detail=stale-if-error$/
+            advance 30s
+            GET /a @2 cache-control=max-stale=40 -> 200 cache-status="weir; hit; ttl=-30"
+            GET /a @1 cache-control=max-stale=40 -> 200 cache-status="weir; hit; ttl=-30"
+            GET /a @2 cache-control=only-if-cached,max-stale=20 -> 504
+            advance 31s
+            GET /a @1 -> 503
+            GET /a @2 -> 503
+            origin /a 200 cache-control="max-age=600, stale-if-error=60" cache-tag=a content-type=a/b body=two
+            GET /a @2 -> 200 body=two cache-status~stored
+            GET /a @1 -> 200 body=two cache-status~/hit; ttl=(600|599)/
+        "#
+        ));
+    }
+}
+
+#[test]
 fn what_was_asked_for_before_a_purge_is_gone_though_it_comes_after() {
     for order in ["tag=a", "everything", "prefix=/slow", "url=http://test/slow"] {
         purges(&format!(

@@ -57,6 +57,39 @@ fn any_unsafe_method_ends_what_is_stored_and_an_error_ends_nothing() {
 }
 
 #[test]
+fn a_post_on_a_route_of_searches_that_is_no_search_ends_what_is_stored() {
+    // §4.4: only what is known to be a search is taken for a safe request.
+    const JSON: &str = "content-type=application/json";
+    let config = r#"{"routes": [{"match": {"prefix": "/s"}, "ttl": "1h", "body": {"key": "json", "max": "1KiB"}}]}"#;
+    let mut lines = String::from("origin 200 body=x\n");
+    for (number, (post, detail, ends)) in [
+        ("content-type=application/x-www-form-urlencoded body=a=1", "content-type", true),
+        ("body={}", "content-type", true),
+        (JSON, "request", true),
+        (&format!("{JSON} content-encoding=gzip body={{}}"), "request", true),
+        (&format!("{JSON} if-match='\"v1\"' body={{}}"), "precondition", true),
+        (&format!("{JSON} body='{{\"a\":'"), "body", true),
+        (&format!("{JSON} body='[1]'*1000"), "size", false),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let after = if ends { "uri-miss" } else { "hit" };
+        lines += &format!(
+            "GET /s/{number} -> 200\nPOST /s/{number} {JSON} body=[] -> 200 cache-status~stored\n\
+             POST /s/{number} {post} -> 200 cache-status=\"weir; fwd=bypass; detail={detail}\"\n\
+             GET /s/{number} -> 200 cache-status~{after}\n\
+             POST /s/{number} {JSON} body=[] -> 200 cache-status~{after}\n"
+        );
+    }
+    lines += &format!(
+        "GET /s/e -> 200\norigin 400\nPOST /s/e body=x -> 400 cache-status~content-type\n\
+         POST /s/e {JSON} body=x -> 400 cache-status~body\nGET /s/e -> 200 cache-status~hit"
+    );
+    check("cache", config, &lines);
+}
+
+#[test]
 fn a_head_that_contradicts_what_is_stored_ends_it_and_no_other_does() {
     // §4.3.5: by the length, by the date of the last change, by the tag; an answer that is no 200 says nothing of it.
     let stored =
