@@ -116,6 +116,7 @@ fn no_command_repeats_a_secret_that_it_warns_of() {
 #[test]
 fn a_file_without_end_is_too_large() {
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("fleet.yaml"), "proxies: [{name: a, xds_dir: a}]\n").unwrap();
     for (line, expected) in [
         ("check /dev/zero", 1),
         ("diff /dev/zero /dev/zero", 2),

@@ -52,6 +52,8 @@ mod rfc9110_ranges;
 mod rfc9111_invalidation;
 #[path = "cache/rfc9111_parsing.rs"]
 mod rfc9111_parsing;
+#[path = "cache/rfc9111_replacing.rs"]
+mod rfc9111_replacing;
 #[path = "cache/rfc9111_reusing.rs"]
 mod rfc9111_reusing;
 #[path = "cache/rfc9111_storing.rs"]
