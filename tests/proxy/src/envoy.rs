@@ -15,9 +15,6 @@ use crate::folder::Folder;
 use crate::message::Request;
 use crate::process;
 
-/// Merged over the bootstrap: the administration port is the kernel's choice, on the loopback.
-const ADMIN: &str = "admin: {address: {socket_address: {address: 127.0.0.1, port_value: 0}}}";
-
 /// How long it may take to start: compiling several filters on a busy machine takes seconds.
 const START: Duration = Duration::from_mins(1);
 
@@ -32,6 +29,8 @@ pub struct Options {
     pub log_level: String,
     /// Environment variables of the process.
     pub environment: Vec<(String, String)>,
+    /// The administration's port, whatever the bootstrap says; the kernel's choice where it is 0.
+    pub admin_port: u16,
     /// More arguments.
     pub arguments: Vec<String>,
 }
@@ -39,7 +38,8 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         let log_level = "warning,wasm:info,main:error".to_owned();
-        Self { program: program(), concurrency: 2, log_level, environment: Vec::new(), arguments: Vec::new() }
+        let (environment, arguments) = (Vec::new(), Vec::new());
+        Self { program: program(), concurrency: 2, log_level, environment, admin_port: 0, arguments }
     }
 }
 
@@ -70,8 +70,10 @@ impl Envoy {
         let config = folder.write("bootstrap.yaml", bootstrap.as_bytes());
         let admin_file = folder.file("admin");
         let (level, components) = options.log_level.split_once(',').unwrap_or((&options.log_level, "wasm:info"));
+        let port = options.admin_port;
+        let admin = format!("admin: {{address: {{socket_address: {{address: 127.0.0.1, port_value: {port}}}}}}}");
         let mut arguments: Vec<OsString> =
-            vec!["--config-path".into(), config.into(), "--config-yaml".into(), ADMIN.into()];
+            vec!["--config-path".into(), config.into(), "--config-yaml".into(), admin.into()];
         arguments.extend(["--admin-address-path".into(), admin_file.clone().into(), "--use-dynamic-base-id".into()]);
         arguments.extend(["--concurrency".into(), options.concurrency.to_string().into()]);
         arguments.extend(["--log-level", level, "--component-log-level", components].map(OsString::from));

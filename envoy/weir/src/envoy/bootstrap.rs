@@ -4,15 +4,19 @@ use std::path::Path;
 
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{NAME, Plan, cluster, internal, listener, set, socket_address, typed};
+use crate::envoy::{NAME, Plan, cluster, internal, listener, operation, set, socket_address, typed};
 
 /// How large a regular expression may be, in instructions of RE2: a policy's templates and hosts are of any length.
 const EXPRESSION_SIZE: u32 = 10_000;
 
 /// One self-contained file.
 pub fn standalone(plan: &Plan<'_>) -> Json {
+    let mut clusters = cluster::all(plan);
+    if plan.policy.operation.is_some() {
+        clusters.extend(operation::clusters(plan));
+    }
     let mut bootstrap = frame(plan);
-    set(&mut bootstrap, "static_resources", json!({"listeners": listener::all(plan), "clusters": cluster::all(plan)}));
+    set(&mut bootstrap, "static_resources", json!({"listeners": listener::all(plan), "clusters": clusters}));
     bootstrap
 }
 
@@ -30,6 +34,8 @@ pub fn followed(plan: &Plan<'_>, folder: &Path) -> Json {
     set(&mut bootstrap, "node", json!({"id": NAME, "cluster": NAME}));
     // A rollout judges by latencies, which Envoy brings up to date only then; its default is five seconds.
     set(&mut bootstrap, "stats_flush_interval", json!("1s"));
+    // A policy that comes later may have use for them.
+    set(&mut bootstrap, "static_resources", json!({"clusters": operation::clusters(plan)}));
     set(&mut bootstrap, "dynamic_resources", json!({"lds_config": source(LISTENERS), "cds_config": source(CLUSTERS)}));
     bootstrap
 }

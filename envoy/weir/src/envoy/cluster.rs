@@ -6,7 +6,7 @@ use std::path::Path;
 use policy::Period;
 use serde_json::{Value as Json, json};
 
-use crate::envoy::{Plan, duration, guard, internal, operation, set, tracing, typed};
+use crate::envoy::{Plan, duration, guard, internal, set, tracing, typed};
 use crate::policy::Upstream;
 use crate::policy::upstream::{Address, Name, Pool};
 
@@ -30,13 +30,12 @@ const RETRIES_LEAST: u64 = 3;
 /// the client's stream, 64 KiB with HTTP/2, or the answer is lost.
 const PIECE_BYTES: u32 = 32 << 10;
 
-/// All clusters: the upstreams', those that only filters call, and the way back in.
+/// All clusters that may change while Envoy runs: the upstreams', those that only filters call, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().map(of_upstream);
     upstreams
         .chain(of_filters(plan))
         .chain(internal::clusters(plan))
-        .chain(operation::clusters(plan))
         .chain(guard::cluster(plan.policy))
         .collect()
 }

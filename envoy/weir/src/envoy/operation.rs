@@ -39,11 +39,9 @@ pub fn routes(policy: &Policy) -> Vec<Json> {
     vec![answered("/health", false), answered("/admin", operation.role().is_some()), metrics]
 }
 
-/// The clusters, where anything leads there.
+/// The clusters. They belong beside the address that Envoy is started with, and to nothing that changes while it runs: another
+/// policy may say another address, which Envoy does not have before it is started anew.
 pub fn clusters(plan: &Plan<'_>) -> Vec<Json> {
-    if plan.policy.operation.is_none() {
-        return Vec::new();
-    }
     let endpoint = json!({"endpoint": {"address": socket_address(plan.policy.admin.value)}});
     let cluster = |name: &str, at_once: u32| {
         json!({

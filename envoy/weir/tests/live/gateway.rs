@@ -5,6 +5,8 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
+use proxy::child::Failure;
+use proxy::redis::on_free_port;
 use proxy::{Envoy, Options, Request, client, message::Answer};
 use tempfile::TempDir;
 
@@ -29,6 +31,19 @@ impl Gateway {
 
     /// The same, of an Envoy that is started so.
     pub(crate) fn start_with(policy: &str, filters: &Path, options: &Options) -> Self {
+        Self::try_start(policy, filters, options).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// The same, of one whose administration is where its policy says, on this port.
+    pub(crate) fn start_where(policy: impl Fn(u16) -> String, filters: &Path) -> (Self, u16) {
+        let start = |admin_port| {
+            let options = Options { admin_port, ..Options::default() };
+            Ok((Self::try_start(&policy(admin_port), filters, &options)?, admin_port))
+        };
+        on_free_port(start).unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    fn try_start(policy: &str, filters: &Path, options: &Options) -> Result<Self, Failure> {
         let place = tempfile::tempdir().unwrap();
         fs::write(place.path().join("first.yaml"), policy).unwrap();
         let folder = place.path().join("xds");
@@ -36,8 +51,8 @@ impl Gateway {
             program(place.path()).args(["apply", "first.yaml", "--xds-dir", "xds", "--filters"]).arg(filters).output();
         Said(begun.unwrap()).ended(0, "version 1 is first.yaml; start Envoy with -c xds/bootstrap.json");
         let bootstrap = fs::read_to_string(folder.join("bootstrap.json")).unwrap();
-        let envoy = Envoy::start_with(&bootstrap, options).unwrap_or_else(|failure| panic!("{failure}"));
-        Self { envoy, place, filters: filters.to_path_buf() }
+        let envoy = Envoy::start_with(&bootstrap, options)?;
+        Ok(Self { envoy, place, filters: filters.to_path_buf() })
     }
 
     /// Has another Envoy take the place of this one, started on what is in the folder.
