@@ -33,11 +33,7 @@ const PIECE_BYTES: u32 = 32 << 10;
 /// All clusters that may change while Envoy runs: the upstreams', those that only filters call, and the way back in.
 pub fn all(plan: &Plan<'_>) -> Vec<Json> {
     let upstreams = plan.policy.upstreams.iter().map(of_upstream);
-    upstreams
-        .chain(of_filters(plan))
-        .chain(internal::clusters(plan))
-        .chain(guard::cluster(plan.policy))
-        .collect()
+    upstreams.chain(of_filters(plan)).chain(internal::clusters(plan)).chain(guard::cluster(plan.policy)).collect()
 }
 
 /// Those that only filters call: the state store's, and those that keys and tokens are fetched through.
