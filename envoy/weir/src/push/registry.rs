@@ -32,6 +32,28 @@ const ANSWER_BYTES_MAX: u64 = 1 << 20;
 /// Characters of a registry's own words that are shown.
 const WORDS_MAX: usize = 200;
 
+/// One thing that a registry, or who gives tokens for it, is asked.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    method: &'a Method,
+    url: &'a Url,
+    /// The media type of the body; empty where there is none to name.
+    kind: &'a str,
+    body: Option<&'a [u8]>,
+}
+
+impl<'a> Call<'a> {
+    /// One that sends nothing.
+    const fn bare(method: &'a Method, url: &'a Url) -> Self {
+        Self { method, url, kind: "", body: None }
+    }
+
+    /// One that sends a body of this media type.
+    const fn with(method: &'a Method, url: &'a Url, kind: &'a str, body: &'a [u8]) -> Self {
+        Self { method, url, kind, body: Some(body) }
+    }
+}
+
 /// One repository of a registry.
 pub struct Registry {
     agent: Agent,
@@ -69,7 +91,7 @@ impl Registry {
     /// Whether the registry has these bytes already.
     pub fn has(&self, digest: &str) -> Result<bool, Failure> {
         let url = self.url(&format!("blobs/{digest}"))?;
-        let answer = self.ask(&Method::HEAD, &url, "", None)?;
+        let answer = self.ask(Call::bare(&Method::HEAD, &url))?;
         match answer.status().as_u16() {
             200 => Ok(true),
             404 => Ok(false),
@@ -80,7 +102,7 @@ impl Registry {
     /// Sends bytes, in one piece.
     pub fn upload(&self, digest: &str, bytes: &[u8]) -> Result<(), Failure> {
         let begin = self.url("blobs/uploads/")?;
-        let answer = self.ask(&Method::POST, &begin, "", Some(&[]))?;
+        let answer = self.ask(Call::with(&Method::POST, &begin, "", &[]))?;
         if answer.status() != 202 {
             return Err(refusal(&begin, answer));
         }
@@ -88,14 +110,14 @@ impl Registry {
         let place = place.ok_or_else(|| Failure::of(&begin, "it does not say where to send the bytes"))?;
         let mut place = begin.join(place).map_err(|error| Failure::of(place, error))?;
         place.query_pairs_mut().append_pair("digest", digest);
-        let answer = self.ask(&Method::PUT, &place, "application/octet-stream", Some(bytes))?;
+        let answer = self.ask(Call::with(&Method::PUT, &place, "application/octet-stream", bytes))?;
         if answer.status() == 201 { Ok(()) } else { Err(refusal(&place, answer)) }
     }
 
     /// Names an image, whose parts are there.
     pub fn name(&self, tag: &str, kind: &str, manifest: &[u8]) -> Result<(), Failure> {
         let url = self.url(&format!("manifests/{tag}"))?;
-        let answer = self.ask(&Method::PUT, &url, kind, Some(manifest))?;
+        let answer = self.ask(Call::with(&Method::PUT, &url, kind, manifest))?;
         if answer.status() == 201 { Ok(()) } else { Err(refusal(&url, answer)) }
     }
 
@@ -104,32 +126,25 @@ impl Registry {
     }
 
     /// One call, and once more where the registry wants to know who calls.
-    fn ask(&self, method: &Method, url: &Url, kind: &str, body: Option<&[u8]>) -> Result<Response<Body>, Failure> {
+    fn ask(&self, call: Call<'_>) -> Result<Response<Body>, Failure> {
         // Where an upload is sent on to, the place itself says that it may be written.
-        let is_ours = url.origin() == self.base.origin();
+        let is_ours = call.url.origin() == self.base.origin();
         let known = self.authorization.borrow().clone().filter(|_| is_ours);
-        let answer = self.send(method, url, kind, body, known.as_deref())?;
+        let answer = self.send(call, known.as_deref())?;
         if answer.status() != 401 || !is_ours {
             return Ok(answer);
         }
         let challenges = answer.headers().get_all(header::WWW_AUTHENTICATE).iter();
         let Some(shown) = self.answer(challenges.filter_map(|value| value.to_str().ok()))? else { return Ok(answer) };
         *self.authorization.borrow_mut() = Some(shown.clone());
-        self.send(method, url, kind, body, Some(&shown))
+        self.send(call, Some(&shown))
     }
 
     /// One call, made again where the answer is to come back later: whatever is pushed may be pushed twice.
-    fn send(
-        &self,
-        method: &Method,
-        url: &Url,
-        kind: &str,
-        body: Option<&[u8]>,
-        authorization: Option<&str>,
-    ) -> Result<Response<Body>, Failure> {
+    fn send(&self, call: Call<'_>, authorization: Option<&str>) -> Result<Response<Body>, Failure> {
         let mut tried = 0;
         loop {
-            let answer = self.send_once(method, url, kind, body, authorization)?;
+            let answer = self.send_once(call, authorization)?;
             let is_busy = matches!(answer.status().as_u16(), 429 | 502 | 503 | 504);
             if !is_busy || tried == AGAIN {
                 return Ok(answer);
@@ -140,14 +155,8 @@ impl Registry {
         }
     }
 
-    fn send_once(
-        &self,
-        method: &Method,
-        url: &Url,
-        kind: &str,
-        body: Option<&[u8]>,
-        authorization: Option<&str>,
-    ) -> Result<Response<Body>, Failure> {
+    fn send_once(&self, call: Call<'_>, authorization: Option<&str>) -> Result<Response<Body>, Failure> {
+        let Call { method, url, kind, body } = call;
         let mut request = Request::builder().method(method).uri(url.as_str());
         if let Some(value) = authorization {
             request = request.header(header::AUTHORIZATION, value);
@@ -185,7 +194,7 @@ impl Registry {
         // What is asked for first may be less than what all of it needs.
         url.query_pairs_mut().append_pair("scope", &format!("repository:{}:pull,push", self.repository));
         let credential = self.credential.as_ref().map(Credential::header);
-        let mut answer = self.send(&Method::GET, &url, "", None, credential.as_deref())?;
+        let mut answer = self.send(Call::bare(&Method::GET, &url), credential.as_deref())?;
         if answer.status() != 200 {
             return Err(refusal(&url, answer));
         }
