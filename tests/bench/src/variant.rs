@@ -5,6 +5,8 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use weir::translate::MODULES;
 
@@ -34,6 +36,9 @@ const FILTERS: [&str; 5] = ["correlation", "auth", "ratelimit", "cache", "breake
 const LEASED: &str = r#"{"rate": "1000000/s", "burst": 1000000}"#;
 const UNCACHED: &str = "no-store";
 const CACHED: &str = "max-age=86400";
+
+/// A filter of nothing but host calls.
+const FLOOR: &str = include_str!("floor.wat");
 
 /// With so small a budget no worker keeps 64 KiB at hand.
 const FAR: &str = "400KiB";
@@ -73,6 +78,7 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         // Redis asked about each request.
         Variant { needs_store: true, ..single("callout") },
         single("cache"),
+        variant("floor", vec![floor("")], no_headers()),
         cached("cache_hit", vec![wasm("cache", rsa)], no_headers()),
         single("breaker"),
         // What Envoy answers itself is no upstream's, and with a window the breaker asks each time who has answered.
@@ -89,6 +95,7 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         variant("local_ratelimit", vec![local_ratelimit()], no_headers()),
         fetched("proxied_1k", small, vec![]),
         fetched("hit_1k", small, vec![wasm("cache", rsa)]),
+        fetched("floor_1k", small, vec![floor("answers")]),
         fetched("envoy_hit_1k", small, vec![envoy_cache()]),
         fetched("proxied_64k", large, vec![]),
         fetched("hit_64k", large, vec![wasm("cache", rsa)]),
@@ -184,14 +191,20 @@ fn limiter(limit: &str) -> Value {
 }
 
 fn plugin(filter: &str, configuration: &Value) -> Value {
-    let vm = json!({
-        "vm_id": "weir",
-        "runtime": "envoy.wasm.runtime.v8",
-        "code": {"local": {"filename": module(filter)}},
-    });
+    loaded(filter, &json!({"filename": module(filter)}), &configuration.to_string())
+}
+
+/// The host calls that a cache cannot do without, and nothing else.
+fn floor(configuration: &str) -> Value {
+    let module = wat::parse_str(FLOOR).expect("it is a module");
+    loaded("floor", &json!({"inline_bytes": STANDARD.encode(module)}), configuration)
+}
+
+fn loaded(filter: &str, code: &Value, configuration: &str) -> Value {
+    let vm = json!({"vm_id": "weir", "runtime": "envoy.wasm.runtime.v8", "code": {"local": code}});
     let configuration = json!({
         "@type": "type.googleapis.com/google.protobuf.StringValue",
-        "value": configuration.to_string(),
+        "value": configuration,
     });
     let plugin = json!({
         "name": filter, "root_id": filter, "failure_policy": "FAIL_RELOAD", "allow_on_headers_stop_iteration": true,
