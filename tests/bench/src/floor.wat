@@ -1,5 +1,5 @@
-;; A filter of nothing but host calls, those that a cache cannot do without, made by no SDK and with nothing done between
-;; them. Whatever is read goes to the same place and is looked at by nobody.
+;; A filter of nothing but host calls and callbacks, those of the cache, made by no SDK and with nothing done between them. Whatever
+;; is read goes to the same place and is looked at by nobody, but a call that does not do what it is here for stops the machine, and so the run.
 ;;
 ;; With a configuration it answers, as a hit would: the request's headers, the time, a directory, a metric, the answer. Without one
 ;; it lets pass, as a miss that is not stored: the request's headers, the time, a directory that is not there, a metric; then
@@ -30,6 +30,8 @@
     "age\0012\00" "cache-status\00weir; hit; ttl=86388\00" "content-length\001024\00")
   (global $answers (mut i32) (i32.const 0))
 
+  (func $done (param $status i32) (if (local.get $status) (then (unreachable))))
+
   (func (export "proxy_abi_version_0_2_1"))
   (func (export "proxy_on_memory_allocate") (param $bytes i32) (result i32) (i32.const 65536))
   (func (export "proxy_on_vm_start") (param $root i32) (param $bytes i32) (result i32) (i32.const 1))
@@ -38,19 +40,21 @@
 
   (func (export "proxy_on_configure") (param $root i32) (param $bytes i32) (result i32)
     (global.set $answers (local.get $bytes))
-    (drop (call $define_metric (i32.const 0) (i32.const 64) (i32.const 11) (i32.const 12)))
+    (call $done (call $define_metric (i32.const 0) (i32.const 64) (i32.const 11) (i32.const 12)))
     (if (global.get $answers)
       ;; A directory of one line.
-      (then (drop (call $set_shared (i32.const 96) (i32.const 5) (i32.const 131072) (i32.const 190) (i32.const 0)))))
+      (then (call $done (call $set_shared (i32.const 96) (i32.const 5) (i32.const 131072) (i32.const 190) (i32.const 0)))))
     (i32.const 1))
 
   (func (export "proxy_on_request_headers") (param $context i32) (param $count i32) (param $ends i32) (result i32)
-    (drop (call $headers (i32.const 0) (i32.const 0) (i32.const 4)))
-    (drop (call $time (i32.const 16)))
-    (drop (call $get_shared (i32.const 96) (i32.const 5) (i32.const 0) (i32.const 4) (i32.const 8)))
-    (drop (call $increment_metric (i32.load (i32.const 12)) (i64.const 1)))
+    (call $done (call $headers (i32.const 0) (i32.const 0) (i32.const 4)))
+    (call $done (call $time (i32.const 16)))
+    (call $done (i32.ne (call $get_shared (i32.const 96) (i32.const 5) (i32.const 0) (i32.const 4) (i32.const 8))
+                        ;; 1: there is none.
+                        (i32.eqz (global.get $answers))))
+    (call $done (call $increment_metric (i32.load (i32.const 12)) (i64.const 1)))
     (if (global.get $answers)
-      (then (drop (call $answer (i32.const 200) (i32.const 0) (i32.const 0) (i32.const 131072) (i32.const 1024)
+      (then (call $done (call $answer (i32.const 200) (i32.const 0) (i32.const 0) (i32.const 131072) (i32.const 1024)
                                 (i32.const 1024) (i32.const 227) (i32.const -1)))))
     ;; 1 stops the request, which has been answered.
     (i32.ne (global.get $answers) (i32.const 0)))
@@ -58,9 +62,9 @@
   (func (export "proxy_on_response_headers") (param $context i32) (param $count i32) (param $ends i32) (result i32)
     (if (i32.eqz (global.get $answers))
       (then
-        (drop (call $headers (i32.const 2) (i32.const 0) (i32.const 4)))
-        (drop (call $time (i32.const 16)))
-        (drop (call $add_header (i32.const 2) (i32.const 128) (i32.const 12) (i32.const 160) (i32.const 37)))))
+        (call $done (call $headers (i32.const 2) (i32.const 0) (i32.const 4)))
+        (call $done (call $time (i32.const 16)))
+        (call $done (call $add_header (i32.const 2) (i32.const 128) (i32.const 12) (i32.const 160) (i32.const 37)))))
     (i32.const 0))
 
   (func (export "proxy_on_response_body") (param $context i32) (param $bytes i32) (param $ends i32) (result i32)

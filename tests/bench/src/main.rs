@@ -35,7 +35,7 @@ const BUDGETS: [Budget; 11] = [
     Budget { variant: "auth_es256", against: "jwt_authn_es256", ratio: 0.4 },
     Budget { variant: "auth_es256_first", against: "jwt_authn_es256", ratio: 1.3 },
     Budget { variant: "cache", against: "noop", ratio: 1.6 },
-    // What no filter of this ABI could be below, beside what is asked of one.
+    // What the host calls and callbacks alone take of what is asked of the cache.
     Budget { variant: "floor", against: "noop", ratio: 1.6 },
 ];
 /// What a variant may cost as a whole, at most.

@@ -194,12 +194,13 @@ fn plugin(filter: &str, configuration: &Value) -> Value {
     loaded(filter, &json!({"filename": module(filter)}), &configuration.to_string())
 }
 
-/// The host calls that a cache cannot do without, and nothing else.
+/// The host calls of a miss, or with a configuration those of a hit, and nothing else.
 fn floor(configuration: &str) -> Value {
     let module = wat::parse_str(FLOOR).expect("it is a module");
     loaded("floor", &json!({"inline_bytes": STANDARD.encode(module)}), configuration)
 }
 
+/// The Wasm filter whose module is this `code`.
 fn loaded(filter: &str, code: &Value, configuration: &str) -> Value {
     let vm = json!({"vm_id": "weir", "runtime": "envoy.wasm.runtime.v8", "code": {"local": code}});
     let configuration = json!({
