@@ -11,10 +11,9 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use policy::{Headers, Rejection, Seed};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
 use shell::metric::Counter;
+use shell::{Action, HttpContext, RootContext};
 
 use crate::config::Config;
 use crate::contact;
@@ -24,10 +23,7 @@ use admitting::Visits;
 use ordering::Pending;
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(_id: u32) -> Box<dyn RootContext> {
@@ -61,14 +57,6 @@ struct Filter {
     pending: Option<Pending>,
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        if let Some(plugin) = &self.plugin {
-            plugin.heard(token, headers, body_bytes);
-        }
-    }
-}
-
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let read = |json: &[u8]| Config::with_environment(json, &shell::environment);
@@ -97,20 +85,13 @@ impl RootContext for Root {
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Filter { plugin: self.plugin.clone(), pending: None }))
     }
-}
 
-impl Context for Filter {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        let Some(plugin) = &self.plugin else { return };
-        if let Some(pending) = self.pending.take_if(|pending| pending.token == token) {
-            self.pending = plugin.answered(pending, headers, body_bytes);
+        if let Some(plugin) = &self.plugin {
+            plugin.heard(token, headers, body_bytes);
         }
     }
 }
@@ -138,6 +119,13 @@ impl HttpContext for Filter {
 
     fn on_http_request_trailers(&mut self, _count: usize) -> Action {
         self.hold()
+    }
+
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        let Some(plugin) = &self.plugin else { return };
+        if let Some(pending) = self.pending.take_if(|pending| pending.token == token) {
+            self.pending = plugin.answered(pending, headers, body_bytes);
+        }
     }
 }
 

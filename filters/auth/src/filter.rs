@@ -10,19 +10,14 @@ mod revocations;
 use std::rc::Rc;
 
 use policy::{Headers, Rejection};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
-use shell::HostError;
 use shell::headers::Map;
+use shell::{Action, HostError, HttpContext, RootContext};
 
 use crate::config::Config;
 use gate::Gate;
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(id: u32) -> Box<dyn RootContext> {
@@ -37,14 +32,6 @@ struct Root {
 struct Stream {
     id: u32,
     gate: Option<Rc<Gate>>,
-}
-
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        if let Some(gate) = &self.gate {
-            gate.answered(self.id, token, headers, body_bytes);
-        }
-    }
 }
 
 impl RootContext for Root {
@@ -69,12 +56,12 @@ impl RootContext for Root {
         Some(Box::new(Stream { id, gate: self.gate.clone() }))
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(gate) = &self.gate {
+            gate.answered(self.id, token, headers, body_bytes);
+        }
     }
 }
-
-impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {

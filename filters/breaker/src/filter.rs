@@ -12,10 +12,8 @@ use std::time::Duration;
 use policy::handover::state as key;
 use policy::route::Target;
 use policy::{Headers, Seed};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
-use shell::{HostError, stream};
+use shell::{Action, HostError, HttpContext, RootContext, stream};
 
 use crate::config::{Config, Found, WhenUndecided};
 use crate::fleet::REFRESH;
@@ -27,10 +25,7 @@ use keeper::{Admission, Flight};
 use meters::Meters;
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(_id: u32) -> Box<dyn RootContext> {
@@ -71,14 +66,6 @@ struct Filter {
     is_diverted: bool,
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        if let Some(plugin) = &self.plugin {
-            plugin.answered(token, headers, body_bytes);
-        }
-    }
-}
-
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let read = |json: &[u8]| Config::with_environment(json, &shell::environment);
@@ -105,16 +92,16 @@ impl RootContext for Root {
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Filter { plugin: self.plugin.clone(), ..Filter::default() }))
     }
-}
 
-impl Context for Filter {}
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            plugin.answered(token, headers, body_bytes);
+        }
+    }
+}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {

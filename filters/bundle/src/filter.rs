@@ -1,12 +1,8 @@
 //! The entry: from a plugin's `root_id` to its filter.
 
-use proxy_wasm::traits::{Context, RootContext};
-use shell::stream;
+use shell::{RootContext, stream};
 
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// The filter that the host is making a plugin of.
 fn root(id: u32) -> Box<dyn RootContext> {
@@ -27,8 +23,6 @@ fn root(id: u32) -> Box<dyn RootContext> {
 
 /// A plugin whose `root_id` names no filter.
 struct Unknown(Vec<u8>);
-
-impl Context for Unknown {}
 
 impl RootContext for Unknown {
     fn on_configure(&mut self, _size: usize) -> bool {

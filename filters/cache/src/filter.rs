@@ -22,13 +22,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::{Instant, Seed};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
-use shell::HostError;
 use shell::headers::{self, Map};
 use shell::metric::Counter;
 use shell::shared::Failure;
-use shell::stream;
+use shell::{Action, HostError, HttpContext, RootContext, stream};
 
 use crate::config::Config;
 use crate::invalidation::Invalidation;
@@ -50,10 +47,7 @@ use store::Seen;
 use validating::Held;
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(id: u32) -> Box<dyn RootContext> {
@@ -128,14 +122,6 @@ struct Question {
     refuted: Option<u64>,
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        if let Some(plugin) = &self.plugin {
-            plugin.answered(token, headers, body_bytes);
-        }
-    }
-}
-
 fn configure(json: &[u8]) -> Result<Config, policy::ConfigError> {
     Config::with_environment(json, Some(&shell::environment))
 }
@@ -174,25 +160,13 @@ impl RootContext for Root {
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Filter { id, plugin: self.plugin.clone(), phase: Phase::Idle, hold: None }))
     }
-}
 
-impl Context for Filter {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        let Some(plugin) = self.plugin.clone() else { return };
-        let Phase::Fetched(fetch) = &mut self.phase else { return };
-        if !plugin.fetched(fetch, token, headers, body_bytes) {
-            return;
-        }
-        let Phase::Fetched(fetch) = std::mem::take(&mut self.phase) else { return };
-        if self.settle(&plugin, *fetch) == Action::Continue {
-            report(stream::resume_request());
+        if let Some(plugin) = &self.plugin {
+            plugin.answered(token, headers, body_bytes);
         }
     }
 }
@@ -275,6 +249,18 @@ impl HttpContext for Filter {
             copy.give_up();
         }
         Action::Continue
+    }
+
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        let Some(plugin) = self.plugin.clone() else { return };
+        let Phase::Fetched(fetch) = &mut self.phase else { return };
+        if !plugin.fetched(fetch, token, headers, body_bytes) {
+            return;
+        }
+        let Phase::Fetched(fetch) = std::mem::take(&mut self.phase) else { return };
+        if self.settle(&plugin, *fetch) == Action::Continue {
+            report(stream::resume_request());
+        }
     }
 }
 

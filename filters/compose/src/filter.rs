@@ -7,9 +7,7 @@ mod keeping;
 
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
-use shell::HostError;
+use shell::{Action, HostError, HttpContext, RootContext};
 
 use crate::config::Config;
 use asking::Held;
@@ -17,10 +15,7 @@ use delivery::Client;
 use engine::Plugin;
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(id: u32) -> Box<dyn RootContext> {
@@ -52,14 +47,6 @@ enum Phase {
     Waits(Rc<Client>),
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        if let Some(plugin) = &self.plugin {
-            plugin.answered(self.id, token, headers, body_bytes);
-        }
-    }
-}
-
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let plugin = shell::configure(size, Config::from_json).and_then(Plugin::new);
@@ -74,16 +61,16 @@ impl RootContext for Root {
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Filter { id, plugin: self.plugin.clone(), phase: Phase::Idle }))
     }
-}
 
-impl Context for Filter {}
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(plugin) = &self.plugin {
+            plugin.answered(self.id, token, headers, body_bytes);
+        }
+    }
+}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {

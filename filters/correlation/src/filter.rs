@@ -5,21 +5,16 @@ use std::rc::Rc;
 
 use policy::RequestId;
 use policy::handover::state;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
 use shell::metric::Counter;
-use shell::{HostError, stream};
+use shell::{Action, HostError, HttpContext, RootContext, stream};
 
 use crate::config::Config;
 use crate::identity::{self, Began, Edit, Identity, Random, Source};
 use crate::random::Pool;
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(_id: u32) -> Box<dyn RootContext> {
@@ -48,8 +43,6 @@ struct Filter {
     ids: Option<(RequestId, RequestId)>,
 }
 
-impl Context for Root {}
-
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let Some(config) = shell::configure(size, Config::from_json) else { return false };
@@ -64,16 +57,10 @@ impl RootContext for Root {
         true
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Filter { plugin: self.plugin.clone(), ids: None }))
     }
 }
-
-impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {

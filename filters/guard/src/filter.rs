@@ -4,20 +4,16 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::{Headers, Rejection};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
 use shell::headers::{self, Map};
 use shell::metric::Counter;
 use shell::stream::{self, Buffer};
+use shell::{Action, HttpContext, RootContext};
 
 use crate::config::Config;
 use crate::request::{self, Refusal, Verdict};
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// How often a worker looks how much it is to say.
 const LOOK: Duration = Duration::from_secs(1);
@@ -58,8 +54,6 @@ enum Phase {
     Held { route: usize, headers: Box<Headers> },
 }
 
-impl Context for Root {}
-
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let refused = |outcome| (outcome, Counter::new("api_gateway_guard_refusals_total", &[("outcome", outcome)]));
@@ -73,16 +67,10 @@ impl RootContext for Root {
         shell::level::follow("guard");
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
     fn create_http_context(&self, _id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Filter { plugin: self.plugin.clone(), phase: Phase::Idle }))
     }
 }
-
-impl Context for Filter {}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {

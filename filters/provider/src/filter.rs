@@ -10,11 +10,9 @@ use std::rc::Rc;
 
 use policy::rejection::Format;
 use policy::{ConfigError, Headers, RequestId};
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
-use shell::HostError;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
+use shell::{Action, HostError, HttpContext, RootContext};
 
 use crate::answer::Expectation;
 use crate::config::Config;
@@ -23,10 +21,7 @@ use collecting::{Collection, Passing, end};
 use waiting::{Showing, Worker};
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(id: u32) -> Box<dyn RootContext> {
@@ -87,14 +82,6 @@ struct Sent {
     is_bodyless: bool,
 }
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        if let Some(worker) = &self.worker {
-            worker.answered(self.id, token, headers, body_bytes);
-        }
-    }
-}
-
 fn configure(json: &[u8]) -> Result<Config, ConfigError> {
     Config::with_environment(json, &shell::environment)
 }
@@ -115,16 +102,16 @@ impl RootContext for Root {
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
-    }
-
     fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
         Some(Box::new(Filter { id, worker: self.worker.clone(), phase: Phase::Idle }))
     }
-}
 
-impl Context for Filter {}
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        if let Some(worker) = &self.worker {
+            worker.answered(self.id, token, headers, body_bytes);
+        }
+    }
+}
 
 impl HttpContext for Filter {
     fn on_http_request_headers(&mut self, _count: usize, end_of_stream: bool) -> Action {

@@ -17,9 +17,8 @@ use std::rc::Rc;
 use policy::Headers;
 use policy::Instant;
 use policy::Rejection;
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
 use shell::headers::Map;
+use shell::{Action, HttpContext, RootContext};
 
 use self::cooldown::Heeded;
 use self::limiter::{Decided, Limiter, Meanwhile, Unsettled};
@@ -32,10 +31,7 @@ use crate::limit::{Outcome, tighter};
 use crate::rule::Asked;
 
 #[cfg(not(feature = "linked"))]
-proxy_wasm::main! {{
-    proxy_wasm::set_log_level(proxy_wasm::types::LogLevel::Info);
-    proxy_wasm::set_root_context(root);
-}}
+shell::entry!(root);
 
 /// This filter as one worker's plugin.
 pub fn root(id: u32) -> Box<dyn RootContext> {
@@ -68,18 +64,6 @@ struct Passed {
 
 type Told = Rc<RefCell<Option<Passed>>>;
 
-impl Context for Root {
-    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
-        let Some(limiter) = &self.limiter else { return };
-        if let Some(released) = limiter.hear(token, headers, body_bytes) {
-            self.release(limiter, released);
-            limiter.look(self.id);
-        } else {
-            limiter.cooldowns.answered(&limiter.config, token, headers, body_bytes);
-        }
-    }
-}
-
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         let config = shell::configure(size, |json| Config::with_environment(json, &shell::environment));
@@ -105,8 +89,14 @@ impl RootContext for Root {
         Some(Box::new(Stream { id, limiter, fields: None, told: None, heeded: Heeded::None, receipts: None }))
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body_bytes: usize, _trailers: usize) {
+        let Some(limiter) = &self.limiter else { return };
+        if let Some(released) = limiter.hear(token, headers, body_bytes) {
+            self.release(limiter, released);
+            limiter.look(self.id);
+        } else {
+            limiter.cooldowns.answered(&limiter.config, token, headers, body_bytes);
+        }
     }
 }
 
@@ -138,8 +128,6 @@ impl Root {
         limiter.close();
     }
 }
-
-impl Context for Stream {}
 
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _count: usize, _end_of_stream: bool) -> Action {

@@ -43,8 +43,8 @@ pub(crate) fn fetch(
         return Ok(None);
     }
     let slice = std::ptr::slice_from_raw_parts_mut(data, size);
-    // SAFETY: the host got `data` from `proxy_on_memory_allocate(size)`, which the SDK implements with a boxed slice
-    // of exactly this size, and hands it over to us.
+    // SAFETY: the host got `data` from `proxy_on_memory_allocate(size)`, which makes a boxed slice of exactly this size
+    // (see `dispatch`), filled it, and hands it over to us.
     Ok(Some(unsafe { Box::from_raw(slice) }.into_vec()))
 }
 
@@ -118,6 +118,19 @@ unsafe extern "C" {
     pub(crate) fn proxy_close_stream(stream: u32) -> u32;
     pub(crate) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     pub(crate) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    pub(crate) fn proxy_http_call(
+        cluster: *const u8,
+        cluster_size: usize,
+        headers: *const u8,
+        headers_size: usize,
+        body: *const u8,
+        body_size: usize,
+        trailers: *const u8,
+        trailers_size: usize,
+        timeout_millis: u32,
+        token: *mut u32,
+    ) -> u32;
+    pub(crate) fn proxy_log(level: u32, message: *const u8, message_size: usize) -> u32;
     pub(crate) fn proxy_call_foreign_function(
         name: *const u8,
         name_size: usize,

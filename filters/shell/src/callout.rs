@@ -1,13 +1,14 @@
 //! Callouts: HTTP requests of a filter's own, sent through one of Envoy's clusters.
 //!
-//! They are made from callbacks of the root context alone: the SDK gives an answer to the context that was active when its
-//! request was sent, and drops it where that was a stream which has ended.
+//! An answer is handed to the context whose callback sent the request, and to nobody where that was a stream which has ended.
+#![allow(unsafe_code)]
 
 use std::time::Duration;
 
 use policy::Headers;
 
-use crate::abi::HostError;
+use crate::abi::{self, HostError};
+use crate::dispatch;
 use crate::headers::{self, Map};
 use crate::stream::{self, Buffer};
 
@@ -28,10 +29,29 @@ pub struct Answer {
 /// # Errors
 /// The host refuses where there is no such cluster, or no host in it.
 pub fn send(cluster: &str, headers: &[(&str, &str)], body: &[u8], timeout: Duration) -> Result<u32, HostError> {
-    let body = Some(body).filter(|body| !body.is_empty());
-    // The SDK must know the token, or it would not find the context to hand the answer to.
-    proxy_wasm::hostcalls::dispatch_http_call(cluster, headers.to_vec(), body, Vec::new(), timeout)
-        .map_err(|status| HostError { call: "proxy_http_call", status: status as u32 })
+    let pairs: Vec<_> = headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+    let (headers, trailers) = (Headers::from_pairs(&pairs), Headers::from_pairs(&[]));
+    let (headers, trailers) = (headers.as_bytes(), trailers.as_bytes());
+    let millis = u32::try_from(timeout.as_millis()).unwrap_or(u32::MAX);
+    let mut token = 0;
+    // SAFETY: all pointers are valid for the call.
+    let status = unsafe {
+        abi::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            millis,
+            &raw mut token,
+        )
+    };
+    abi::check("proxy_http_call", status)?;
+    dispatch::await_answer(token);
+    Ok(token)
 }
 
 /// The answer that is being delivered to `on_http_call_response`, which is told the numbers; `None` where it broke off,

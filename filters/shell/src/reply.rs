@@ -4,9 +4,9 @@
 use policy::handover::header;
 use policy::rejection::Format;
 use policy::{Headers, Rejection, RequestId};
-use proxy_wasm::types::Action;
 
 use crate::abi::{self, HostError};
+use crate::context::Action;
 
 /// Answers the current request with `rejection`, in the form that the request's own `headers` ask for, plus `extra`
 /// headers. The callback that calls this returns what this returns, and answers no second time.

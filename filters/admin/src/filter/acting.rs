@@ -3,7 +3,7 @@
 use policy::allowance;
 use policy::purge::{self, Pulse};
 use policy::{Headers, Rejection, RequestId, queue};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::shared::{self, Change as Edit, Failure};
 
 use super::admitting::address;

@@ -7,11 +7,10 @@ use policy::health::{self, Health};
 use policy::level::{self, FILTERS};
 use policy::state::{Fault, Form, Script};
 use policy::{Instant, Rejection, order};
-use proxy_wasm::types::Action;
-use shell::callout;
 use shell::lease::{Role, lead};
 use shell::shared::{self, Failure};
 use shell::state;
+use shell::{Action, callout};
 
 use super::Plugin;
 use super::acting::unchanged;

@@ -3,7 +3,7 @@
 use policy::Rejection;
 use policy::allowance::{self, Allowance};
 use policy::state::{Form, Script};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::shared::{self, Change as Edit, Failure};
 
 use super::Plugin;

@@ -4,10 +4,8 @@ use policy::allowance::{self, Allowance};
 use policy::handover::{DETAILS_PREFIX, shared::SEED};
 use policy::queue::{self, Crowd};
 use policy::{Instant, Rejection, health, level};
-use proxy_wasm::types::Action;
-use shell::HostError;
 use shell::metric::Counter;
-use shell::shared;
+use shell::{Action, HostError, shared};
 
 use super::Plugin;
 use crate::config::{Data, Operators};

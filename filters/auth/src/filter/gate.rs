@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use policy::{Headers, Instant, Rejection, Seed};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::headers::Map;
 use shell::metric::Counter;
 

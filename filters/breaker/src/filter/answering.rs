@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use policy::handover::{DETAILS_PREFIX, header, state};
 use policy::{Headers, Rejection};
-use proxy_wasm::types::Action;
 use shell::headers::Map;
-use shell::{HostError, foreign, headers, reply, stream};
+use shell::{Action, HostError, foreign, headers, reply, stream};
 
 use super::{Filter, Plugin};
 use crate::config::Found;

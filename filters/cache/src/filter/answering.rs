@@ -6,10 +6,9 @@ use std::rc::Rc;
 use policy::handover::{DETAILS_PREFIX, header};
 use policy::headers::Sole;
 use policy::{Headers, Instant};
-use proxy_wasm::types::Action;
 use shell::headers::{self, Map};
-use shell::reply;
 use shell::stream::{self, Buffer};
+use shell::{Action, reply};
 
 use super::correction::Correction;
 use super::{Filter, Phase, report};

@@ -1,7 +1,7 @@
 //! The request's way: it is answered from the store, or forwarded with what is to be asked about the store.
 
 use policy::{Instant, Rejection};
-use proxy_wasm::types::Action;
+use shell::Action;
 
 use super::boarding::{Boarded, Claim, Waited};
 use super::fetching::Fetch;

@@ -9,11 +9,10 @@ use std::rc::{Rc, Weak};
 use std::time::Duration;
 
 use policy::Instant;
-use proxy_wasm::types::Action;
 use shell::metric::Counter;
 use shell::pulse::Pulse;
 use shell::shared::{self, Change, Failure};
-use shell::stream;
+use shell::{Action, stream};
 
 use super::asking::Asking;
 use super::store::Known;

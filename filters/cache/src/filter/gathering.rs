@@ -5,7 +5,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::Instant;
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::stream::{self, Buffer};
 
 use super::{Filter, Phase, Plugin, report};

@@ -8,11 +8,10 @@ use std::cell::{Ref, RefCell};
 
 use policy::purge::{Pulse, asked, inbox};
 use policy::{Headers, Instant, Rejection};
-use proxy_wasm::types::Action;
 use sha2::{Digest as _, Sha256};
-use shell::HostError;
 use shell::headers::Map;
 use shell::shared::{self, Change, Failure};
+use shell::{Action, HostError};
 
 use super::{Plugin, store};
 use crate::config::{Config, KeyDigest, Route};

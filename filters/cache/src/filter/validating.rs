@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use policy::{Headers, Instant};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::headers::{self, Map};
 
 use super::answering::{Replaced, Restored};

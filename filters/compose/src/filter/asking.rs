@@ -7,7 +7,7 @@ use policy::method::is_unsafe;
 use policy::part;
 use policy::route::{Target, without_query};
 use policy::{Headers, Rejection, RequestId};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 

@@ -1,7 +1,7 @@
 //! The answer's way: collected as it comes, and replaced as a whole.
 
 use policy::{Headers, Rejection};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 

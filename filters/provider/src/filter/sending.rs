@@ -6,7 +6,7 @@ use policy::handover::{header, state};
 use policy::rejection::Format;
 use policy::route::Target;
 use policy::{Headers, Rejection, RequestId};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};
 

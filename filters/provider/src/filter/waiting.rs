@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::rc::Rc;
 
 use policy::{Headers, Instant, Rejection};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::callout::{self, Answer};
 use shell::headers::{self, Map};
 use shell::stream::{self, Buffer};

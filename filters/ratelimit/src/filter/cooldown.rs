@@ -8,7 +8,7 @@ use std::time::Duration;
 use policy::handover::header;
 use policy::route::Target;
 use policy::{Headers, Instant, Rejection};
-use proxy_wasm::types::Action;
+use shell::Action;
 use shell::headers::{self, Map};
 use shell::metric::Counter;
 use shell::shared::{self, Change};

@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use policy::route::Target;
 use policy::{Headers, Instant, Rejection, Seed};
-use proxy_wasm::types::Action;
 use shell::headers::Map;
 use shell::pulse::Pulse;
 use shell::shared::{self, Failure, Version};
-use shell::{HostError, stream};
+use shell::{Action, HostError, stream};
 
 use super::bill::refuses;
 use super::cooldown::Cooldowns;

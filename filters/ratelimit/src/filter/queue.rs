@@ -6,9 +6,8 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use policy::{Headers, Instant, Rejection};
-use proxy_wasm::types::Action;
 use shell::shared::{self, Change, Failure};
-use shell::stream;
+use shell::{Action, stream};
 
 use super::bill::{full, refuses};
 use super::limiter::{Decided, Host, Limiter, Meanwhile, Unsettled, downstream};
