@@ -1,8 +1,8 @@
 //! Makes the `.wasm` files that ship of those that cargo built: without the callbacks that a filter does not have.
 //!
-//! The SDK exports every callback of the ABI, and a host calls what is exported: each costs Envoy about a microsecond
+//! `shell` exports every callback that a filter may have, and a host calls what is exported: each costs Envoy about a microsecond
 //! for every filter and request, to be told that there is nothing to do. A filter names the callbacks that it has in
-//! its manifest, by the names of the SDK's traits:
+//! its manifest, by the names of the contexts' methods:
 //!
 //! ```toml
 //! [package.metadata.host]
@@ -37,7 +37,7 @@ const ALWAYS: [&str; 5] = [
     "proxy_on_delete",
 ];
 
-/// Callbacks of the SDK's traits, and what they are called in the ABI.
+/// Methods of the contexts, and what they are called in the ABI.
 const CALLBACKS: [(&str, &str); 11] = [
     ("on_http_request_headers", "proxy_on_request_headers"),
     ("on_http_request_body", "proxy_on_request_body"),

@@ -20,7 +20,7 @@
 //! answer the same URL differently need different names. `budget_bytes` bounds what all workers together keep,
 //! `object_bytes_max` one stored response with its headers; both are a number or a text with `KiB`, `MiB` or `GiB`. What
 //! is asked for again and again each worker keeps at hand besides, in up to 4 MiB of its own, or an eighth of the budget
-//! where that is less. `compress` says where text is packed ([`crate::packing`]): in the second level alone (`"l2"`), which
+//! where that is less, and the last answers to requests that say the same ([`crate::repetition`]). `compress` says where text is packed ([`crate::packing`]): in the second level alone (`"l2"`), which
 //! costs no request anything; `"everywhere"`, so that the budget holds several times as much and each hit that is not at hand
 //! costs its unpacking; `"never"`.
 //!
@@ -255,6 +255,15 @@ impl Config {
             routes,
             idle,
         })
+    }
+}
+
+impl Config {
+    /// Whether what a request says in this field decides about it on some route.
+    pub fn heeds(&self, field: &str) -> bool {
+        let matches = self.routes.iter().map(|route| &route.matches).chain(self.idle.iter().map(|idle| &idle.matches));
+        let is_matched = matches.flat_map(Match::headers).any(|(name, _)| name == field);
+        is_matched || self.routes.iter().filter_map(|route| route.isolation).any(|isolation| isolation.heeds(field))
     }
 }
 

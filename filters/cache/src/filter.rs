@@ -13,6 +13,7 @@ mod meters;
 mod purging;
 mod refresh;
 mod remote;
+mod repeating;
 mod reusing;
 mod store;
 mod validating;
@@ -31,6 +32,7 @@ use crate::config::Config;
 use crate::invalidation::Invalidation;
 use crate::recent::Recent;
 use crate::recording::{Hold, Ledger};
+use crate::repetition::Repetitions;
 use crate::request::{self, Inquiry, Plan};
 use crate::status::{self, Fate, Forward};
 use answering::Substitute;
@@ -43,6 +45,7 @@ use meters::Meters;
 use purging::Purges;
 use refresh::Refreshes;
 use remote::Remote;
+use repeating::{Moment, Repeatable};
 use store::Seen;
 use validating::Held;
 
@@ -66,6 +69,7 @@ struct Plugin {
     seed: Seed,
     ledger: Ledger,
     recent: RefCell<Recent>,
+    repetitions: RefCell<Repetitions<Moment, Repeatable>>,
     gatherings: Gatherings,
     board: Rc<Board>,
     refreshes: Refreshes,
@@ -144,10 +148,23 @@ impl RootContext for Root {
         let (ledger, purges) = (Ledger::default(), Purges::new(&config));
         let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
         let recent = RefCell::new(Recent::new(config.recent_bytes_max));
+        let repetitions = RefCell::new(Repetitions::new(&config));
         let board = Board::new(&config.arena, remote.as_ref().map_or(Duration::ZERO, |_| remote::TICK));
         let (gatherings, refreshes) = (Gatherings::default(), Refreshes::new());
-        let plugin =
-            Plugin { config, seed, ledger, recent, gatherings, board, refreshes, purges, remote, meters, unrouted };
+        let plugin = Plugin {
+            config,
+            seed,
+            ledger,
+            recent,
+            repetitions,
+            gatherings,
+            board,
+            refreshes,
+            purges,
+            remote,
+            meters,
+            unrouted,
+        };
         plugin.wake();
         self.plugin = Some(Rc::new(plugin));
         true
@@ -181,7 +198,7 @@ impl HttpContext for Filter {
                 return self.pass(Forward::Bypass, None, None);
             }
         };
-        if let Some(action) = plugin.purged(&headers) {
+        if let Some(action) = self.repeat(&plugin, &headers, end_of_stream).or_else(|| plugin.purged(&headers)) {
             return action;
         }
         plugin.hide_key(&headers);

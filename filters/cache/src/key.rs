@@ -118,10 +118,15 @@ impl Vary {
         self.0.as_bytes()
     }
 
+    /// The names.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.split(',').filter(|name| !name.is_empty())
+    }
+
     /// What a request says in these fields, written out. Requests of the same bytes are answered by the same response.
     pub fn values(&self, request: &Headers) -> Vec<u8> {
         let mut written = Vec::new();
-        for name in self.0.split(',').filter(|name| !name.is_empty()) {
+        for name in self.names() {
             let caseless = CASELESS.contains(&name);
             let mut value = Vec::new();
             let mut absent = true;

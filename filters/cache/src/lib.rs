@@ -9,6 +9,7 @@
 //! 3. Such a response is read, compared in full with the request (never a hash alone), and judged: who may have it, is
 //!    it fresh, does the request allow it. If so, it answers: whole, in part, or as 304 where the client has it
 //!    already.
+//!    A request that says what another said in the same second is answered as that was, where neither the set nor any purge has changed ([`repetition`]).
 //! 4. `only-if-cached` is otherwise answered 504; any other request is forwarded, with the validators of a stored
 //!    response that could be confirmed. While it is, that response is held. Who asks for the same meanwhile waits for its answer,
 //!    on whichever worker ([`flight`]). A response that may be used stale while it is refreshed (`stale-while-revalidate`) answers
@@ -31,7 +32,7 @@
 //! [`directive`], [`targeted`], [`freshness`], [`precondition`], [`range`],
 //! [`reference`](mod@reference) and [`key`] below them; [`arena`], [`directory`], [`eviction`], [`entry`], [`envelope`]
 //! and [`recording`], [`packing`] and [`recent`] (where it is kept, and how that stays within its budget); [`tag`] and [`purge`];
-//! [`remote`], [`level`] and [`foreign`] (what a fleet shares); [`status`]; `filter` joins them to the host.
+//! [`repetition`] (what is asked again at once); [`remote`], [`level`] and [`foreign`] (what a fleet shares); [`status`]; `filter` joins them to the host.
 
 pub mod admission;
 pub mod arena;
@@ -60,6 +61,7 @@ pub mod recent;
 pub mod recording;
 pub mod reference;
 pub mod remote;
+pub mod repetition;
 pub mod request;
 pub mod selection;
 pub mod status;

@@ -66,6 +66,8 @@ pub struct Inquiry {
     pub purpose: Purpose,
     /// It has neither a range nor a precondition.
     pub wants_whole: bool,
+    /// It is no search either, and has no directives.
+    pub is_plain: bool,
 }
 
 /// What a request is for.
@@ -234,7 +236,8 @@ pub fn plan(config: &Config, seed: &Seed, headers: Headers, has_body: bool) -> P
     };
     let purpose = if wait.is_some() { Purpose::Search } else { Purpose::Look };
     let wants_whole = !fields.wishes;
-    let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, purpose, wants_whole };
+    let is_plain = wants_whole && wait.is_none() && !fields.directives;
+    let inquiry = Inquiry { route, headers, key, print, said, caller, is_head, purpose, wants_whole, is_plain };
     match wait {
         Some(wait) => Plan::Gather(Gathering { inquiry, bytes_max, wait, whole: None }),
         None => Plan::Ask(inquiry),

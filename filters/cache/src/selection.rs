@@ -6,7 +6,7 @@ use policy::headers::Sole;
 use policy::{Headers, Instant};
 
 use crate::config::{Forced, Route};
-use crate::entry::Entry;
+use crate::entry::{Entry, Facts};
 use crate::key::Vary;
 use crate::precondition;
 use crate::range::{self, Selection};
@@ -26,8 +26,7 @@ impl Hit {
     /// How a stored response stands now; `None` where nobody knows, because the clock stepped back.
     ///
     /// A lifetime of the route's that was shortened since the response was stored counts at once.
-    pub fn reckon(entry: &Entry<'_>, route: &Route, now: Instant) -> Option<Self> {
-        let facts = &entry.facts;
+    pub fn reckon(facts: &Facts, route: &Route, now: Instant) -> Option<Self> {
         let age = facts.received.age(now)?;
         let (mut reckoned, mut lifetime) = (age, facts.lifetime);
         if facts.terms.forced {
@@ -77,7 +76,7 @@ pub fn judge(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant) 
     if inquiry.caller.is_particular(route) && !terms.allows_credentials {
         return Verdict::Ignore(Forward::Request);
     }
-    let Some(hit) = Hit::reckon(entry, route, now) else { return Verdict::Validate(Forward::Stale) };
+    let Some(hit) = Hit::reckon(&entry.facts, route, now) else { return Verdict::Validate(Forward::Stale) };
     // §5.2.1.4. Ages are cut to whole seconds, so the bound itself has been passed.
     if said.no_cache || said.max_age.is_some_and(|max_age| hit.age >= max_age) {
         return Verdict::Validate(Forward::Request);
@@ -115,7 +114,7 @@ pub struct Stored<'a> {
 }
 
 /// An answer, ready to be sent.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Answer {
     /// The stored status, or 206, 304, 416.
     pub status: u16,

@@ -146,7 +146,7 @@ pub fn rescue(entry: &Entry<'_>, inquiry: &Inquiry, route: &Route, now: Instant)
     if terms.forbids_stale || terms.needs_validation || inquiry.said.no_cache {
         return None;
     }
-    let hit = Hit::reckon(entry, route, now)?;
+    let hit = Hit::reckon(&entry.facts, route, now)?;
     let bound = terms.if_error.max(inquiry.said.stale_if_error.unwrap_or(0));
     (-hit.ttl <= i64::from(bound)).then_some(hit)
 }

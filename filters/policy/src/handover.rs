@@ -77,5 +77,10 @@ pub mod shared {
 /// dressed in the contract's JSON by its `local_reply_config`, and these already are.
 pub const DETAILS_PREFIX: &str = "weir_";
 
+/// The details of an answer from the cache's store, and of one in the place of what the upstream has answered.
+pub const CACHE_HIT: &str = "weir_cache_hit";
+/// As [`CACHE_HIT`].
+pub const CACHE_RESTORED: &str = "weir_cache_restored";
+
 /// The details of a refusal by a limit, by which a limit nearer to the client knows that the request cost nothing.
 pub const RATE_LIMITED: &str = "weir_rate_limited";

@@ -8,7 +8,7 @@ use crate::vm::Guest;
 impl Guest {
     /// The value at a path, whose parts are parted by zeros: what the test has set, else what Envoy would answer.
     pub(crate) fn property(&self, path: &[u8]) -> Option<Vec<u8>> {
-        // The SDK writes the path as Envoy reads it; a closing zero makes no difference.
+        // Filters write the path as Envoy reads it; a closing zero makes no difference.
         let path = path.strip_suffix(b"\0").unwrap_or(path);
         let stream = self.stream().map(|(stream, filter)| (self.world.stream(stream), filter));
         if let Some(value) = stream.and_then(|(stream, _)| stream.properties.get(path)) {

@@ -42,6 +42,8 @@ mod parts;
 mod purge;
 #[path = "cache/refresh.rs"]
 mod refresh;
+#[path = "cache/repetition.rs"]
+mod repetition;
 #[path = "cache/rfc5861.rs"]
 mod rfc5861;
 #[path = "cache/rfc9110_conditions.rs"]

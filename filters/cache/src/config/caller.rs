@@ -36,6 +36,11 @@ impl Isolation {
         }
     }
 
+    /// Whether keys have what a request says in this field.
+    pub fn heeds(self, field: &str) -> bool {
+        field == self.header() || (self == Self::User && field == header::API_KEY)
+    }
+
     /// What stands for it in a key.
     pub const fn kind(self) -> u8 {
         match self {

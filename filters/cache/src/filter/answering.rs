@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::rc::Rc;
 
-use policy::handover::{DETAILS_PREFIX, header};
+use policy::handover::{CACHE_HIT, CACHE_RESTORED, header};
 use policy::headers::Sole;
 use policy::{Headers, Instant};
 use shell::headers::{self, Map};
@@ -72,17 +72,17 @@ pub(super) fn mend(correction: Correction, later: Option<Substitute>) -> Phase {
 
 impl Filter {
     /// Answers in the request phase, with what the `entry` holds.
-    pub(super) fn send(&mut self, inquiry: &Inquiry, answer: &Answer, entry: &Rc<Vec<u8>>, stored: &[u8]) -> Action {
+    pub(super) fn send(&mut self, is_head: bool, answer: &Answer, entry: &Rc<Vec<u8>>, stored: &[u8]) -> Action {
         // Of a 304 nothing but headers is sent; of a HEAD's answer the host sends the length of the body alone.
         let body = answer.body.of(stored);
         let (body, later) = match &answer.body {
-            Body::Stored(part) if !inquiry.is_head && body.len() > DIRECT_BYTES_MAX => {
+            Body::Stored(part) if !is_head && body.len() > DIRECT_BYTES_MAX => {
                 (PLACEHOLDER, Some(Substitute::of(entry, stored.len(), part)))
             }
             _ => (body, None),
         };
         self.phase = Phase::Answered(Correction::of(&answer.headers, body), later);
-        reply::send_whole(answer.status, &[DETAILS_PREFIX, "cache_hit"].concat(), &answer.headers, body)
+        reply::send_whole(answer.status, CACHE_HIT, &answer.headers, body)
     }
 
     /// Answers in the response phase. Headers and body change in their places, so that the filters before this one see
@@ -148,5 +148,5 @@ fn send_directly<'a>(
         more.push((header::REQUEST_ID.as_bytes(), inquiry.headers.first(header::REQUEST_ID).unwrap_or(correlation)));
     }
     let headers = selection::compose(&answer.headers, |_| true, &more);
-    Some(reply::send_whole(answer.status, &[DETAILS_PREFIX, "cache_restored"].concat(), &headers, body))
+    Some(reply::send_whole(answer.status, CACHE_RESTORED, &headers, body))
 }

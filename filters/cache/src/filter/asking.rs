@@ -164,6 +164,9 @@ impl Filter {
             None => status::hit(&plugin.config.name, hit.ttl, source),
         };
         let answer = selection::answer(&stored, inquiry, hit.age, &member, now);
-        self.send(inquiry, &answer, &found.bytes, entry.body)
+        if matches!((source, waited), (Source::Own, None)) {
+            plugin.remember(inquiry, found, &entry, hit, &answer);
+        }
+        self.send(inquiry.is_head, &answer, &found.bytes, entry.body)
     }
 }

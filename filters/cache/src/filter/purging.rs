@@ -69,6 +69,11 @@ impl Purges {
         Ok(known.ledger.last)
     }
 
+    /// What is another number after each purge, as of the last look.
+    pub(crate) fn number(&self) -> u64 {
+        self.known.borrow().number
+    }
+
     /// All purges, as of the last look.
     pub(crate) fn ledger(&self) -> Ref<'_, Ledger> {
         Ref::map(self.known.borrow(), |known| &known.ledger)

@@ -67,6 +67,10 @@ pub(crate) struct Object {
     pub(crate) is_use_news: bool,
     /// Whether a purge has made it stale.
     pub(crate) is_softened: bool,
+    /// The set's version that named it.
+    pub(crate) set: Version,
+    /// Whether all that is stored for its URL varies by the same fields.
+    pub(crate) varies_alike: bool,
     mark: Mark,
     slot: u8,
 }
@@ -83,11 +87,15 @@ pub(crate) fn look_up(
     arena: &Arena,
     recent: &RefCell<Recent>,
     print: Fingerprint,
-    variant: impl FnMut(&[u8]) -> u64,
+    mut variant: impl FnMut(&[u8]) -> u64,
 ) -> Result<(Known, Sight), HostError> {
-    let set = arena.set_of(print);
-    let (directory, _) = shared::read(&arena.directory(set))?;
-    let (found, next) = crate::directory::find(&directory, key::tag(print), variant);
+    let (directory, set) = shared::read(&arena.directory(arena.set_of(print)))?;
+    let mut lists = 0;
+    let counted = |vary: &[u8]| {
+        lists += 1;
+        variant(vary)
+    };
+    let (found, next) = crate::directory::find(&directory, key::tag(print), counted);
     let mut sight = Sight { next, found: 0 };
     let known = match found {
         Found::Nothing => Known::Nothing,
@@ -99,7 +107,9 @@ pub(crate) fn look_up(
                 return Ok((Known::Nothing, sight));
             };
             let (is_use_news, is_softened, slot) = (record.is_use_news(), record.is_softened, record.slot);
-            Known::Object(Object { bytes, envelope, ticket: record.ticket, is_use_news, is_softened, mark, slot })
+            let (ticket, varies_alike) = (record.ticket, lists < 2);
+            let object = Object { bytes, envelope, ticket, is_use_news, is_softened, set, varies_alike, mark, slot };
+            Known::Object(object)
         }
     };
     Ok((known, sight))

@@ -149,7 +149,7 @@ impl Filter {
         let entry = Entry::parse(&held.bytes)?;
         let stored = entry.headers()?;
         let kept = Stored { status: entry.facts.status, headers: &stored, body: entry.body };
-        let hit = Hit::reckon(&entry, route, now);
+        let hit = Hit::reckon(&entry.facts, route, now);
         match validation::find(&question.inquiry, route, held.is_conditional, &kept, replaced.response) {
             Finding::Replaced => None,
             Finding::Refuted => {

@@ -48,7 +48,7 @@ fn call(
     if let Some(worker) = guest.worker {
         let trailers = Some(trailers).filter(|trailers| !trailers.is_empty());
         let arrival = Arrival { call: CallId(0), cluster, worker, stream: None, headers, body, trailers };
-        // Callouts belong to the root context, whichever context makes them: the SDK finds the way back.
+        // Callouts belong to the root context, whichever context makes them: the filter finds the way back.
         let caller = Caller::Callout { vm: guest.vm, context: guest.root(), token };
         let call = guest.world.call(caller, arrival);
         if timeout > 0 {
