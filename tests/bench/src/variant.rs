@@ -95,6 +95,7 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
         variant("local_ratelimit", vec![local_ratelimit()], no_headers()),
         fetched("proxied_1k", small, vec![]),
         fetched("hit_1k", small, vec![wasm("cache", rsa)]),
+        apart(fetched("hit_1k_apart", small, vec![wasm("cache", rsa)])),
         fetched("floor_1k", small, vec![floor("answers")]),
         fetched("envoy_hit_1k", small, vec![envoy_cache()]),
         fetched("proxied_64k", large, vec![]),
@@ -111,6 +112,12 @@ pub(crate) fn all(tokens: &Tokens) -> Vec<Variant> {
 /// The same, with requests that nothing stored may answer.
 fn anew(variant: Variant) -> Variant {
     Variant { headers: vec!["cache-control: no-cache\r\n".to_owned()], ..variant }
+}
+
+/// The same, with requests that have a wish of their own, so that each is judged and none answered as another was. All of them have the
+/// same, which what is stored fulfils.
+fn apart(variant: Variant) -> Variant {
+    Variant { headers: vec!["cache-control: max-age=86400\r\n".to_owned()], ..variant }
 }
 
 /// The cache, as [`configuration`] has it but for these members.

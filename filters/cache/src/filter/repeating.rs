@@ -58,7 +58,8 @@ impl Plugin {
     /// answers is fresh, has been used often enough that no further use changes its set, and is at hand.
     pub(super) fn remember(&self, inquiry: &Inquiry, found: &Object, entry: &Entry<'_>, hit: Hit, answer: &Answer) {
         let is_settled = found.varies_alike && !found.is_use_news && !found.is_softened && hit.ttl > 0;
-        let (true, Body::Stored(_)) = (inquiry.is_plain && is_settled, &answer.body) else { return };
+        let is_at_hand = Rc::strong_count(&found.bytes) > 1;
+        let (true, Body::Stored(_)) = (inquiry.is_plain && is_settled && is_at_hand, &answer.body) else { return };
         let Some(vary) = Vary::from_bytes(entry.parts.vary) else { return };
         let moment = Moment { set: found.set, purges: self.purges.number(), hit };
         let varied: Vec<_> = vary.names().collect();
