@@ -143,28 +143,7 @@ impl RootContext for Root {
         if let Err(failure) = store::shrink(&config.arena) {
             log::warn!("an earlier configuration's entries keep their memory: {failure:?}");
         }
-        let meters = config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect();
-        let unrouted = meters::errors("default", "write");
-        let (ledger, purges) = (Ledger::default(), Purges::new(&config));
-        let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
-        let recent = RefCell::new(Recent::new(config.recent_bytes_max));
-        let repetitions = RefCell::new(Repetitions::new(&config));
-        let board = Board::new(&config.arena, remote.as_ref().map_or(Duration::ZERO, |_| remote::TICK));
-        let (gatherings, refreshes) = (Gatherings::default(), Refreshes::new());
-        let plugin = Plugin {
-            config,
-            seed,
-            ledger,
-            recent,
-            repetitions,
-            gatherings,
-            board,
-            refreshes,
-            purges,
-            remote,
-            meters,
-            unrouted,
-        };
+        let plugin = Plugin::new(config, seed);
         plugin.wake();
         self.plugin = Some(Rc::new(plugin));
         true
@@ -282,6 +261,25 @@ impl HttpContext for Filter {
 }
 
 impl Plugin {
+    fn new(config: Config, seed: Seed) -> Self {
+        let unrouted = meters::errors("default", "write");
+        let remote = config.level.as_ref().map(|_| Remote::new(&config.arena));
+        Self {
+            ledger: Ledger::default(),
+            recent: RefCell::new(Recent::new(config.recent_bytes_max)),
+            repetitions: RefCell::new(Repetitions::new(&config)),
+            gatherings: Gatherings::default(),
+            board: Board::new(&config.arena, remote.as_ref().map_or(Duration::ZERO, |_| remote::TICK)),
+            refreshes: Refreshes::new(),
+            purges: Purges::new(&config),
+            remote,
+            meters: config.routes.iter().map(|route| Meters::new(&route.upstream, &route.data_type)).collect(),
+            unrouted,
+            config,
+            seed,
+        }
+    }
+
     /// Says in the response what happened to a request that was forwarded.
     fn tell(&self, why: Forward, fate: Fate) {
         say(status::forwarded(&self.config.name, why, fate));

@@ -51,7 +51,9 @@ fn names_say_what_a_thing_is() {
         }
         for (number, line) in file.code() {
             let name = line.split("fn ").nth(1).filter(|_| line.trim_start().contains("fn ")).unwrap_or_default();
-            if ["get_", "do_", "handle_", "process_"].iter().any(|prefix| name.starts_with(prefix)) {
+            // `get_type` is a method of the SDK's trait, which `make bench` measures.
+            let ours = !name.starts_with("get_type(");
+            if ours && ["get_", "do_", "handle_", "process_"].iter().any(|prefix| name.starts_with(prefix)) {
                 findings.push(format!("{}:{number}: {}", file.path, line.trim()));
             }
         }
