@@ -17,7 +17,7 @@ fn only_the_shell_of_a_filter_knows_the_host() {
         }
         for (number, line) in file.code() {
             let code = line.split("//").next().unwrap_or_default();
-            for word in ["shell::", "log::", "SystemTime", "std::time::Instant", "std::env", "std::fs"] {
+            for word in ["proxy_wasm", "shell::", "log::", "SystemTime", "std::time::Instant", "std::env", "std::fs"] {
                 if names(code, word) {
                     findings.push(format!("{}:{number}: {word}", file.path));
                 }
@@ -41,6 +41,9 @@ fn no_host_is_linked_off_wasi() {
         for (index, line) in file.text.lines().enumerate() {
             if line.starts_with('[') {
                 section = line;
+            }
+            if line.starts_with("proxy-wasm") {
+                findings.push(format!("{}:{}: {line}: `shell` stands in its place", file.path, index + 1));
             }
             let host = ["shell", "log"].iter().any(|name| line.starts_with(&format!("{name}.")));
             if host && section != "[target.'cfg(target_os = \"wasi\")'.dependencies]" {
