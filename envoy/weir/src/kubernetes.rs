@@ -151,6 +151,13 @@ pub fn adapted(filter: &Filter, ways: &[&str], cluster: &dyn Fn(&str) -> Option<
             plugin.remove("sha256");
         }
     }
+    // What objects of the cache went through went that way, too.
+    if filter.name == "cache"
+        && filter.config.get("refresh").is_none()
+        && let Some(Json::Object(level)) = filter.config.get_mut("l2")
+    {
+        level.remove("through");
+    }
     let providers = filter.config.get_mut("providers").and_then(Json::as_object_mut);
     for provider in providers.into_iter().flatten().filter_map(|(_, provider)| provider.as_object_mut()) {
         if provider.get("again").is_some_and(|again| is_lost(again, internal::AGAIN)) {
@@ -279,6 +286,15 @@ mod tests {
             assert_eq!(said.is_some(), expected.is_some(), "{names:?}: {said:?}");
             assert!(said.unwrap_or_default().starts_with(expected.unwrap_or_default()), "{names:?}");
         }
+    }
+
+    #[test]
+    fn objects_go_straight_where_they_cannot_come_back() {
+        let config = json!({"refresh": {"cluster": internal::NAME}, "l2": {"through": "/kept", "stale": "1m"}});
+        let cache = Filter { name: "cache", root: "cache", module: "cache", config, variables: Vec::new() };
+        let of = |ways: &[&str]| adapted(&cache, ways, &|_| None).config;
+        assert_eq!(of(&[internal::NAME]), cache.config);
+        assert_eq!(of(&[]), json!({"l2": {"stale": "1m"}}));
     }
 
     #[test]

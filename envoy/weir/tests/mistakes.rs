@@ -13,6 +13,8 @@ mod limits;
 mod operation;
 #[path = "mistakes/secrets.rs"]
 mod secrets;
+#[path = "mistakes/through.rs"]
+mod through;
 #[path = "mistakes/trap.rs"]
 mod trap;
 #[path = "mistakes/words.rs"]

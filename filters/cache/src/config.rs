@@ -52,7 +52,11 @@
 //! answer this proxy has not asks there and waits `budget` (`20ms`) at most; objects of up to `object_bytes_max` (`256KiB`) stay
 //! there for `stale` (`10m`) longer than they are fresh; the fleet's purges are read every `refresh` (`500ms`). So a purge
 //! is in force on every proxy after that, two ticks of 100 ms (it leaves with the first), and the store's own time for two answers. A
-//! route with `"l2": false` keeps to this proxy.
+//! route with `"l2": false` keeps to this proxy. `through` is a path by which objects go there instead of straight: that of a request
+//! which enters this proxy again as a refresh does (`refresh.cluster`), and which a route there sends to the same bridge, with whatever
+//! stands before it, a breaker or a limit. What is refused on that way, or held up
+//! for longer than the `timeout` of `state`, is tried again every second, for a minute. Questions,
+//! what ends and what is purged go straight: nobody waits for a queue there, and nothing may hold up an end.
 //!
 //! `flight` bounds how requests wait that miss at once (see [`crate::flight`]): for `max_wait` (`5s`), `max_waiting` (1024) on one
 //! worker. `refresh` has stale responses refreshed beside the requests that they answer, `max` (64) at a time on one worker,
@@ -234,8 +238,8 @@ impl Config {
         let arena = Arena::new(&name, sets, object_bytes_max);
         let packing = Packing::read(&mut fields)?;
         let recent_bytes_max = usize::try_from(budget / 8).unwrap_or(usize::MAX).min(RECENT_BYTES_MAX);
-        let level = Level::read(&mut fields, variables)?;
         let (flight, refresh) = (Flight::read(&mut fields)?, Refresh::read(&mut fields)?);
+        let level = Level::read(&mut fields, variables, refresh.as_ref().map(|refresh| refresh.cluster.as_str()))?;
         let tagging = Tagging::read(&mut fields)?;
         let hears_orders = fields.flag("orders")? == Some(true);
         let (routes, idle) = table::read(&mut fields)?;

@@ -87,6 +87,7 @@ pub enum Dialect {
 }
 
 /// A store, ready to be spoken to. It holds a secret, so it has no `Debug`.
+#[derive(Clone)]
 pub struct Store {
     /// The cluster that leads to the bridge.
     pub cluster: String,
@@ -131,6 +132,9 @@ pub enum Fault {
     Lost,
     /// The bridge, or Envoy in its place, answered with this status; 503 where nobody is there, 504 after the timeout.
     Status(u16),
+    /// What goes to the store by way of the proxy itself was answered by the proxy with this status: it may not go there now, or
+    /// nobody is there.
+    Refused(u16),
     /// The answer is not of the store's dialect.
     Malformed,
     /// Redis wants a password, or another one, or forbids the command (`NOAUTH`, `WRONGPASS`, `NOPERM`).
@@ -151,6 +155,7 @@ impl fmt::Display for Fault {
             Self::Unsendable => "the command is not text",
             Self::Lost => "no whole answer",
             Self::Status(status) => return write!(f, "status {status}"),
+            Self::Refused(status) => return write!(f, "status {status} of this proxy"),
             Self::Malformed => "the answer is not of this dialect",
             Self::Denied => "access denied",
             Self::Loading => "Redis is loading",
@@ -216,6 +221,12 @@ impl Store {
             timeout: timeout(raw.timeout.as_deref())?,
             cluster,
         })
+    }
+
+    /// The same store, with its keys and its secret, where another cluster leads to it and it has another path there.
+    #[must_use]
+    pub fn by(&self, cluster: &str, path: &str) -> Self {
+        Self { cluster: cluster.to_owned(), path: path.to_owned(), ..self.clone() }
     }
 
     /// The name of a key of the store.

@@ -6,6 +6,7 @@
 use std::cell::Cell;
 
 use policy::Instant;
+use policy::handover::header;
 use policy::state::{ANSWER_BYTES_MAX, Fault, Form, Reply, Script, Store};
 
 use crate::callout;
@@ -33,7 +34,10 @@ pub fn run(store: &Store, script: &Script, form: Form, words: &[&[u8]]) -> Resul
 /// Whatever kept Redis from answering, and what Redis says is wrong.
 pub fn reply(store: &Store, headers: usize, body_bytes: usize) -> Result<Reply, Fault> {
     let answer = callout::answer(headers, body_bytes, ANSWER_BYTES_MAX).ok_or(Fault::Lost)?;
-    store.reply(answer.status, &answer.body)
+    match answer.headers.first(header::LOCAL) {
+        Some(_) => Err(Fault::Refused(answer.status)),
+        None => store.reply(answer.status, &answer.body),
+    }
 }
 
 /// A script that is run again and again, one run at a time.

@@ -77,6 +77,8 @@ mod stale;
 #[path = "cache/storage.rs"]
 mod storage;
 mod store;
+#[path = "cache/through.rs"]
+mod through;
 
 /// One route for everything, by the responses' own words.
 const PLAIN: &str = r#"{"routes": [{"match": {}, "upstream": "spotify", "data_type": "search_results"}]}"#;

@@ -67,8 +67,8 @@ fn check(plan: &Plan<'_>, settings: &Settings) -> Result<(), String> {
     let found = policy.routes.iter().find(|route| route.compose.is_some() || route.inside);
     if let Some(route) = found.filter(|_| settings.code.is_none()) {
         return Err(format!(
-            "`{}` belongs to a composition, whose calls come back into the proxy by filters of their own: `--code` says where \
-             Envoy finds the code of these",
+            "`{}` belongs to what comes back into the proxy, by filters of its own: `--code` says where Envoy finds the code of \
+             these",
             written(route)
         ));
     }

@@ -62,7 +62,7 @@ pub fn walk(gateway: &Gateway<'_>, request: &Request, caller: Option<&Caller>, n
     let route = found.map(|(index, route)| (index + 1, written(route)));
     match found {
         Some((_, route)) if route.inside => {
-            steps.push(answered("envoy", "answers 404: calls of compositions alone take this route"));
+            steps.push(answered("envoy", "answers 404: the proxy's own requests alone take this route"));
         }
         Some(_) => of_route(gateway, request, &headers, &verdict::judge(gateway, &headers, caller, now), &mut steps),
         None => steps.push(

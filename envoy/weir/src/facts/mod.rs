@@ -68,7 +68,7 @@ pub fn of(gateway: &Gateway<'_>, headers: &Headers, tiers: &[&str]) -> Vec<Fact>
     let Some((_, route)) = gateway.route(&target) else { return Vec::new() };
     let mut facts = Facts(Vec::new());
     if route.inside {
-        facts.add("envoy", Some("404: calls of compositions alone take it".to_owned()));
+        facts.add("envoy", Some("404: the proxy's own requests alone take it".to_owned()));
         return facts.0;
     }
     of_callers(gateway, route, headers, tiers, &mut facts);

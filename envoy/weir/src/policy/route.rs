@@ -24,7 +24,7 @@ pub struct Route {
     pub compose: Option<Draft>,
     /// What a client may ask for together by it, where it is a batch.
     pub calls: Vec<Call>,
-    /// Whether it is for calls of a composition alone, and no client's.
+    /// Whether it is for the proxy's own requests alone, as calls of a composition are, and no client's.
     pub inside: bool,
     /// What is taken off the beginning of the path before the upstream's own base path is put there.
     pub strip: String,

@@ -10,6 +10,11 @@ fn l2() -> Json {
         ("refresh", period(), "How often the fleet's purges are read. Default: 500ms."),
         ("object_bytes_max", bytes(), "Longer objects are kept by this proxy alone. Default: 256KiB."),
         ("stale", period(), "How much longer than they are fresh objects stay there. Default: 10m."),
+        (
+            "through",
+            text(),
+            "The path of the route, `inside`, by which objects go there, so that its upstream's breaker and limit hold. Default: they go straight.",
+        ),
     ])
 }
 

@@ -116,7 +116,7 @@ fn route() -> Json {
         ("match!", any([line(), full(matching())]), "Which requests: `GET /things/{id}`, `/api/*`, or an object."),
         ("upstream", text(), "Where they go."),
         ("compose", compose::of_route(), "The calls that their answer is made of, in place of `upstream`."),
-        ("inside", flag(), "Whether only composed answers' calls take it. Default: false."),
+        ("inside", flag(), "Whether only what the proxy asks for itself takes it. Default: false."),
         ("strip", text(), "What is taken off the beginning of their paths."),
         ("auth", words(&["required", "optional", "off"]), "Whether they need a credential."),
         (

@@ -8,7 +8,7 @@ use crate::draft::Draft;
 use crate::envoy::internal;
 use crate::policy::route::Auth;
 use crate::policy::{Identity, Policy, Route};
-use crate::translate::{admin, options};
+use crate::translate::{admin, options, through};
 
 /// The filter's configuration.
 pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
@@ -39,6 +39,7 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
     if let (Some(state), true) = (&policy.state, draft.has("l2")) {
         draft.set("state", state.draft.clone());
     }
+    through::check(policy, &draft, mistakes);
     let mut refresh = draft.take("refresh").unwrap_or_else(|| Draft::object(&policy.span));
     if refresh.has("cluster") {
         mistakes.add(&refresh.locate_key("cluster"), "`cluster` is not said here", "it is the proxy's own way back in");
@@ -55,7 +56,8 @@ pub fn draft(policy: &Policy, mistakes: &mut Mistakes) -> Draft {
 /// Whether the filter has anything to do on a route: what is kept ends with what changes it (RFC 9111 §4.4), whoever's that
 /// is. A composed request never comes as far as the cache: what is kept of its URL ends with its calls ([`hears_parts`]).
 pub fn concerns(policy: &Policy, route: &Route) -> bool {
-    route.cache.is_some() || may_change(route) && route.compose.is_none() && keeps(policy)
+    route.cache.is_some()
+        || may_change(route) && route.compose.is_none() && keeps(policy) && !through::takes(policy, route)
 }
 
 /// Whether a composition's calls have to say of which request they are part, since that may change what is kept.

@@ -12,6 +12,7 @@ pub mod compose;
 pub mod guard;
 pub mod provider;
 pub mod ratelimit;
+pub mod through;
 
 use serde_json::Value as Json;
 

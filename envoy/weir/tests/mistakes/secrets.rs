@@ -8,7 +8,7 @@ use weir::report;
 use super::{GOOD, check_added, check_upstream, mistakes};
 
 /// Every mistake, where these are all variables that there are.
-fn with_variables(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
+pub(super) fn with_variables(text: &str, variables: &[(&str, &str)]) -> Vec<String> {
     let variable = |name: &str| variables.iter().find(|(own, _)| *own == name).map(|(_, value)| (*value).to_owned());
     let reading = Reading { variable: Some(&variable), ..Reading::default() };
     let Err(report) = document::read(Path::new("p.yaml"), text.as_bytes(), &reading) else { return Vec::new() };

@@ -72,7 +72,7 @@ pub(crate) fn code() -> Code {
 fn compositions_are_refused_by_envoy_gateway_where_their_filters_have_no_code() {
     let whole = without_cors();
     let said = for_envoy_gateway(&whole).unwrap_err();
-    assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to a composition"), "{said}");
+    assert!(said.starts_with("`GET /api/v1/products/{id}` belongs to what comes back into the proxy"), "{said}");
     let with_code = |text: &str| envoygateway::objects(&plan(&read(text)), &in_envoy_gateway(Some(code())));
     let objects = with_code(&whole).unwrap();
     keeps_to_schemas(&objects, &OF_ENVOY_GATEWAY);
@@ -113,4 +113,53 @@ fn compositions_are_refused_by_envoy_gateway_where_their_filters_have_no_code() 
         of_kind(&envoygateway::objects(&plan(&read(PLAIN)), &in_envoy_gateway(Some(code()))).unwrap(), "EnvoyProxy"),
         [&json!(null); 0]
     );
+}
+
+/// What is stored goes to the bridge by a route that is inside.
+const THROUGH: &str = "
+version: 1
+state: {store: redis, url: http://webdis.weir.svc.cluster.local:7379}
+cache: {l2: {through: /kept}}
+upstreams:
+  a: {url: http://a.shop.svc.cluster.local}
+  bridge: {url: http://webdis.weir.svc.cluster.local:7379, internal: true, breaker: {}}
+routes:
+- {match: POST /kept, upstream: bridge, strip: /kept, inside: true}
+- {match: GET /*, upstream: a, cache: {shared: true}}
+";
+
+/// Of the route of objects inside: its cluster, and the filters that have nothing to do with it.
+fn of_objects(listeners: &[&Json]) -> (String, Vec<String>) {
+    let inside = listeners.iter().find(|one| one["name"] == internal::NAME).unwrap();
+    let manager = &inside["filter_chains"][0]["filters"][0]["typed_config"];
+    let route = &manager["route_config"]["virtual_hosts"][0]["routes"][0];
+    assert_eq!(route["match"]["path"], "/kept");
+    let off = route["typed_per_filter_config"].as_object().unwrap();
+    (route["route"]["cluster"].as_str().unwrap().to_owned(), off.keys().cloned().collect())
+}
+
+#[test]
+fn what_goes_through_the_proxy_to_the_store_meets_its_breaker_and_no_cache() {
+    let objects = for_istio(THROUGH);
+    keeps_to_schemas(&objects, &["DestinationRule", "EnvoyFilter", "ServiceEntry", "Telemetry", "WasmPlugin"]);
+    let patches = of_kind(&objects, "EnvoyFilter");
+    let patches = patches.iter().flat_map(|one| one["spec"]["configPatches"].as_array().unwrap());
+    let listeners: Vec<_> =
+        patches.filter(|one| one["applyTo"] == "LISTENER").map(|one| &one["patch"]["value"]).collect();
+    let (cluster, off) = of_objects(&listeners);
+    assert_eq!(cluster, "outbound|7379||webdis.weir.svc.cluster.local");
+    assert!(off.contains(&"weir.cache".to_owned()) && !off.contains(&"weir.breaker".to_owned()), "{off:?}");
+
+    let said = for_envoy_gateway(THROUGH).unwrap_err();
+    assert!(said.starts_with("`POST /kept` belongs to what comes back into the proxy"), "{said}");
+    let narrow = THROUGH.replace("GET /*", "GET /a/*");
+    let objects = envoygateway::objects(&plan(&read(&narrow)), &in_envoy_gateway(Some(code()))).unwrap();
+    let patches = of_kind(&objects, "EnvoyPatchPolicy")[0]["spec"]["jsonPatches"].as_array().unwrap();
+    let whole = |name: &str| {
+        let added = patches.iter().filter(|patch| patch["operation"]["path"] == "" && patch["name"] == name);
+        added.map(|patch| &patch["operation"]["value"]).collect::<Vec<_>>()
+    };
+    let (cluster, off) = of_objects(&whole(internal::NAME));
+    assert!(off.contains(&"cache".to_owned()) && !off.contains(&"breaker".to_owned()), "{off:?}");
+    assert_eq!((cluster.as_str(), whole("bridge").len()), ("bridge", 1));
 }

@@ -4,6 +4,7 @@
 //! it has lost that in the meantime.
 
 use std::cell::RefCell;
+use std::time::Duration;
 
 use policy::state::{Fault, Reply};
 use policy::{Fingerprint, Instant};
@@ -23,6 +24,8 @@ use crate::remote::{self, FILL, LATE};
 const FILLS_MAX: usize = 1024;
 /// How many of them are under way.
 pub(super) const DESKS: usize = 4;
+/// After one that was refused on its way through this proxy, nothing is sent for so long, and then one at a time until one arrives.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// An object that is to be stored.
 pub(super) struct Fill {
@@ -49,6 +52,21 @@ impl Default for Desk {
 }
 
 impl Remote {
+    /// How many may be under way now.
+    fn desks(&self, now: Instant) -> usize {
+        match self.held.get() {
+            None => DESKS,
+            // A clock that stepped back holds nothing up until its return.
+            Some(until) if now < until && until.since(now) <= PAUSE => 0,
+            Some(_) => 1,
+        }
+    }
+
+    /// Takes one back that is to be sent once more.
+    fn put_back(&self, fill: Option<Fill>) {
+        fill.into_iter().for_each(|fill| self.fills.borrow_mut().push_front(fill));
+    }
+
     /// Takes an object in that has just been stored.
     fn push(&self, fill: Fill) {
         let mut fills = self.fills.borrow_mut();
@@ -89,7 +107,8 @@ impl Plugin {
         let (Some(clock), forgotten) = (remote.clock(), remote.forgotten()) else { return };
         let waiting = remote.fills.borrow().len();
         for _ in 0..waiting {
-            let Some(desk) = remote.desks.iter().find(|desk| !desk.errand.is_under_way(&level.store, now)) else {
+            let mut desks = remote.desks.iter().take(remote.desks(now));
+            let Some(desk) = desks.find(|desk| !desk.errand.is_under_way(level.way(), now)) else {
                 return;
             };
             let Some(fill) = remote.fills.borrow_mut().pop_front() else { return };
@@ -113,12 +132,21 @@ impl Plugin {
     /// Takes in the answer to one that was under way, if it is that.
     pub(super) fn filled(&self, remote: &Remote, level: &Level, token: u32, headers: usize, body_bytes: usize) {
         let hear = |desk: &Desk| {
-            desk.errand.hear(&level.store, token, headers, body_bytes).map(|reply| (reply, desk.fill.take()))
+            desk.errand.hear(level.way(), token, headers, body_bytes).map(|reply| (reply, desk.fill.take()))
         };
         let Some((reply, fill)) = remote.desks.iter().find_map(hear) else { return };
         match &reply {
-            Err(Fault::NoScript) => fill.into_iter().for_each(|fill| remote.fills.borrow_mut().push_front(fill)),
-            Ok(Reply::Bytes(said)) if said == b"ok" => remote.note(None, shell::now()),
+            // Whoever has refused it would refuse it now, too.
+            Err(fault) if level.is_held_up(fault) => {
+                remote.refused.increment();
+                remote.held.set(Some(shell::now() + PAUSE));
+                remote.put_back(fill);
+            }
+            Err(Fault::NoScript) => remote.put_back(fill),
+            Ok(Reply::Bytes(said)) if said == b"ok" => {
+                remote.held.set(None);
+                remote.note(None, shell::now());
+            }
             _ => {
                 remote.passed_over.increment();
                 remote.note(reply.as_ref().err(), shell::now());
@@ -160,7 +188,7 @@ impl Plugin {
         if !entry.parts.vary.is_empty() {
             words.extend([entry.parts.vary, nonce.as_bytes(), variant.as_bytes()]);
         }
-        let sent = desk.errand.send(&level.store, &words, now);
+        let sent = desk.errand.send(level.way(), &words, now);
         if sent.is_ok() {
             desk.fill.replace(Some(fill));
         }

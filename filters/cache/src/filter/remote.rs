@@ -45,11 +45,15 @@ pub(super) struct Remote {
     end: Errand,
     ended: RefCell<Vec<u8>>,
     pub(super) fills: RefCell<VecDeque<Fill>>,
+    /// Until when they are held, since one was refused.
+    pub(super) held: Cell<Option<Instant>>,
     pub(super) desks: [Desk; filling::DESKS],
     pub(super) hits: Counter,
     pub(super) misses: Counter,
     failures: Counter,
     pub(super) passed_over: Counter,
+    /// What was refused on its way through this proxy.
+    pub(super) refused: Counter,
 }
 
 impl Remote {
@@ -70,11 +74,13 @@ impl Remote {
             end: Errand::new(&END),
             ended: RefCell::default(),
             fills: RefCell::default(),
+            held: Cell::default(),
             desks: std::array::from_fn(|_| Desk::default()),
             hits: asked("hit"),
             misses: asked("miss"),
             failures: asked("failed"),
             passed_over: asked("not_stored"),
+            refused: asked("refused"),
         }
     }
 

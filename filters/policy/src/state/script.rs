@@ -50,6 +50,8 @@ impl Form {
         match (&reply, form) {
             (Err(Fault::NoScript), Self::Digest) => *self = Self::Source,
             (Err(Fault::NoScript), Self::Source) => return Err(Fault::Malformed),
+            // Redis has not heard of it.
+            (Err(Fault::Refused(_)), form) => *self = form,
             _ => {}
         }
         reply
@@ -176,7 +178,9 @@ mod tests {
             (Err(Fault::NoScript), Err(Fault::NoScript), Form::Source),
             (Err(Fault::NoScript), Err(Fault::Malformed), Form::Digest),
             (Err(Fault::NoScript), Err(Fault::NoScript), Form::Source),
+            (Err(Fault::Refused(503)), Err(Fault::Refused(503)), Form::Source),
             (Err(Fault::Status(504)), Err(Fault::Status(504)), Form::Digest),
+            (Err(Fault::Refused(503)), Err(Fault::Refused(503)), Form::Digest),
             (Err(Fault::Loading), Err(Fault::Loading), Form::Digest),
         ]
         .into_iter()
