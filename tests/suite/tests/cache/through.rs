@@ -303,7 +303,7 @@ fn a_limit_on_the_store_is_kept_and_all_come_there_in_time() {
 #[test]
 fn what_waits_for_a_limit_longer_than_for_the_store_comes_there_in_time() {
     let limit = "limit: {rate: 2/s, burst: 2, queue: {max_wait: 30s, max_requests: 100}}";
-    let gateway = Gateway::with_timeout("300ms", limit);
+    let gateway = Gateway::with_timeout("1s", limit);
     gateway.ask(0..8);
     gateway.wait("all are stored", || gateway.keys() == 8);
     assert_eq!((gateway.counted("not_stored"), gateway.counted("failed")), (0, 0));
