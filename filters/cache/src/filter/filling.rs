@@ -35,6 +35,8 @@ pub(super) struct Fill {
     ticket: u64,
     /// When its request was sent.
     asked: Instant,
+    /// The same by the store's clock, once it has been told: what is told again is no other.
+    moment: Option<u64>,
     /// Until when its URL has been ended by this proxy, by the store's clock: it has a place here since, so it was asked for later.
     ended: u64,
 }
@@ -93,7 +95,7 @@ impl Plugin {
         {
             let fleet = remote::print(entry.parts.key);
             let ended = level::forgotten_at(&remote.forgotten(), fleet).unwrap_or_default();
-            remote.push(Fill { print, fleet, slot, ticket, asked, ended });
+            remote.push(Fill { print, fleet, slot, ticket, asked, moment: None, ended });
         }
     }
 
@@ -160,7 +162,7 @@ impl Plugin {
         &self,
         level: &Level,
         desk: &Desk,
-        fill: Fill,
+        mut fill: Fill,
         clock: Clock,
         now: Instant,
     ) -> Option<Result<(), Fault>> {
@@ -180,7 +182,8 @@ impl Plugin {
             return None;
         }
         let key = remote::key(&level.store, &self.config.name, fill.fleet);
-        let order = remote::order(envelope.moments[0], clock.earliest(fill.asked).max(fill.ended));
+        let moment = *fill.moment.get_or_insert_with(|| clock.earliest(fill.asked));
+        let order = remote::order(envelope.moments[0], moment.max(fill.ended));
         let (seconds, payload) = (seconds.to_string(), level.store.pack(&object));
         let nonce = remote::variant(b"", &shell::random::<16>());
         let variant = remote::variant(entry.parts.vary, entry.parts.values);
